@@ -1,0 +1,3 @@
+"""edgedistill: an edge deployment compiler."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,107 @@
+"""A sealed folder: its files, their digests, and what made it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SEAL = "artifact.json"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def text_digest(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON, in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a reader sees the old file or the whole new one, never a part."""
+    scratch = path.with_name(path.name + ".part")
+    scratch.write_text(json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
+    os.replace(scratch, path)
+
+
+class BrokenSeal(Exception):
+    """A sealed folder no longer holds what was sealed."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What one stage left behind.
+
+    `digest` covers the files alone, so that a stage run twice with the same bytes gives the same
+    digest even where its metrics (a duration, say) differ.
+    """
+
+    path: Path
+    kind: str
+    digest: str
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def file(self, name: str) -> Path:
+        return self.path / name
+
+    def json(self, name: str) -> Any:
+        return json.loads((self.path / name).read_text())
+
+
+def _content_digest(files: dict[str, dict[str, Any]]) -> str:
+    return text_digest({name: entry["sha256"] for name, entry in files.items()})
+
+
+def seal(path: Path, kind: str, metrics: dict[str, Any], made_by: dict[str, Any]) -> Artifact:
+    """Record every file of `path` in its seal. The folder must not change afterwards."""
+    files = {}
+    for item in sorted(path.rglob("*")):
+        if item.is_file() and item.name != SEAL:
+            stat = item.stat()
+            files[item.relative_to(path).as_posix()] = {
+                "sha256": file_digest(item),
+                "size": stat.st_size,
+                "mtime_ns": stat.st_mtime_ns,
+            }
+    digest = _content_digest(files)
+    record = {"kind": kind, "digest": digest, "metrics": metrics, "made_by": made_by}
+    write_json(path / SEAL, {**record, "files": files, "record": text_digest(record)})
+    return Artifact(path, kind, digest, json.loads(json.dumps(metrics, default=str)))
+
+
+def open_sealed(path: Path) -> Artifact:
+    """Open a sealed folder and check it. Files whose size and time are unchanged are trusted;
+    any other is hashed again.
+
+    Raises BrokenSeal: a file is missing, added or changed, or the seal itself was edited.
+    """
+    try:
+        seal_ = json.loads((path / SEAL).read_text())
+        files = seal_["files"]
+        record = {key: seal_[key] for key in ("kind", "digest", "metrics", "made_by")}
+        recorded = seal_["record"]
+    except (OSError, ValueError, KeyError) as error:
+        raise BrokenSeal(f"{path.name}: the seal cannot be read ({error})") from error
+    if text_digest(record) != recorded or _content_digest(files) != record["digest"]:
+        raise BrokenSeal(f"{path.name}: the seal was edited")
+    present = {
+        item.relative_to(path).as_posix()
+        for item in path.rglob("*")
+        if item.is_file() and item.name != SEAL
+    }
+    if present != set(files):
+        odd = ", ".join(sorted(present ^ set(files)))
+        raise BrokenSeal(f"{path.name}: files missing or added: {odd}")
+    for name, entry in files.items():
+        stat = (path / name).stat()
+        untouched = (stat.st_size, stat.st_mtime_ns) == (entry["size"], entry["mtime_ns"])
+        if not untouched and file_digest(path / name) != entry["sha256"]:
+            raise BrokenSeal(f"{path.name}: {name} was changed")
+    return Artifact(path, record["kind"], record["digest"], record["metrics"])

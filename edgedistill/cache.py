@@ -1,0 +1,118 @@
+"""A content-addressed store of artifacts that several runs may use at once.
+
+    <root>/artifacts/<key>/   sealed folders
+    <root>/work/<key>/        a stage at work: checkpoints stay here until the stage is sealed
+    <root>/work/<key>.lock    held (flock) by the one process that works on <key>
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgedistill.artifact import Artifact, BrokenSeal, open_sealed, seal
+
+
+def default_root() -> Path:
+    """`$EDGEDISTILL_CACHE`, or `~/.cache/edgedistill`."""
+    return Path(os.environ.get("EDGEDISTILL_CACHE") or Path.home() / ".cache" / "edgedistill")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of `edgedistill cache`."""
+
+    key: str
+    kind: str
+    bytes: int
+    used: float
+
+
+def _size(path: Path) -> int:
+    return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+
+
+class Cache:
+    def __init__(self, root: Path, say: Callable[[str], None] = lambda _: None) -> None:
+        self.root = root
+        self._say = say
+        (root / "artifacts").mkdir(parents=True, exist_ok=True)
+        (root / "work").mkdir(parents=True, exist_ok=True)
+
+    def find(self, key: str) -> Artifact | None:
+        """The artifact of `key`, or None. A folder that was tampered with is dropped, aloud."""
+        path = self.root / "artifacts" / key
+        if not path.exists():
+            return None
+        try:
+            artifact = open_sealed(path)
+        except BrokenSeal as broken:
+            self._say(f"cache: dropped a damaged entry, it will be built again: {broken}")
+            shutil.rmtree(path, ignore_errors=True)
+            return None
+        os.utime(path)
+        return artifact
+
+    @contextmanager
+    def work(self, key: str) -> Iterator[Path]:
+        """The scratch folder of `key`, held alone; what an earlier, killed run left is in it."""
+        lock = self.root / "work" / f"{key}.lock"
+        with lock.open("w") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._say("cache: another run is building the same thing; waiting for it")
+                fcntl.flock(held, fcntl.LOCK_EX)
+            scratch = self.root / "work" / key
+            scratch.mkdir(exist_ok=True)
+            yield scratch
+
+    def commit(
+        self, key: str, kind: str, metrics: dict[str, Any], made_by: dict[str, Any]
+    ) -> Artifact:
+        """Seal the scratch folder of `key` and move it into the store in one rename."""
+        scratch, final = self.root / "work" / key, self.root / "artifacts" / key
+        seal(scratch, kind, metrics, made_by)
+        os.replace(scratch, final)
+        return open_sealed(final)
+
+    def entries(self) -> list[Entry]:
+        """All sealed artifacts, the least recently used first."""
+        found = []
+        for path in (self.root / "artifacts").iterdir():
+            try:
+                kind = open_sealed(path).kind
+            except BrokenSeal:
+                kind = "damaged"
+            found.append(Entry(path.name, kind, _size(path), path.stat().st_mtime))
+        return sorted(found, key=lambda entry: entry.used)
+
+    def unfinished(self) -> list[Entry]:
+        """Scratch folders of stages that were interrupted."""
+        return [
+            Entry(path.name, "unfinished", _size(path), path.stat().st_mtime)
+            for path in (self.root / "work").iterdir()
+            if path.is_dir()
+        ]
+
+    def remove(self, key: str) -> None:
+        shutil.rmtree(self.root / "artifacts" / key, ignore_errors=True)
+        shutil.rmtree(self.root / "work" / key, ignore_errors=True)
+
+    def prune(self, keep_bytes: int) -> list[Entry]:
+        """Remove the least recently used artifacts until at most `keep_bytes` are left."""
+        entries = self.entries() + self.unfinished()
+        total, removed = sum(entry.bytes for entry in entries), []
+        for entry in entries:
+            if total <= keep_bytes:
+                break
+            self.remove(entry.key)
+            total -= entry.bytes
+            removed.append(entry)
+        return removed

@@ -1,0 +1,80 @@
+"""What a stage is, and the table of them all.
+
+A stage is a config type and a function. It reads sealed artifacts, writes files into a scratch
+folder and returns metrics; only the pipeline seals the folder. Stages never import each other.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgedistill.artifact import Artifact
+
+
+class Reporter(Protocol):
+    """Where a stage's words and progress go."""
+
+    def say(self, text: str) -> None:
+        """One line the user should read."""
+
+    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        """Progress of a long step; `note` carries speed, loss and the like."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage may know beside its config and inputs."""
+
+    scratch: Path
+    """Folder to write into. After a kill it still holds what was written before."""
+    seed: int
+    deterministic: bool
+    reporter: Reporter
+
+    @property
+    def checkpoints(self) -> Path:
+        """For what helps to resume; dropped before the stage's folder is sealed."""
+        folder = self.scratch / "checkpoints"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`run(config, inputs, context)` returns metrics (JSON values)."""
+
+    name: str
+    version: int
+    """Raised when the same config and inputs would give other bytes than before."""
+    libraries: tuple[str, ...]
+    """Distributions whose version is part of the cache key."""
+    on_machine: bool = False
+    """Whether the result depends on this very machine (a measurement)."""
+
+    @property
+    def run(self) -> Callable[[Any, dict[str, Artifact], Context], dict[str, Any]]:
+        module = importlib.import_module(f"edgedistill.stages.{self.name}")
+        run: Callable[[Any, dict[str, Artifact], Context], dict[str, Any]] = module.run
+        return run
+
+
+_EXPORT = ("torch", "onnx", "onnxscript", "onnxruntime", "litert-torch", "openvino")
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage("data", 1, ("pillow", "numpy")),
+        Stage("teacher", 1, ("torch",)),
+        Stage("teach", 1, ("torch",)),
+        Stage("distill", 1, ("torch", "accelerate")),
+        Stage("prune", 1, ("torch", "torch-pruning", "accelerate")),
+        Stage("quantize", 1, ("torch", "torchao", "nncf", "accelerate")),
+        Stage("export", 1, _EXPORT),
+        Stage("verify", 1, _EXPORT),
+        Stage("benchmark", 1, _EXPORT, on_machine=True),
+    )
+}
