@@ -1,1 +1,180 @@
+"""Model families: build, describe, save, load. A user's own model enters the same way.
 
+On disk a model is a folder with `model.json` (which family with which arguments, and the pruning
+steps to replay) and `weights.safetensors`; nothing that could run code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.artifact import file_digest, text_digest, write_json
+from edgedistill.errors import UserError
+from edgedistill.recipe import Model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Each family is a file here with `make(model, classes, channels, image_size) -> nn.Module` and
+# `normalization(model) -> (mean, std) | None`, what its own pretrained weights expect.
+FAMILIES = ("resnet_cifar", "torchvision", "timm", "function")
+
+
+def build(model: Model, classes: int, channels: int, image_size: int) -> nn.Module:
+    """A module of float32 pixels (batch, channels, height, width) in 0..1 to logits
+    (batch, classes). Weights are loaded where given; else they are pretrained or random.
+
+    Raises UserError: unknown model, weights that do not fit, a size the model cannot take, a
+    result that is not (batch, classes).
+    """
+    from edgedistill.models.weights import fit, read
+
+    inner = _family(model).make(model, classes, channels, image_size)
+    if model.weights is not None:
+        fit(inner, read(model.weights), str(model.weights))
+    module = _normalized(inner, model, channels)
+    _try(module, model, classes, channels, image_size)
+    return module
+
+
+def describe(
+    model: Model,
+    classes: int,
+    channels: int,
+    image_size: int,
+    pruning: list[Any] | None = None,
+) -> dict[str, Any]:
+    """What `save` writes to `model.json`. The weights' origin is left out: they lie beside it."""
+    return {
+        "model": {**model.model_dump(mode="json"), "weights": None},
+        "classes": classes,
+        "channels": channels,
+        "image_size": image_size,
+        "pruning": pruning,
+    }
+
+
+def save(module: nn.Module, folder: Path, description: dict[str, Any]) -> None:
+    """Write `model.json` and `weights.safetensors` into `folder`."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    # Cloned, as safetensors refuses tensors that share memory.
+    tensors = {
+        name: tensor.detach().cpu().contiguous().clone()
+        for name, tensor in module.state_dict().items()
+    }
+    save_file(tensors, folder / "weights.safetensors")
+    write_json(folder / "model.json", description)
+
+
+def load(folder: Path) -> nn.Module:
+    """The model in `folder`, in evaluation mode: built anew, pruning replayed, weights loaded.
+
+    Raises UserError: the weights do not fit what `model.json` describes.
+    """
+    from pydantic import TypeAdapter
+
+    from edgedistill.models.pruned import replay
+    from edgedistill.models.weights import fit, read
+
+    saved = json.loads((folder / "model.json").read_text())
+    model: Model = TypeAdapter(Model).validate_python(saved["model"])
+    shape = saved["channels"], saved["image_size"]
+    # Pretrained weights are not fetched again: the folder's own replace them.
+    blank = model.model_copy(update={"pretrained": False} if hasattr(model, "pretrained") else {})
+    inner = _family(model).make(blank, saved["classes"], *shape)
+    module = _normalized(inner, model, saved["channels"]).eval()
+    if saved["pruning"]:
+        replay(module, saved["pruning"], *shape)
+    fit(module, read(folder / "weights.safetensors"), str(folder / "weights.safetensors"))
+    return module.eval()
+
+
+def fingerprint(model: Model) -> str:
+    """Digest of everything that the built model depends on; imports nothing heavy.
+
+    Raises UserError: weights or source file missing, or weights that are a pickle.
+    """
+    from edgedistill.models.weights import check
+
+    content: dict[str, Any] = model.model_dump(mode="json")
+    if model.weights is not None:
+        check(model.weights)
+        content["weights"] = file_digest(model.weights)
+    if model.family == "function":
+        from edgedistill.usercode import source_file
+
+        content["source"] = file_digest(source_file(model.function, "function"))
+    return text_digest(content)
+
+
+def count(module: nn.Module, channels: int, image_size: int) -> tuple[float, float]:
+    """Multiply-accumulates of one inference in millions, parameters in thousands.
+
+    Counted are convolutions and matrix products; additions, norms and activations are not.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    training = module.training
+    # The fused attention kernel is opaque to the counter.
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            module.eval()(torch.zeros(1, channels, image_size, image_size))
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+        module.train(training)
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    return counter.get_total_flops() / 2e6, parameters / 1e3
+
+
+def _family(model: Model) -> Any:
+    return importlib.import_module(f"edgedistill.models.{model.family}")
+
+
+def _normalized(inner: nn.Module, model: Model, channels: int) -> nn.Module:
+    from edgedistill.models.normalized import Normalized
+
+    values: Any = (model.mean, model.std) if model.mean else _family(model).normalization(model)
+    if values is None:
+        return inner
+    mean, std = (tuple(each) for each in values)
+    if channels == 1 and len(mean) == 3 and not model.mean:
+        mean, std = (sum(mean) / 3,), (sum(std) / 3,)
+    if not len(mean) == len(std) == channels:
+        raise UserError(
+            f"`mean` has {len(mean)} and `std` {len(std)} values, the images {channels} channel(s)",
+            "give one value for each channel",
+        )
+    return Normalized(inner, mean, std)
+
+
+def _try(module: nn.Module, model: Model, classes: int, channels: int, image_size: int) -> None:
+    """One blank image through the model, so that a misfit shows here and not hours later."""
+    import torch
+
+    label = getattr(model, "name", None) or getattr(model, "function", model.family)
+    size = f"{channels}x{image_size}x{image_size}"
+    training = module.training
+    try:
+        with torch.no_grad():
+            logits = module.eval()(torch.zeros(1, channels, image_size, image_size))
+    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+        raise UserError(
+            f"model `{label}` cannot take {size} images: {error}",
+            "set `data.image_size` and `data.channels` to what the model takes",
+        ) from error
+    finally:
+        module.train(training)
+    got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if got != (1, classes):
+        raise UserError(
+            f"model `{label}` gives {got} for one {size} image, expected logits (1, {classes})",
+            f"the data has {classes} classes: let the model's last layer give as many",
+        )

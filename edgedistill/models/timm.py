@@ -1,0 +1,62 @@
+"""timm's models by name; timm itself fits first and last layer to the data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from edgedistill.errors import UserError, nearest
+from edgedistill.recipe import TimmModel
+
+
+def make(model: TimmModel, classes: int, channels: int, image_size: int) -> nn.Module:
+    timm = _timm()
+    if not timm.is_model(model.name):
+        names = timm.list_models()
+        hint = nearest(model.name, names) if len(names) < 50 else _close(model.name, names)
+        raise UserError(f"timm has no model `{model.name}`", hint)
+    arguments: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
+    if not timm.get_pretrained_cfg(model.name).to_dict().get("fixed_input_size"):
+        return _create(timm, model, arguments)
+    return _create(timm, model, {**arguments, "img_size": image_size})
+
+
+def normalization(model: TimmModel) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """(mean, std) that timm's own weights were trained with."""
+    if not model.pretrained:
+        return None
+    config = _timm().get_pretrained_cfg(model.name)
+    return tuple(config.mean), tuple(config.std)
+
+
+def _timm() -> Any:
+    try:
+        import timm
+    except ImportError:
+        raise UserError(
+            "the `timm` family needs the package timm", "pip install 'edgedistill[timm]'"
+        ) from None
+    return timm
+
+
+def _close(name: str, names: list[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, names, n=3)
+    return (
+        f"did you mean {' or '.join(f'`{each}`' for each in close)}?"
+        if close
+        else ("`python -c 'import timm; print(timm.list_models())'` lists them")
+    )
+
+
+def _create(timm: Any, model: TimmModel, arguments: dict[str, Any]) -> nn.Module:
+    try:
+        module: nn.Module = timm.create_model(model.name, pretrained=model.pretrained, **arguments)
+    except Exception as error:  # timm raises whatever its model or the hub raised
+        raise UserError(
+            f"timm model `{model.name}` cannot be made: {error}",
+            "give `weights` (a safetensors file) instead of `pretrained` where there is no network",
+        ) from error
+    return module

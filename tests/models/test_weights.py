@@ -1,0 +1,106 @@
+"""Weights load strictly, and only from safetensors."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from edgedistill.errors import UserError
+from edgedistill.models.weights import check, fit, read
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".bin", ".pkl"])
+def test_a_pickle_is_refused_with_the_way_to_convert_it(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes(pickle.dumps({}))
+    with pytest.raises(UserError) as error:
+        check(path)
+    assert error.value.message == (
+        f"weights: {path} is a pickle, which can run any code when loaded; refused"
+    )
+    assert error.value.hint.splitlines()[1:] == [
+        "  import torch, safetensors.torch",
+        f"  tensors = torch.load('net{suffix}', weights_only=True)",
+        "  safetensors.torch.save_file(tensors, 'net.safetensors')",
+    ]
+
+
+def test_the_way_to_convert_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(net().state_dict(), "net.pt")
+    with pytest.raises(UserError) as error:
+        check(tmp_path / "net.pt")
+    exec("\n".join(line.strip() for line in error.value.hint.splitlines()[1:]))
+    assert set(read(tmp_path / "net.safetensors")) == set(net().state_dict())
+
+
+def test_a_renamed_pickle_is_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(UserError, match="is not a safetensors file"):
+        check(path)
+
+
+def test_a_cut_off_file_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    save_file(net().state_dict(), path)
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(UserError, match="cannot be read"):
+        read(path)
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"weights: file not found: .*none\.safetensors"):
+        check(tmp_path / "none.safetensors")
+
+
+def test_misfits_are_listed() -> None:
+    tensors = net().state_dict()
+    tensors["0.weight"] = torch.zeros(8, 3, 3, 3)
+    tensors["2.weight"] = tensors.pop("1.weight")
+    with pytest.raises(UserError) as error:
+        fit(net(), tensors, "w.safetensors")
+    assert error.value.message == (
+        "weights: w.safetensors does not fit the model:\n"
+        "  missing: 1.weight [4]\n"
+        "  unexpected: 2.weight [4]\n"
+        "  shape: 0.weight is [8, 3, 3, 3], the model's is [4, 3, 3, 3]"
+    )
+
+
+def test_many_misfits_are_counted() -> None:
+    big = nn.Sequential(*(nn.Linear(2, 2) for _ in range(6)))
+    with pytest.raises(UserError) as error:
+        fit(big, {}, "w")
+    lines = error.value.message.splitlines()
+    assert len(lines) == 10
+    assert lines[-1] == "  and 4 more"
+
+
+def test_a_common_prefix_is_named() -> None:
+    tensors = {f"module.{name}": tensor for name, tensor in net().state_dict().items()}
+    with pytest.raises(UserError) as error:
+        fit(net(), tensors, "w")
+    assert error.value.hint == (
+        "every name in the file begins with `module.`: write it again without"
+    )
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_counters_of_batch_norm_steps_may_be_absent(tracked: bool) -> None:
+    module = net()
+    tensors = {k: v + 1 for k, v in net().state_dict().items()}
+    if not tracked:
+        del tensors["1.num_batches_tracked"]
+    fit(module, tensors, "w")
+    assert torch.equal(module.state_dict()["0.weight"], tensors["0.weight"])
