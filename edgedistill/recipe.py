@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from edgedistill.errors import UserError, nearest
+from edgedistill.document import override, problems, read_yaml
+from edgedistill.errors import UserError
 from edgedistill.target import Frozen, Precision
+from edgedistill.usercode import make_importable
 
 # --- data -----------------------------------------------------------------------------------
 
@@ -58,7 +58,7 @@ class DigitsData(DataCommon):
 
 
 class FolderData(DataCommon):
-    """One folder for each class, images inside. Without `test`, a share of `train` is kept aside."""
+    """One folder for each class, images in it. Without `test`, a share of `train` is set aside."""
 
     source: Literal["folder"]
     train: Path
@@ -102,7 +102,8 @@ class HuggingFaceData(DataCommon):
 
 
 class ArraysData(DataCommon):
-    """`.npz` files with `images` (samples, height, width[, channels]) uint8, `labels` (samples,)."""
+    """`.npz` files with `images`, uint8 (samples, height, width[, channels]), and `labels`
+    (samples,)."""
 
     source: Literal["arrays"]
     train: Path
@@ -188,7 +189,7 @@ class FunctionModel(ModelCommon):
 
     family: Literal["function"]
     function: str
-    args: dict[str, Any] = {}
+    args: dict[str, Any] = Field(default_factory=dict)
 
 
 Model = Annotated[
@@ -273,7 +274,10 @@ class PruneConfig(Training):
     """Wanted parameters, in thousands."""
     speedup: float | None = Field(default=None, gt=1.0)
     """Wanted ratio of multiply-accumulates, before to after."""
-    rounds: int = Field(default=4, ge=1)
+    rounds: int = Field(default=3, ge=1)
+    """Steps, at equal ratios, in which the cost goes down to the goal."""
+    epochs_between: float = Field(default=1.0, gt=0)
+    """Recovery training after each round but the last, which gets `epochs`."""
     importance_samples: int = Field(default=2048, ge=16)
     round_to: int | None = Field(default=None, ge=1)
     """Channel counts are a multiple of this; by default the target's."""
@@ -388,112 +392,31 @@ class Recipe(Frozen):
             )
         return self
 
+    @model_validator(mode="after")
+    def _normalization_fits_the_images(self) -> Recipe:
+        for role, model in (("teacher", self.teacher), ("student", self.student)):
+            for key in ("mean", "std"):
+                given = getattr(model, key)
+                if given is not None and len(given) != self.data.channels:
+                    raise ValueError(
+                        f"`{role}.{key}` has {len(given)} values, the images have "
+                        f"{self.data.channels} channels"
+                    )
+        return self
+
 
 # --- reading --------------------------------------------------------------------------------
 
 
-def read_yaml(path: Path) -> Any:
-    """The document in a YAML file. Raises UserError with the line where it breaks."""
-    try:
-        return yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(
-            f"file not found: {path}", "`edgedistill init` writes a recipe to start from"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}", "give a YAML text file") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}", "check the indentation") from None
-
-
-def _fields_at(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """Field names allowed where an error happened: walks annotations along the location."""
-    here: list[type[BaseModel]] = [model]
-    for part in location:
-        below: list[type[BaseModel]] = []
-        for each in here:
-            if part in each.model_fields:
-                below += _models_in(each.model_fields[str(part)].annotation)
-            elif isinstance(part, int) or any(_tagged(each, part)):
-                below.append(each)
-        here = below or here
-    return sorted({name for each in here for name in each.model_fields})
-
-
-def _tagged(model: type[BaseModel], tag: Any) -> list[bool]:
-    """Whether `tag` is the discriminator value of this member of a union."""
-    return [
-        True
-        for name in ("source", "family", "kind")
-        if name in model.model_fields
-        and tag in typing.get_args(model.model_fields[name].annotation)
-    ]
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in typing.get_args(annotation) for model in _models_in(part)]
-
-
-def problems(error: ValidationError, model: type[BaseModel], where: str) -> str:
-    """Every mistake of a document, a line each, with the nearest right name."""
-    lines = []
-    for item in error.errors():
-        location = item["loc"]
-        parts = [str(part) for part in location]
-        if item["type"] == "extra_forbidden":
-            # The discriminator's value is part of pydantic's location but not of the document.
-            allowed = _fields_at(model, location[:-1])
-            path = ".".join(_written(model, location[:-1]))
-            place = f"{path}: " if path else ""
-            lines.append(f"{place}unknown key `{parts[-1]}`; {nearest(parts[-1], allowed)}")
-            continue
-        message = re.sub(r"^Value error, ", "", item["msg"])
-        place = ".".join(_written(model, location))
-        received = "" if item["type"] == "missing" else f" (got {item['input']!r:.80})"
-        if item["type"] == "literal_error":
-            choices = re.findall(r"'([^']+)'", str(item.get("ctx", {}).get("expected", "")))
-            if choices and isinstance(item["input"], str):
-                message += f"; {nearest(item['input'], choices)}"
-        lines.append(f"{place}: {message}{received if item['type'] != 'value_error' else ''}")
-    return "\n".join(f"{where}: {line.removeprefix(': ')}" for line in lines)
-
-
-def _written(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
-    """The location as the document has it: without pydantic's union tags."""
-    here, path = [model], []
-    for part in location:
-        known = [each for each in here if part in each.model_fields]
-        if known:
-            here = [m for each in known for m in _models_in(each.model_fields[part].annotation)]
-        elif any(flag for each in here for flag in _tagged(each, part)):
-            here = [each for each in here if _tagged(each, part)]
-            continue
-        path.append(str(part))
-    return path
-
-
-def _override(document: dict[str, Any], setting: str) -> None:
-    """Apply `stages.distill.epochs=3`; the value is read as YAML."""
-    key, equals, text = setting.partition("=")
-    if not equals or not key:
-        raise UserError(f"--set {setting}: not of the form key=value", "e.g. --set seed=3")
-    *parents, last = key.split(".")
-    place = document
-    for parent in parents:
-        inner = place.get(parent)
-        place[parent] = place = dict(inner) if isinstance(inner, dict) else {}
-    place[last] = yaml.safe_load(text)
-
-
-def parse_recipe(document: Any, where: str, overrides: typing.Sequence[str] = ()) -> Recipe:
+def parse_recipe(document: Any, where: str, overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from a document. Raises UserError that lists every mistake."""
     if not isinstance(document, dict):
-        raise UserError(f"{where}: a recipe is a mapping, got {type(document).__name__}")
-    document = dict(document)
+        raise UserError(
+            f"{where}: a recipe is a mapping, got {type(document).__name__}",
+            "`edgedistill init` writes a recipe to start from",
+        )
     for setting in overrides:
-        _override(document, setting)
+        document = override(document, setting)
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
@@ -502,11 +425,14 @@ def parse_recipe(document: Any, where: str, overrides: typing.Sequence[str] = ()
         ) from None
 
 
-def load_recipe(path: Path, overrides: typing.Sequence[str] = ()) -> Recipe:
-    """A recipe from a YAML file; its relative paths are relative to the file."""
-    document = read_yaml(path)
-    recipe = parse_recipe(document, str(path), overrides)
-    return _with_absolute_paths(recipe, path.resolve().parent)
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe from a YAML file; its relative paths, and its user's Python files, are found from
+    the file's folder."""
+    recipe = parse_recipe(read_yaml(path), str(path), overrides)
+    folder = path.resolve().parent
+    make_importable(folder)
+    absolute: Recipe = _with_absolute_paths(recipe, folder)
+    return absolute
 
 
 def _with_absolute_paths(model: Any, base: Path) -> Any:

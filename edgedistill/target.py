@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edgedistill.document import problems, read_yaml
 from edgedistill.errors import UserError, nearest
 
 RuntimeName = Literal["litert", "onnxruntime", "openvino"]
@@ -14,7 +15,9 @@ Precision = Literal["fp32", "fp16", "int8"]
 
 
 class Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Scheme(Frozen):
@@ -63,7 +66,7 @@ def target_files() -> dict[str, Path]:
     """The targets that come with the package, by name."""
     here = Path(__file__).parent
     folder = here / "targets" if (here / "targets").is_dir() else here.parent / "targets"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def load_target(name_or_path: str) -> Target:
@@ -83,8 +86,6 @@ def load_target(name_or_path: str) -> Target:
                 nearest(name_or_path, list(files)) + " A path to a .yaml file works too.",
             )
         path = files[name_or_path]
-    from edgedistill.recipe import problems, read_yaml
-
     document: Any = read_yaml(path)
     if isinstance(document, dict):
         document = {"name": path.stem, **document}
