@@ -1,0 +1,287 @@
+"""Structured pruning: whole channels, removed everywhere they are used.
+
+torch-pruning's dependency graph (Fang et al. 2023, DepGraph) says which slices of which layers go
+together; what is removed is chosen here, by importance for the cost it saves, in blocks of
+`round_to` channels, until the wanted cost is reached.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgedistill.errors import UserError
+from edgedistill.models.pruned import Step, dependency_graph, fixed_width, steps
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one inference: multiply-accumulates and parameters of convolutions and linear layers."""
+
+    macs: float
+    params: float
+
+    def within(self, goal: Cost) -> bool:
+        return self.macs <= goal.macs and self.params <= goal.params
+
+
+@dataclass
+class _Layer:
+    """A convolution or linear layer while channels are being taken from it."""
+
+    outputs: int
+    inputs: int
+    per_pair: float
+    """Kernel size: parameters for each pair of output and input channel."""
+    positions: int
+    """Output positions: how often each parameter is used."""
+    depthwise: bool
+
+    @property
+    def params(self) -> float:
+        return self.outputs * (1 if self.depthwise else self.inputs) * self.per_pair
+
+
+@dataclass(frozen=True)
+class _Touch:
+    """A layer that loses channels together with a group's root."""
+
+    layer: _Layer
+    on_output: bool
+    ratio: float
+    """Channels it loses for each one that the root loses."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Channels that would go together, and what they are worth."""
+
+    channels: list[int]
+    importance: float
+
+
+def measure_cost(model: nn.Module, example: Tensor) -> Cost:
+    """Cost of one inference on `example` (1, channels, height, width)."""
+    return _cost(_layers(model, example).values())
+
+
+def _cost(layers: Iterable[_Layer]) -> Cost:
+    found = list(layers)
+    return Cost(sum(x.params * x.positions for x in found), sum(x.params for x in found))
+
+
+def _layers(model: nn.Module, example: Tensor) -> dict[nn.Module, _Layer]:
+    import torch
+    from torch import nn
+
+    found: dict[nn.Module, _Layer] = {}
+
+    def record(module: Any, _: Any, output: Tensor) -> None:
+        if isinstance(module, nn.Linear):
+            positions = output.numel() // output.shape[0] // module.out_features
+            found[module] = _Layer(module.out_features, module.in_features, 1, positions, False)
+        else:
+            kernel = module.weight[0, 0].numel()
+            depthwise = module.groups > 1 and module.groups == module.in_channels
+            inputs = module.in_channels // (1 if depthwise else module.groups)
+            positions = output[0, 0].numel()
+            found[module] = _Layer(module.out_channels, inputs, kernel, positions, depthwise)
+
+    hooks = [
+        module.register_forward_hook(record)
+        for module in model.modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        model(example)
+    model.train(training)
+    for hook in hooks:
+        hook.remove()
+    return found
+
+
+def importance(
+    kind: Literal["magnitude", "taylor", "hessian"],
+    model: nn.Module,
+    batch_losses: Iterable[Callable[[], Tensor]],
+) -> Callable[[Any], Tensor | None]:
+    """A score for each channel of a torch-pruning group.
+
+    magnitude: the L2 norm of the weights (Li et al. 2017). taylor: |weight x gradient| (Molchanov
+    et al. 2019). hessian: weight^2 x gradient^2 over batches, the empirical Fisher information in
+    the place of the Hessian's diagonal (LeCun et al. 1989, Optimal Brain Damage).
+    `batch_losses` are called for their gradients, one batch each; magnitude needs none.
+    """
+    import torch_pruning as tp
+
+    options: dict[str, Any] = {"group_reduction": "sum", "normalizer": None}
+    if kind == "magnitude":
+        magnitude: Callable[[Any], Tensor | None] = tp.importance.GroupMagnitudeImportance(
+            p=2, **options
+        )
+        return magnitude
+    scorer: Any = (
+        tp.importance.GroupTaylorImportance(**options)
+        if kind == "taylor"
+        else tp.importance.GroupHessianImportance(**options)
+    )
+    model.eval()
+    model.zero_grad()
+    for loss in batch_losses:
+        if kind == "hessian":
+            model.zero_grad()
+        loss().backward()
+        if kind == "hessian":
+            scorer.accumulate_grad(model)
+    score: Callable[[Any], Tensor | None] = scorer
+    return score
+
+
+def prune(
+    model: nn.Module,
+    example: Tensor,
+    goal: Cost,
+    score: Callable[[Any], Tensor | None],
+    round_to: int,
+) -> list[Step]:
+    """Remove channels from `model`, in place, until its cost is within `goal`.
+
+    Every group of coupled channels keeps a multiple of `round_to` (a count that is not one already
+    is brought to one first) and at least that many. Returns the steps, to be replayed on a fresh
+    build of the same model.
+
+    Raises UserError: the goal cannot be reached, with how far it would go.
+    """
+    import torch
+
+    graph: Any = dependency_graph(model, example)
+    layers = _layers(model, example)
+    kept = [list(layers)[-1], *fixed_width(model)]
+    groups = _safe(model, list(graph.get_all_groups(ignored_layers=kept)), example)
+    scores = [score(group) for group in groups]
+    queues = [[] if s is None else _blocks(s, round_to) for s in scores]
+    touches = [_touches(group, layers) for group in groups]
+    with torch.no_grad():
+        for group, channels in zip(groups, _choose(queues, touches, layers, goal), strict=True):
+            if channels:
+                root = group[0].dep
+                graph.get_pruning_group(root.target.module, root.handler, sorted(channels)).prune()
+    model.zero_grad()
+    return steps(graph.pruning_history())
+
+
+def _choose(
+    queues: list[list[_Block]],
+    touches: list[list[_Touch]],
+    layers: dict[nn.Module, _Layer],
+    goal: Cost,
+) -> list[list[int]]:
+    """The channels to remove from each group: always the block with the least importance for the
+    share of the missing cost it saves."""
+    chosen: list[list[int]] = [[] for _ in queues]
+    while not (cost := _cost(layers.values())).within(goal):
+        offers = []
+        for number, queue in enumerate(queues):
+            if queue and (worth := _worth(touches[number], len(queue[0].channels), cost, goal)) > 0:
+                offers.append((queue[0].importance / worth, number))
+        if not offers:
+            raise UserError(
+                f"pruning cannot reach {goal.macs / 1e6:.2f} M MACs and {goal.params / 1e3:.1f} k "
+                f"parameters in the wanted blocks of channels; the least is "
+                f"{cost.macs / 1e6:.2f} M and {cost.params / 1e3:.1f} k",
+                "ask for less, lower `round_to`, or begin with a smaller student",
+            )
+        number = min(offers)[1]
+        block = queues[number].pop(0)
+        for touch in touches[number]:
+            _take(touch, len(block.channels))
+        chosen[number] += block.channels
+    return chosen
+
+
+def _safe(model: nn.Module, groups: list[Any], example: Tensor) -> list[Any]:
+    """The groups without whose channels the model still runs.
+
+    A shortcut that pads with a fixed number of zeros, say, ties channels in a way that the
+    dependency graph does not see.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    roots = [names[group[0].dep.target.module] for group in groups]
+    if _runs_without(model, roots, example):
+        return groups
+    return [
+        group
+        for group, root in zip(groups, roots, strict=True)
+        if _runs_without(model, [root], example)
+    ]
+
+
+def _runs_without(model: nn.Module, roots: list[str], example: Tensor) -> bool:
+    """Whether a copy of the model runs after losing one channel of each of these layers."""
+    import torch
+
+    trial = copy.deepcopy(model)
+    graph: Any = dependency_graph(trial, example)
+    for root in roots:
+        layer = trial.get_submodule(root)
+        handler = graph.get_pruner_of_module(layer).prune_out_channels
+        graph.get_pruning_group(layer, handler, [0]).prune()
+    try:
+        with torch.no_grad():
+            trial.eval()(example)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _blocks(scores: Tensor, round_to: int) -> list[_Block]:
+    """Channels from the least important up, in blocks; the last `round_to` are never offered."""
+    order = scores.argsort().tolist()
+    first = len(order) % round_to or round_to
+    bounds = [0, *range(first, len(order) - round_to + 1, round_to)]
+    return [
+        _Block(order[a:b], float(scores[order[a:b]].sum()))
+        for a, b in zip(bounds, bounds[1:], strict=False)
+    ]
+
+
+def _touches(group: Any, layers: dict[nn.Module, _Layer]) -> list[_Touch]:
+    roots = len(group[0].idxs)
+    return [
+        _Touch(
+            layers[dep.target.module], dep.handler.__name__ == "prune_out_channels", len(idxs) / roots
+        )
+        for dep, idxs in group
+        if dep.target.module in layers
+    ]
+
+
+def _take(touch: _Touch, channels: int) -> None:
+    count = round(channels * touch.ratio)
+    if touch.on_output:
+        touch.layer.outputs -= count
+    elif not touch.layer.depthwise:
+        touch.layer.inputs -= count
+
+
+def _worth(touches: list[_Touch], channels: int, cost: Cost, goal: Cost) -> float:
+    """What removing `channels` would save, as a share of what is still over the goal."""
+    touched = {id(touch.layer): touch.layer for touch in touches}
+    before = _cost(touched.values())
+    trial = {key: copy.copy(layer) for key, layer in touched.items()}
+    for touch in touches:
+        _take(_Touch(trial[id(touch.layer)], touch.on_output, touch.ratio), channels)
+    after = _cost(trial.values())
+    worth = 0.0
+    if cost.macs > goal.macs:
+        worth += (before.macs - after.macs) / (cost.macs - goal.macs)
+    if cost.params > goal.params:
+        worth += (before.params - after.params) / (cost.params - goal.params)
+    return worth

@@ -1,0 +1,161 @@
+"""Take channels out of the student in rounds, and let it recover from the teacher after each."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgedistill.artifact import Artifact, write_json
+from edgedistill.compress.prune import Cost, importance, measure_cost, prune
+from edgedistill.data import open_split
+from edgedistill.data.augment import view
+from edgedistill.distill.losses import total
+from edgedistill.distill.store import Answers, open_answers
+from edgedistill.models import load, save
+from edgedistill.recipe import Augment, PruneConfig
+from edgedistill.stages import Context
+from edgedistill.target import Frozen
+from edgedistill.tasks.classification import state_of_model
+from edgedistill.train import Lesson, train
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Config(Frozen):
+    prune: PruneConfig
+    round_to: int
+    augment: Augment
+    workers: int | None
+
+
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+    import torch
+
+    data = inputs["data"].json("data.json")
+    answers = open_answers(inputs["teach"].path) if "teach" in inputs else None
+    lesson = Lesson(
+        open_split(inputs["data"].path, "train"), config.prune.losses, config.augment,
+        context.seed, answers.views if answers else 10**9, answers, config.workers,
+    )  # fmt: skip
+    example = torch.zeros(1, data["channels"], data["image_size"], data["image_size"])
+    original = inputs["distill"].path / "model"
+    before = measure_cost(load(original), example)
+    goals = _goals(config.prune, before)
+    history: list[dict[str, float]] = []
+    passes = seconds = 0.0
+    folder = original
+    for number, goal in enumerate(goals):
+        done = context.checkpoints / f"round{number}"
+        if not (done / "round.json").exists():
+            _round(config, lesson, context, folder, goal, number, done)
+        record = json.loads((done / "round.json").read_text())
+        passes, seconds = passes + record["passes"], seconds + record["seconds"]
+        history.append(record)
+        folder = done
+    after = state_of_model(load(folder), inputs["data"].path, data)
+    drop = inputs["distill"].metrics["validation_accuracy"] - after["validation_accuracy"]
+    undone = drop > config.prune.max_drop
+    if undone:
+        context.reporter.say(
+            f"prune: undone, it cost {drop:.2f} points of validation accuracy and "
+            f"`stages.prune.max_drop` allows {config.prune.max_drop:g}"
+        )
+    result = state_of_model(load(original), inputs["data"].path, data) if undone else after
+    shutil.copytree(
+        original if undone else folder, context.scratch / "model", dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("round.json", "*.part"),
+    )  # fmt: skip
+    return {
+        **result,
+        "undone": undone,
+        "drop": drop,
+        "rounds": history,
+        "passes": passes,
+        "seconds": seconds,
+        "images_per_second": passes / seconds,
+    }
+
+
+def _round(
+    config: Config,
+    lesson: Lesson,
+    context: Context,
+    folder: Any,
+    goal: Cost,
+    number: int,
+    done: Any,
+) -> None:
+    """Prune the model in `folder` to `goal`, train it, and leave it in `done`."""
+    import torch
+
+    settings, last = config.prune, number == config.prune.rounds - 1
+    model = load(folder)
+    description = json.loads((folder / "model.json").read_text())
+    example = torch.zeros(
+        1, description["channels"], description["image_size"], description["image_size"]
+    )
+    steps = prune(
+        model, example, goal,
+        importance(settings.importance, model, _batch_losses(model, lesson, settings)),
+        config.round_to,
+    )  # fmt: skip
+    description["pruning"] = [*(description["pruning"] or []), *steps]
+    epochs = settings.epochs if last else settings.epochs_between
+    metrics = train(
+        model, lesson, settings.model_copy(update={"epochs": epochs}),
+        checkpoint=context.checkpoints / f"round{number}.safetensors",
+        tick=lambda a, b, note: context.reporter.tick(
+            f"prune, round {number + 1} of {settings.rounds}", a, b, note
+        ),
+        deterministic=context.deterministic,
+    )  # fmt: skip
+    save(model, done, description)
+    cost = measure_cost(model, example)
+    write_json(done / "round.json", {**metrics, "macs": cost.macs / 1e6, "params": cost.params / 1e3})
+
+
+def _goals(config: PruneConfig, before: Cost) -> list[Cost]:
+    """Costs to reach after each round: equal ratios from today's to the wanted one."""
+    macs = before.macs
+    if config.macs is not None:
+        macs = min(macs, config.macs * 1e6)
+    if config.speedup is not None:
+        macs = min(macs, before.macs / config.speedup)
+    params = before.params if config.params is None else min(before.params, config.params * 1e3)
+    shares = [(i + 1) / config.rounds for i in range(config.rounds)]
+    return [
+        Cost(
+            before.macs * (macs / before.macs) ** share,
+            before.params * (params / before.params) ** share,
+        )
+        for share in shares
+    ]
+
+
+def _batch_losses(
+    model: nn.Module, lesson: Lesson, config: PruneConfig
+) -> Iterator[Callable[[], Tensor]]:
+    """The training loss on `importance_samples` images, a batch at a time."""
+    import torch
+
+    samples = min(config.importance_samples, len(lesson.split))
+    chosen = np.random.default_rng([lesson.seed, 1]).permutation(len(lesson.split))[:samples]
+    size = min(config.batch_size, samples)
+    for start in range(0, samples - size + 1, size):
+        ids = np.sort(chosen[start : start + size])
+        pixels = view(np.asarray(lesson.split.images[ids]), ids, lesson.seed, 0, lesson.augment)
+        labels = torch.from_numpy(np.asarray(lesson.split.labels[ids]))
+        yield lambda p=pixels, t=labels, a=_stored(lesson.answers, ids): total(  # type: ignore[misc]
+            config.losses, model(torch.from_numpy(p)), t, a
+        )
+
+
+def _stored(answers: Answers | None, ids: Any) -> Tensor | None:
+    import torch
+
+    return None if answers is None else torch.from_numpy(answers(ids, 0))

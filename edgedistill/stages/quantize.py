@@ -1,0 +1,152 @@
+"""Turn the student into one graph with quantize and dequantize nodes, by training or after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgedistill.artifact import Artifact, write_json
+from edgedistill.data import Split, open_split
+from edgedistill.distill.store import open_answers
+from edgedistill.models import load
+from edgedistill.recipe import Augment, QuantizeConfig
+from edgedistill.stages import Context
+from edgedistill.target import Frozen, Scheme
+from edgedistill.tasks.classification import accuracy, logits_of, torch_predictor
+from edgedistill.train import Lesson, train
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.export import ExportedProgram
+
+
+class Config(Frozen):
+    quantize: QuantizeConfig | None
+    scheme: Scheme
+    augment: Augment
+    workers: int | None
+
+
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+    import torch
+
+    from edgedistill.compress.fold import fold
+
+    data = inputs["data"].json("data.json")
+    student = inputs.get("prune") or inputs["distill"]
+    program = fold(load(student.path / "model"), data["channels"], data["image_size"])
+    torch.export.save(program, context.scratch / "float.pt2")
+    metrics = {"float_validation_accuracy": _validate(program, inputs)}
+    if config.quantize is None:
+        write_json(context.scratch / "quantize.json", {"method": None})
+        return metrics
+    return metrics | _quantize(program, config, config.quantize, inputs, context, metrics)
+
+
+def _quantize(
+    program: ExportedProgram,
+    config: Config,
+    settings: QuantizeConfig,
+    inputs: dict[str, Artifact],
+    context: Context,
+    before: dict[str, float],
+) -> dict[str, Any]:
+    import torch
+
+    from edgedistill.compress.quantize import calibrate, convert, describe, post_training, prepare
+    from edgedistill.compress.sensitivity import sensitivity
+
+    split = open_split(inputs["data"].path, "train")
+    prepared = prepare(program, config.scheme, settings.keep_float)
+    calibrate(prepared, _calibration(split, settings, context.seed))
+    rows: list[dict[str, Any]] = []
+    if settings.sensitivity_samples:
+        rows = sensitivity(prepared, *_held_out(inputs["data"], settings.sensitivity_samples))
+    touchy = [
+        row["layer"]
+        for row in rows
+        if settings.float_above is not None and row["drop_points"] > settings.float_above
+    ]
+    kept = (*settings.keep_float, *touchy)
+    if touchy:
+        context.reporter.say(f"quantize: left in float, too sensitive: {', '.join(touchy)}")
+        prepared = prepare(program, config.scheme, kept)
+        calibrate(prepared, _calibration(split, settings, context.seed))
+    training: dict[str, float] = {}
+    if settings.method == "qat":
+        training = _train(prepared, config, settings, inputs, context)
+        quantized = convert(prepared)
+    else:
+        batches = _calibration(split, settings, context.seed)
+        quantized = post_training(program, config.scheme, batches, kept)
+    torch.export.save(quantized, context.scratch / "int8.pt2")
+    write_json(
+        context.scratch / "quantize.json",
+        {
+            "method": settings.method,
+            "scheme": config.scheme.model_dump(),
+            "kept_in_float": kept,
+            "sensitivity": rows,
+            **describe(quantized),
+        },
+    )
+    after = _validate(quantized, inputs)
+    drop = before["float_validation_accuracy"] - after
+    if drop > settings.max_drop:
+        context.reporter.say(
+            f"quantize: int8 costs {drop:.2f} points of validation accuracy; "
+            f"`stages.quantize.max_drop` is {settings.max_drop:g}"
+        )
+    return {**training, "validation_accuracy": after, "drop": drop, "kept_in_float": list(kept)}
+
+
+def _train(
+    prepared: Any,
+    config: Config,
+    settings: QuantizeConfig,
+    inputs: dict[str, Artifact],
+    context: Context,
+) -> dict[str, float]:
+    answers = open_answers(inputs["teach"].path) if "teach" in inputs else None
+    lesson = Lesson(
+        open_split(inputs["data"].path, "train"), settings.losses, config.augment,
+        context.seed, answers.views if answers else 10**9, answers, config.workers,
+    )  # fmt: skip
+
+    def freeze_when_due(share: float) -> None:
+        if share >= settings.freeze_observers and not prepared.frozen:
+            prepared.freeze_observers()
+
+    # Rounding to integers needs products that bf16 cannot tell apart.
+    exact = settings.model_copy(update={"precision": "fp32"})
+    return train(
+        prepared, lesson, exact, checkpoint=context.checkpoints / "training.safetensors",
+        tick=lambda done, total, note: context.reporter.tick("quantize", done, total, note),
+        deterministic=context.deterministic, on_step=freeze_when_due,
+    )  # fmt: skip
+
+
+def _validate(program: ExportedProgram, inputs: dict[str, Artifact]) -> float:
+    split = open_split(inputs["data"].path, "validation")
+    predict = torch_predictor(program.module(check_guards=False))
+    return accuracy(logits_of(predict, split), split.labels)
+
+
+def _calibration(split: Split, settings: QuantizeConfig, seed: int) -> Iterator[Tensor]:
+    """Training images as an app would feed them: without augmentation."""
+    import torch
+
+    samples = min(settings.calibration_samples, len(split))
+    chosen = np.sort(np.random.default_rng([seed, 2]).permutation(len(split))[:samples])
+    for start in range(0, samples, 64):
+        yield torch.from_numpy(split.pixels(chosen[start : start + 64])).contiguous()
+
+
+def _held_out(data: Artifact, samples: int) -> tuple[Tensor, Tensor]:
+    import torch
+
+    split = open_split(data.path, "validation")
+    ids = np.linspace(0, len(split) - 1, min(samples, len(split))).astype(np.int64)
+    return torch.from_numpy(split.pixels(ids)), torch.from_numpy(np.asarray(split.labels[ids]))

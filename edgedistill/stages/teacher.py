@@ -1,0 +1,46 @@
+"""Build the teacher, train or fine-tune it where the recipe says so, and see how good it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgedistill.artifact import Artifact
+from edgedistill.data import open_split
+from edgedistill.models import build, save
+from edgedistill.models import describe as describe_model
+from edgedistill.recipe import Augment, Loss, Model, Training
+from edgedistill.stages import Context
+from edgedistill.target import Frozen
+from edgedistill.train import Lesson, train
+from edgedistill.tasks.classification import state_of_model
+
+
+class Config(Frozen):
+    model: Model
+    fingerprint: str
+    train: Training | None
+    losses: tuple[Loss, ...]
+    augment: Augment
+    workers: int | None
+
+
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+    import torch
+
+    data = inputs["data"].json("data.json")
+    shape = len(data["classes"]), data["channels"], data["image_size"]
+    torch.manual_seed(context.seed)
+    model = build(config.model, *shape)
+    metrics: dict[str, Any] = {}
+    if config.train is not None:
+        lesson = Lesson(
+            open_split(inputs["data"].path, "train"), config.losses, config.augment,
+            context.seed, workers=config.workers, views=10**9,
+        )  # fmt: skip
+        metrics = train(
+            model, lesson, config.train, checkpoint=context.checkpoints / "training.safetensors",
+            tick=lambda done, total, note: context.reporter.tick("teacher", done, total, note),
+            deterministic=context.deterministic,
+        )  # fmt: skip
+    save(model, context.scratch / "model", describe_model(config.model, *shape))
+    return {**metrics, **state_of_model(model, inputs["data"].path, data)}

@@ -1,0 +1,245 @@
+"""The one training loop, used by every stage that trains."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.data.loading import batches
+from edgedistill.distill import losses as loss_terms
+from edgedistill.errors import UserError
+from edgedistill.recipe import Augment, Loss, Training
+
+if TYPE_CHECKING:
+    import torch
+
+    from edgedistill.data import Split
+    from edgedistill.distill.store import Answers
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a training run learns from."""
+
+    split: Split
+    losses: tuple[Loss, ...]
+    augment: Augment
+    seed: int
+    views: int = 1
+    answers: Answers | None = None
+    workers: int | None = None
+
+
+def learning_rate(step: int, steps: int, config: Training) -> float:
+    """Linear warm-up, then half a cosine down to zero (Loshchilov & Hutter 2017, SGDR)."""
+    warm = config.warmup * steps
+    if step < warm:
+        return config.learning_rate * (step + 1) / (warm + 1)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+
+
+def train(
+    model: torch.nn.Module,
+    lesson: Lesson,
+    config: Training,
+    *,
+    checkpoint: Path,
+    tick: Callable[[float, float, str], None],
+    deterministic: bool = False,
+    on_step: Callable[[float], None] = lambda _: None,
+) -> dict[str, float]:
+    """Train `model` (pixels (batch, channels, height, width) to logits (batch, classes)) in place.
+
+    A checkpoint at `checkpoint` is written each epoch and every `config.checkpoint_minutes`; where
+    one exists the run goes on from it, to the same weights as an undisturbed run. `on_step` gets
+    the share of the steps done before each step. Returns images_per_second, seconds and passes.
+
+    Raises UserError when the loss is no longer a number.
+    """
+    import torch
+    from accelerate import Accelerator
+
+    torch.use_deterministic_algorithms(deterministic)
+    torch.manual_seed(lesson.seed)
+    accelerator = Accelerator()
+    model = model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    wrapped, optimizer = accelerator.prepare(model, _optimizer(model, config))
+    batch_size = min(config.batch_size, len(lesson.split))
+    epoch_steps = len(lesson.split) // batch_size
+    steps = max(1, round(config.epochs * epoch_steps))
+    average = _Average(model, config.ema) if config.ema else None
+    state = _State(checkpoint, model, optimizer, average)
+    step, earlier = state.load()
+    started, saved, first = time.monotonic(), time.monotonic(), step
+    wrapped.train()
+    while step < steps:
+        epoch, offset = divmod(step, epoch_steps)
+        order = epoch_order(len(lesson.split), batch_size, lesson.seed, epoch)
+        order = order[offset : offset + steps - step]
+        share = [ids[accelerator.process_index :: accelerator.num_processes] for ids in order]
+        for ids, pixels, target in batches(
+            lesson.split, share, view=epoch % lesson.views, seed=lesson.seed,
+            augment=lesson.augment, workers=lesson.workers,
+        ):  # fmt: skip
+            on_step(step / steps)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(step, steps, config)
+            pixels = pixels.to(accelerator.device, memory_format=torch.channels_last)
+            with torch.autocast(
+                accelerator.device.type, torch.bfloat16, enabled=config.precision == "bf16"
+            ):
+                logits = wrapped(pixels)
+            teacher = None
+            if lesson.answers is not None:
+                stored = lesson.answers(ids.numpy(), epoch)
+                teacher = torch.from_numpy(stored).to(accelerator.device)
+            target = target.to(accelerator.device)
+            loss = loss_terms.total(lesson.losses, logits.float(), target, teacher)
+            optimizer.zero_grad()
+            accelerator.backward(loss)
+            if config.clip is not None:
+                accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
+            optimizer.step()
+            if average is not None:
+                average.update()
+            step += 1
+            if step % 10 == 0 or step == steps:
+                value = loss.item()
+                if not math.isfinite(value):
+                    raise UserError(
+                        f"the loss became {value} at step {step} of {steps}",
+                        f"lower the learning rate (now {config.learning_rate})",
+                    )
+                speed = (step - first) * batch_size / (time.monotonic() - started)
+                left = (steps - step) * batch_size / speed
+                note = f"loss {value:.3f}, {speed:.0f} images/s, {_clock(left)} left"
+                tick(step * batch_size, steps * batch_size, note)
+            if time.monotonic() - saved > 60 * config.checkpoint_minutes:
+                state.save(step, earlier + time.monotonic() - started)
+                saved = time.monotonic()
+        state.save(step, earlier + time.monotonic() - started)
+        saved = time.monotonic()
+    if average is not None:
+        average.store()
+    spent = time.monotonic() - started
+    done = max(step - first, 1)
+    return {
+        "images_per_second": done * batch_size / max(spent, 1e-9),
+        "seconds": earlier + spent,
+        "passes": float(steps * batch_size),
+    }
+
+
+def epoch_order(samples: int, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    """The batches of one epoch, whole ones only: a batch of a few samples upsets batch norm."""
+    order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int64)
+    count = samples // batch_size
+    return np.split(order[: count * batch_size], count)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def _optimizer(model: torch.nn.Module, config: Training) -> torch.optim.Optimizer:
+    """Weight decay falls on matrices and kernels only: biases and batch norm go without."""
+    import torch
+
+    kernels = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
+    groups: list[dict[str, Any]] = [
+        {"params": kernels, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=config.learning_rate)
+    return torch.optim.SGD(
+        groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0
+    )
+
+
+class _Average:
+    """Exponential moving average of all floating-point state, batch statistics included."""
+
+    def __init__(self, model: torch.nn.Module, decay: float) -> None:
+        self._live = [v for v in model.state_dict().values() if v.is_floating_point()]
+        self.shadow = [value.clone() for value in self._live]
+        self._decay = decay
+
+    def update(self) -> None:
+        import torch
+
+        torch._foreach_lerp_(self.shadow, self._live, 1 - self._decay)
+
+    def store(self) -> None:
+        for value, shadow in zip(self._live, self.shadow, strict=True):
+            value.copy_(shadow)
+
+
+class _State:
+    """A training run on disk: one safetensors file, replaced in one rename."""
+
+    def __init__(
+        self,
+        path: Path,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: _Average | None,
+    ) -> None:
+        self._path, self._model = path, model
+        self._optimizer, self._average = optimizer, average
+
+    def save(self, step: int, seconds: float) -> None:
+        import torch
+        from safetensors.torch import save_file
+
+        tensors = {f"model.{name}": value for name, value in self._model.state_dict().items()}
+        for index, entry in self._optimizer.state_dict()["state"].items():
+            for name, value in entry.items():
+                if value is not None:
+                    tensors[f"optimizer.{index}.{name}"] = value
+        if self._average is not None:
+            tensors |= {f"average.{i}": v for i, v in enumerate(self._average.shadow)}
+        tensors["random"] = torch.get_rng_state()
+        copies = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+                  for name, value in tensors.items()}  # fmt: skip
+        part = self._path.with_suffix(".part")
+        save_file(copies, part, {"run": json.dumps({"step": step, "seconds": seconds})})
+        os.replace(part, self._path)
+
+    def load(self) -> tuple[int, float]:
+        """Restore everything; returns the step to go on from and the seconds spent before."""
+        import torch
+        from safetensors import safe_open
+
+        if not self._path.exists():
+            return 0, 0.0
+        with safe_open(self._path, framework="pt") as file:
+            run = json.loads(file.metadata()["run"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        prefix = "model."
+        self._model.load_state_dict(
+            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        )
+        entries: dict[int, dict[str, Any]] = {}
+        for key, value in tensors.items():
+            if key.startswith("optimizer."):
+                _, index, name = key.split(".", 2)
+                entries.setdefault(int(index), {})[name] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
+        if self._average is not None:
+            for i, shadow in enumerate(self._average.shadow):
+                shadow.copy_(tensors[f"average.{i}"])
+        torch.set_rng_state(tensors["random"])
+        return int(run["step"]), float(run["seconds"])

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from edgedistill.compress.prune import Cost, importance, measure_cost, prune
+from edgedistill.errors import UserError
+from edgedistill.models import build
+from edgedistill.models.pruned import replay
+from edgedistill.recipe import ResidualModel, TorchvisionModel
+
+EXAMPLE = torch.zeros(1, 3, 16, 16)
+
+
+def residual(shortcut: str = "conv", widths: tuple[int, int, int] = (16, 24, 32)) -> nn.Module:
+    torch.manual_seed(0)
+    model = ResidualModel.model_validate(
+        {"family": "resnet_cifar", "depth": 8, "widths": widths, "shortcut": shortcut}
+    )
+    return build(model, 10, 3, 16)
+
+
+def magnitude(model: nn.Module):  # type: ignore[no-untyped-def]
+    return importance("magnitude", model, [])
+
+
+def channels(model: nn.Module) -> list[int]:
+    return [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
+
+
+@settings(max_examples=12, deadline=None)
+@given(share=st.floats(0.3, 0.95), round_to=st.sampled_from([1, 4, 8]))
+def test_prune_meets_its_goal_in_whole_blocks(share: float, round_to: int) -> None:
+    model = residual()
+    before = measure_cost(model, EXAMPLE)
+    goal = Cost(before.macs * share, before.params)
+    prune(model, EXAMPLE, goal, magnitude(model), round_to)
+    assert measure_cost(model, EXAMPLE).within(goal)
+    assert all(count % round_to == 0 for count in channels(model))
+    assert model(torch.rand(2, 3, 16, 16)).shape == (2, 10)
+
+
+def test_prune_follows_both_goals() -> None:
+    model = residual()
+    before = measure_cost(model, EXAMPLE)
+    goal = Cost(before.macs * 0.9, before.params * 0.4)
+    prune(model, EXAMPLE, goal, magnitude(model), 4)
+    assert measure_cost(model, EXAMPLE).within(goal)
+
+
+def test_replayed_steps_give_the_same_shapes() -> None:
+    model, fresh = residual(), residual()
+    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.5, 1e9)
+    steps = prune(model, EXAMPLE, goal, magnitude(model), 8)
+    replay(fresh, steps, 3, 16)
+    fresh.load_state_dict(model.state_dict())
+    pixels = torch.rand(2, 3, 16, 16)
+    assert torch.equal(model.eval()(pixels), fresh.eval()(pixels))
+
+
+def test_a_channel_of_no_use_goes_first() -> None:
+    model = residual()
+    block = model.get_submodule("layer3.0")
+    with torch.no_grad():
+        for name in ("conv1.weight", "bn1.weight"):
+            block.get_parameter(name)[8:16] = 0
+        block.get_parameter("conv2.weight")[:, 8:16] = 0
+    kept = block.get_parameter("conv1.weight")[[*range(8), *range(16, 32)]].clone()
+    before = measure_cost(model, EXAMPLE)
+    prune(model, EXAMPLE, Cost(before.macs * 0.99, 1e9), magnitude(model), 8)
+    assert torch.equal(block.get_parameter("conv1.weight"), kept)
+
+
+@pytest.mark.parametrize("kind", ["taylor", "hessian"])
+def test_importance_from_gradients_ranks_a_dead_channel_last(kind: str) -> None:
+    model = residual()
+    with torch.no_grad():
+        model.get_parameter("layer1.0.bn1.weight")[3] = 0
+        model.get_parameter("layer1.0.bn1.bias")[3] = 0
+    pixels, target = torch.rand(8, 3, 16, 16), torch.arange(8)
+
+    def loss() -> Tensor:
+        return nn.functional.cross_entropy(model(pixels), target)
+
+    score = importance(kind, model, [loss, loss])  # type: ignore[arg-type]
+    from edgedistill.models.pruned import dependency_graph
+
+    graph = dependency_graph(model, EXAMPLE)
+    layer = model.get_submodule("layer1.0.conv1")
+    handler = graph.get_pruner_of_module(layer).prune_out_channels
+    scores = score(graph.get_pruning_group(layer, handler, list(range(16))))
+    assert scores is not None and int(scores.argmin()) == 3
+
+
+def test_zero_padded_shortcuts_keep_their_stream() -> None:
+    model = residual("pad")
+    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.7, 1e9)
+    prune(model, EXAMPLE, goal, magnitude(model), 4)
+    assert model.get_submodule("layer1.0.conv2").out_channels == 16  # type: ignore[union-attr]
+    assert model(torch.rand(1, 3, 16, 16)).shape == (1, 10)
+
+
+def test_depthwise_convolutions_are_pruned_with_their_neighbours() -> None:
+    torch.manual_seed(0)
+    model = build(TorchvisionModel(family="torchvision", name="mobilenet_v2"), 5, 3, 32)
+    example = torch.zeros(1, 3, 32, 32)
+    goal = Cost(measure_cost(model, example).macs * 0.6, 1e9)
+    prune(model, example, goal, magnitude(model), 8)
+    assert measure_cost(model, example).within(goal)
+    assert model.eval()(torch.rand(1, 3, 32, 32)).shape == (1, 5)
+
+
+def test_a_goal_out_of_reach_says_how_far_it_goes() -> None:
+    model = residual()
+    with pytest.raises(UserError, match=r"pruning cannot reach 0\.00 M MACs .* the least is 0\.\d\d M"):
+        prune(model, EXAMPLE, Cost(10, 10), magnitude(model), 8)
