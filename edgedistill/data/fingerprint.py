@@ -1,0 +1,102 @@
+"""A digest of what a source holds, cheap enough to take before every run."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgedistill.artifact import file_digest, text_digest
+from edgedistill.errors import UserError
+from edgedistill.recipe import (
+    ArraysData,
+    Data,
+    DigitsData,
+    FolderData,
+    FunctionData,
+    HuggingFaceData,
+    ParquetData,
+    TorchvisionData,
+)
+from edgedistill.usercode import source_file
+
+NOT_CONTENT = {"augment", "workers"}
+"""Fields of the config that change no byte of the prepared data."""
+
+
+def fingerprint(data: Data) -> str:
+    """SHA-256 over the config without its paths, and over what they hold: whole files for parquet,
+    arrays and a function's module; names, sizes and times for folders; for torchvision and
+    scikit-learn, which check their own files, the library's version. A hub data set is taken by
+    its name.
+
+    Raises UserError: a file or folder is missing.
+    """
+    fields = data.model_dump(exclude=NOT_CONTENT)
+    config = {name: value for name, value in fields.items() if not isinstance(value, Path)}
+    return text_digest({"config": config, "content": CONTENT[data.source](data)})
+
+
+def _folder(data: FolderData) -> Any:
+    return [_listing(path) for path in (data.train, data.test) if path is not None]
+
+
+def _files(data: ParquetData | ArraysData) -> Any:
+    return [_digests(path) for path in (data.train, data.test)]
+
+
+def _digits(data: DigitsData) -> Any:
+    return _version("scikit-learn")
+
+
+def _torchvision(data: TorchvisionData) -> Any:
+    return _version("torchvision")
+
+
+def _huggingface(data: HuggingFaceData) -> Any:
+    path = Path(data.name)
+    return _listing(path) if path.is_dir() else _version("datasets")
+
+
+def _function(data: FunctionData) -> Any:
+    return file_digest(source_file(data.function, "data.function"))
+
+
+CONTENT: dict[str, Callable[[Any], Any]] = {
+    "digits": _digits,
+    "folder": _folder,
+    "parquet": _files,
+    "torchvision": _torchvision,
+    "huggingface": _huggingface,
+    "arrays": _files,
+    "function": _function,
+}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _digests(path: Path) -> list[str]:
+    if path.is_dir():
+        return [file_digest(file) for file in sorted(path.glob("*.parquet"))]
+    if not path.is_file():
+        raise UserError(f"file not found: {path}", "check the path in `data`")
+    return [file_digest(path)]
+
+
+def _listing(root: Path) -> list[tuple[str, int, int]]:
+    if not root.is_dir():
+        raise UserError(f"folder not found: {root}", "check the path in `data`")
+    found = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            stat = path.stat()
+            found.append((path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns))
+    return sorted(found)

@@ -1,0 +1,266 @@
+"""From a source to three splits on disk, checked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.artifact import write_json
+from edgedistill.data import duplicates
+from edgedistill.data.decode import Form
+from edgedistill.data.sources import Samples, Source, open_source
+from edgedistill.data.sources.base import check_labels
+from edgedistill.data.splits import (
+    SPLITS,
+    TEST_SEED,
+    Labels,
+    SplitWriter,
+    balanced,
+    held_out,
+    open_split,
+)
+from edgedistill.data.workers import decode_all, worker_count
+from edgedistill.errors import UserError
+from edgedistill.recipe import Data
+from edgedistill.stages import Reporter
+
+EXAMPLES = 20
+UNUSED = -1
+
+Codes = NDArray[np.int8]
+"""For each sample of a source the number of its split in `SPLITS`, or `UNUSED`."""
+
+
+def prepare(data: Data, seed: int, out: Path, reporter: Reporter) -> dict[str, Any]:
+    """Decode, split and check `data` into folder `out`; returns metrics.
+
+    Writes `train|validation|test/{images,labels}.npy` and `data.json`. Which training images are
+    used and which of them validate is drawn from `seed`; the test set never depends on it.
+
+    Raises UserError: anything that is wrong with the data.
+    """
+    source = open_source(data)
+    for note in source.notes:
+        reporter.say(f"data: {note}")
+    parts = assign(source, data, seed)
+    written = _write(parts, data, out, reporter)
+    _check_classes(written.labels, source.classes)
+    if written.skipped:
+        reporter.say(
+            f"data: left out {len(written.skipped)} images that cannot be decoded, "
+            f"first {written.skipped[0]}"
+        )
+    twins = duplicates.find({name: open_split(out, name) for name in SPLITS}, reporter)
+    found = _describe(twins, written, source.classes)
+    _say_duplicates(found, written, reporter)
+    metrics = {
+        "counts": {name: len(labels) for name, labels in written.labels.items()},
+        "class_counts": _class_counts(written.labels, source.classes),
+        "duplicates": {kind: found[kind] for kind in ("exact", "near")},
+        "skipped": len(written.skipped),
+    }
+    document = {
+        "classes": list(source.classes),
+        "image_size": data.image_size,
+        "channels": data.channels,
+        "preprocessing": "the square in the middle, resized bilinearly",
+    }
+    write_json(
+        out / "data.json",
+        {**metrics, **document, "duplicates": found, "skipped": written.skipped[:EXAMPLES]},
+    )
+    return metrics
+
+
+def assign(source: Source, data: Data, seed: int) -> list[tuple[Samples, Codes]]:
+    """Each part of the source with the split of each of its samples.
+
+    Raises UserError: one class only, labels outside the classes, a class missing from a split.
+    """
+    if len(source.classes) < 2:
+        raise UserError(
+            f"there is one class only: `{source.classes[0]}`" if source.classes
+            else "there are no classes",
+            "classification needs at least two",
+        )  # fmt: skip
+    given = [source.train] if source.test is None else [source.train, source.test]
+    for samples in given:
+        check_labels(samples, source.classes)
+    train = _train_codes(source, data, seed)
+    parts = [(source.train, train)]
+    if source.test is not None:
+        parts.append((source.test, np.full(len(source.test.labels), 2, np.int8)))
+    labels = {
+        name: np.concatenate([samples.labels[codes == code] for samples, codes in parts])
+        for code, name in enumerate(SPLITS)
+    }
+    _check_classes(labels, source.classes, data.limit)
+    return parts
+
+
+def test_part(source: Source) -> tuple[Samples, NDArray[np.int64]]:
+    """The test samples: of the source's own test split, or those kept aside from its train."""
+    if source.test is not None:
+        return source.test, np.arange(len(source.test.labels))
+    aside = held_out(source.train.labels, source.test_share, TEST_SEED)
+    return source.train, np.flatnonzero(aside)
+
+
+def _train_codes(source: Source, data: Data, seed: int) -> Codes:
+    labels = source.train.labels
+    codes = np.zeros(len(labels), np.int8)
+    if source.test is None:
+        codes[test_part(source)[1]] = 2
+    pool = np.flatnonzero(codes == 0)
+    if data.limit is not None:
+        used = balanced(labels[pool], data.limit, seed)
+        codes[pool[~used]] = UNUSED
+        pool = pool[used]
+    codes[pool[held_out(labels[pool], data.validation, seed)]] = 1
+    return codes
+
+
+def _check_classes(
+    labels: dict[str, Labels], classes: Sequence[str], limit: int | None = None
+) -> None:
+    for name, values in labels.items():
+        counts = np.bincount(values, minlength=len(classes))
+        if counts.all():
+            continue
+        missing = classes[int(np.argmin(counts))]
+        if limit is not None and limit < 2 * len(classes):
+            raise UserError(
+                f"data.limit: {limit} images are too few for {len(classes)} classes",
+                f"each needs one to train and one to validate on: at least {2 * len(classes)}",
+            )
+        more = f" ({np.sum(counts == 0)} classes have none)" if np.sum(counts == 0) > 1 else ""
+        raise UserError(
+            f"data: class `{missing}` has no images in {name}{more}",
+            "each class needs at least one image in each of train, validation and test; "
+            "validation is taken from train",
+        )
+
+
+@dataclass
+class _Written:
+    labels: dict[str, Labels] = field(default_factory=dict)
+    names: dict[str, list[tuple[Samples, NDArray[np.int64]]]] = field(
+        default_factory=lambda: {name: [] for name in SPLITS}
+    )
+    """For each split, chunk by chunk, which samples of the source became its images."""
+    skipped: list[str] = field(default_factory=list)
+
+    def name_of(self, split: str, image: int) -> str:
+        for samples, chosen in self.names[split]:
+            if image < len(chosen):
+                return samples.name(int(chosen[image]))
+            image -= len(chosen)
+        raise AssertionError("an image that was never written")
+
+
+def _write(
+    parts: list[tuple[Samples, Codes]], data: Data, out: Path, reporter: Reporter
+) -> _Written:
+    written = _Written()
+    writers = {name: SplitWriter(out / name, data.image_size, data.channels) for name in SPLITS}
+    total = sum(int(np.sum(codes != UNUSED)) for _, codes in parts)
+    done, started = 0, time.monotonic()
+    for samples, codes in parts:
+        for read, kept, images in _usable(samples, codes, data, total, written.skipped):
+            for code, name in enumerate(SPLITS):
+                here = codes[kept] == code
+                if here.any():
+                    writers[name].add(images[here], samples.labels[kept[here]])
+                    written.names[name].append((samples, kept[here]))
+            done += read
+            speed = done / max(time.monotonic() - started, 1e-9)
+            reporter.tick("decode", done, total, f"{speed:.0f} images/s")
+    written.labels = {name: writer.close() for name, writer in writers.items()}
+    return written
+
+
+def _usable(
+    samples: Samples, codes: Codes, data: Data, total: int, skipped: list[str]
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint8]]]:
+    """How many were read, the numbers of those that could be decoded, and their pixels."""
+    wanted = np.flatnonzero(codes != UNUSED)
+    form = Form(data.image_size, data.channels, data.convert_channels)
+    workers = worker_count(data.workers, samples.encoded_bytes)
+    start = 0
+    for chunk in decode_all(samples.read(wanted), form, workers):
+        read = len(chunk.images) + len(chunk.failures)
+        ids = wanted[start : start + read]
+        start += read
+        for failure in chunk.failures:
+            problem = f"{samples.name(int(ids[failure.at]))}: {failure.reason}"
+            if not failure.skippable or not data.skip_unreadable:
+                raise UserError(problem, failure.hint)
+            skipped.append(problem)
+        if len(skipped) > data.skip_unreadable * total:
+            raise UserError(
+                f"{len(skipped)} images or more of {total} cannot be decoded, past "
+                f"`data.skip_unreadable: {data.skip_unreadable}`; first {skipped[0]}",
+                "mend or remove them, or allow a larger share",
+            )
+        yield read, np.delete(ids, [failure.at for failure in chunk.failures]), chunk.images
+    assert start == len(wanted), "a source must give every image it is asked for"
+
+
+def _class_counts(labels: dict[str, Labels], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    return {
+        name: dict(zip(classes, np.bincount(values, minlength=len(classes)).tolist(), strict=True))
+        for name, values in labels.items()
+    }
+
+
+def _describe(
+    twins: list[duplicates.Twin], written: _Written, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Counts of images of the second split that are in the first too, and examples."""
+    pairs = [(a, b) for at, a in enumerate(SPLITS) for b in SPLITS[at + 1 :]]
+    counts = {
+        kind: {
+            f"{a}/{b}": sum((t.first, t.second, t.exact) == (a, b, exact) for t in twins)
+            for a, b in pairs
+        }
+        for kind, exact in (("exact", True), ("near", False))
+    }
+    examples = [
+        {
+            "exact": twin.exact,
+            twin.first: written.name_of(twin.first, twin.known),
+            twin.second: written.name_of(twin.second, twin.held),
+            "classes": [
+                classes[written.labels[twin.first][twin.known]],
+                classes[written.labels[twin.second][twin.held]],
+            ],
+        }
+        for twin in _spread(twins)
+    ]
+    return {**counts, "examples": examples}
+
+
+def _spread(twins: list[duplicates.Twin]) -> list[duplicates.Twin]:
+    """A few of each kind and pair of splits."""
+    groups: dict[tuple[str, str, bool], list[duplicates.Twin]] = {}
+    for twin in twins:
+        groups.setdefault((twin.first, twin.second, twin.exact), []).append(twin)
+    return [twin for group in groups.values() for twin in group[: EXAMPLES // 4]]
+
+
+def _say_duplicates(found: dict[str, Any], written: _Written, reporter: Reporter) -> None:
+    for pair in found["exact"]:
+        exact, near = found["exact"][pair], found["near"][pair]
+        if exact + near:
+            first, second = pair.split("/")
+            total = len(written.labels[second])
+            reporter.say(
+                f"data: {exact + near} of {total} {second} images are in {first} too "
+                f"({exact} exactly, {near} nearly); data.json names some"
+            )

@@ -1,0 +1,120 @@
+"""Splits on disk: who goes where, writing without holding them in memory, opening them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.data.augment import Images, Pixels
+from edgedistill.data.counter import uniform
+
+Labels = NDArray[np.int64]
+
+SPLITS = ("train", "validation", "test")
+TEST_SEED = 20261122
+"""Fixed, so that a test set cut out of the training images is the same in every run."""
+
+# Slots of the random numbers, apart from those of augmentation.
+HELD_OUT, BALANCED = 100, 101
+
+
+@dataclass(frozen=True)
+class Split:
+    """images: (samples, height, width, channels), uint8, mapped from disk where they lie there;
+    labels: (samples,), int64."""
+
+    images: Images
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def pixels(self, ids: NDArray[np.int64]) -> Pixels:
+        """(batch, channels, height, width), float32 in 0..1, channels-last in memory."""
+        chosen = np.asarray(self.images[ids])
+        return np.divide(chosen, np.float32(255)).transpose(0, 3, 1, 2)
+
+    def __reduce__(self) -> tuple[Callable[..., Split], tuple[Any, ...]]:
+        # A worker process maps the file again; pickling the map would copy all images.
+        if isinstance(self.images, np.memmap):
+            folder = Path(str(self.images.filename)).parent
+            return open_split, (folder.parent, folder.name)
+        return Split, (self.images, self.labels)
+
+
+def open_split(folder: Path, name: str) -> Split:
+    """A split of a data artifact. Raises FileNotFoundError: there is none of that name."""
+    images = np.load(folder / name / "images.npy", mmap_mode="r", allow_pickle=False)
+    labels = np.load(folder / name / "labels.npy", allow_pickle=False)
+    return Split(images, labels)
+
+
+class SplitWriter:
+    """Writes a split image by image, with the memory of one batch.
+
+    Plain writes rather than a writable map: on a full disk they raise, a map kills the process.
+    """
+
+    def __init__(self, folder: Path, image_size: int, channels: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._shape = (image_size, image_size, channels)
+        self._labels: list[Labels] = []
+        self._stream = (folder / "images.npy").open("wb")
+        self._stream.write(self._header(0))
+
+    def _header(self, count: int) -> bytes:
+        """NumPy pads its header so that the first axis can grow: the length is always the same."""
+        text = io.BytesIO()
+        head = {"descr": "|u1", "fortran_order": False, "shape": (count, *self._shape)}
+        np.lib.format.write_array_header_1_0(text, head)
+        return text.getvalue()
+
+    def add(self, images: Images, labels: Labels) -> None:
+        self._stream.write(np.ascontiguousarray(images).data)
+        self._labels.append(labels)
+
+    def close(self) -> Labels:
+        """Write the labels and the final count; returns the labels."""
+        labels = np.concatenate([np.empty(0, np.int64), *self._labels])
+        self._stream.seek(0)
+        self._stream.write(self._header(len(labels)))
+        self._stream.close()
+        np.save(self._folder / "labels.npy", labels)
+        return labels
+
+
+def held_out(labels: Labels, share: float, seed: int) -> NDArray[np.bool_]:
+    """A stratified choice: of each class `share` of its images, at least one, and never all of
+    them unless there is only one."""
+    chosen = np.zeros(len(labels), np.bool_)
+    rank = uniform(seed, np.arange(len(labels)), slot=HELD_OUT)
+    for members in _by_class(labels):
+        count = min(max(1, round(share * len(members))), len(members) - 1)
+        chosen[members[np.argsort(rank[members])[:count]]] = True
+    return chosen
+
+
+def balanced(labels: Labels, limit: int, seed: int) -> NDArray[np.bool_]:
+    """A choice of at most `limit` images, as many of each class as there are to be had."""
+    groups = sorted(_by_class(labels), key=len)
+    rank = uniform(seed, np.arange(len(labels)), slot=BALANCED)
+    chosen = np.zeros(len(labels), np.bool_)
+    left = limit
+    for done, members in enumerate(groups):
+        count = min(len(members), left // (len(groups) - done))
+        chosen[members[np.argsort(rank[members])[:count]]] = True
+        left -= count
+    return chosen
+
+
+def _by_class(labels: Labels) -> list[NDArray[np.int64]]:
+    order = np.argsort(labels, kind="stable")
+    starts = np.flatnonzero(np.diff(labels[order])) + 1
+    return [part for part in np.split(order, starts) if len(part)]

@@ -1,0 +1,29 @@
+"""Stage `data`: the source, decoded, split and checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import field_serializer
+
+from edgedistill import recipe
+from edgedistill.artifact import Artifact
+from edgedistill.data import prepare
+from edgedistill.data.fingerprint import NOT_CONTENT
+from edgedistill.stages import Context
+from edgedistill.target import Frozen
+
+
+class Config(Frozen):
+    data: recipe.Data
+    fingerprint: str
+    """`edgedistill.data.fingerprint(data)`: so that changed files are another key."""
+
+    @field_serializer("data")
+    def _what_matters(self, data: recipe.Data) -> dict[str, Any]:
+        # Augmentation happens in training: changing it must not decode everything again.
+        return data.model_dump(exclude=NOT_CONTENT)
+
+
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+    return prepare(config.data, context.seed, context.scratch, context.reporter)
