@@ -1,3 +1,31 @@
 """edgedistill: an edge deployment compiler."""
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgedistill.api import benchmark, compare, compile, evaluate
+    from edgedistill.errors import UserError
+    from edgedistill.package import Bundle
+    from edgedistill.recipe import Recipe
+    from edgedistill.target import Target
+
 __version__ = "0.1.0"
+__all__ = [
+    "Bundle", "Recipe", "Target", "UserError", "benchmark", "compare", "compile", "evaluate",
+]  # fmt: skip
+
+_HOMES = {"Bundle": "package", "Recipe": "recipe", "Target": "target", "UserError": "errors"}
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when first asked for: `import edgedistill` stays light."""
+    if name not in __all__:
+        raise AttributeError(f"module `edgedistill` has no attribute `{name}`")
+    return getattr(importlib.import_module(f"edgedistill.{_HOMES.get(name, 'api')}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

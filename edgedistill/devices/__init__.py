@@ -1,1 +1,171 @@
+"""Devices that run a model file and bring back outputs and figures: one file each, one table.
 
+A device knows nothing of models: a job is (model file, runtime, inputs, protocol), and every
+device returns the same record.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from edgedistill.devices.machine import is_machine, machine, name_of
+
+__all__ = [
+    "DEVICES", "Device", "Job", "Measurement", "Protocol", "Record", "in_turn", "is_machine",
+    "machine", "measurements", "name_of", "percentile", "row",
+]  # fmt: skip
+
+How = Literal["measured", "emulated", "estimated"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How long to measure: until `runs` or `seconds` is reached, after at least `minimum` runs."""
+
+    warmup: int = 10
+    runs: int = 200
+    seconds: float = 5.0
+    threads: int = 1
+    minimum: int = 10
+
+
+@dataclass(frozen=True)
+class Job:
+    model: Path
+    """A model file; for the runtime `torch`, a model folder."""
+    runtime: str
+    inputs: Path
+    """`.npy`, float32 (samples, channels, height, width) in 0..1. One sample is one run."""
+    protocol: Protocol = Protocol()
+    profile: bool = True
+    """Also ask for per-operator times (after the other figures were taken) and for outputs."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a device brings back from one job. Times in milliseconds, memory in 10^6 bytes."""
+
+    import_ms: float
+    """Importing the runtime; not part of the loads."""
+    cold_load_ms: float
+    """First load in a fresh process. The file may lie in the system's page cache."""
+    warm_load_ms: float
+    samples_ms: list[float]
+    """One inference of one sample each: encoding and decoding of pixels and logits excluded."""
+    peak_memory_mb: float | None
+    """Peak resident memory of a load and its runs, above the process with the runtime imported.
+    None where the system does not tell."""
+    operators: list[dict[str, Any]] = field(default_factory=list)
+    outputs: list[list[float]] = field(default_factory=list)
+    """Logits of each input."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A number that says where it comes from."""
+
+    value: float
+    unit: str
+    how: How
+    where: str
+    samples: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Device:
+    name: str
+
+    @property
+    def run(self) -> Callable[[Job], Record]:
+        """Run one job in a fresh process of the device."""
+        module = importlib.import_module(f"edgedistill.devices.{self.name}")
+        run: Callable[[Job], Record] = module.run
+        return run
+
+    @property
+    def where(self) -> Callable[[], str]:
+        """The device in words, for people."""
+        module = importlib.import_module(f"edgedistill.devices.{self.name}")
+        where: Callable[[], str] = module.where
+        return where
+
+
+DEVICES = {device.name: device for device in (Device("local"),)}
+
+
+def in_turn(
+    device: Device,
+    jobs: Sequence[Job],
+    rounds: int = 3,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Record]:
+    """Measure jobs in rounds, one after the other in each, so that what slows the device for a
+    while slows all of them and ratios stay fair. Each round of each job is a process of its own.
+    """
+    found: list[list[Record]] = [[] for _ in jobs]
+    for turn in range(rounds):
+        for place, job in enumerate(jobs):
+            share = replace(
+                job.protocol,
+                runs=-(-job.protocol.runs // rounds),
+                seconds=job.protocol.seconds / rounds,
+            )
+            job = replace(job, protocol=share, profile=job.profile and turn == 0)
+            found[place].append(device.run(job))
+            tick(turn * len(jobs) + place + 1, rounds * len(jobs))
+    return [_joined(records) for records in found]
+
+
+def _joined(records: list[Record]) -> Record:
+    """One record from the rounds: samples together, loads by their median, memory by its peak."""
+    peaks = [record.peak_memory_mb for record in records if record.peak_memory_mb is not None]
+    return replace(
+        records[0],
+        import_ms=percentile([record.import_ms for record in records], 50),
+        cold_load_ms=percentile([record.cold_load_ms for record in records], 50),
+        warm_load_ms=percentile([record.warm_load_ms for record in records], 50),
+        samples_ms=[sample for record in records for sample in record.samples_ms],
+        peak_memory_mb=max(peaks, default=None),
+    )
+
+
+def percentile(samples: Sequence[float], share: float) -> float:
+    """The `share`-th percentile (0..100), linear between samples."""
+    ordered = sorted(samples)
+    place = (len(ordered) - 1) * share / 100
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def row(record: Record, threads: int, where: str) -> dict[str, Any]:
+    """A record as a row of `measurements.json`."""
+    figures = {name: value for name, value in asdict(record).items() if name != "outputs"}
+    figures = {name: round(v, 4) if isinstance(v, float) else v for name, v in figures.items()}
+    figures["samples_ms"] = [round(sample, 5) for sample in record.samples_ms]
+    for share in (50, 90, 99):
+        figures[f"p{share}_ms"] = round(percentile(record.samples_ms, share), 5)
+    return {**figures, "threads": threads, "how": "measured", "where": where}
+
+
+_FIGURES = {"cold_load_ms": "ms", "warm_load_ms": "ms", "p50_ms": "ms", "p90_ms": "ms",
+            "p99_ms": "ms", "peak_memory_mb": "MB"}  # fmt: skip
+
+
+def measurements(row: dict[str, Any]) -> dict[str, Measurement]:
+    """The figures of a row of `measurements.json`, each with how and where."""
+    return {
+        name: Measurement(
+            row[name],
+            unit,
+            row["how"],
+            row["where"],
+            tuple(row["samples_ms"]) if name == "p50_ms" else (),
+        )
+        for name, unit in _FIGURES.items()
+        if row.get(name) is not None
+    }

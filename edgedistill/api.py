@@ -1,0 +1,138 @@
+"""The Python API: what the command line does, as functions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.devices import Protocol
+from edgedistill.package import Bundle, write_bundle
+from edgedistill.package.compare import side_by_side
+from edgedistill.package.evaluate import Samples, accuracy
+from edgedistill.package.measure import measure, subjects
+from edgedistill.package.write import check_place
+from edgedistill.recipe import Recipe, load_recipe, parse_recipe
+from edgedistill.target import Target, load_target
+
+if TYPE_CHECKING:
+    from edgedistill.progress import Reporter
+
+
+class _Log:
+    """A reporter that writes to the log `edgedistill`."""
+
+    def say(self, text: str) -> None:
+        logging.getLogger("edgedistill").info(text)
+
+    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        pass
+
+
+def default_recipe() -> Path:
+    """The recipe that needs no download: scikit-learn's digits."""
+    here = Path(__file__).parent
+    folder = here / "examples" if (here / "examples").is_dir() else here.parent / "examples"
+    return folder / "digits.yaml"
+
+
+def read_recipe(
+    recipe: str | Path | Mapping[str, Any] | Recipe | None, set: Sequence[str] = ()
+) -> Recipe:
+    """A recipe from a path, a mapping, or None for the embedded digits; `set` holds overrides such
+    as `stages.distill.epochs=3`. Raises UserError that lists every mistake."""
+    if isinstance(recipe, Recipe):
+        return parse_recipe(recipe.model_dump(mode="json"), "recipe", set) if set else recipe
+    if isinstance(recipe, Mapping):
+        return parse_recipe(dict(recipe), "recipe", set)
+    return load_recipe(Path(recipe) if recipe is not None else default_recipe(), set)
+
+
+def compile(
+    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
+    target: str | Target | Sequence[str | Target] = "android-arm64",
+    out: str | Path | None = None,
+    cache: str | Path | None = None,
+    set: Sequence[str] = (),
+    reporter: Reporter | None = None,
+) -> Bundle | list[Bundle]:
+    """Compile a recipe for a target into the bundle folder `out` (by default
+    `./RECIPE-TARGET`); for several targets, one folder for each in `out`, and a list.
+
+    A contract that is missed does not raise: see `Bundle.ok`. Raises UserError: whatever the user
+    can mend, before or while compiling.
+    """
+    from edgedistill.cache import Cache, default_root
+    from edgedistill.pipeline import run
+
+    wanted = read_recipe(recipe, set)
+    one = isinstance(target, str | Target)
+    named = [target] if isinstance(target, str | Target) else target
+    targets = [load_target(each) if isinstance(each, str) else each for each in named]
+    places = [_place(out, wanted, each, not one) for each in targets]
+    for place in places:
+        check_place(place)
+    reporter = reporter or _Log()
+    store = Cache(Path(cache) if cache else default_root(), reporter.say)
+    results = run(wanted, targets, store, reporter)
+    bundles = [write_bundle(result, place) for result, place in zip(results, places, strict=True)]
+    return bundles[0] if one else bundles
+
+
+def _place(out: str | Path | None, recipe: Recipe, target: Target, several: bool) -> Path:
+    if out is None:
+        return Path(f"{recipe.name}-{target.name}")
+    return Path(out) / target.name if several else Path(out)
+
+
+def evaluate(
+    bundle: Bundle | str | Path,
+    data: Samples | None = None,
+    runtime: str | None = None,
+    precision: str | None = None,
+) -> list[dict[str, Any]]:
+    """Accuracy of a bundle's files, in percent: of all, or of a runtime or precision.
+
+    `data`: a folder of class folders, a `.parquet` or `.npz` file, a recipe or the mapping of a
+    recipe's `data` (their test set), or a pair (images, labels); by default the test set that the
+    bundle was compiled with.
+
+    Raises UserError: unreadable data, or labels that the bundle does not know.
+    """
+    bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    bundle.file(runtime, precision)  # raises where there is none
+    wanted = {"runtime": runtime, "precision": precision}
+    entries = [
+        entry
+        for entry in bundle.files
+        if all(value in (None, entry[key]) for key, value in wanted.items())
+    ]
+    return accuracy(bundle, entries, data)
+
+
+def benchmark(
+    subject: Bundle | str | Path,
+    threads: int = 1,
+    runs: int = 200,
+    seconds: float = 5.0,
+    warmup: int = 10,
+) -> list[dict[str, Any]]:
+    """Measure every file of a bundle, or one model file, on this machine: rows as in
+    `measurements.json`. Files are taken in turn, each round of each in a fresh process.
+
+    Raises UserError: neither a bundle nor a model file, or a runtime that is not installed.
+    """
+    return measure(subjects(subject), Protocol(warmup, runs, seconds, threads))
+
+
+def compare(
+    a: Bundle | str | Path, b: Bundle | str | Path, threads: int = 1, runs: int = 200
+) -> list[dict[str, Any]]:
+    """Two bundles (the file each ships) or model files side by side: rows {figure, unit, a, b,
+    where}. Latency and memory are measured now, in turn; parity is of b's outputs against a's on
+    a's golden inputs; accuracy is what each bundle's own report says. None where unknown.
+
+    Raises UserError: neither a bundle nor a model file.
+    """
+    return side_by_side(a, b, Protocol(threads=threads, runs=runs))

@@ -1,0 +1,202 @@
+"""Read a bundle: check it, list what is in it, answer with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.artifact import file_digest, text_digest
+from edgedistill.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+    from edgedistill.runtimes import Loaded
+
+    Picture = np.ndarray | Image | str | Path
+    Images = Picture | Sequence[Picture]
+
+MANIFEST = "edgedistill.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Prediction:
+    label: str
+    confidence: float
+    """Softmax of the label's logit, 0..1."""
+    scores: dict[str, float]
+    """Softmax of every label."""
+
+
+class Bundle:
+    """A folder with model files, golden inputs and outputs, a report, and `edgedistill.json`."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._loaded: dict[str, Loaded] = {}
+
+    @classmethod
+    def load(cls, path: str | Path) -> Bundle:
+        """Open a bundle and check every file against its digest.
+
+        Raises UserError: not a bundle, of a later format, or a file is missing or was changed.
+        """
+        path = Path(path)
+        manifest = read_manifest(path)
+        for name in (entry["file"] for entry in manifest["files"]):
+            if name not in manifest["digests"]:
+                raise UserError(
+                    f"{path}/{MANIFEST}: names `{name}`, which it has no digest of",
+                    "compile the bundle again",
+                )
+        for name, digest in manifest["digests"].items():
+            if not (path / name).is_file():
+                raise UserError(f"{path}: {name} is missing", "compile the bundle again")
+            if file_digest(path / name) != digest:
+                raise UserError(
+                    f"{path}: {name} was changed after the bundle was written",
+                    "compile the bundle again, or restore the file",
+                )
+        return cls(path, manifest)
+
+    def __repr__(self) -> str:
+        return f"Bundle({str(self.path)!r})"
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self.manifest["labels"])
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What the compile did; the same as `report.json`."""
+        found: dict[str, Any] = json.loads((self.path / "report.json").read_text())
+        return found
+
+    @property
+    def ok(self) -> bool:
+        """Whether the contract was kept."""
+        return bool(self.manifest["ok"])
+
+    @property
+    def digest(self) -> str:
+        """Of the model files and golden data alone, so that equal compiles have equal digests."""
+        return text_digest(self.manifest["digests"])
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """The model files: runtime, precision, file, bytes, input, output."""
+        return list(self.manifest["files"])
+
+    def file(self, runtime: str | None = None, precision: str | None = None) -> dict[str, Any]:
+        """The entry of one model file; by default the one held against the contract, or the one
+        of its precision or runtime where only the other is asked for.
+
+        Raises UserError: no such file in the bundle.
+        """
+        shipped = next(e for e in self.files if e["file"] == self.manifest["shipped"])
+        found = self.files
+        for key, wanted in (("runtime", runtime), ("precision", precision)):
+            if wanted is None:
+                continue
+            have = sorted({entry[key] for entry in found})
+            if wanted not in have:
+                raise UserError(
+                    f"{self.path}: no file with {key} `{wanted}`", nearest(wanted, have)
+                )
+            found = [entry for entry in found if entry[key] == wanted]
+        same = [e for e in found if e["precision"] == shipped["precision"]] or found
+        return next((e for e in same if e["runtime"] == shipped["runtime"]), same[0])
+
+    def model(
+        self, runtime: str | None = None, precision: str | None = None, threads: int = 1
+    ) -> Loaded:
+        """A model file as a callable: pixels float32 (batch, channels, height, width) in 0..1 to
+        logits float32 (batch, classes). Loaded once."""
+        from edgedistill.runtimes import RUNTIMES
+
+        entry = self.file(runtime, precision)
+        key = f"{entry['file']} {threads}"
+        if key not in self._loaded:
+            path = self.path / entry["file"]
+            self._loaded[key] = RUNTIMES[entry["runtime"]].load(path, threads=threads)
+        return self._loaded[key]
+
+    def golden(self) -> np.ndarray:
+        """The golden inputs: float32 (samples, channels, height, width) in 0..1."""
+        import numpy as np
+
+        found: np.ndarray = np.load(self.path / "golden" / "inputs.npy")
+        return found
+
+    def pixels(self, images: Images) -> np.ndarray:
+        """What the models take: float32 (batch, channels, height, width) in 0..1, of images as
+        `predict` takes them. Raises UserError: an image that cannot be decoded or converted."""
+        from edgedistill.data import to_pixels
+
+        shape = self.manifest["preprocessing"]
+        return to_pixels(images, shape["image_size"], shape["channels"])
+
+    def predict(
+        self,
+        images: Images,
+        runtime: str | None = None,
+        precision: str | None = None,
+    ) -> list[Prediction]:
+        """Labels for images: uint8 arrays (height, width[, channels]), Pillow images or paths; one
+        image, or several of them.
+
+        Raises UserError: an image that cannot be decoded or converted; no such file.
+        """
+        import numpy as np
+
+        model, pixels = self.model(runtime, precision), self.pixels(images)
+        if not len(pixels):
+            return []
+        logits = np.asarray(model(pixels), dtype=np.float64)
+        return [_prediction(row, self.labels) for row in _softmax(logits)]
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    above = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares: np.ndarray = above / above.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _prediction(scores: np.ndarray, labels: list[str]) -> Prediction:
+    best = int(scores.argmax())
+    named = dict(zip(labels, map(float, scores), strict=True))
+    return Prediction(labels[best], float(scores[best]), named)
+
+
+def is_bundle(path: Path) -> bool:
+    try:
+        read_manifest(path)
+    except UserError:
+        return False
+    return True
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a bundle, files unchecked. Raises UserError: not a bundle."""
+    hint = "give the folder that `edgedistill compile --out` wrote"
+    try:
+        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
+        version = manifest["bundle_format"]
+    except OSError:
+        raise UserError(f"{path}: not a bundle (no readable {MANIFEST})", hint) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}/{MANIFEST}: not a bundle's manifest ({error})", hint) from None
+    if version != FORMAT:
+        raise UserError(
+            f"{path}: bundle format {version}, this version reads {FORMAT}",
+            "use the version of edgedistill that wrote it",
+        )
+    return manifest

@@ -1,0 +1,102 @@
+"""The task's metric of a bundle's files, on any labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.errors import UserError
+from edgedistill.package.bundle import Bundle
+from edgedistill.recipe import Data, load_recipe
+from edgedistill.target import Frozen
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Samples = str | Path | Mapping[str, Any] | tuple[Any, Any]
+_BATCH = 64
+
+
+class _Document(Frozen):
+    data: Data
+
+
+def accuracy(
+    bundle: Bundle, entries: list[dict[str, Any]], samples: Samples | None
+) -> list[dict[str, Any]]:
+    """Rows {runtime, precision, file, accuracy, images} of the files in `entries`; see
+    `edgedistill.evaluate`."""
+    import numpy as np
+
+    images, labels = _read(bundle, samples)
+    if not len(labels):
+        raise UserError("there are no images to evaluate on", "give at least one")
+    right = [0] * len(entries)
+    for begin in range(0, len(labels), _BATCH):
+        part = slice(begin, begin + _BATCH)
+        pixels = bundle.pixels(images[part])
+        for place, entry in enumerate(entries):
+            logits = bundle.model(entry["runtime"], entry["precision"])(pixels)
+            right[place] += int(np.count_nonzero(logits.argmax(axis=1) == labels[part]))
+    return [
+        {
+            **{key: entry[key] for key in ("runtime", "precision", "file")},
+            "accuracy": 100 * hits / len(labels),
+            "images": len(labels),
+        }
+        for entry, hits in zip(entries, right, strict=True)
+    ]
+
+
+def _read(bundle: Bundle, samples: Samples | None) -> tuple[Any, np.ndarray]:
+    """Images of any kind that a bundle takes, and labels as places in its list."""
+    if isinstance(samples, tuple):
+        return _pair(bundle, *samples)
+    from edgedistill.data import read_images
+
+    if samples is None:
+        samples = dict(bundle.manifest["recipe"]["data"])
+    source: Path | Data
+    if isinstance(samples, Mapping):
+        source = _document(samples)
+    else:
+        source = Path(samples)
+        if source.suffix in (".yaml", ".yml"):
+            source = load_recipe(source).data
+    shape = bundle.manifest["preprocessing"]
+    split = read_images(source, bundle.labels, shape["image_size"], shape["channels"])
+    return split.images, split.labels
+
+
+def _pair(bundle: Bundle, images: Any, labels: Any) -> tuple[Any, np.ndarray]:
+    import numpy as np
+
+    labels = np.asarray(labels)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise UserError(
+            f"labels are {labels.dtype} of shape {labels.shape}",
+            "give one integer for each image, a place in the bundle's list of labels",
+        )
+    if len(images) != len(labels):
+        raise UserError(f"{len(images)} images, but {len(labels)} labels", "give one for each")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(bundle.labels):
+        raise UserError(
+            f"labels run from {labels.min()} to {labels.max()}; "
+            f"the bundle knows {len(bundle.labels)} classes",
+            "number them from 0, in the order of the bundle's labels",
+        )
+    return images, labels
+
+
+def _document(data: Mapping[str, Any]) -> Data:
+    from pydantic import ValidationError
+
+    from edgedistill.document import problems
+
+    try:
+        return _Document.model_validate({"data": dict(data)}).data
+    except ValidationError as error:
+        raise UserError(
+            problems(error, _Document, "data"), "`edgedistill schema` prints every key"
+        ) from None

@@ -1,0 +1,110 @@
+"""Measure the files of a bundle, or a model file on its own."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.devices import DEVICES, Job, Protocol, in_turn, row
+from edgedistill.errors import UserError
+from edgedistill.package.bundle import Bundle
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_NOISE_IMAGES = 8
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model file with what to feed it."""
+
+    path: Path
+    runtime: str
+    precision: str | None
+    pixels: np.ndarray
+    """float32 (samples, channels, height, width) in 0..1: golden inputs, or noise."""
+    shipped: bool = True
+    accuracy: float | None = None
+    """On the test set, in percent, as the bundle's report has it."""
+
+    @property
+    def size_kb(self) -> float:
+        """KB of 1,000 bytes; OpenVINO's weights lie in a file beside."""
+        weights = self.path.with_suffix(".bin")
+        beside = weights if self.path.suffix == ".xml" and weights.exists() else None
+        return sum(part.stat().st_size for part in (self.path, beside) if part) / 1000
+
+
+def subjects(subject: Bundle | str | Path) -> list[Subject]:
+    """Every file of a bundle, or one model file.
+
+    Raises UserError: neither of the two, or not a model of images.
+    """
+    if isinstance(subject, Bundle):
+        return _of_bundle(subject)
+    path = Path(subject)
+    if not path.exists():
+        raise UserError(f"not found: {path}", "give a bundle or a model file")
+    return [_of_file(path)] if path.is_file() else _of_bundle(Bundle.load(path))
+
+
+def _of_bundle(bundle: Bundle) -> list[Subject]:
+    known = {row["file"]: row["accuracy"] for row in bundle.report["files"]}
+    pixels = bundle.golden()
+    return [
+        Subject(
+            bundle.path / entry["file"],
+            entry["runtime"],
+            entry["precision"],
+            pixels,
+            entry["file"] == bundle.manifest["shipped"],
+            known.get(entry["file"]),
+        )
+        for entry in bundle.files
+    ]
+
+
+def _of_file(path: Path) -> Subject:
+    import numpy as np
+
+    from edgedistill.runtimes import runtime_of
+
+    runtime = runtime_of(path)
+    tensor = runtime.load(path).input
+    if len(tensor.shape) != 4:
+        raise UserError(f"{path}: its input has shape {tensor.shape}", "give a model of images")
+    sizes = [size or 1 for size in tensor.shape[1:]]
+    shape = sizes if tensor.layout == "NCHW" else [sizes[2], *sizes[:2]]
+    noise = np.random.default_rng(0).random((_NOISE_IMAGES, *shape), dtype=np.float32)
+    return Subject(path, runtime.name, None, noise)
+
+
+def measure(
+    found: list[Subject], protocol: Protocol, outputs: bool = False
+) -> list[dict[str, Any]]:
+    """Rows as in `measurements.json`; with `outputs`, also the logits of the inputs."""
+    import numpy as np
+
+    device = DEVICES["local"]
+    with tempfile.TemporaryDirectory(prefix="edgedistill-inputs-") as folder:
+        jobs = []
+        for place, subject in enumerate(found):
+            inputs = Path(folder, f"{place}.npy")
+            np.save(inputs, subject.pixels)
+            jobs.append(Job(subject.path, subject.runtime, inputs, protocol))
+        records = in_turn(device, jobs)
+    where = device.where()
+    return [
+        {
+            "runtime": subject.runtime,
+            "precision": subject.precision,
+            "file": subject.path.name,
+            "size_kb": subject.size_kb,
+            **row(record, protocol.threads, where),
+            **({"outputs": record.outputs} if outputs else {}),
+        }
+        for subject, record in zip(found, records, strict=True)
+    ]

@@ -1,0 +1,182 @@
+"""The report as one JSON value, from what the stages left behind."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import edgedistill
+from edgedistill.devices import is_machine, machine
+from edgedistill.report.contract import contract
+from edgedistill.report.warnings import warnings
+
+if TYPE_CHECKING:
+    from edgedistill.pipeline import Result
+
+_MODEL_STAGES = ("teacher", "distill", "prune")
+
+
+def build_report(result: Result) -> dict[str, Any]:
+    """The report of one target's compile.
+
+    Accuracies in percent, sizes in KB of 1,000 bytes, MACs in millions, parameters in thousands,
+    times in milliseconds, memory in 10^6 bytes. A figure nobody measured is None.
+    """
+    measured = _measured(result)
+    files = _files(result, measured)
+    shipped = next(row for row in files if row["shipped"])
+    stages = _stages(result, files, measured)
+    here = machine()
+    on_target = is_machine(result.target, here)
+    report: dict[str, Any] = {
+        "edgedistill": edgedistill.__version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "name": result.recipe.name,
+        "recipe": result.recipe.model_dump(mode="json"),
+        "target": result.target.model_dump(mode="json"),
+        "machine": here,
+        "measured_on_target": on_target,
+        "where": _where(result, measured, on_target),
+        "data": result.artifacts["data"].metrics,
+        "summary": _summary(stages, shipped, _teacher_row(measured, result.target.primary)),
+        "stages": stages,
+        "files": files,
+        "verified": _verify(result).get("ok"),
+        "measurements": measured,
+    }
+    report["contract"] = contract(result.recipe, result.target, report)
+    report["warnings"] = warnings(result, report)
+    report["ok"] = all(line["status"] != "missed" for line in report["contract"])
+    return report
+
+
+def _verify(result: Result) -> dict[str, Any]:
+    found: dict[str, Any] = result.artifacts["verify"].json("verify.json")
+    return found
+
+
+def _measured(result: Result) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = result.artifacts["benchmark"].json("measurements.json")
+    return rows
+
+
+def _where(result: Result, measured: list[dict[str, Any]], on_target: bool) -> str:
+    """One sentence on where latency and memory come from."""
+    place = next((row["where"] for row in measured), "no machine")
+    note = "a machine of the target's kind" if on_target else f"not on {result.target.name}"
+    return f"measured on {place}; {note}"
+
+
+def _files(result: Result, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each exported file: quality, parity, size, speed, memory."""
+    parity = {row["file"]: row for row in _verify(result)["rows"]}
+    speed = {row["file"]: row for row in measured if row["model"] == "student"}
+    teacher = _teacher_row(measured, result.target.primary)
+    rows = []
+    for entry in result.artifacts["export"].json("export.json")["files"]:
+        checked, timed = parity.get(entry["file"], {}), speed.get(entry["file"], {})
+        row = {key: entry[key] for key in ("runtime", "precision", "file")}
+        row["size_kb"] = entry["bytes"] / 1000
+        for key in ("accuracy", "agreement", "within_step", "max_steps", "mean_steps",
+                    "first_drift"):  # fmt: skip
+            row[key] = checked.get(key)
+        row["parity"] = checked.get("ok")
+        for key in ("p50_ms", "p90_ms", "p99_ms", "cold_load_ms", "warm_load_ms",
+                    "peak_memory_mb", "where"):  # fmt: skip
+            row[key] = timed.get(key)
+        row["faster_than_teacher"] = _ratio(teacher.get("p50_ms"), row["p50_ms"])
+        rows.append(row)
+    shipped = _shipped(rows, result.target.primary)
+    return [{**row, "shipped": row is shipped} for row in rows]
+
+
+def _shipped(rows: list[dict[str, Any]], primary: str) -> dict[str, Any]:
+    """The file that the contract is held against: the primary runtime's, as small as it comes."""
+    order = ("int8", "fp16", "fp32")
+    own = [row for row in rows if row["runtime"] == primary] or rows
+    return min(own, key=lambda row: order.index(row["precision"]))
+
+
+def _teacher_row(measured: list[dict[str, Any]], primary: str) -> dict[str, Any]:
+    """The teacher as the primary runtime runs it, else as torch does."""
+    rows = [row for row in measured if row["model"] == "teacher"]
+    return next((row for row in rows if row["runtime"] == primary), rows[0] if rows else {})
+
+
+def _ratio(above: float | None, below: float | None) -> float | None:
+    return above / below if above and below else None
+
+
+def _stages(
+    result: Result, files: list[dict[str, Any]], measured: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What each stage that touches the model did."""
+    tested = _verify(result).get("torch", {})
+    rows: list[dict[str, Any]] = []
+    for name in _MODEL_STAGES:
+        if name not in result.artifacts:
+            continue
+        artifact = result.artifacts[name]
+        weights = artifact.file("model/weights.safetensors")
+        size = weights.stat().st_size / 1000 if weights.exists() else None
+        rows.append({**_stage(name, artifact.metrics), "test_accuracy": tested.get(name),
+                     "size_kb": size, "size_of": "weights, float"})  # fmt: skip
+    _time_floats(rows, files, measured, result.target.primary)
+    shape = {key: rows[-1][key] for key in ("macs", "params")}
+    shipped = next(row for row in files if row["shipped"])
+    speed = {key: shipped[key] for key in ("size_kb", "p50_ms", "where")}
+    if result.recipe.stages.quantize is not None:
+        row = _stage("quantize", result.artifacts["quantize"].metrics)
+        rows.append({**row, **shape, "test_accuracy": tested.get("int8"), "size_kb": None})
+    rows.append({**_stage("export", result.artifacts["export"].metrics), **shape, **speed,
+                 "test_accuracy": shipped["accuracy"],
+                 "size_of": shipped["file"]})  # fmt: skip
+    return rows
+
+
+def _stage(name: str, metrics: dict[str, Any]) -> dict[str, Any]:
+    keys = ("validation_accuracy", "macs", "params", "seconds", "images_per_second")
+    empty = {"test_accuracy": None, "size_kb": None, "p50_ms": None, "where": None}
+    return {"stage": name, **empty, **{key: metrics.get(key) for key in keys}}
+
+
+def _time_floats(
+    rows: list[dict[str, Any]],
+    files: list[dict[str, Any]],
+    measured: list[dict[str, Any]],
+    primary: str,
+) -> None:
+    """Put latencies of fp32 files beside the stages whose models they hold."""
+    final = [row for row in files if (row["runtime"], row["precision"]) == (primary, "fp32")]
+    for row in rows:
+        timed = [each for each in measured if each["model"] == row["stage"]]
+        timed = [each for each in timed if each["runtime"] == primary] or timed
+        if row is rows[-1]:
+            timed = final
+        if timed:
+            row["p50_ms"], row["where"] = timed[0]["p50_ms"], timed[0]["where"]
+
+
+def _summary(
+    stages: list[dict[str, Any]], shipped: dict[str, Any], timed_teacher: dict[str, Any]
+) -> dict[str, Any]:
+    teacher = stages[0]
+    accuracy, reference = shipped["accuracy"], teacher["test_accuracy"]
+    both = accuracy is not None and reference is not None
+    return {
+        "file": shipped["file"],
+        "runtime": shipped["runtime"],
+        "precision": shipped["precision"],
+        "accuracy": accuracy,
+        "teacher_accuracy": reference,
+        "accuracy_drop": reference - accuracy if both else None,
+        "retention": accuracy / reference if both and reference else None,
+        "size_kb": shipped["size_kb"],
+        "macs": stages[-1]["macs"],
+        "params": stages[-1]["params"],
+        "p50_ms": shipped["p50_ms"],
+        "peak_memory_mb": shipped["peak_memory_mb"],
+        "smaller_than_teacher": _ratio(teacher["size_kb"], shipped["size_kb"]),
+        "faster_than_teacher": shipped["faster_than_teacher"],
+        "teacher_runtime": timed_teacher.get("runtime"),
+    }

@@ -1,0 +1,67 @@
+"""Hold the result against its contract: every line is `ok`, `missed` or `not measured`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgedistill.recipe import Recipe
+from edgedistill.target import Target
+
+
+def contract(recipe: Recipe, target: Target, report: dict[str, Any]) -> list[dict[str, Any]]:
+    """One line for each promise, of the recipe or of the target's budget (the tighter counts).
+
+    Latency and memory of a target that is not this machine stay `not measured`.
+    """
+    asked, budget, reached = recipe.contract, target.budget, report["summary"]
+    here = report["measured_on_target"]
+    lines = [
+        _line("accuracy drop", reached["accuracy_drop"], asked.max_accuracy_drop, "points"),
+        _line("accuracy kept", reached["retention"], asked.min_retention, "of the teacher's",
+              at_least=True),
+        _line("size", reached["size_kb"], _tighter(asked.max_size_kb, budget.size_kb), "KB"),
+        _line("MACs", reached["macs"], asked.max_macs, "M"),
+        _line("latency", reached["p50_ms"] if here else None,
+              _tighter(asked.max_latency_ms, budget.latency_ms), "ms", _away(target, here)),
+        _line("memory", reached["peak_memory_mb"] if here else None,
+              _tighter(asked.max_memory_mb, budget.memory_mb), "MB", _away(target, here)),
+        _parity(report),
+    ]  # fmt: skip
+    return [line for line in lines if line is not None]
+
+
+def _tighter(first: float | None, second: float | None) -> float | None:
+    return min((limit for limit in (first, second) if limit is not None), default=None)
+
+
+def _away(target: Target, here: bool) -> str:
+    return "" if here else f"this machine is not {target.name}"
+
+
+def _line(
+    name: str,
+    value: float | None,
+    limit: float | None,
+    unit: str,
+    note: str = "",
+    at_least: bool = False,
+) -> dict[str, Any] | None:
+    if limit is None:
+        return None
+    line = {"name": name, "limit": limit, "at_least": at_least, "value": value, "unit": unit}
+    if value is None:
+        return {**line, "status": "not measured", "note": note or "no stage measured it"}
+    kept = value >= limit if at_least else value <= limit
+    return {**line, "status": "ok" if kept else "missed", "note": note}
+
+
+def _parity(report: dict[str, Any]) -> dict[str, Any]:
+    """Whether every file follows the torch graph; promised without being asked for."""
+    drifted = [row["file"] for row in report["files"] if row["parity"] is False]
+    unchecked = [row["file"] for row in report["files"] if row["parity"] is None]
+    status = "not measured" if unchecked else "ok"
+    return {
+        "name": "parity", "limit": None, "at_least": False, "value": None, "unit": "",
+        "status": "missed" if drifted or report["verified"] is False else status,
+        "note": ", ".join(drifted or unchecked),
+    }  # fmt: skip

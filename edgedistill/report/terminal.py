@@ -1,0 +1,159 @@
+"""The summary a person reads at the end of a compile."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_STYLES = {"ok": "green", "missed": "bold red", "not measured": "yellow"}
+
+
+def summary(report: dict[str, Any], width: int = 100) -> str:
+    """The summary as plain text, at most `width` columns wide."""
+    from rich.console import Console
+
+    text = io.StringIO()
+    show(report, Console(file=text, width=width, color_system=None))
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def show(report: dict[str, Any], console: Console) -> None:
+    """Print the summary: the headline, stages, files, contract, warnings."""
+    verdict = "contract kept" if report["ok"] else "CONTRACT MISSED"
+    name = f"[bold]{report['name']}[/] for [bold]{report['target']['name']}[/]"
+    console.print(f"{name}: [{_STYLES['ok' if report['ok'] else 'missed']}]{verdict}[/]")
+    console.print(headline(report), highlight=False)
+    console.print()
+    console.print(_stages(report, console.width))
+    console.print(_files(report, console.width))
+    console.print(_contract(report))
+    console.print(f"Latency and memory: {report['where']}.", highlight=False)
+    for text in report["warnings"]:
+        console.print("[yellow]warning:[/] ", end="")
+        console.print(text, markup=False, highlight=False)
+
+
+def headline(report: dict[str, Any]) -> str:
+    """The result in one sentence."""
+    reached = report["summary"]
+    parts = [f"{reached['precision']} student in {reached['runtime']}"]
+    if reached["accuracy"] is not None:
+        parts.append(f"{reached['accuracy']:.2f} % on the test set")
+    if reached["accuracy_drop"] is not None:
+        parts.append(
+            f"teacher {reached['teacher_accuracy']:.2f} % ({100 * reached['retention']:.1f} % kept)"
+        )
+    size = f"{reached['size_kb']:.1f} KB"
+    if reached["smaller_than_teacher"]:
+        size += f" ({reached['smaller_than_teacher']:.1f}x smaller)"
+    parts.append(size)
+    if reached["p50_ms"]:
+        speed = f"{reached['p50_ms']:.3g} ms here"
+        if reached["faster_than_teacher"]:
+            speed += (
+                f" ({reached['faster_than_teacher']:.1f}x faster than the teacher in "
+                f"{reached['teacher_runtime']})"
+            )
+        parts.append(speed)
+    return "; ".join(parts) + "."
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:#.3g}".rstrip(".")
+
+
+def _table(title: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def _stages(report: dict[str, Any], width: int) -> Table:
+    rows = report["stages"]
+    return _grid(
+        "What each stage did",
+        width,
+        {"stage": [row["stage"] for row in rows]},
+        {
+            "val %": [number(row["validation_accuracy"]) for row in rows],
+            "test %": [number(row["test_accuracy"]) for row in rows],
+            "M MACs": [number(row["macs"]) for row in rows],
+            "KB": [number(row["size_kb"], 1) for row in rows],
+            "p50 ms": [milliseconds(row["p50_ms"]) for row in rows],
+            "k params": [number(row["params"], 1) for row in rows],
+            "seconds": [number(row["seconds"], 0) for row in rows],
+        },
+    )
+
+
+def _files(report: dict[str, Any], width: int) -> Table:
+    rows = report["files"]
+    parity = {True: "ok", False: "missed", None: "-"}
+    return _grid(
+        "Files",
+        width,
+        {
+            "runtime": [row["runtime"] for row in rows],
+            "precision": [row["precision"] + (" *" if row["shipped"] else "") for row in rows],
+        },
+        {
+            "test %": [number(row["accuracy"]) for row in rows],
+            "parity": [parity[row["parity"]] for row in rows],
+            "KB": [number(row["size_kb"], 1) for row in rows],
+            "p50 ms": [milliseconds(row["p50_ms"]) for row in rows],
+            "p90": [milliseconds(row["p90_ms"]) for row in rows],
+            "p99": [milliseconds(row["p99_ms"]) for row in rows],
+            "memory MB": [number(row["peak_memory_mb"], 1) for row in rows],
+        },
+    )
+
+
+def _grid(
+    title: str, width: int, names: dict[str, list[str]], figures: dict[str, list[str]]
+) -> Table:
+    """A table of named rows. Where the terminal is narrow, the last figures are left out;
+    report.html has them all."""
+    table = _table(title)
+    columns = {**names, **figures}
+    room, kept = width - 2, []
+    for name, cells in columns.items():
+        room -= max(map(len, [name, *cells])) + 2
+        if name in names or room >= 0:
+            table.add_column(name, no_wrap=True, justify="left" if name in names else "right")
+            kept.append(cells)
+    for row in zip(*kept, strict=True):
+        table.add_row(*row)
+    return table
+
+
+def limit_of(line: dict[str, Any]) -> str:
+    """What a contract line promises."""
+    if line["limit"] is None:
+        return "as the torch graph"
+    return f"at {'least' if line['at_least'] else 'most'} {line['limit']:g} {line['unit']}"
+
+
+def reached_by(line: dict[str, Any]) -> str:
+    return "" if line["value"] is None else f"{line['value']:.4g}"
+
+
+def _contract(report: dict[str, Any]) -> Table:
+    table = _table("Contract (of the file marked *)")
+    table.add_column("line", no_wrap=True)
+    table.add_column("promised")
+    table.add_column("reached", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("note", overflow="fold")
+    for line in report["contract"]:
+        status = f"[{_STYLES[line['status']]}]{line['status']}[/]"
+        table.add_row(line["name"], limit_of(line), reached_by(line), status, line["note"])
+    return table

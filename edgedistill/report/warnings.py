@@ -1,0 +1,66 @@
+"""What a person should know before shipping: everything that made something worse."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgedistill.pipeline import Result
+
+_NOISE = 1.05
+"""A file counts as slower than another from this ratio of medians on."""
+
+
+def warnings(result: Result, report: dict[str, Any]) -> list[str]:
+    """Sentences: what the stages warned of, accuracy lost beyond what the recipe allows, sizes
+    and costs that grew, and files slower than those they should beat."""
+    told = [
+        f"{name}: {text}"
+        for name, artifact in result.artifacts.items()
+        for text in artifact.metrics.get("warnings", [])
+    ]
+    return told + _lost(result, report["stages"]) + _grown(report) + _slower(report["files"])
+
+
+def _lost(result: Result, stages: list[dict[str, Any]]) -> list[str]:
+    """Stages that cost more validation accuracy than the recipe allows them."""
+    found = []
+    for before, after in pairwise(stages):
+        allowed = getattr(getattr(result.recipe.stages, after["stage"], None), "max_drop", None)
+        old, new = before["validation_accuracy"], after["validation_accuracy"]
+        if None not in (allowed, old, new) and old - new > allowed:
+            found.append(
+                f"{after['stage']}: validation accuracy fell by {old - new:.1f} points "
+                f"({old:.1f} to {new:.1f} %); the recipe allows {allowed:g}"
+            )
+    return found
+
+
+def _grown(report: dict[str, Any]) -> list[str]:
+    found = []
+    for before, after in pairwise(report["stages"]):
+        for key, what in (("macs", "MACs"), ("params", "parameters")):
+            old, new = before[key], after[key]
+            if None not in (old, new) and new > old:
+                found.append(f"{after['stage']}: more {what} than before ({old:g} to {new:g})")
+    teacher, reached = report["stages"][0], report["summary"]
+    if reached["size_kb"] and teacher["size_kb"] and reached["size_kb"] > teacher["size_kb"]:
+        found.append(f"{reached['file']} is larger than the teacher's weights")
+    if (reached["faster_than_teacher"] or 1) < 1 / _NOISE:
+        found.append(f"{reached['file']} is slower than the teacher on this machine")
+    return found
+
+
+def _slower(files: list[dict[str, Any]]) -> list[str]:
+    """Lower precisions that are slower here than fp32 in the same runtime."""
+    full = {row["runtime"]: row["p50_ms"] for row in files if row["precision"] == "fp32"}
+    return [
+        f"{row['file']}: slower than fp32 in {row['runtime']} on this machine "
+        f"({row['p50_ms']:.3g} against {full[row['runtime']]:.3g} ms)"
+        for row in files
+        if row["precision"] != "fp32"
+        and row["p50_ms"]
+        and full.get(row["runtime"])
+        and row["p50_ms"] > _NOISE * full[row["runtime"]]
+    ]

@@ -1,0 +1,162 @@
+"""A compile's result without the compile: tiny ONNX files and made-up figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgedistill.artifact import Artifact, seal, write_json
+from edgedistill.recipe import parse_recipe
+from edgedistill.target import load_target
+
+LABELS = ["bird", "cat", "ship"]
+SIZE = 8
+RECIPE = {
+    "name": "tiny",
+    "data": {"source": "digits", "image_size": SIZE},
+    "teacher": {"family": "resnet_cifar", "depth": 14},
+    "student": {"family": "resnet_cifar", "depth": 8},
+    "stages": {"teacher": {"train": {}}, "prune": {"speedup": 2}},
+    "contract": {"max_accuracy_drop": 3, "max_size_kb": 50, "max_latency_ms": 5},
+}
+
+
+def write_onnx(path: Path) -> Path:
+    """Logits (batch, 3) that grow with the brightness of an image (batch, 1, 8, 8)."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = np.array([[-1.0, 0.2, 2.0]], np.float32)
+    bias = np.array([0.5, 0.3, -0.5], np.float32)
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["pixels"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight", "bias"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 1, SIZE, SIZE])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture
+def tiny_onnx(tmp_path: Path) -> Path:
+    return write_onnx(tmp_path / "tiny.onnx")
+
+
+@pytest.fixture
+def make_result(tmp_path: Path) -> Callable[..., Any]:
+    """`make_result(target, **changes of the recipe)`: a finished compile."""
+
+    def make(target: str = "linux-x64", **changes: Any) -> Any:
+        from edgedistill.pipeline import Result
+
+        root = tmp_path / f"artifacts-{target}-{len(list(tmp_path.iterdir()))}"
+        recipe = parse_recipe({**RECIPE, **changes}, "test")
+        return Result(recipe, load_target(target), _artifacts(root))
+
+    return make
+
+
+def _artifacts(root: Path) -> dict[str, Artifact]:
+    rng = np.random.default_rng(0)
+    made: dict[str, Artifact] = {}
+
+    def put(name: str, metrics: dict[str, Any], fill: Callable[[Path], object]) -> None:
+        folder = root / name
+        folder.mkdir(parents=True)
+        fill(folder)
+        made[name] = seal(folder, name, metrics, {})
+
+    def data(folder: Path) -> None:
+        about = {"classes": LABELS, "image_size": SIZE, "channels": 1}
+        write_json(folder / "data.json", about)
+        for split in ("validation", "test"):
+            (folder / split).mkdir()
+            images = rng.integers(0, 256, (12, SIZE, SIZE, 1), np.uint8)
+            np.save(folder / split / "images.npy", images)
+            np.save(folder / split / "labels.npy", np.arange(12) % 3)
+
+    def weights(kilobytes: int) -> Callable[[Path], object]:
+        def fill(folder: Path) -> None:
+            (folder / "model").mkdir()
+            (folder / "model" / "weights.safetensors").write_bytes(bytes(1000 * kilobytes))
+
+        return fill
+
+    put("data", {"counts": {"train": 100, "validation": 12, "test": 12}}, data)
+    for name, score, macs, size in (
+        ("teacher", 96.0, 20.0, 400),
+        ("distill", 95.0, 8.0, 120),
+        ("prune", 94.5, 4.0, 60),
+    ):
+        metrics = {"validation_accuracy": score, "macs": macs, "params": size / 4, "seconds": 2.0}
+        put(name, metrics, weights(size))
+    put("quantize", {"validation_accuracy": 94.0, "seconds": 1.0}, lambda folder: None)
+    put("export", {"seconds": 1.0}, _export)
+    put("verify", {"seconds": 1.0}, _verify)
+    rows = _measurements()
+    put("benchmark", {}, lambda folder: write_json(folder / "measurements.json", rows))
+    return made
+
+
+def _export(folder: Path) -> None:
+    (folder / "files").mkdir()
+    entries: list[dict[str, Any]] = []
+    for precision in ("fp32", "int8"):
+        path = write_onnx(folder / "files" / f"tiny.{precision}.onnx")
+        entries.append({"runtime": "onnxruntime", "precision": precision, "file": path.name,
+                        "bytes": path.stat().st_size, "input": {}, "output": {}})  # fmt: skip
+    write_json(folder / "export.json", {"files": entries, "labels": LABELS})
+
+
+def _verify(folder: Path) -> None:
+    (folder / "golden").mkdir()
+    pixels = np.random.default_rng(1).random((4, 1, SIZE, SIZE), dtype=np.float32)
+    np.save(folder / "golden" / "inputs.npy", pixels)
+    rows = [
+        {"runtime": "onnxruntime", "precision": precision, "file": f"tiny.{precision}.onnx",
+         "accuracy": accuracy, "agreement": 0.998, "max_steps": 1, "mean_steps": 0.01,
+         "within_step": 0.999, "ok": True}
+        for precision, accuracy in (("fp32", 94.25), ("int8", 94.0))
+    ]  # fmt: skip
+    torch = {"teacher": 95.5, "distill": 94.6, "prune": 94.25, "float": 94.25, "int8": 94.1}
+    write_json(folder / "verify.json", {"rows": rows, "torch": torch, "ok": True})
+
+
+def _measurements() -> list[dict[str, Any]]:
+    def row(model: str, runtime: str, precision: str, median: float) -> dict[str, Any]:
+        samples = [median * (1 + 0.01 * (place % 7)) for place in range(40)]
+        return {
+            "model": model, "runtime": runtime, "precision": precision,
+            "file": f"tiny.{precision}.onnx" if model == "student" else None,
+            "import_ms": 90.0, "cold_load_ms": 4.0, "warm_load_ms": 2.0, "p50_ms": median,
+            "p90_ms": 1.1 * median, "p99_ms": 1.3 * median, "samples_ms": samples,
+            "peak_memory_mb": 6.5, "threads": 1, "how": "measured",
+            "where": "this machine: a test (x86_64, 2 cores)",
+            "operators": [{"name": "conv1", "type": "Conv", "dtype": "int8",
+                           "microseconds": 12.5, "where": "CPUExecutionProvider"}],
+        }  # fmt: skip
+
+    return json.loads(  # type: ignore[no-any-return]
+        json.dumps(
+            [
+                row("teacher", "torch", "fp32", 2.0),
+                row("teacher", "onnxruntime", "fp32", 1.0),
+                row("distill", "onnxruntime", "fp32", 0.4),
+                row("student", "onnxruntime", "fp32", 0.2),
+                row("student", "onnxruntime", "int8", 0.1),
+            ]
+        )
+    )

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgedistill.errors import UserError
+from edgedistill.package import Bundle, write_bundle
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def bundle(make_result: Make, tmp_path: Path) -> Bundle:
+    return write_bundle(make_result(), tmp_path / "out" / "bundle")
+
+
+def test_a_bundle_holds_models_golden_data_and_reports(bundle: Bundle) -> None:
+    names = {item.relative_to(bundle.path).as_posix() for item in bundle.path.rglob("*.*")}
+    assert names == {
+        "edgedistill.json", "golden/inputs.npy", "report.html", "report.json", "tiny.fp32.onnx",
+        "tiny.int8.onnx",
+    }  # fmt: skip
+    assert list(bundle.path.parent.iterdir()) == [bundle.path]
+    assert bundle.labels == ["bird", "cat", "ship"]
+    assert set(bundle.manifest["digests"]) == {
+        "golden/inputs.npy", "tiny.fp32.onnx", "tiny.int8.onnx",
+    }  # fmt: skip
+    figures = [row["p50_ms"] for row in bundle.manifest["measurements"]]
+    assert {figure["how"] for figure in figures} == {"measured"}
+    assert all("this machine" in figure["where"] for figure in figures)
+
+
+def test_the_digest_does_not_depend_on_when_or_where_it_was_measured(
+    bundle: Bundle, make_result: Make, tmp_path: Path
+) -> None:
+    again = write_bundle(make_result(), tmp_path / "again")
+    assert again.digest == bundle.digest
+
+
+def test_an_older_bundle_is_replaced(bundle: Bundle, make_result: Make) -> None:
+    (bundle.path / "notes.txt").write_text("mine")
+    write_bundle(make_result(), bundle.path)
+    assert not (bundle.path / "notes.txt").exists()
+    assert list(bundle.path.parent.iterdir()) == [bundle.path]
+
+
+def test_a_folder_that_is_no_bundle_is_left_alone(make_result: Make, tmp_path: Path) -> None:
+    place = tmp_path / "photos"
+    place.mkdir()
+    (place / "cat.jpg").write_bytes(b"x")
+    with pytest.raises(UserError, match="exists and is not a bundle; it was left alone"):
+        write_bundle(make_result(), place)
+    assert [item.name for item in place.iterdir()] == ["cat.jpg"]
+
+
+def test_nothing_is_left_where_writing_fails(
+    make_result: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edgedistill.package.write.write_html", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_bundle(make_result(), tmp_path / "out" / "bundle")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_changed_file_is_noticed(bundle: Bundle) -> None:
+    with (bundle.path / "tiny.int8.onnx").open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(UserError, match=r"tiny\.int8\.onnx was changed after"):
+        Bundle.load(bundle.path)
+    (bundle.path / "tiny.int8.onnx").unlink()
+    with pytest.raises(UserError, match=r"tiny\.int8\.onnx is missing"):
+        Bundle.load(bundle.path)
+
+
+def test_a_manifest_cannot_lead_out_of_the_bundle(bundle: Bundle) -> None:
+    manifest = json.loads((bundle.path / "edgedistill.json").read_text())
+    manifest["files"][0]["file"] = "../../elsewhere.onnx"
+    (bundle.path / "edgedistill.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match=r"names `\.\./\.\./elsewhere\.onnx`, which"):
+        Bundle.load(bundle.path)
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"bundle_format": 99}'])
+def test_what_is_no_bundle_says_so(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "edgedistill.json").write_text(content)
+    with pytest.raises(UserError, match=r"not a bundle|bundle format 99"):
+        Bundle.load(tmp_path)
+
+
+def test_predict_takes_arrays_pictures_and_paths(bundle: Bundle, tmp_path: Path) -> None:
+    light, dark = np.full((8, 8), 255, np.uint8), np.zeros((20, 24, 3), np.uint8)
+    Image.fromarray(light).save(tmp_path / "light.png")
+    found = bundle.predict([light, dark, Image.fromarray(dark), tmp_path / "light.png"])
+    assert [each.label for each in found] == ["ship", "bird", "bird", "ship"]
+    assert sum(found[0].scores.values()) == pytest.approx(1)
+    assert found[0].confidence == max(found[0].scores.values())
+    assert bundle.predict(light)[0] == found[0]
+    assert bundle.predict(np.stack([light, light])[..., None])[1] == found[0]
+    assert bundle.predict([]) == []
+
+
+def test_a_file_that_is_not_there_is_named(bundle: Bundle) -> None:
+    assert bundle.file()["file"] == "tiny.int8.onnx"
+    assert bundle.file(precision="fp32")["file"] == "tiny.fp32.onnx"
+    with pytest.raises(UserError, match="no file with precision `int4`"):
+        bundle.file(precision="int4")

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edgedistill.artifact import Artifact, seal, write_json
+from edgedistill.report import build_report, summary
+from edgedistill.report.page import page
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any x86-64 machine."""
+    found = {"processor": "a test", "isa": "x86_64", "flags": ["avx2"], "cores": 2,
+             "memory_gb": 8.0, "system": "Linux 6", "versions": {"python": "3.11"}}  # fmt: skip
+    monkeypatch.setattr("edgedistill.report.build.machine", lambda: found)
+
+
+def change(result: Any, stage: str, file: str, edit: Callable[[Any], object]) -> None:
+    artifact: Artifact = result.artifacts[stage]
+    content = artifact.json(file)
+    edit(content)
+    write_json(artifact.file(file), content)
+    result.artifacts[stage] = seal(artifact.path, stage, artifact.metrics, {})
+
+
+@pytest.mark.usefixtures("here")
+def test_stages_show_quality_size_and_latency(make_result: Make) -> None:
+    rows = build_report(make_result())["stages"]
+    assert [row["stage"] for row in rows] == ["teacher", "distill", "prune", "quantize", "export"]
+    assert [row["validation_accuracy"] for row in rows] == [96.0, 95.0, 94.5, 94.0, None]
+    assert [row["test_accuracy"] for row in rows] == [95.5, 94.6, 94.25, 94.1, 94.0]
+    assert [row["size_kb"] for row in rows[:3]] == [400, 120, 60]
+    assert [row["p50_ms"] for row in rows] == [1.0, 0.4, 0.2, None, 0.1]
+    assert rows[-1]["macs"] == 4.0
+
+
+@pytest.mark.usefixtures("here")
+def test_summary_holds_the_shipped_file_against_the_teacher(make_result: Make) -> None:
+    found = build_report(make_result())["summary"]
+    assert found["file"] == "tiny.int8.onnx"
+    assert found["accuracy_drop"] == pytest.approx(1.5)
+    assert found["faster_than_teacher"] == pytest.approx(10)
+
+
+@pytest.mark.usefixtures("here")
+def test_contract_lines_are_ok_or_missed(make_result: Make) -> None:
+    limits = {"max_accuracy_drop": 1, "max_size_kb": 50, "max_latency_ms": 5, "max_macs": 5,
+              "min_retention": 0.9, "max_memory_mb": 1}  # fmt: skip
+    report = build_report(make_result(contract=limits))
+    status = {line["name"]: line["status"] for line in report["contract"]}
+    assert status == {
+        "accuracy drop": "missed", "accuracy kept": "ok", "size": "ok", "MACs": "ok",
+        "latency": "ok", "memory": "missed", "parity": "ok",
+    }  # fmt: skip
+    assert not report["ok"]
+
+
+@pytest.mark.usefixtures("here")
+def test_latency_of_a_phone_is_not_taken_from_this_machine(make_result: Make) -> None:
+    report = build_report(make_result("android-arm64"))
+    line = next(line for line in report["contract"] if line["name"] == "latency")
+    assert line["status"] == "not measured"
+    assert line["value"] is None
+    assert line["note"] == "this machine is not android-arm64"
+    assert report["ok"]
+    assert "not on android-arm64" in report["where"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_that_drifted_misses_the_contract(make_result: Make) -> None:
+    result = make_result()
+    change(result, "verify", "verify.json", lambda found: found["rows"][1].update(ok=False))
+    report = build_report(result)
+    line = next(line for line in report["contract"] if line["name"] == "parity")
+    assert (line["status"], line["note"]) == ("missed", "tiny.int8.onnx")
+    assert not report["ok"]
+
+
+@pytest.mark.usefixtures("here")
+def test_stages_that_made_things_worse_are_warned_of(make_result: Make) -> None:
+    result = make_result(stages={"teacher": {"train": {}}, "quantize": {"max_drop": 0.2},
+                                 "prune": {"speedup": 2, "max_drop": 0.2}})  # fmt: skip
+    change(result, "benchmark", "measurements.json", lambda rows: rows[4].update(p50_ms=0.5))
+    assert build_report(result)["warnings"] == [
+        "prune: validation accuracy fell by 0.5 points (95.0 to 94.5 %); the recipe allows 0.2",
+        "quantize: validation accuracy fell by 0.5 points (94.5 to 94.0 %); the recipe allows 0.2",
+        "tiny.int8.onnx: slower than fp32 in onnxruntime on this machine (0.5 against 0.2 ms)",
+    ]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_report_is_json_and_missing_figures_are_none(make_result: Make) -> None:
+    result = make_result()
+    change(result, "verify", "verify.json", lambda found: (found["torch"].clear(),
+                                                           found["rows"].clear()))  # fmt: skip
+    report = build_report(result)
+    assert json.loads(json.dumps(report)) == report
+    assert report["summary"]["accuracy"] is None
+    assert {line["name"]: line["status"] for line in report["contract"]}["parity"] == "not measured"
+    assert summary(report)
+    assert page(report)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_the_summary_fits_the_terminal(make_result: Make, width: int) -> None:
+    text = summary(build_report(make_result("android-arm64")), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "not measured" in text
+    for word in ("teacher", "quantize", "onnxruntime", "int8 *", "94.25"):
+        assert word in text
+
+
+@pytest.mark.usefixtures("here")
+def test_the_summary_tells_the_result_in_a_sentence(make_result: Make) -> None:
+    text = summary(build_report(make_result()), 200)
+    assert re.search(
+        r"^int8 student in onnxruntime; 94\.00 % on the test set; "
+        r"teacher 95\.50 % \(98\.4 % kept\); \d\.\d KB \(\d+\.\dx smaller\); "
+        r"0\.1 ms here \(10\.0x faster than the teacher in onnxruntime\)\.$",
+        text,
+        re.MULTILINE,
+    )
+
+
+@pytest.mark.usefixtures("here")
+def test_the_page_asks_nothing_of_the_network_and_escapes_names(make_result: Make) -> None:
+    result = make_result()
+    change(
+        result,
+        "benchmark",
+        "measurements.json",
+        lambda rows: rows[4]["operators"][0].update(name="<script>"),
+    )
+    text = page(build_report(result))
+    assert not re.search(r"(src|href)=|url\(|@import|<script", text)
+    assert "&lt;script&gt;" in text
+    assert "94.00 %" in text
