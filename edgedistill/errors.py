@@ -22,3 +22,32 @@ def nearest(name: str, choices: list[str]) -> str:
 
     close = difflib.get_close_matches(name, choices, n=1)
     return f"did you mean `{close[0]}`?" if close else f"one of: {', '.join(sorted(choices))}"
+
+
+def exhausted(error: Exception) -> UserError | None:
+    """Memory or disk used up, as something the user can mend; None for any other error."""
+    import errno
+    from pathlib import Path
+
+    again = "then run the same command: it goes on from the last checkpoint"
+    # torch reports memory that it cannot have as a RuntimeError.
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+        import psutil
+
+        free = psutil.virtual_memory().available / 1e6
+        return UserError(
+            f"out of memory ({free:.0f} MB free); nothing is lost",
+            f"free some, or lower `batch_size` or `workers`; {again}",
+        )
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        import shutil
+
+        place = Path(error.filename or ".").absolute()
+        while not place.exists():
+            place = place.parent
+        free = shutil.disk_usage(place).free / 1e6
+        return UserError(
+            f"the disk is full ({free:.0f} MB free at {place}); nothing is lost",
+            f"make room (`edgedistill cache prune --keep 1GB`); {again}",
+        )
+    return None

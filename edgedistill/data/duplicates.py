@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.data.splits import SPLITS, Split
-from edgedistill.stages import Reporter
+from edgedistill.progress import Reporter
 
 Vectors = NDArray[np.float32]
 Images = NDArray[np.uint8]

@@ -27,8 +27,8 @@ from edgedistill.data.splits import (
 )
 from edgedistill.data.workers import decode_all, worker_count
 from edgedistill.errors import UserError
+from edgedistill.progress import Reporter
 from edgedistill.recipe import Data
-from edgedistill.stages import Reporter
 
 EXAMPLES = 20
 UNUSED = -1

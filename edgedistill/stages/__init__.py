@@ -10,19 +10,10 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from edgedistill.artifact import Artifact
-
-
-class Reporter(Protocol):
-    """Where a stage's words and progress go."""
-
-    def say(self, text: str) -> None:
-        """One line the user should read."""
-
-    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
-        """Progress of a long step; `note` carries speed, loss and the like."""
+from edgedistill.progress import Reporter
 
 
 @dataclass(frozen=True)

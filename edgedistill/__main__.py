@@ -1,0 +1,6 @@
+"""`python -m edgedistill`."""
+
+from edgedistill.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,319 @@
+"""The commands: parse and print, decide nothing.
+
+Data goes to standard output, words and progress to standard error. Exit codes: 0; 1 a contract or
+parity missed; 2 something the user can mend; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgedistill.console import (
+    parse_size,
+    print_json,
+    print_report,
+    print_rows,
+    print_table,
+    say,
+    size_text,
+)
+
+app = typer.Typer(
+    name="edgedistill",
+    help="Compile a vision teacher into a small, quantized model for phones and boards.",
+    add_completion=False,
+    no_args_is_help=True,
+    # Rendering help through Rich would take twice as long.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+cache_app = typer.Typer(help="Show, prune or clear the cache.", rich_markup_mode=None)
+app.add_typer(cache_app, name="cache")
+
+RecipeFile = Annotated[
+    Path | None, typer.Argument(help="A recipe (YAML); none: the embedded digits.")
+]
+Targets = Annotated[
+    list[str], typer.Option("--target", "-t", help="A target's name or .yaml file; repeatable.")
+]
+Settings = Annotated[
+    list[str], typer.Option("--set", help="Override: stages.distill.epochs=3; repeatable.")
+]
+CacheFolder = Annotated[
+    Path | None, typer.Option("--cache", help="Cache folder; else $EDGEDISTILL_CACHE.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
+Runs = Annotated[int, typer.Option(min=10, help="Runs of each model.")]
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from edgedistill import __version__
+
+        print(f"edgedistill {__version__}")
+        raise typer.Exit
+
+
+@app.command("compile")
+def compile_(
+    recipe: RecipeFile = None,
+    target: Targets = ["android-arm64"],  # noqa: B006
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Bundle folder; else ./RECIPE-TARGET.")
+    ] = None,
+    settings: Settings = [],  # noqa: B006
+    cache: CacheFolder = None,
+    as_json: Json = False,
+) -> int:
+    """Run a recipe and write a bundle for each target."""
+    from edgedistill import api
+    from edgedistill.progress import reporting
+
+    with reporting() as reporter:
+        if recipe is None:
+            reporter.say("no recipe given: compiling the embedded default, handwritten digits")
+        made = api.compile(
+            recipe,
+            target if len(target) > 1 else target[0],
+            out=out,
+            cache=cache,
+            set=settings,
+            reporter=reporter,
+        )
+    bundles = made if isinstance(made, list) else [made]
+    if as_json:
+        print_json([{"path": str(b.path), "report": b.report} for b in bundles])
+    else:
+        for bundle in bundles:
+            print_report(bundle.report)
+            print(f"Bundle: {bundle.path}")
+    return 0 if all(bundle.ok for bundle in bundles) else 1
+
+
+@app.command()
+def check(
+    recipe: RecipeFile = None,
+    target: Targets = ["android-arm64"],  # noqa: B006
+    settings: Settings = [],  # noqa: B006
+    cache: CacheFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Validate a recipe and show what would run."""
+    from dataclasses import asdict
+
+    from edgedistill.api import read_recipe
+    from edgedistill.cache import Cache, default_root
+    from edgedistill.pipeline import plan
+    from edgedistill.target import load_target
+
+    wanted = read_recipe(recipe, settings)
+    targets = [load_target(name) for name in target]
+    rows = list(plan(wanted, targets, Cache(cache or default_root(), say)))
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    print_table(("target", "stage", ""), [(row.target, row.name, row.state) for row in rows])
+
+
+@app.command()
+def schema() -> None:
+    """Print the recipe's JSON Schema, for editors."""
+    from edgedistill.recipe import Recipe
+
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    print_json({**dialect, **Recipe.model_json_schema()})
+
+
+@app.command()
+def targets(
+    name: Annotated[str | None, typer.Argument(help="Show this one.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the targets, or show one as YAML."""
+    import yaml
+
+    from edgedistill.target import load_target, target_files
+
+    names = [name] if name else list(target_files())
+    found = [load_target(each).model_dump(mode="json") for each in names]
+    if as_json:
+        print_json(found[0] if name else found)
+    elif name:
+        print(yaml.safe_dump(found[0], sort_keys=False, default_flow_style=None), end="")
+    else:
+        rows = [(each["name"], each["runtimes"][0], each["description"]) for each in found]
+        print_table(("name", "runtime", "description"), rows)
+
+
+@app.command()
+def init(
+    teacher: Annotated[
+        str,
+        typer.Option(
+            help="resnet_cifar:DEPTH, torchvision:NAME, timm:NAME, MODULE:FUNCTION, or a "
+            ".safetensors file of a CIFAR-style residual network."
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="A folder with a folder for each class (or with train and test in it), a folder "
+            "with train and test parquet or npz files, or `digits`."
+        ),
+    ],
+    target: Annotated[
+        str, typer.Option("--target", "-t", help="A target's name.")
+    ] = "android-arm64",
+    weights: Annotated[
+        Path | None, typer.Option(help="The teacher's weights, a .safetensors file.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The recipe to write.")] = Path(
+        "recipe.yaml"
+    ),
+) -> None:
+    """Write a commented recipe for your own model and images."""
+    from edgedistill.starter import write_recipe
+
+    write_recipe(out, teacher, weights, data, target)
+    say(f"wrote {out}; next: edgedistill check {out} --target {target}")
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder of class folders, an .npz, or a recipe; else its own test set."
+        ),
+    ] = None,
+    runtime: Annotated[str | None, typer.Option(help="Only this runtime's files.")] = None,
+    precision: Annotated[str | None, typer.Option(help="Only files of this precision.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Accuracy of a bundle's files on a test set."""
+    from edgedistill import api
+
+    rows = api.evaluate(bundle, data, runtime, precision)
+    print_rows(rows, ("file", "runtime", "precision", "accuracy", "images"), as_json)
+
+
+@app.command()
+def benchmark(
+    subject: Annotated[Path, typer.Argument(help="A bundle or a model file.")],
+    threads: Threads = 1,
+    runs: Runs = 200,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Stop after this long.")] = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Latency and memory of model files on this machine."""
+    from edgedistill import api
+
+    rows = api.benchmark(subject, threads=threads, runs=runs, seconds=seconds)
+    columns = ("file", "runtime", "precision", "size_kb", "p50_ms", "p90_ms", "p99_ms",
+               "cold_load_ms", "warm_load_ms", "peak_memory_mb")  # fmt: skip
+    print_rows(rows, columns, as_json)
+    if rows:
+        say(f"measured on {rows[0]['where']}")
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="A bundle or a model file.")],
+    b: Annotated[Path, typer.Argument(help="Another one.")],
+    threads: Threads = 1,
+    runs: Runs = 200,
+    as_json: Json = False,
+) -> None:
+    """Two bundles or model files side by side, measured in turn."""
+    from edgedistill import api
+
+    rows = api.compare(a, b, threads=threads, runs=runs)
+    print_rows(rows, ("figure", "unit", "a", "b", "where"), as_json)
+
+
+@cache_app.callback(invoke_without_command=True)
+def _cache(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        show()
+
+
+@cache_app.command()
+def show(cache: CacheFolder = None, as_json: Json = False) -> None:
+    """What is in the cache, the least recently used first."""
+    from dataclasses import asdict
+    from datetime import datetime
+
+    from edgedistill.cache import Cache, default_root
+
+    store = Cache(cache or default_root(), say)
+    entries = store.entries() + store.unfinished()
+    if as_json:
+        print_json([asdict(entry) for entry in entries])
+        return
+    rows = [
+        (e.kind, size_text(e.bytes), f"{datetime.fromtimestamp(e.used):%Y-%m-%d %H:%M}", e.key)
+        for e in entries
+    ]
+    print_table(("stage", "size", "last used", "key"), rows)
+    total = sum(entry.bytes for entry in entries)
+    say(f"{len(entries)} entries, {size_text(total)} in {store.root}")
+
+
+@cache_app.command()
+def prune(
+    keep: Annotated[str, typer.Option(help="How much to keep, e.g. 2GB or 500MB.")],
+    cache: CacheFolder = None,
+) -> None:
+    """Remove the least recently used entries until at most KEEP is left."""
+    _remove(cache, parse_size(keep))
+
+
+@cache_app.command()
+def clear(cache: CacheFolder = None) -> None:
+    """Remove everything, unfinished work included."""
+    _remove(cache, 0)
+
+
+def _remove(cache: Path | None, keep: int) -> None:
+    from edgedistill.cache import Cache, default_root
+
+    removed = Cache(cache or default_root(), say).prune(keep)
+    say(f"removed {len(removed)} entries, {size_text(sum(entry.bytes for entry in removed))}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point: runs a command, and puts what can go wrong into words and an exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns its exit code."""
+    from edgedistill.errors import UserError, exhausted
+
+    try:
+        code = app(args=arguments, prog_name="edgedistill", standalone_mode=False) or 0
+    except Exception as error:
+        # Typer's own errors of usage know how to show themselves.
+        if hasattr(error, "show"):
+            error.show()
+            return 2
+        known = error if isinstance(error, UserError) else exhausted(error)
+        if known is None:
+            raise
+        say(f"error: {known.message}")
+        if known.hint:
+            say(f"hint: {known.hint}")
+        return 2
+    if code == 130:
+        say("interrupted; the same command goes on from the last checkpoint")
+    return int(code)

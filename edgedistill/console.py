@@ -1,0 +1,73 @@
+"""Printing for the commands: tables and JSON to standard output, words to standard error."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from edgedistill.errors import UserError
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, default=str))
+
+
+def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+    """The `columns` of rows as a table, or the rows whole as JSON."""
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(columns, [[row.get(column) for column in columns] for row in rows])
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Columns aligned by spaces: a person reads it, and so does `awk`."""
+    cells = [[_cell(value) for value in row] for row in [header, *rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    for row in cells:
+        line = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(line).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """The summary of one compile, in color on a terminal."""
+    from edgedistill.report.terminal import show, summary
+
+    if not sys.stdout.isatty():
+        print(summary(report))
+        return
+    from rich.console import Console
+
+    show(report, Console())
+
+
+def size_text(size: float) -> str:
+    """Bytes as a person says them: `1.5 GB`; a GB has 10^9."""
+    for unit in ("B", "KB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} GB"
+
+
+def parse_size(text: str) -> int:
+    """`2GB`, `500 MB`, `1000` in bytes. Raises UserError: anything else."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
+    if match is None:
+        raise UserError(f"`{text}` is not a size", "write it as 2GB or 500MB")
+    return int(float(match[1]) * _UNITS[match[2].upper()])

@@ -1,0 +1,127 @@
+"""What lies where a user points: enough of it to begin a recipe with."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgedistill.data.sources import Samples, open_source
+from edgedistill.errors import UserError
+from edgedistill.recipe import Data
+
+LOOKED_AT = 64
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies where the user pointed."""
+
+    keys: dict[str, Any]
+    """The recipe's `data`, as far as it is certain; paths as Path."""
+    classes: tuple[str, ...]
+    images: int
+    sizes: list[tuple[int, int]]
+    """(width, height) of some images."""
+    grey: bool
+
+    @property
+    def side(self) -> int | None:
+        """The images' common height and width, where they have one."""
+        distinct = {side for size in self.sizes for side in size}
+        return distinct.pop() if len(distinct) == 1 else None
+
+
+def look(data: str) -> Found:
+    """What kind of data `data` names. Raises UserError: nothing there that edgedistill reads."""
+    from pydantic import TypeAdapter
+
+    keys = _data_keys(data)
+    source = open_source(TypeAdapter(Data).validate_python({**keys, "image_size": 32}))
+    sizes, grey = _shapes(source.train)
+    images = len(source.train.labels)
+    return Found(keys, source.classes, images, sizes, grey)
+
+
+def _data_keys(data: str) -> dict[str, Any]:
+    if data == "digits":
+        return {"source": "digits"}
+    path = Path(data).expanduser()
+    if not path.exists():
+        raise UserError(f"--data {data}: not found", "give a folder, or `digits`")
+    if path.is_file():
+        raise UserError(
+            f"--data {data}: is one file; training and test images are needed",
+            f"give the folder that holds both: --data {path.parent}",
+        )
+    for suffix, source in ((".parquet", "parquet"), (".npz", "arrays")):
+        files = sorted(path.glob(f"*{suffix}"))
+        if files:
+            keys: dict[str, Any] = {"source": source}
+            keys |= {split: _one(files, split, path) for split in ("train", "test")}
+            return {**keys, **(_columns(keys["train"]) if source == "parquet" else {})}
+    train = next((path / name for name in ("train", "training") if (path / name).is_dir()), None)
+    if train is None:
+        return {"source": "folder", "train": path}
+    names = ("test", "val", "valid", "validation")
+    test = next((path / name for name in names if (path / name).is_dir()), None)
+    return {"source": "folder", "train": train} | ({"test": test} if test else {})
+
+
+def _one(files: list[Path], split: str, folder: Path) -> Path:
+    found = [path for path in files if path.stem.startswith(split)]
+    if len(found) != 1:
+        raise UserError(
+            f"--data {folder}: {len(found)} files that begin with `{split}`, one is needed "
+            f"(there are {', '.join(path.name for path in files)})",
+            "name them train and test, or write the recipe's `data` by hand",
+        )
+    return found[0]
+
+
+def _columns(path: Path) -> dict[str, str]:
+    """The image column (a struct or bytes) and the label column (whole numbers)."""
+    import pyarrow
+    import pyarrow.parquet
+
+    types = pyarrow.types
+    columns = list(pyarrow.parquet.read_schema(path))
+    images = [c.name for c in columns if types.is_struct(c.type) or types.is_binary(c.type)]
+    labels = [c.name for c in columns if types.is_integer(c.type)]
+    if not images or not labels:
+        raise UserError(
+            f"{path}: no column of images and one of whole-number labels among "
+            f"{', '.join(f'{c.name} ({c.type})' for c in columns)}",
+            "write the recipe's `data` by hand",
+        )
+    label = next((name for name in labels if "label" in name), labels[0])
+    return {"image": images[0], "label": label}
+
+
+def _shapes(samples: Samples) -> tuple[list[tuple[int, int]], bool]:
+    count = min(LOOKED_AT, len(samples.labels))
+    ids = np.unique(np.linspace(0, len(samples.labels) - 1, count).astype(np.int64))
+    shapes = list(_opened(samples.read(ids)))
+    if not shapes:
+        raise UserError("no image could be read", "check the data")
+    return [size for size, _ in shapes], all(grey for _, grey in shapes)
+
+
+def _opened(payloads: Iterator[Any]) -> Iterator[tuple[tuple[int, int], bool]]:
+    """(width, height) and whether it is grey, of those that can be opened."""
+    from PIL import Image, UnidentifiedImageError
+
+    for payload in payloads:
+        if hasattr(payload, "shape"):
+            yield (payload.shape[1], payload.shape[0]), payload.ndim == 2 or payload.shape[2] == 1
+            continue
+        try:
+            stream = io.BytesIO(payload) if isinstance(payload, bytes) else payload
+            image = payload if isinstance(payload, Image.Image) else Image.open(stream)
+        except (OSError, UnidentifiedImageError, TypeError):
+            continue
+        yield image.size, image.mode in ("1", "L", "I;16")

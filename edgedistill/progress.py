@@ -1,0 +1,84 @@
+"""A stage's words and progress on standard error: a live bar on a terminal, else sparse lines."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class Reporter(Protocol):
+    """Where a stage's words and progress go."""
+
+    def say(self, text: str) -> None:
+        """One line the user should read."""
+
+    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        """Progress of a long step; `note` carries speed, loss and the like."""
+
+
+class Lines:
+    """For logs and pipes: what is said, and each step's progress every few seconds."""
+
+    def __init__(self) -> None:
+        self._label = ""
+        self._since = 0.0
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        now = time.monotonic()
+        if label != self._label:
+            self._label, self._since = label, now
+        elif now - self._since >= SECONDS_BETWEEN_LINES:
+            self._since = now
+            share = f"{min(done / total, 1):.0%}" if total else f"{done:g}"
+            self.say(f"{label}: {share}{f', {note}' if note else ''}")
+
+
+class Bar:
+    """For a terminal: one bar, for the step at work."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._label = ""
+        self._task: TaskID | None = None
+
+    def say(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False)
+
+    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        if label != self._label:
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+            self._label, self._task = label, self._progress.add_task(label, note="")
+        assert self._task is not None
+        self._progress.update(self._task, completed=done, total=total, note=note)
+
+
+@contextmanager
+def reporting() -> Iterator[Reporter]:
+    """The reporter that suits standard error, for as long as the context is open."""
+    if not sys.stderr.isatty():
+        yield Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[note]}", style="dim"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Bar(progress)

@@ -1,0 +1,133 @@
+"""Imports point one way, and the light parts stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import edgedistill
+
+ROOT = Path(edgedistill.__file__).parent
+# From the lowest to the highest; what stands in one row does not import its neighbours, except
+# where BESIDE says so.
+ORDER: list[set[str]] = [
+    {"errors", "progress"},
+    {"document", "usercode"},
+    {"target"},
+    {"recipe", "artifact"},
+    {"cache", "data", "models", "tasks"},
+    {"train", "distill", "compress", "runtimes", "devices"},
+    {"stages"},
+    {"pipeline"},
+    {"report"},
+    {"package"},
+    {"api", "starter", "console"},
+    {"cli"},
+    {"__main__"},
+]
+LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
+BESIDE = {
+    ("tasks", "data"),
+    ("tasks", "models"),
+    ("train", "distill"),
+    ("devices", "runtimes"),
+    ("package", "report"),
+}
+HEAVY = {
+    "accelerate", "ai_edge_litert", "litert_torch", "nncf", "onnx", "onnxruntime", "openvino",
+    "pandas", "pyarrow", "sklearn", "tensorflow", "torch", "torchao", "torchvision", "transformers",
+}  # fmt: skip
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names of the package's own modules that a file imports, function bodies included;
+    not what only the type checker reads."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+def own(path: Path) -> Iterator[tuple[str, str]]:
+    """(this part, the part it imports), e.g. ("stages", "train")."""
+    here = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for name in imports(path):
+        package, _, rest = name.partition(".")
+        if package == "edgedistill" and rest and rest.split(".")[0] in LEVEL:
+            yield here, rest.split(".")[0]
+
+
+FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_imports_point_one_way(path: Path) -> None:
+    for here, other in own(path):
+        assert here in LEVEL, f"{here} has no place in ORDER"
+        if here != other and (here, other) not in BESIDE:
+            assert LEVEL[other] < LEVEL[here], f"{here} imports {other}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "stages").glob("*.py")), ids=lambda p: p.stem)
+def test_stages_do_not_import_each_other(path: Path) -> None:
+    stages = {each.stem for each in (ROOT / "stages").glob("[a-z]*.py")} - {path.stem}
+    for name in imports(path):
+        parts = name.split(".")
+        assert not (parts[:2] == ["edgedistill", "stages"] and parts[2] in stages), name
+
+
+def _imported(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import edgedistill",
+        "from edgedistill.cli import run; run(['--help'])",
+        "from edgedistill.cli import run; run(['targets'])",
+        "from edgedistill.cli import run; run(['schema'])",
+        "from edgedistill.cli import run; run(['cache'])",
+    ],
+)
+def test_light_commands_import_nothing_heavy(
+    statement: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEDISTILL_CACHE", str(tmp_path))
+    assert not _imported(statement) & HEAVY
+
+
+def test_help_imports_neither_pydantic_nor_rich_nor_yaml() -> None:
+    loaded = _imported("from edgedistill.cli import run; run(['--help'])")
+    assert not loaded & {"pydantic", "rich", "yaml", "numpy"}
+
+
+def test_help_answers_in_a_blink() -> None:
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "edgedistill", "--help"], capture_output=True, check=True
+        )
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.3
