@@ -87,9 +87,11 @@ def open_sealed(path: Path) -> Artifact:
         files = seal_["files"]
         record = {key: seal_[key] for key in ("kind", "digest", "metrics", "made_by")}
         recorded = seal_["record"]
-    except (OSError, ValueError, KeyError) as error:
-        raise BrokenSeal(f"{path.name}: the seal cannot be read ({error})") from error
-    if text_digest(record) != recorded or _content_digest(files) != record["digest"]:
+        known = {name: (entry["size"], entry["mtime_ns"]) for name, entry in files.items()}
+        content = _content_digest(files)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenSeal(f"{path.name}: the seal cannot be read ({error!r})") from error
+    if text_digest(record) != recorded or content != record["digest"]:
         raise BrokenSeal(f"{path.name}: the seal was edited")
     present = {
         item.relative_to(path).as_posix()
@@ -101,7 +103,7 @@ def open_sealed(path: Path) -> Artifact:
         raise BrokenSeal(f"{path.name}: files missing or added: {odd}")
     for name, entry in files.items():
         stat = (path / name).stat()
-        untouched = (stat.st_size, stat.st_mtime_ns) == (entry["size"], entry["mtime_ns"])
+        untouched = (stat.st_size, stat.st_mtime_ns) == known[name]
         if not untouched and file_digest(path / name) != entry["sha256"]:
             raise BrokenSeal(f"{path.name}: {name} was changed")
     return Artifact(path, record["kind"], record["digest"], record["metrics"])

@@ -1,8 +1,8 @@
 """A content-addressed store of artifacts that several runs may use at once.
 
-    <root>/artifacts/<key>/   sealed folders
-    <root>/work/<key>/        a stage at work: checkpoints stay here until the stage is sealed
-    <root>/work/<key>.lock    held (flock) by the one process that works on <key>
+<root>/artifacts/<key>/   sealed folders
+<root>/work/<key>/        a stage at work: checkpoints stay here until the stage is sealed
+<root>/work/<key>.lock    held (flock) by the one process that works on <key>
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,17 @@ class Entry:
     used: float
 
 
-def _size(path: Path) -> int:
-    return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+def _entry(path: Path, kind: str) -> Entry | None:
+    """None where another run took the folder away meanwhile."""
+    size = 0
+    try:
+        used = path.stat().st_mtime
+        for item in path.rglob("*"):
+            with suppress(FileNotFoundError):
+                size += item.stat().st_size if item.is_file() else 0
+    except FileNotFoundError:
+        return None
+    return Entry(path.name, kind, size, used)
 
 
 class Cache:
@@ -90,29 +99,34 @@ class Cache:
                 kind = open_sealed(path).kind
             except BrokenSeal:
                 kind = "damaged"
-            found.append(Entry(path.name, kind, _size(path), path.stat().st_mtime))
-        return sorted(found, key=lambda entry: entry.used)
+            found.append(_entry(path, kind))
+        return sorted(filter(None, found), key=lambda entry: entry.used)
 
     def unfinished(self) -> list[Entry]:
-        """Scratch folders of stages that were interrupted."""
-        return [
-            Entry(path.name, "unfinished", _size(path), path.stat().st_mtime)
-            for path in (self.root / "work").iterdir()
-            if path.is_dir()
-        ]
-
-    def remove(self, key: str) -> None:
-        shutil.rmtree(self.root / "artifacts" / key, ignore_errors=True)
-        shutil.rmtree(self.root / "work" / key, ignore_errors=True)
+        """Scratch folders of stages that were interrupted, or are at work just now."""
+        folders = [path for path in (self.root / "work").iterdir() if path.is_dir()]
+        return list(filter(None, (_entry(path, "unfinished") for path in folders)))
 
     def prune(self, keep_bytes: int) -> list[Entry]:
-        """Remove the least recently used artifacts until at most `keep_bytes` are left."""
+        """Remove the least recently used artifacts until at most `keep_bytes` are left; then what
+        interrupted stages left. Work under way is not touched."""
         entries = self.entries() + self.unfinished()
         total, removed = sum(entry.bytes for entry in entries), []
         for entry in entries:
             if total <= keep_bytes:
                 break
-            self.remove(entry.key)
-            total -= entry.bytes
-            removed.append(entry)
+            if self._remove(entry):
+                total -= entry.bytes
+                removed.append(entry)
         return removed
+
+    def _remove(self, entry: Entry) -> bool:
+        """Whether it could be removed: not while a run works on it."""
+        with (self.root / "work" / f"{entry.key}.lock").open("w") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            folder = "work" if entry.kind == "unfinished" else "artifacts"
+            shutil.rmtree(self.root / folder / entry.key, ignore_errors=True)
+        return True

@@ -280,10 +280,12 @@ junk = st.recursive(
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from([*MINIMAL, "contract"]), junk))
 def test_no_document_breaks_the_report_of_its_mistakes(changes: dict[str, Any]) -> None:
+    message = ""
     try:
         parse_recipe({**MINIMAL, **changes}, "r.yaml")
     except UserError as error:
-        assert all(line.startswith("r.yaml: ") for line in error.message.splitlines())
+        message = error.message
+    assert all(line.startswith("r.yaml: ") for line in message.splitlines())
 
 
 # --- schema ---------------------------------------------------------------------------------
