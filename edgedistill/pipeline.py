@@ -21,8 +21,9 @@ from edgedistill.devices.machine import machine, multiplies_bf16
 from edgedistill.distill.losses import needs_teacher
 from edgedistill.errors import UserError
 from edgedistill.models import fingerprint as model_fingerprint
+from edgedistill.progress import Reporter
 from edgedistill.recipe import Recipe, Training
-from edgedistill.stages import STAGES, Context, Reporter
+from edgedistill.stages import STAGES, Context
 from edgedistill.target import Frozen, Target
 
 T = TypeVar("T", bound=Training)
@@ -201,14 +202,22 @@ def run(
     Raises UserError as the stages do. A run that is interrupted anywhere goes on from its last
     checkpoint when it is started again.
     """
-    results = []
-    for target in targets:
-        artifacts: dict[str, Artifact] = {}
-        for step in steps(recipe, target):
-            inputs = {name: artifacts[name] for name in step.inputs}
-            artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter)
-        results.append(Result(recipe, target, artifacts))
-    return results
+    return [
+        Result(recipe, target, run_until(recipe, target, cache, reporter)) for target in targets
+    ]
+
+
+def run_until(
+    recipe: Recipe, target: Target, cache: Cache, reporter: Reporter, last: str = ""
+) -> dict[str, Artifact]:
+    """Run the steps for one target up to the one named `last`, or all; artifacts by step."""
+    artifacts: dict[str, Artifact] = {}
+    for step in steps(recipe, target):
+        inputs = {name: artifacts[name] for name in step.inputs}
+        artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter)
+        if step.name == last:
+            break
+    return artifacts
 
 
 def _run_step(

@@ -1,0 +1,218 @@
+"""The CIFAR-10 recipe in full, beside what one would do without it.
+
+Ours: `examples/cifar10.yaml` compiled for android-arm64. Beside it, on the same images and cores:
+ResNet-8 trained from the labels alone for the same number of image-passes and quantized after
+training with LiteRT's own quantizer (ai-edge-quantizer, static int8), and MLPerf Tiny's ResNet-8
+files as they come (trained on the original images, not on these JPEG copies).
+
+    python -m benchmarks.cifar10 [--seeds 0 1 2 --limit 10000] [--cache DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import DATA, Quiet, mean_and_std, write
+from edgedistill.artifact import Artifact
+from edgedistill.cache import Cache, default_root
+from edgedistill.data import Split, open_split
+from edgedistill.pipeline import run_until
+from edgedistill.recipe import Recipe, load_recipe
+from edgedistill.runtimes import RUNTIMES
+from edgedistill.target import load_target
+from edgedistill.tasks.classification import accuracy, logits_of
+
+RECIPE = Path(__file__).parents[1] / "examples" / "cifar10.yaml"
+TARGET = load_target("android-arm64")
+CALIBRATION = 512
+
+
+def recipe(*overrides: str) -> Recipe:
+    return load_recipe(
+        RECIPE,
+        [
+            f"data.train={DATA}/data/cifar10/train.parquet",
+            f"data.test={DATA}/data/cifar10/test.parquet",
+            f"teacher.weights={DATA}/teachers/resnet56_cifar10.safetensors",
+            *overrides,
+        ],
+    )
+
+
+def passes(artifacts: dict[str, Artifact]) -> float:
+    """Images that the student was trained on, counted once for each pass."""
+    return sum(
+        artifacts[stage].metrics.get("passes", 0.0)
+        for stage in ("distill", "prune", "quantize")
+        if stage in artifacts
+    )
+
+
+def ours(cache: Cache, *overrides: str) -> dict[str, Artifact]:
+    return run_until(recipe(*overrides), TARGET, cache, Quiet())
+
+
+def baseline(cache: Cache, epochs: float, *overrides: str) -> dict[str, Artifact]:
+    """ResNet-8 from labels alone, exported in float."""
+    wanted = recipe(
+        "name=labels-only", "student.depth=8", "stages.prune=null", "stages.quantize=null",
+        f"stages.distill.epochs={epochs}", "stages.distill.losses=[{kind: labels}]",
+        "contract={}", *overrides,
+    )  # fmt: skip
+    return run_until(wanted, TARGET, cache, Quiet(), last="export")
+
+
+def litert_quantized(artifacts: dict[str, Artifact], seed: int, out: Path) -> Path:
+    """The float .tflite of a compile, through LiteRT's own static int8 quantization."""
+    from ai_edge_quantizer import quantizer, recipe as recipes
+
+    name = next(
+        entry["file"]
+        for entry in artifacts["export"].json("export.json")["files"]
+        if entry["runtime"] == "litert" and entry["precision"] == "fp32"
+    )
+    source = artifacts["export"].file("files") / Path(name).name
+    split = open_split(artifacts["data"].path, "train")
+    chosen = np.random.default_rng(seed).permutation(len(split))[:CALIBRATION]
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(str(source))
+    key = next(iter(runner.get_signature_list()))
+    (argument,) = runner.get_signature_list()[key]["inputs"]
+    images = [
+        {argument: np.ascontiguousarray(split.pixels(np.array([i])).transpose(0, 2, 3, 1))}
+        for i in chosen
+    ]
+    work = quantizer.Quantizer(str(source), recipes.static_wi8_ai8())
+    ranges = work.calibrate({key: images})
+    work.quantize(ranges).export_model(str(out), overwrite=True)
+    return out
+
+
+def row(name: str, path: Path, runtime: str, split: Split) -> dict[str, Any]:
+    loaded = RUNTIMES[runtime].load(path)
+    return {
+        "name": name,
+        "runtime": runtime,
+        "accuracy": accuracy(logits_of(loaded, split), split.labels),
+        "size_kb": path.stat().st_size / 1e3,
+    }
+
+
+def peers(split: Split) -> list[dict[str, Any]]:
+    """MLPerf Tiny's reference models; pixels 0..255 in, probabilities out."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    found = []
+    for path in sorted((DATA / "peers" / "mlperf_tiny").glob("pretrainedResnet*.tflite")):
+        runner = Interpreter(str(path))
+        runner.allocate_tensors()
+        entry, exit_ = runner.get_input_details()[0], runner.get_output_details()[0]
+        right = 0
+        for image, label in zip(split.images, split.labels, strict=True):
+            pixels = np.asarray(image)[None].astype(np.float32)
+            scale, zero = entry["quantization"]
+            if scale:
+                pixels = np.round(pixels / scale) + zero
+            runner.set_tensor(entry["index"], pixels.astype(entry["dtype"]))
+            runner.invoke()
+            right += int(runner.get_tensor(exit_["index"])[0].argmax() == label)
+        found.append(
+            {
+                "name": f"MLPerf Tiny {path.name}, trained on the original images",
+                "runtime": "litert",
+                "accuracy": 100.0 * right / len(split),
+                "size_kb": path.stat().st_size / 1e3,
+            }
+        )
+    return found
+
+
+def full(cache: Cache) -> None:
+    started = time.monotonic()
+    mine = ours(cache)
+    seconds = time.monotonic() - started
+    test = open_split(mine["data"].path, "test")
+    training = len(open_split(mine["data"].path, "train"))
+    checked = mine["verify"].json("verify.json")
+    rows: list[dict[str, Any]] = [
+        {
+            "name": f"edgedistill {stage}, torch",
+            "accuracy": checked["torch"][stage],
+            **{key: mine[stage].metrics[key] for key in ("macs", "params") if stage in mine},
+        }
+        for stage in ("teacher", "distill", "prune")
+    ]
+    rows += [
+        {"name": f"edgedistill {each['file']}", **each, "size_kb": _size(mine, each["file"])}
+        for each in checked["rows"]
+    ]
+    other = baseline(cache, passes(mine) / training)
+    out = cache.root / "labels-only.int8.tflite"
+    rows.append(
+        row("ResNet-8 from labels, LiteRT's quantizer", litert_quantized(other, 0, out), "litert", test)
+        | {key: other["distill"].metrics[key] for key in ("macs", "params")}
+    )
+    rows += peers(test)
+    write(
+        "cifar10", rows, seeds=[0], data="CIFAR-10, JPEG copy", seconds=seconds,
+        student_passes=passes(mine), baseline_passes=passes(other),
+        stage_seconds={name: each.metrics.get("seconds") for name, each in mine.items()},
+    )  # fmt: skip
+
+
+def _size(artifacts: dict[str, Artifact], name: str) -> float:
+    entry = next(e for e in artifacts["export"].json("export.json")["files"] if e["file"] == name)
+    return float(entry["bytes"]) / 1e3
+
+
+def subset(cache: Cache, seeds: list[int], limit: int) -> None:
+    """Both sides on `limit` training images, over several seeds."""
+    sides: dict[str, list[float]] = {"edgedistill int8": [], "ResNet-8 from labels, int8": []}
+    for seed in seeds:
+        common = (f"seed={seed}", f"data.limit={limit}")
+        mine = run_until(recipe(*common), TARGET, cache, Quiet(), last="export")
+        test = open_split(mine["data"].path, "test")
+        file = next(
+            e["file"]
+            for e in mine["export"].json("export.json")["files"]
+            if (e["runtime"], e["precision"]) == ("litert", "int8")
+        )
+        path = mine["export"].file("files") / Path(file).name
+        sides["edgedistill int8"].append(row("", path, "litert", test)["accuracy"])
+        epochs = passes(mine) / len(open_split(mine["data"].path, "train"))
+        other = baseline(cache, epochs, *common)
+        out = cache.root / f"labels-only-{seed}.int8.tflite"
+        sides["ResNet-8 from labels, int8"].append(
+            row("", litert_quantized(other, seed, out), "litert", test)["accuracy"]
+        )
+        print({name: values[-1] for name, values in sides.items()}, flush=True)
+    rows = []
+    for name, values in sides.items():
+        mean, std = mean_and_std(values)
+        rows.append(
+            {"name": name, "accuracy_mean": mean, "accuracy_std": std, "samples": values}
+        )
+    write("cifar10_subset", rows, seeds=seeds, data=f"CIFAR-10, JPEG copy, {limit} images")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="*")
+    parser.add_argument("--limit", type=int, default=10_000)
+    parser.add_argument("--cache", type=Path, default=default_root())
+    wanted = parser.parse_args()
+    cache = Cache(wanted.cache, print)
+    if wanted.seeds:
+        subset(cache, wanted.seeds, wanted.limit)
+    else:
+        full(cache)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""What every benchmark shares: the result file, and where it was made."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import statistics
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from edgedistill.artifact import write_json
+from edgedistill.devices.machine import machine
+
+RESULTS = Path(__file__).parent / "results"
+DATA = Path(os.environ.get("EDGEDISTILL_DATA", Path(__file__).parents[2] / "shared"))
+"""Folder with `data/cifar10`, `teachers` and `peers`; `EDGEDISTILL_DATA` points elsewhere."""
+
+
+def write(name: str, rows: list[dict[str, Any]], *, seeds: list[int], **notes: Any) -> None:
+    """Write `results/NAME.json` whole."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True,
+        cwd=Path(__file__).parent,
+    ).stdout.strip()  # fmt: skip
+    here = machine()
+    RESULTS.mkdir(exist_ok=True)
+    write_json(
+        RESULTS / f"{name}.json",
+        {
+            "name": name,
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "commit": commit,
+            "machine": here,
+            "versions": here["versions"],
+            "seeds": seeds,
+            **notes,
+            "rows": rows,
+        },
+    )
+
+
+def mean_and_std(values: list[float]) -> tuple[float, float]:
+    """Mean and sample deviation."""
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+class Quiet:
+    """A reporter that prints what a stage says, and its progress now and then."""
+
+    def __init__(self) -> None:
+        self._tenth: tuple[str, int] = ("", -1)
+
+    def say(self, text: str) -> None:
+        print(text, flush=True)
+
+    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        tenth = (label, int(10 * done / total))
+        if tenth != self._tenth:
+            self._tenth = tenth
+            print(f"{label}: {done / total:.0%} {note}", flush=True)

@@ -1,0 +1,130 @@
+"""The distill stage against a plain PyTorch loop that does the same maths.
+
+Three sides, a slice of training each in turn: the distill stage's loop from stored answers, a
+hand-written loop from the same stored answers, and the hand-written loop with the ResNet-56
+teacher run live. Same images, augmentation, batches, precision, optimizer and schedule.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from benchmarks.common import DATA, Quiet, mean_and_std, write
+from edgedistill.cache import Cache, default_root
+from edgedistill.data import open_split
+from edgedistill.data.augment import view
+from edgedistill.devices.machine import multiplies_bf16
+from edgedistill.distill.store import open_answers
+from edgedistill.models import build, load
+from edgedistill.pipeline import run_until
+from edgedistill.recipe import load_recipe
+from edgedistill.target import load_target
+from edgedistill.train import Lesson, epoch_order, learning_rate, train
+
+STEPS = 60
+
+
+def plain(student: Any, split: Any, answers: Any, recipe: Any, bf16: bool, teacher: Any) -> float:
+    """Images a second of a loop as one writes it by hand."""
+    settings, augment = recipe.stages.distill, recipe.data.augment
+    optimizer = torch.optim.SGD(
+        student.parameters(), settings.learning_rate, 0.9, weight_decay=5e-4, nesterov=True
+    )
+    student.train()
+    order = epoch_order(len(split), settings.batch_size, recipe.seed, 0)[:STEPS]
+    started = time.monotonic()
+    for step, ids in enumerate(order):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, STEPS, settings)
+        images = np.asarray(split.images[ids])
+        pixels = torch.from_numpy(view(images, ids, recipe.seed, 0, augment))
+        pixels = pixels.to(memory_format=torch.channels_last)
+        labels = torch.from_numpy(split.labels[ids])
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            if teacher is None:
+                target = torch.from_numpy(answers(ids, 0))
+            else:
+                with torch.no_grad():
+                    target = teacher(pixels).float()
+            logits = student(pixels)
+        logits = logits.float()
+        loss = 0.1 * F.cross_entropy(logits, labels) + 0.9 * 16 * F.kl_div(
+            F.log_softmax(logits / 4, 1), F.log_softmax(target / 4, 1),
+            reduction="batchmean", log_target=True,
+        )  # fmt: skip
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+        optimizer.step()
+    return STEPS * settings.batch_size / (time.monotonic() - started)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=7)
+    arguments.add_argument("--cache", type=Path, default=default_root())
+    wanted = arguments.parse_args()
+    recipe = load_recipe(Path(__file__).parents[1] / "examples" / "cifar10.yaml")
+    artifacts = run_until(
+        recipe, load_target("android-arm64"), Cache(wanted.cache, print), Quiet(), "teach"
+    )
+    split, answers = open_split(artifacts["data"].path, "train"), open_answers(artifacts["teach"].path)
+    teacher = load(artifacts["teacher"].path / "model").to(memory_format=torch.channels_last)
+    bf16 = multiplies_bf16()
+    settings = recipe.stages.distill.model_copy(
+        update={
+            "precision": "bf16" if bf16 else "fp32",
+            "epochs": STEPS * recipe.stages.distill.batch_size / len(split),
+        }
+    )
+
+    def student() -> Any:
+        torch.manual_seed(recipe.seed)
+        return build(recipe.student, 10, 3, 32).to(memory_format=torch.channels_last)
+
+    def ours() -> float:
+        lesson = Lesson(
+            split, settings.losses, recipe.data.augment, recipe.seed, answers.views, answers
+        )
+        with TemporaryDirectory() as folder:
+            return train(
+                student(), lesson, settings, checkpoint=Path(folder, "run.safetensors"),
+                tick=lambda *_: None,
+            )["images_per_second"]  # fmt: skip
+
+    sides = {
+        "edgedistill, stored answers": ours,
+        "plain loop, stored answers": lambda: plain(student(), split, answers, recipe, bf16, None),
+        "plain loop, live teacher": lambda: plain(student(), split, None, recipe, bf16, teacher),
+    }
+    samples: dict[str, list[float]] = {name: [] for name in sides}
+    for each in sides.values():
+        each()
+    for number in range(wanted.rounds):
+        for name, each in sides.items():
+            samples[name].append(each())
+            print(f"round {number + 1}: {name}: {samples[name][-1]:.0f} images/s", flush=True)
+    ours_, stored, live = (np.array(samples[name]) for name in sides)
+    rows = []
+    for name, values in samples.items():
+        mean, std = mean_and_std(values)
+        rows.append({"name": name, "images_per_second_mean": mean, "images_per_second_std": std,
+                     "samples": values})  # fmt: skip
+    write(
+        "throughput", rows, seeds=[recipe.seed], precision=settings.precision,
+        steps=STEPS, batch_size=settings.batch_size, data=str(DATA.name),
+        ratio_to_plain_loop=float(np.median(ours_ / stored)),
+        ratio_to_live_teacher=float(np.median(ours_ / live)),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgedistill.data import Split
+from edgedistill.distill.store import Answers
+from edgedistill.errors import UserError
+from edgedistill.models import build
+from edgedistill.recipe import Augment, Labels, ResidualModel, SoftTargets, Training
+from edgedistill.train import Lesson, epoch_order, learning_rate, train
+
+LABELS = (Labels(kind="labels"),)
+
+
+def split(samples: int = 96) -> Split:
+    """Two classes told apart by brightness."""
+    random = np.random.default_rng(0)
+    labels = np.arange(samples, dtype=np.int64) % 2
+    images = random.integers(0, 128, (samples, 8, 8, 3)) + 127 * labels[:, None, None, None]
+    return Split(images.astype(np.uint8), labels)
+
+
+def model() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build(ResidualModel(family="resnet_cifar", depth=8, widths=(8, 8, 8)), 2, 3, 8)
+
+
+def fit(network: torch.nn.Module, folder: Path, **changes: Any) -> dict[str, float]:
+    config = Training(**{"epochs": 4, "batch_size": 16, "precision": "fp32", **changes})
+    lesson = Lesson(split(), LABELS, Augment(shift=1, flip=True), seed=3, views=10)
+    return train(
+        network, lesson, config, checkpoint=folder / "run.safetensors", tick=lambda *_: None,
+        deterministic=True,
+    )  # fmt: skip
+
+
+def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values()))
+
+
+def test_training_learns_an_easy_task(tmp_path: Path) -> None:
+    network = model()
+    metrics = fit(network, tmp_path)
+    data = split()
+    logits = network.eval()(torch.from_numpy(data.pixels(np.arange(96))))
+    assert (logits.argmax(1).numpy() == data.labels).mean() > 0.95
+    assert metrics["passes"] == 4 * 96
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("ema", [None, 0.9])
+def test_a_killed_run_ends_with_the_same_weights(
+    tmp_path: Path, optimizer: str, ema: float | None
+) -> None:
+    undisturbed, killed = model(), model()
+    options: dict[str, Any] = {
+        "optimizer": optimizer, "ema": ema, "learning_rate": 0.01, "checkpoint_minutes": 1e-9
+    }  # fmt: skip
+    (tmp_path / "a").mkdir()
+    fit(undisturbed, tmp_path / "a", **options)
+    config = Training(epochs=4, batch_size=16, precision="fp32", **options)
+    lesson = Lesson(split(), LABELS, Augment(shift=1, flip=True), seed=3, views=10)
+    calls = []
+
+    def die(share: float) -> None:
+        calls.append(share)
+        if len(calls) == 15:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "run.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train(killed, lesson, config, checkpoint=checkpoint, tick=lambda *_: None, on_step=die,
+              deterministic=True)  # fmt: skip
+    again = model()
+    fit(again, tmp_path, **options)
+    assert same(undisturbed, again)
+
+
+def test_a_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the loss became nan at step \d+ of 24") as caught:
+        fit(model(), tmp_path, learning_rate=1e30, warmup=0.0, clip=None)
+    assert caught.value.hint == "lower the learning rate (now 1e+30)"
+
+
+def test_answers_of_the_right_view_are_used(tmp_path: Path) -> None:
+    seen = []
+
+    class Recording(Answers):
+        def __call__(self, ids: Any, view: int) -> Any:
+            seen.append(view)
+            return super().__call__(ids, view)
+
+    answers = Recording(np.zeros((2, 96, 2), np.float32))
+    lesson = Lesson(split(), (SoftTargets(kind="soft_targets"),), Augment(), 0, 2, answers)
+    config = Training(epochs=3, batch_size=48, precision="fp32")
+    train(model(), lesson, config, checkpoint=tmp_path / "r", tick=lambda *_: None)
+    assert seen == [0, 0, 1, 1, 2, 2]
+
+
+@given(st.integers(2, 200), st.integers(1, 50), st.integers(0, 5))
+def test_an_epoch_visits_no_sample_twice(samples: int, batch: int, epoch: int) -> None:
+    batch = min(batch, samples)
+    order = epoch_order(samples, batch, 0, epoch)
+    visited = np.concatenate(order)
+    assert len(set(visited.tolist())) == len(visited) == samples // batch * batch
+
+
+@given(st.integers(2, 1000), st.floats(0, 0.9))
+def test_the_learning_rate_rises_then_falls_to_nothing(steps: int, warmup: float) -> None:
+    config = Training(warmup=warmup, learning_rate=0.5)
+    rates = [learning_rate(step, steps, config) for step in range(steps)]
+    top = int(np.argmax(rates))
+    assert 0 < max(rates) <= 0.5
+    assert all(a <= b for a, b in zip(rates[:top], rates[1 : top + 1], strict=True))
+    assert all(a >= b for a, b in zip(rates[top:], rates[top + 1 :], strict=False))
