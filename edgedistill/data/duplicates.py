@@ -115,7 +115,7 @@ def _near(
     held: Vectors,
     tick: Callable[[int, int], None],
 ) -> Iterator[tuple[int, int]]:
-    close = _close(first, second, known, held)
+    close = _close(first, known)
     for start in range(0, len(held), COMPARE):
         scores = held[start : start + COMPARE] @ known.T
         rows = np.flatnonzero(scores.max(axis=1) >= ALIKE_THUMBNAILS)
@@ -128,13 +128,15 @@ def _near(
         tick(min(start + COMPARE, len(held)), len(held))
 
 
-def _close(first: Split, second: Split, known: Vectors, held: Vectors) -> float:
-    """What difference makes a near duplicate in these data."""
-    sample = np.unique(np.linspace(0, len(held) - 1, SURVEYED).astype(int))
-    best = np.argmax(held[sample] @ known.T, axis=1)
+def _close(split: Split, thumbnails: Vectors) -> float:
+    """What difference makes a near duplicate, from how alike different images of `split` are.
+    Not from those of two splits: where one is a copy of the other, being copied is usual."""
+    sample = np.unique(np.linspace(0, len(split) - 1, SURVEYED).astype(int))
+    scores = thumbnails[sample] @ thumbnails.T
+    scores[np.arange(len(sample)), sample] = -1.0
     usual = [
-        float(_compare(second.images[image], first.images[[other]])[0][0])
-        for image, other in zip(sample, best, strict=True)
+        float(_compare(split.images[image], split.images[[other]])[0][0])
+        for image, other in zip(sample, np.argmax(scores, axis=1), strict=True)
     ]
     return float(np.clip(CLOSE * np.median(usual), CLOSEST, FURTHEST))
 

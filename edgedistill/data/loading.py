@@ -60,7 +60,7 @@ def batches(
     import torch
     from torch.utils.data import DataLoader
 
-    count = _worker_count(split, workers, len(order))
+    count = worker_count(split, workers, len(order))
     return DataLoader(
         Views(split, view, seed, augment),  # type: ignore[arg-type]
         sampler=_Order(order),
@@ -81,7 +81,7 @@ class _Order:
         return len(self._order)
 
 
-def _worker_count(split: Split, workers: int | None, steps: int) -> int:
+def worker_count(split: Split, workers: int | None, steps: int) -> int:
     if workers is None:
         small = split.images.shape[1] <= SMALL
         workers = 0 if small else max(1, (os.cpu_count() or 2) - 1)

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
+from pictures import noise
 from PIL import Image
 
 
@@ -23,11 +23,6 @@ class Listener:
 @pytest.fixture
 def reporter() -> Listener:
     return Listener()
-
-
-def noise(seed: int, size: int = 8, channels: int = 3) -> np.ndarray:
-    """An image that is alike to no other: (size, size, channels) uint8."""
-    return np.random.default_rng(seed).integers(0, 256, (size, size, channels), np.uint8)
 
 
 @pytest.fixture

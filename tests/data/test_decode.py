@@ -111,7 +111,9 @@ def test_damaged_images_may_be_skipped(payload, reason):
 
 
 def test_a_truncated_file_is_damaged():
-    whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)))
+    whole = encoded(
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8))
+    )
     with pytest.raises(BadImage, match="cannot be decoded"):
         decode(whole[: len(whole) // 2], RGB)
 

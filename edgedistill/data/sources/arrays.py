@@ -38,7 +38,10 @@ def samples(path: Path) -> Samples:
             f"{path}: `images` lie in column order", "save np.ascontiguousarray(images)"
         )
     if _header(path, "labels").dtype.hasobject:
-        raise UserError(f"{path}: `labels` are Python objects, which only a pickle can hold")
+        raise UserError(
+            f"{path}: `labels` are Python objects, which only a pickle can hold",
+            "save them as integers",
+        )
     with np.load(path, allow_pickle=False) as file:
         labels = whole_labels(file["labels"], f"{path}: `labels`")
     if len(labels) != images.shape[0]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -31,14 +32,15 @@ def _samples(function: Function, name: str, split: str) -> Samples:
 
     def read(ids: NDArray[np.int64]) -> Iterator[Any]:
         wanted = set(ids.tolist())
-        for sample, (image, label) in enumerate(_pairs(function, name, split)):
-            if sample >= len(labels) or label != labels[sample]:
+        again = itertools.zip_longest(_pairs(function, name, split), labels)
+        for sample, (pair, label) in enumerate(again):
+            if pair is None or label is None or pair[1] != label:
                 raise UserError(
                     f'{name}("{split}") gave other samples the second time it was called',
                     "seed whatever is random in it",
                 )
             if sample in wanted:
-                yield image
+                yield pair[0]
 
     return Samples(labels, read, lambda each: f"{split} sample {each}")
 

@@ -1,0 +1,444 @@
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pictures import noise
+from PIL import Image
+
+from edgedistill.data.sources import open_source
+from edgedistill.data.sources.base import check_labels, require
+from edgedistill.errors import UserError
+from edgedistill.recipe import (
+    ArraysData,
+    DigitsData,
+    FolderData,
+    FunctionData,
+    HuggingFaceData,
+    ParquetData,
+    TorchvisionData,
+)
+
+
+def png(image: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def write_parquet(path: Path, labels, names=("cat", "dog"), column="img", rows=3) -> Path:
+    images = [{"bytes": png(noise(at)), "path": f"{at}.png"} for at in range(len(labels))]
+    table = pa.table({column: images, "label": labels})
+    if names:
+        features = {
+            column: {"_type": "Image"},
+            "label": {"names": list(names), "_type": "ClassLabel"},
+        }
+        metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+        table = table.replace_schema_metadata(metadata)
+    pq.write_table(table, path, row_group_size=rows)
+    return path
+
+
+def parquet(train: Path, test: Path, **options) -> ParquetData:
+    return ParquetData(source="parquet", train=train, test=test, image_size=8, **options)
+
+
+def error_of(data) -> UserError:
+    with pytest.raises(UserError) as caught:
+        open_source(data)
+    return caught.value
+
+
+# --- digits
+
+
+def test_digits_are_scaled_to_bytes():
+    source = open_source(DigitsData(source="digits"))
+    images = list(source.train.read(np.array([0, 3])))
+    assert source.classes == tuple("0123456789")
+    assert len(source.train.labels) == 1797
+    assert source.test is None
+    assert images[0].dtype == np.uint8
+    assert images[0].max() == 239  # 15 of 16
+    assert source.train.name(3) == "digit 3"
+
+
+# --- folder
+
+
+def test_folder_takes_class_names_from_folders(make_folder):
+    root = make_folder("train", dog=2, cat=3)
+    source = open_source(FolderData(source="folder", train=root, image_size=8))
+    assert source.classes == ("cat", "dog")
+    assert source.train.labels.tolist() == [0, 0, 0, 1, 1]
+    assert source.train.name(4) == "train/dog/1.png"
+    assert list(source.train.read(np.array([4]))) == [str(root / "dog" / "1.png")]
+
+
+def test_folder_says_what_it_passed_over(make_folder):
+    root = make_folder("train", cat=2, dog=2)
+    (root / "cat" / "notes.txt").write_text("no image")
+    (root / "cat" / ".hidden.png").write_text("no image")
+    source = open_source(FolderData(source="folder", train=root, image_size=8))
+    assert source.notes == (f"{root}: passed over 1 files that are no images, first cat/notes.txt",)
+
+
+def test_folder_that_is_missing(tmp_path):
+    error = error_of(FolderData(source="folder", train=tmp_path / "no", image_size=8))
+    assert error.message == f"folder not found: {tmp_path / 'no'}"
+
+
+def test_folder_that_is_empty(tmp_path):
+    error = error_of(FolderData(source="folder", train=tmp_path, image_size=8))
+    assert error.message == f"{tmp_path}: has no class folders"
+    assert error.hint == "put the images of each class into a folder of their own: train/cat/1.png"
+
+
+def test_folder_without_images(tmp_path):
+    (tmp_path / "cat").mkdir()
+    error = error_of(FolderData(source="folder", train=tmp_path, image_size=8))
+    assert error.message == f"{tmp_path}: there are no images in its class folders"
+
+
+def test_folder_whose_test_has_another_class(make_folder):
+    train, test = make_folder("train", cat=1, dog=1), make_folder("test", cat=1, dogs=1)
+    error = error_of(FolderData(source="folder", train=train, test=test, image_size=8))
+    assert error.message == f"{test}: class `dogs` has no folder in {train}"
+    assert error.hint == "did you mean `dog`?"
+
+
+# --- parquet
+
+
+def test_parquet_takes_class_names_from_its_metadata(tmp_path):
+    train = write_parquet(tmp_path / "train.parquet", [0, 1, 1, 0, 1, 0, 1])
+    source = open_source(parquet(train, train))
+    assert source.classes == ("cat", "dog")
+    assert source.train.labels.tolist() == [0, 1, 1, 0, 1, 0, 1]
+    images = list(source.train.read(np.array([1, 5, 6])))
+    assert images == [png(noise(at)) for at in (1, 5, 6)]
+    assert source.train.name(5) == "train.parquet row 5"
+
+
+def test_parquet_may_be_a_folder_of_files(tmp_path):
+    write_parquet(tmp_path / "a.parquet", [0, 1])
+    write_parquet(tmp_path / "b.parquet", [1, 1, 0])
+    samples = open_source(parquet(tmp_path, tmp_path)).train
+    assert samples.labels.tolist() == [0, 1, 1, 1, 0]
+    assert list(samples.read(np.array([1, 3]))) == [png(noise(1)), png(noise(1))]
+    assert samples.name(4) == "b.parquet row 2"
+
+
+def test_parquet_without_names_is_numbered_or_named_by_the_recipe(tmp_path):
+    file = write_parquet(tmp_path / "a.parquet", [0, 1, 2], names=None)
+    assert open_source(parquet(file, file)).classes == ("0", "1", "2")
+    assert open_source(parquet(file, file, classes=("x", "y", "z"))).classes == ("x", "y", "z")
+
+
+def test_parquet_with_plain_bytes(tmp_path):
+    pq.write_table(
+        pa.table({"img": [png(noise(0)), None], "label": [0, 1]}), tmp_path / "a.parquet"
+    )
+    samples = open_source(parquet(tmp_path / "a.parquet", tmp_path / "a.parquet")).train
+    assert list(samples.read(np.arange(2))) == [png(noise(0)), None]
+
+
+def test_parquet_with_a_missing_column(tmp_path):
+    file = write_parquet(tmp_path / "a.parquet", [0, 1], column="image")
+    error = error_of(parquet(file, file, image="imge"))
+    assert error.message == f"{file}: has no column `imge`"
+    assert error.hint == "did you mean `image`?"
+
+
+def test_parquet_that_is_none(tmp_path):
+    file = tmp_path / "a.parquet"
+    file.write_bytes(b"this is no parquet file")
+    assert error_of(parquet(file, file)).message.startswith(f"{file}: not a parquet file: ")
+
+
+def test_parquet_that_is_missing(tmp_path):
+    file = tmp_path / "a.parquet"
+    assert error_of(parquet(file, file)).message == f"parquet file not found: {file}"
+    error = error_of(parquet(tmp_path, tmp_path))
+    assert error.message == f"{tmp_path}: there are no .parquet files in this folder"
+
+
+def test_parquet_with_labels_that_are_no_numbers(tmp_path):
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"img": [b"", b""], "label": ["cat", "dog"]}), file)
+    assert error_of(parquet(file, file)).message == (
+        f"{file}: column `label`: labels are object of shape (2,); whole numbers, "
+        "one for each image, are meant"
+    )
+
+
+def test_parquet_with_empty_labels(tmp_path):
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"img": [b"", b""], "label": [0, None]}), file)
+    assert error_of(parquet(file, file)).message == f"{file}: column `label` has 1 empty labels"
+
+
+def test_parquet_whose_files_name_classes_differently(tmp_path):
+    train = write_parquet(tmp_path / "train.parquet", [0, 1])
+    test = write_parquet(tmp_path / "test.parquet", [0, 1], names=("dog", "cat"))
+    error = error_of(parquet(train, test))
+    assert error.message == f"{test}: its class names are not those of {train}"
+
+
+def test_label_outside_the_classes(tmp_path):
+    file = write_parquet(tmp_path / "a.parquet", [0, 1, 2, 5])
+    source = open_source(parquet(file, file))
+    with pytest.raises(UserError) as caught:
+        check_labels(source.train, source.classes)
+    assert caught.value.message == (
+        "a.parquet row 2: label 2 is outside the 2 classes (0..1); 2 such in all"
+    )
+
+
+# --- arrays
+
+
+def arrays(path: Path, **members) -> ArraysData:
+    np.savez(path, **members)
+    return ArraysData(source="arrays", train=path, test=path, image_size=8)
+
+
+def test_arrays_are_read_in_pieces(tmp_path):
+    images = np.stack([noise(at) for at in range(5)])
+    data = arrays(tmp_path / "a.npz", images=images, labels=np.array([0, 1, 2, 0, 1]))
+    source = open_source(data)
+    assert source.classes == ("0", "1", "2")
+    read = list(source.train.read(np.array([1, 2, 4])))
+    assert np.array_equal(read, images[[1, 2, 4]])
+    assert source.train.name(2) == "a.npz image 2"
+
+
+def test_arrays_may_be_compressed_and_grey(tmp_path):
+    images = np.stack([noise(at, channels=1)[..., 0] for at in range(3)])
+    np.savez_compressed(tmp_path / "a.npz", images=images, labels=[0, 1, 0])
+    data = ArraysData(
+        source="arrays", train=tmp_path / "a.npz", test=tmp_path / "a.npz", image_size=8
+    )
+    assert np.array_equal(list(open_source(data).train.read(np.arange(3))), images)
+
+
+@pytest.mark.parametrize(
+    ("members", "message", "hint"),
+    [
+        (
+            {"image": np.zeros((2, 8, 8), np.uint8), "labels": [0, 1]},
+            "has no array `images`",
+            "did you mean `image`?",
+        ),
+        (
+            {"images": np.zeros((2, 8, 8, 3)), "labels": [0, 1]},
+            "`images` are float64, not uint8",
+            "give pixels as uint8 in 0..255",
+        ),
+        (
+            {"images": np.zeros((2, 8), np.uint8), "labels": [0, 1]},
+            "`images` have shape (2, 8)",
+            "give (samples, height, width) or (samples, height, width, channels)",
+        ),
+        (
+            {"images": np.zeros((2, 8, 8), np.uint8), "labels": [0, 1, 1]},
+            "2 images but 3 labels",
+            "",
+        ),
+        (
+            {"images": np.zeros((2, 8, 8), np.uint8), "labels": [0.5, 1]},
+            "`labels`: labels are float64 of shape (2,); whole numbers, one for each image, "
+            "are meant",
+            "number the classes from 0",
+        ),
+        (
+            {"images": np.zeros((2, 8, 8), np.uint8), "labels": np.array(["a", 1], object)},
+            "`labels` are Python objects, which only a pickle can hold",
+            "save them as integers",
+        ),
+        (
+            {"images": np.array([None, 1]), "labels": [0, 1]},
+            "`images` are object, not uint8",
+            "give pixels as uint8 in 0..255",
+        ),
+    ],
+)
+def test_arrays_of_the_wrong_kind(tmp_path, members, message, hint):
+    path = tmp_path / "a.npz"
+    error = error_of(arrays(path, **members))
+    assert error.message == f"{path}: {message}"
+    assert error.hint == hint
+
+
+def test_arrays_that_are_none(tmp_path):
+    path = tmp_path / "a.npz"
+    data = ArraysData(source="arrays", train=path, test=path, image_size=8)
+    assert error_of(data).message == f"file not found: {path}"
+    path.write_bytes(b"\x80\x04]\x94.")
+    assert error_of(data).message == f"{path}: not an .npz file: File is not a zip file"
+
+
+# --- function
+
+MODULE = """
+import numpy as np
+calls = 0
+
+def samples(split):
+    for label in (0, 1, 0):
+        yield np.full((8, 8, 3), 10 * label, np.uint8), label
+
+def unsteady(split):
+    global calls
+    calls += 1
+    for at in range(3):
+        yield np.zeros((8, 8, 3), np.uint8), int(calls > 2)
+
+def shrinking(split):
+    global calls
+    calls += 1
+    for at in range(6 - calls):
+        yield np.zeros((8, 8, 3), np.uint8), 0
+
+def odd(split):
+    yield np.zeros((8, 8, 3), np.uint8)
+
+def nothing(split):
+    return []
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "own_samples.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield lambda name: FunctionData(
+        source="function", function=name, classes=("a", "b"), image_size=8
+    )
+    sys.modules.pop("own_samples", None)
+
+
+def test_function_of_the_user(own):
+    source = open_source(own("own_samples:samples"))
+    assert source.classes == ("a", "b")
+    assert source.test is not None
+    assert source.test.labels.tolist() == [0, 1, 0]
+    images = list(source.train.read(np.array([1])))
+    assert len(images) == 1
+    assert images[0][0, 0, 0] == 10
+    assert source.test.name(2) == "test sample 2"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("own_samples", "data.function: `own_samples` is not of the form `module:function`"),
+        (
+            "no_such_module:samples",
+            "data.function: no module `no_such_module` (from `no_such_module:samples`)",
+        ),
+        ("own_samples:sample", "data.function: `own_samples` has no function `sample`"),
+        (
+            "own_samples:odd",
+            'own_samples:odd("train"): sample 0 is ndarray, not a pair (image, label)',
+        ),
+        ("own_samples:nothing", 'own_samples:nothing("train") gave no samples'),
+    ],
+)
+def test_function_that_does_not_do(own, name, message):
+    assert error_of(own(name)).message == message
+
+
+@pytest.mark.parametrize("name", ["unsteady", "shrinking"])
+def test_function_that_changes_its_mind(own, name):
+    samples = open_source(own(f"own_samples:{name}")).train
+    with pytest.raises(UserError) as caught:
+        list(samples.read(np.arange(len(samples.labels))))
+    assert caught.value.message == (
+        f'own_samples:{name}("train") gave other samples the second time it was called'
+    )
+
+
+# --- libraries
+
+
+def test_package_that_is_missing():
+    with pytest.raises(UserError) as caught:
+        require("no_such_package.inner", "no-such-package", "`huggingface` data")
+    assert caught.value.message == (
+        "`huggingface` data needs the package `no-such-package`, which is not installed"
+    )
+    assert caught.value.hint == "pip install no-such-package"
+
+
+def test_torchvision_by_name(monkeypatch):
+    import torchvision.datasets
+
+    class Two:
+        def __init__(self, root, train, download=False):
+            self.targets = [0, 1, 0] if train else [1, 0]
+            self.classes = ["left", "right"]
+
+        def __len__(self):
+            return len(self.targets)
+
+        def __getitem__(self, at):
+            return Image.fromarray(noise(at)), self.targets[at]
+
+    monkeypatch.setattr(torchvision.datasets, "CIFAR10", Two)
+    source = open_source(
+        TorchvisionData(source="torchvision", name="CIFAR10", root=Path(), image_size=8)
+    )
+    assert source.classes == ("left", "right")
+    assert source.train.labels.tolist() == [0, 1, 0]
+    assert source.test is not None
+    assert np.array_equal(next(source.test.read(np.array([1]))), noise(1))
+
+
+def test_torchvision_that_is_not_there(tmp_path):
+    data = TorchvisionData(source="torchvision", name="CIFAR10", root=tmp_path, image_size=8)
+    error = error_of(data)
+    assert error.message.startswith(
+        f"torchvision's CIFAR10 (train) cannot be opened in {tmp_path}: Dataset not found"
+    )
+    assert error.hint == "put the files there, or set `data.download: true`"
+    error = error_of(data.model_copy(update={"name": "CIFAR11"}))
+    assert error.message == "torchvision has no data set `CIFAR11`"
+    assert error.hint == "did you mean `CIFAR10`?"
+
+
+def test_huggingface_from_a_folder(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])}
+    )
+    rows = {
+        "image": [{"bytes": png(noise(at)), "path": None} for at in range(4)],
+        "label": [0, 1, 1, 0],
+    }
+    split = datasets.Dataset.from_dict(rows, features=features)
+    datasets.DatasetDict({"train": split, "test": split}).save_to_disk(tmp_path / "set")
+    data = HuggingFaceData(source="huggingface", name=str(tmp_path / "set"), image_size=8)
+    source = open_source(data)
+    assert source.classes == ("cat", "dog")
+    assert source.train.labels.tolist() == [0, 1, 1, 0]
+    assert list(source.train.read(np.array([1, 3]))) == [png(noise(1)), png(noise(3))]
+    error = error_of(data.model_copy(update={"test": "tset"}))
+    assert error.message == f"{data.name}: has no split `tset`"
+    assert error.hint == "did you mean `test`?"
+    error = error_of(data.model_copy(update={"image": "img"}))
+    assert error.message == f"{data.name}: has no column `img`"
+    error = error_of(data.model_copy(update={"image": "label"}))
+    assert error.message == f"{data.name}: column `label` holds no images"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    error = error_of(data.model_copy(update={"name": str(empty)}))
+    assert error.message.startswith(f"Hugging Face data set `{empty}` cannot be loaded: ")
