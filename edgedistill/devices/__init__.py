@@ -113,6 +113,7 @@ def in_turn(
                 job.protocol,
                 runs=-(-job.protocol.runs // rounds),
                 seconds=job.protocol.seconds / rounds,
+                minimum=-(-job.protocol.minimum // rounds),
             )
             job = replace(job, protocol=share, profile=job.profile and turn == 0)
             found[place].append(device.run(job))

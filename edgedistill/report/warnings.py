@@ -20,7 +20,26 @@ def warnings(result: Result, report: dict[str, Any]) -> list[str]:
         for name, artifact in result.artifacts.items()
         for text in artifact.metrics.get("warnings", [])
     ]
-    return told + _lost(result, report["stages"]) + _grown(report) + _slower(report["files"])
+    return (
+        told
+        + _undone(result)
+        + _lost(result, report["stages"])
+        + _grown(report)
+        + _slower(report["files"])
+    )
+
+
+def _undone(result: Result) -> list[str]:
+    """What the compile did not do to the student, though the recipe asked for it."""
+    found = []
+    for name in ("prune", "quantize"):
+        metrics = result.artifacts[name].metrics if name in result.artifacts else {}
+        if metrics.get("undone"):
+            drop = metrics["drop"]
+            found.append(f"{name}: undone, as it cost {drop:.1f} points of validation accuracy")
+        if metrics.get("kept_in_float"):
+            found.append(f"{name}: left in float: {', '.join(metrics['kept_in_float'])}")
+    return found
 
 
 def _lost(result: Result, stages: list[dict[str, Any]]) -> list[str]:

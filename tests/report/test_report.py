@@ -96,6 +96,17 @@ def test_stages_that_made_things_worse_are_warned_of(make_result: Make) -> None:
 
 
 @pytest.mark.usefixtures("here")
+def test_pruning_undone_and_layers_in_float_are_warned_of(make_result: Make) -> None:
+    result = make_result()
+    result.artifacts["prune"].metrics.update(undone=True, drop=4.0)
+    result.artifacts["quantize"].metrics.update(kept_in_float=["stem"])
+    assert build_report(result)["warnings"] == [
+        "prune: undone, as it cost 4.0 points of validation accuracy",
+        "quantize: left in float: stem",
+    ]
+
+
+@pytest.mark.usefixtures("here")
 def test_a_report_is_json_and_missing_figures_are_none(make_result: Make) -> None:
     result = make_result()
     change(result, "verify", "verify.json", lambda found: (found["torch"].clear(),
