@@ -96,7 +96,9 @@ def test_stages_do_not_import_each_other(path: Path) -> None:
 
 def _imported(statement: str) -> set[str]:
     code = f"{statement}\nimport sys\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
     return set(done.stdout.splitlines()[-1].split())
 
 
@@ -127,7 +129,10 @@ def test_help_answers_in_a_blink() -> None:
     for _ in range(5):
         start = time.perf_counter()
         subprocess.run(
-            [sys.executable, "-m", "edgedistill", "--help"], capture_output=True, check=True
+            [sys.executable, "-m", "edgedistill", "--help"],
+            capture_output=True,
+            check=True,
+            cwd=ROOT.parent,
         )
         times.append(time.perf_counter() - start)
     assert min(times) < 0.3

@@ -1,0 +1,340 @@
+"""What the commands print, where, and with which exit code."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from edgedistill import api
+from edgedistill.cache import Cache
+from edgedistill.cli import run
+from edgedistill.errors import UserError
+from edgedistill.recipe import load_recipe
+
+Output = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EDGEDISTILL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "cache"
+
+
+class FakeBundle:
+    def __init__(self, ok: bool) -> None:
+        self.ok = ok
+        self.path = Path("out")
+        self.report: dict[str, Any] = {"name": "tiny", "ok": ok}
+
+
+# --- compile --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compiled(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The arguments that `api.compile` was called with; `ok` and `raises` say what it does."""
+    seen: dict[str, Any] = {"ok": True, "raises": None}
+
+    def compile(recipe: Any, target: Any, **rest: Any) -> Any:
+        seen.update(recipe=recipe, target=target, **rest)
+        if seen["raises"] is not None:
+            raise seen["raises"]
+        return FakeBundle(seen["ok"]) if isinstance(target, str) else [FakeBundle(seen["ok"])] * 2
+
+    monkeypatch.setattr(api, "compile", compile)
+    monkeypatch.setattr("edgedistill.cli.print_report", lambda report: print("the summary"))
+    return seen
+
+
+def test_compile_passes_on_what_it_was_given(compiled: dict[str, Any], capsys: Output) -> None:
+    line = "compile r.yaml --target web-wasm --out there --set seed=3 --set name=x --cache c"
+    assert run(line.split()) == 0
+    assert (compiled["recipe"], compiled["target"]) == (Path("r.yaml"), "web-wasm")
+    assert (compiled["out"], compiled["set"]) == (Path("there"), ["seed=3", "name=x"])
+    assert compiled["cache"] == Path("c")
+    assert capsys.readouterr() == ("the summary\nBundle: out\n", "")
+
+
+def test_compile_without_a_recipe_says_what_it_compiles(
+    compiled: dict[str, Any], capsys: Output
+) -> None:
+    assert run(["compile", "--target", "android-arm64"]) == 0
+    assert compiled["recipe"] is None
+    said = "no recipe given: compiling the embedded default, handwritten digits\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_missed_contract_is_exit_code_1(compiled: dict[str, Any]) -> None:
+    compiled["ok"] = False
+    assert run(["compile", "r.yaml"]) == 1
+
+
+def test_several_targets_give_several_bundles(compiled: dict[str, Any], capsys: Output) -> None:
+    assert run("compile r.yaml -t web-wasm -t ios-arm64 --json".split()) == 0
+    assert compiled["target"] == ["web-wasm", "ios-arm64"]
+    assert [row["path"] for row in json.loads(capsys.readouterr().out)] == ["out", "out"]
+
+
+@pytest.mark.parametrize(
+    ("error", "first", "second"),
+    [
+        (UserError("wrong", "do this"), "error: wrong", "hint: do this"),
+        (MemoryError(), "error: out of memory (", "hint: free some"),
+        (RuntimeError("[...] can't allocate memory: [...]"), "error: out of memory", "hint: "),
+        (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), "error: the disk is full (",
+         "hint: make room (`edgedistill cache prune --keep 1GB`); then run the same command"),
+    ],
+)  # fmt: skip
+def test_what_a_user_can_mend_is_exit_code_2_without_traceback(
+    compiled: dict[str, Any], capsys: Output, error: Exception, first: str, second: str
+) -> None:
+    compiled["raises"] = error
+    assert run(["compile", "r.yaml"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(first)
+    assert lines[1].startswith(second)
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(compiled: dict[str, Any]) -> None:
+    compiled["raises"] = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        run(["compile", "r.yaml"])
+
+
+def test_an_interrupt_says_how_to_go_on(compiled: dict[str, Any], capsys: Output) -> None:
+    compiled["raises"] = KeyboardInterrupt()
+    assert run(["compile", "r.yaml"]) == 130
+    said = "interrupted; the same command goes on from the last checkpoint\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_real_interrupt_is_exit_code_130() -> None:
+    code = (
+        "import time\nfrom edgedistill import api, cli\n"
+        "api.compile = lambda *a, **k: (print('at work', flush=True), time.sleep(30))\n"
+        "cli.main(['compile', 'r.yaml'])"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "at work\n"
+    time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == "interrupted; the same command goes on from the last checkpoint\n"
+
+
+# --- what is wrong with what was asked ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("compile none.yaml", "error: file not found: none.yaml"),
+        ("compile --target adnroid-arm64", "error: unknown target `adnroid-arm64`"),
+        ("compile --set seed", "error: --set seed: not of the form key=value"),
+        ("check --set sed=1", "unknown key `sed`; did you mean `seed`?"),
+        ("targets wasm", "error: unknown target `wasm`"),
+        ("evaluate nowhere", "error: nowhere: not a bundle"),
+        ("benchmark nowhere", "error: not found: nowhere"),
+        ("cache prune --keep lots", "error: `lots` is not a size"),
+        ("compille", "No such command 'compille'"),
+        ("compile --tagret x", "No such option"),
+        ("init --data digits", "Missing option '--teacher'"),
+    ],
+)
+def test_a_wrong_request_is_exit_code_2(line: str, message: str, capsys: Output) -> None:
+    assert run(line.split()) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+
+
+# --- the smaller commands -------------------------------------------------------------------
+
+
+def test_version(capsys: Output) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == "edgedistill 0.1.0\n"
+
+
+def test_schema_accepts_every_key_it_knows(capsys: Output) -> None:
+    assert run(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["$schema"].startswith("https://json-schema.org/")
+    assert {"data", "teacher", "student", "stages", "contract"} <= set(schema["properties"])
+
+
+def test_a_shown_target_is_a_valid_target_file(tmp_path: Path, capsys: Output) -> None:
+    assert run(["targets", "raspberry-pi-5"]) == 0
+    path = tmp_path / "mine.yaml"
+    path.write_text(capsys.readouterr().out)
+    assert run(["targets", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "raspberry-pi-5"
+
+
+def test_targets_lists_them(capsys: Output) -> None:
+    assert run(["targets"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 9
+    assert lines[1].split()[:2] == ["android-arm64", "litert"]
+
+
+def test_check_shows_the_plan_and_runs_nothing(own_cache: Path, capsys: Output) -> None:
+    assert run(["check", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows][:3] == ["data", "teacher", "teach"]
+    assert {row["state"] for row in rows} == {"will run"}
+    assert not list((own_cache / "artifacts").iterdir())
+
+
+def test_the_cache_is_shown_pruned_and_cleared(own_cache: Path, capsys: Output) -> None:
+    store = Cache(own_cache)
+    for key in ("data-1", "teacher-2"):
+        with store.work(key) as scratch:
+            (scratch / "x").write_bytes(bytes(2000))
+            store.commit(key, key.split("-")[0], {}, {})
+    assert run(["cache"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["stage", "data", "teacher"]
+    assert err.startswith("2 entries, ")
+    assert run("cache show --json".split()) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
+    assert run("cache prune --keep 3KB".split()) == 0
+    assert capsys.readouterr().err.startswith("removed 1 entries, ")
+    assert run("cache clear".split()) == 0
+    assert not list((own_cache / "artifacts").iterdir())
+
+
+def test_rows_are_printed_aligned_or_as_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    rows = [{"figure": "size", "unit": "KB", "a": 12.3456, "b": None, "where": "file"}]
+    monkeypatch.setattr(api, "compare", lambda *args, **rest: rows)
+    assert run("compare a b".split()) == 0
+    assert (
+        capsys.readouterr().out == "figure  unit  a      b  where\nsize    KB    12.35  -  file\n"
+    )
+    assert run("compare a b --json".split()) == 0
+    assert json.loads(capsys.readouterr().out) == rows
+
+
+# --- init -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    from PIL import Image
+
+    for split, count in (("train", 3), ("test", 1)):
+        for name in ("cat", "dog"):
+            (tmp_path / "pets" / split / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = np.full((24, 24, 3), number, np.uint8)
+                Image.fromarray(pixels).save(tmp_path / f"pets/{split}/{name}/{number}.png")
+    return tmp_path / "pets"
+
+
+def init(*words: str) -> tuple[int, Path]:
+    return run(["init", *words, "--out", "sub/r.yaml"]), Path("sub/r.yaml")
+
+
+def test_init_writes_a_recipe_that_loads(pictures: Path, capsys: Output) -> None:
+    code, path = init("--teacher", "torchvision:resnet18", "--data", "pets")
+    assert code == 0
+    recipe = load_recipe(path)
+    assert recipe.name == "pets"
+    assert recipe.data.source == "folder"
+    assert recipe.data.train == pictures.parent / "sub" / ".." / "pets" / "train"
+    assert (recipe.data.image_size, recipe.data.channels) == (24, 3)
+    assert recipe.stages.teacher.train is not None
+    text = path.read_text()
+    assert "# 6 images of 2 classes (cat, dog), color, 24x24." in text
+    assert capsys.readouterr().err == (
+        "wrote sub/r.yaml; next: edgedistill check sub/r.yaml --target android-arm64\n"
+    )
+
+
+def test_init_never_overwrites(pictures: Path, capsys: Output) -> None:
+    Path("sub").mkdir()
+    Path("sub/r.yaml").write_text("mine")
+    code, path = init("--teacher", "timm:resnet18", "--data", "pets")
+    assert code == 2
+    assert path.read_text() == "mine"
+    assert "sub/r.yaml exists already; it was left alone" in capsys.readouterr().err
+
+
+def test_init_reads_the_network_out_of_its_weights(tmp_path: Path, capsys: Output) -> None:
+    from safetensors.torch import save_file
+
+    from edgedistill.models import build
+    from edgedistill.recipe import ResidualModel
+
+    model = ResidualModel(family="resnet_cifar", depth=14, widths=(4, 8, 12), shortcut="conv")
+    save_file(build(model, 10, 1, 16).state_dict(), tmp_path / "net.safetensors")
+    code, path = init("--teacher", "net.safetensors", "--data", "digits")
+    assert code == 0
+    teacher = load_recipe(path).teacher
+    assert teacher.model_copy(update={"weights": None}) == model
+    save_file(build(model, 7, 1, 16).state_dict(), tmp_path / "seven.safetensors")
+    assert run("init --teacher seven.safetensors --data digits --out s.yaml".split()) == 2
+    assert "answers for 7 classes, the data has 10" in capsys.readouterr().err
+    assert not Path("s.yaml").exists()
+
+
+def test_init_finds_the_columns_of_parquet_files(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+    from PIL import Image
+
+    (tmp_path / "table").mkdir()
+    Image.fromarray(np.zeros((12, 12), np.uint8)).save("x.png")
+    picture = {"bytes": Path("x.png").read_bytes(), "path": "x.png"}
+    for split in ("train", "test"):
+        table = pyarrow.table({"id": [1, 2], "photo": [picture] * 2, "label": [0, 1]})
+        pyarrow.parquet.write_table(table, tmp_path / "table" / f"{split}-00000.parquet")
+    code, path = init("--teacher", "resnet_cifar:20", "--data", "table")
+    assert code == 0
+    data = yaml.safe_load(path.read_text())["data"]
+    assert (data["source"], data["image"], data["label"]) == ("parquet", "photo", "label")
+    assert (data["image_size"], data["channels"]) == (12, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--teacher net.pt --data digits", "net.pt is a pickle, which can run any code"),
+        ("--teacher resnet --data digits", "--teacher resnet: not a model"),
+        ("--teacher a:b --data nowhere", "--data nowhere: not found"),
+        ("--teacher a:b --data empty", "has no class folders"),
+        ("--teacher a:b --data digits --target x", "unknown target `x`"),
+    ],
+)
+def test_init_says_what_it_cannot_make_out(words: str, message: str, capsys: Output) -> None:
+    Path("empty").mkdir()
+    code, path = init(*words.split())
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert not path.exists()
