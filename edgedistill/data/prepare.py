@@ -52,10 +52,7 @@ def prepare(data: Data, seed: int, out: Path, reporter: Reporter) -> dict[str, A
     written = _write(parts, data, out, reporter)
     _check_classes(written.labels, source.classes)
     if written.skipped:
-        reporter.say(
-            f"data: left out {len(written.skipped)} images that cannot be decoded, "
-            f"first {written.skipped[0]}"
-        )
+        reporter.say(f"data: images left out: {len(written.skipped)}; first {written.skipped[0]}")
     twins = duplicates.find({name: open_split(out, name) for name in SPLITS}, reporter)
     found = _describe(twins, written, source.classes)
     _say_duplicates(found, written, reporter)

@@ -163,7 +163,7 @@ def test_a_share_of_damaged_images_may_be_left_out(make_folder, tmp_path, report
     assert metrics["skipped"] == 1
     assert len(open_split(tmp_path / "out", "train").images) == metrics["counts"]["train"]
     assert reporter.said == [
-        "data: left out 1 images that cannot be decoded, first train/dog/4.png: cannot be "
+        "data: images left out: 1; first train/dog/4.png: cannot be "
         "decoded: not a picture in a format that Pillow reads"
     ]
 

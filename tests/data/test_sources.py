@@ -87,7 +87,9 @@ def test_folder_says_what_it_passed_over(make_folder):
     (root / "cat" / "notes.txt").write_text("no image")
     (root / "cat" / ".hidden.png").write_text("no image")
     source = open_source(FolderData(source="folder", train=root, image_size=8))
-    assert source.notes == (f"{root}: passed over 1 files that are no images, first cat/notes.txt",)
+    assert source.notes == (
+        f"{root}: files that are no images, passed over: 1; first cat/notes.txt",
+    )
 
 
 def test_folder_that_is_missing(tmp_path):

@@ -75,7 +75,7 @@ def samples(root: Path, classes: tuple[str, ...]) -> tuple[Samples, tuple[str, .
     notes: tuple[str, ...] = ()
     if others:
         first = others[0].relative_to(root).as_posix()
-        notes = (f"{root}: passed over {len(others)} files that are no images, first {first}",)
+        notes = (f"{root}: files that are no images, passed over: {len(others)}; first {first}",)
     return Samples(np.array(labels, np.int64), read, name_of, size), notes
 
 
