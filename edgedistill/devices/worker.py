@@ -96,11 +96,9 @@ def _import(runtime: str) -> None:
 
         torch.zeros(1)
         return
-    import edgedistill.runtimes
-
-    assert runtime in edgedistill.runtimes.RUNTIMES, runtime
     try:
         importlib.import_module(_PACKAGES[runtime])
+        importlib.import_module(f"edgedistill.runtimes.{runtime}")
     except ImportError:
         return  # loading reports what to install
 
