@@ -18,10 +18,6 @@ from edgedistill.recipe import Model
 if TYPE_CHECKING:
     from torch import nn
 
-# Each family is a file here with `make(model, classes, channels, image_size) -> nn.Module` and
-# `normalization(model) -> (mean, std) | None`, what its own pretrained weights expect.
-FAMILIES = ("resnet_cifar", "torchvision", "timm", "function")
-
 
 def build(model: Model, classes: int, channels: int, image_size: int) -> nn.Module:
     """A module of float32 pixels (batch, channels, height, width) in 0..1 to logits
@@ -135,6 +131,8 @@ def count(module: nn.Module, channels: int, image_size: int) -> tuple[float, flo
 
 
 def _family(model: Model) -> Any:
+    """The file here of the same name: `make(model, classes, channels, image_size) -> nn.Module`,
+    and `normalization(model) -> (mean, std) | None`, what its own pretrained weights expect."""
     return importlib.import_module(f"edgedistill.models.{model.family}")
 
 

@@ -1,0 +1,109 @@
+"""Write the tables of README and docs from `results/*.json`, between markers:
+
+<!-- results:begin NAME [column,column,...] -->
+<!-- results:end -->
+
+python -m benchmarks.tables           rewrite them
+python -m benchmarks.tables --check   exit code 1 where one is not what the results say
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+PAGES = ("README.md", "docs/design.md")
+REGION = re.compile(
+    r"(?P<begin><!-- results:begin (?P<name>\w+)(?: (?P<columns>[\w,]+))? -->\n)"
+    r".*?(?P<end><!-- results:end -->)",
+    re.DOTALL,
+)
+HEADINGS = {
+    "name": "",
+    "accuracy": "accuracy %",
+    "size_kb": "KB",
+    "macs": "M MACs",
+    "params": "k parameters",
+    "p50_ms": "p50 ms",
+    "p90_ms": "p90 ms",
+    "p99_ms": "p99 ms",
+    "peak_memory_mb": "MB",
+    "images_per_second": "images/s",
+    "agreement": "top-1 agrees",
+    "within_step": "within one step",
+    "max_steps": "worst, steps",
+    "seconds": "s",
+}
+
+
+def rewrite(text: str, results: Path = RESULTS) -> str:
+    """A page with every region filled anew."""
+    return REGION.sub(lambda found: found["begin"] + _filled(found, results) + found["end"], text)
+
+
+def _filled(found: re.Match[str], results: Path) -> str:
+    path = results / f"{found['name']}.json"
+    if not path.exists():
+        return f"Not measured yet (`benchmarks/results/{path.name}` is missing).\n"
+    result = json.loads(path.read_text())
+    columns = found["columns"].split(",") if found["columns"] else _columns(result["rows"])
+    lines = ["| " + " | ".join(HEADINGS.get(c, c.replace("_", " ")) for c in columns) + " |"]
+    lines.append("| --- |" + " ---: |" * (len(columns) - 1))
+    lines += ["| " + " | ".join(_cell(row, c) for c in columns) + " |" for row in result["rows"]]
+    printed = ["", "```", result["printed"].rstrip(), "```"] if "printed" in result else []
+    return "\n".join([*lines, *printed, "", _source(result, path.name)]) + "\n"
+
+
+def _columns(rows: list[dict[str, Any]]) -> list[str]:
+    """Every figure that any row has, in order; deviations stand beside their means."""
+    found = dict.fromkeys(key for row in rows for key, value in row.items() if _is_figure(value))
+    return [key for key in found if not key.endswith("_std")]
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    value = row.get(column)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
+        return str(value)
+    deviation = row.get(column.removesuffix("_mean") + "_std") if "_mean" in column else None
+    return f"{value:.4g}" + (f" ± {deviation:.2g}" if deviation is not None else "")
+
+
+def _source(result: dict[str, Any], file: str) -> str:
+    here = result["machine"]
+    what = f"{result['data']}; " if "data" in result else ""
+    return (
+        f"{what}measured on {here['processor']}, {here['cores']} cores, {result['date']}, commit "
+        f"{result['commit']} ([`{file}`](benchmarks/results/{file}))."
+    )
+
+
+def main() -> int:
+    stale = []
+    for name in PAGES:
+        page = ROOT / name
+        text = page.read_text()
+        fresh = rewrite(text)
+        if fresh != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                page.write_text(fresh)
+    for name in stale:
+        print(f"{name}: {'is not what the results say' if '--check' in sys.argv else 'rewritten'}")
+    return int(bool(stale) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
