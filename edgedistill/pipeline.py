@@ -163,9 +163,22 @@ def _key(recipe: Recipe, step: Step, inputs: dict[str, Artifact]) -> tuple[str, 
         "inputs": {name: artifact.digest for name, artifact in inputs.items()},
         "seed": recipe.seed,
         "deterministic": recipe.deterministic,
-        "libraries": {name: metadata.version(name) for name in stage.libraries},
+        "libraries": _versions(stage),
     }
     return f"{stage.name}-{text_digest(made_by)[:24]}", made_by
+
+
+def _versions(stage: Stage) -> dict[str, str]:
+    """Versions of the stage's libraries. Raises UserError: one is not installed."""
+    found = {}
+    for name in stage.libraries:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            raise UserError(
+                f"{stage.name}: the package `{name}` is missing", f"pip install {name}"
+            ) from None
+    return found
 
 
 def _without_paths(value: Any) -> Any:
@@ -211,8 +224,11 @@ def run_until(
     recipe: Recipe, target: Target, cache: Cache, reporter: Reporter, last: str = ""
 ) -> dict[str, Artifact]:
     """Run the steps for one target up to the one named `last`, or all; artifacts by step."""
+    planned = steps(recipe, target)
+    for step in planned:
+        _versions(STAGES[step.name])  # better said now than after hours of training
     artifacts: dict[str, Artifact] = {}
-    for step in steps(recipe, target):
+    for step in planned:
         inputs = {name: artifacts[name] for name in step.inputs}
         artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter)
         if step.name == last:

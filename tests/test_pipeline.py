@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgedistill.artifact import Artifact
+from edgedistill.cache import Cache
+from edgedistill.errors import UserError
+from edgedistill.pipeline import plan, run_until, steps
+from edgedistill.recipe import Recipe, parse_recipe
+from edgedistill.stages import STAGES
+from edgedistill.target import load_target
+
+TARGET = load_target("android-arm64")
+QUICK = {"epochs": 1, "batch_size": 16, "precision": "fp32"}
+
+
+class Silent:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        pass
+
+
+@pytest.fixture
+def document(tmp_path: Path) -> dict[str, Any]:
+    """A recipe of seconds: bright images against dark ones."""
+    random = np.random.default_rng(0)
+    for name, count in (("train", 80), ("test", 20)):
+        labels = np.arange(count) % 2
+        images = random.integers(0, 128, (count, 8, 8, 3)) + 127 * labels[:, None, None, None]
+        np.savez(tmp_path / name, images=images.astype(np.uint8), labels=labels)
+    family = {"family": "resnet_cifar", "depth": 8, "shortcut": "conv"}
+    return {
+        "name": "tiny",
+        "data": {
+            "source": "arrays",
+            "train": str(tmp_path / "train.npz"),
+            "test": str(tmp_path / "test.npz"),
+            "image_size": 8,
+            "augment": {"shift": 1},
+        },
+        "teacher": {**family, "widths": [8, 8, 8]},
+        "student": {**family, "widths": [16, 16, 16]},
+        "stages": {
+            "teacher": {"train": QUICK},
+            "teach": {"views": 2, "precision": "fp32"},
+            "distill": QUICK,
+            "prune": {**QUICK, "speedup": 1.5, "rounds": 2, "epochs_between": 0.5, "max_drop": 100},
+            "quantize": {**QUICK, "calibration_samples": 16, "sensitivity_samples": 8},
+        },
+        "deterministic": True,
+    }
+
+
+def recipe(document: dict[str, Any], *overrides: str) -> Recipe:
+    return parse_recipe(document, "test", overrides)
+
+
+def states(wanted: Recipe, cache: Cache, target: str = "android-arm64") -> dict[str, str]:
+    return {row.name: row.state for row in plan(wanted, [load_target(target)], cache)}
+
+
+def test_stages_run_once_and_what_depends_on_a_change_runs_again(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    cache = Cache(tmp_path / "cache")
+    first = run_until(recipe(document), TARGET, cache, Silent(), "quantize")
+    assert list(first) == ["data", "teacher", "teach", "distill", "prune", "quantize"]
+    again = Silent()
+    run_until(recipe(document), TARGET, cache, again, "quantize")
+    assert again.said == []
+    changed = states(recipe(document, "stages.prune.epochs=2"), cache)
+    assert [name for name, state in changed.items() if state == "cached"] == [
+        "data", "teacher", "teach", "distill",
+    ]  # fmt: skip
+    assert "cached" not in states(recipe(document, "seed=1"), cache).values()
+    metrics = first["prune"].metrics
+    assert metrics["macs"] * 1.5 <= first["distill"].metrics["macs"] * 1.01
+    assert metrics["passes"] == pytest.approx((0.5 + 1) * 72, rel=0.3)
+    sensitivity = first["quantize"].json("quantize.json")["sensitivity"]
+    assert {"conv1", "linear"} <= {row["layer"] for row in sensitivity}
+
+
+def test_targets_share_what_does_not_depend_on_them(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    cache = Cache(tmp_path / "cache")
+    run_until(recipe(document), TARGET, cache, Silent(), "distill")
+    shared = states(recipe(document), cache, "linux-x64-vnni")
+    assert [name for name, state in shared.items() if state == "cached"] == [
+        "data", "teacher", "teach", "distill",
+    ]  # fmt: skip
+
+
+def test_moving_the_data_keeps_the_cache(document: dict[str, Any], tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    run_until(recipe(document), TARGET, cache, Silent(), "data")
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("train", "test"):
+        moved = (tmp_path / f"{name}.npz").rename(tmp_path / "elsewhere" / f"{name}.npz")
+        document["data"][name] = str(moved)
+    assert states(recipe(document), cache)["data"] == "cached"
+
+
+def test_pruning_that_costs_too_much_is_undone_aloud(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgedistill.stages import prune
+
+    honest = prune.state_of_model
+    scores = iter([40.0, 90.0])
+
+    def unlucky(*arguments: Any) -> dict[str, float]:
+        return {**honest(*arguments), "validation_accuracy": next(scores)}
+
+    cache, reporter = Cache(tmp_path / "cache"), Silent()
+    run_until(recipe(document), TARGET, cache, reporter, "distill")
+    monkeypatch.setattr(prune, "state_of_model", unlucky)
+    done = run_until(
+        recipe(document, "stages.prune.max_drop=0.5"), TARGET, cache, reporter, "prune"
+    )
+    assert done["prune"].metrics["undone"]
+    assert done["prune"].metrics["macs"] == done["distill"].metrics["macs"]
+    assert "prune: undone, it cost" in reporter.said[-1]
+
+
+def test_labels_alone_ask_no_teacher(document: dict[str, Any]) -> None:
+    labels = [{"kind": "labels"}]
+    for stage in ("distill", "prune", "quantize"):
+        document["stages"][stage]["losses"] = labels
+    planned = steps(recipe(document), TARGET)
+    assert "teach" not in [step.name for step in planned]
+
+
+def test_a_full_disk_says_how_to_go_on(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgedistill.stages import data
+
+    def full(*_: Any) -> dict[str, Any]:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(data, "run", full)
+    with pytest.raises(UserError, match=r"data: the disk is full \(\d+ MB free at"):
+        run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "data")
+
+
+def test_a_damaged_entry_is_dropped_and_built_again(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    cache = Cache(tmp_path / "cache", said.append)
+    first = run_until(recipe(document), TARGET, cache, Silent(), "data")["data"]
+    labels = first.file("train") / "labels.npy"
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\x07")
+    second = run_until(recipe(document), TARGET, cache, Silent(), "data")["data"]
+    assert isinstance(second, Artifact) and second.digest == first.digest
+    assert said and said[0].startswith("cache: dropped a damaged entry, it will be built again")
+
+
+def test_every_stage_in_the_table_has_its_file() -> None:
+    for stage in STAGES.values():
+        assert callable(stage.run)
