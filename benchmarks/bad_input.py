@@ -276,7 +276,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     lines = [
         "# What bad input gets to read", "",
-        "Written by `python -m benchmarks.bad_input`: real commands, their output and exit code.", "",
+        "By `python -m benchmarks.bad_input`: real commands, their output and exit code.", "",
     ]  # fmt: skip
     wrong = []
     work = [(c.title, lambda f, c=c: run(c, f), c.expected, c.command) for c in CASES]

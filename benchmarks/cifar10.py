@@ -69,7 +69,8 @@ def baseline(cache: Cache, epochs: float, *overrides: str) -> dict[str, Artifact
 
 def litert_quantized(artifacts: dict[str, Artifact], seed: int, out: Path) -> Path:
     """The float .tflite of a compile, through LiteRT's own static int8 quantization."""
-    from ai_edge_quantizer import quantizer, recipe as recipes
+    from ai_edge_quantizer import quantizer
+    from ai_edge_quantizer import recipe as recipes
 
     name = next(
         entry["file"]
@@ -155,7 +156,12 @@ def full(cache: Cache) -> None:
     other = baseline(cache, passes(mine) / training)
     out = cache.root / "labels-only.int8.tflite"
     rows.append(
-        row("ResNet-8 from labels, LiteRT's quantizer", litert_quantized(other, 0, out), "litert", test)
+        row(
+            "ResNet-8 from labels, LiteRT's quantizer",
+            litert_quantized(other, 0, out),
+            "litert",
+            test,
+        )
         | {key: other["distill"].metrics[key] for key in ("macs", "params")}
     )
     rows += peers(test)
@@ -195,9 +201,7 @@ def subset(cache: Cache, seeds: list[int], limit: int) -> None:
     rows = []
     for name, values in sides.items():
         mean, std = mean_and_std(values)
-        rows.append(
-            {"name": name, "accuracy_mean": mean, "accuracy_std": std, "samples": values}
-        )
+        rows.append({"name": name, "accuracy_mean": mean, "accuracy_std": std, "samples": values})
     write("cifar10_subset", rows, seeds=seeds, data=f"CIFAR-10, JPEG copy, {limit} images")
 
 

@@ -76,7 +76,10 @@ def main() -> None:
     artifacts = run_until(
         recipe, load_target("android-arm64"), Cache(wanted.cache, print), Quiet(), "teach"
     )
-    split, answers = open_split(artifacts["data"].path, "train"), open_answers(artifacts["teach"].path)
+    split, answers = (
+        open_split(artifacts["data"].path, "train"),
+        open_answers(artifacts["teach"].path),
+    )
     teacher = load(artifacts["teacher"].path / "model").to(memory_format=torch.channels_last)
     bf16 = multiplies_bf16()
     settings = recipe.stages.distill.model_copy(

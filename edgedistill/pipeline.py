@@ -23,7 +23,7 @@ from edgedistill.errors import UserError
 from edgedistill.models import fingerprint as model_fingerprint
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Recipe, Training
-from edgedistill.stages import STAGES, Context
+from edgedistill.stages import STAGES, Context, Stage
 from edgedistill.target import Frozen, Target
 
 T = TypeVar("T", bound=Training)
@@ -130,7 +130,10 @@ def steps(recipe: Recipe, target: Target) -> list[Step]:
         if precision != "int8" or wanted.quantize
     ]
     exporting = export.Config(
-        name=recipe.name, runtimes=target.runtimes, precisions=tuple(precisions), io=target.scheme.io
+        name=recipe.name,
+        runtimes=target.runtimes,
+        precisions=tuple(precisions),
+        io=target.scheme.io,
     )
     plan.append(Step("export", exporting, ("data", "quantize", *models)))
     plan.append(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ def fit(network: torch.nn.Module, folder: Path, **changes: Any) -> dict[str, flo
 
 
 def same(a: torch.nn.Module, b: torch.nn.Module) -> bool:
-    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values()))
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
 
 
 def test_training_learns_an_easy_task(tmp_path: Path) -> None:
@@ -118,5 +120,5 @@ def test_the_learning_rate_rises_then_falls_to_nothing(steps: int, warmup: float
     rates = [learning_rate(step, steps, config) for step in range(steps)]
     top = int(np.argmax(rates))
     assert 0 < max(rates) <= 0.5
-    assert all(a <= b for a, b in zip(rates[:top], rates[1 : top + 1], strict=True))
-    assert all(a >= b for a, b in zip(rates[top:], rates[top + 1 :], strict=False))
+    assert all(a <= b for a, b in pairwise(rates[: top + 1]))
+    assert all(a >= b for a, b in pairwise(rates[top:]))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgedistill.errors import UserError
@@ -246,17 +247,16 @@ def _blocks(scores: Tensor, round_to: int) -> list[_Block]:
     order = scores.argsort().tolist()
     first = len(order) % round_to or round_to
     bounds = [0, *range(first, len(order) - round_to + 1, round_to)]
-    return [
-        _Block(order[a:b], float(scores[order[a:b]].sum()))
-        for a, b in zip(bounds, bounds[1:], strict=False)
-    ]
+    return [_Block(order[a:b], float(scores[order[a:b]].sum())) for a, b in pairwise(bounds)]
 
 
 def _touches(group: Any, layers: dict[nn.Module, _Layer]) -> list[_Touch]:
     roots = len(group[0].idxs)
     return [
         _Touch(
-            layers[dep.target.module], dep.handler.__name__ == "prune_out_channels", len(idxs) / roots
+            layers[dep.target.module],
+            dep.handler.__name__ == "prune_out_channels",
+            len(idxs) / roots,
         )
         for dep, idxs in group
         if dep.target.module in layers

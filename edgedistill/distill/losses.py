@@ -37,7 +37,9 @@ def needs_teacher(losses: Sequence[Loss]) -> bool:
     return any(isinstance(loss, SoftTargets) and loss.weight > 0 for loss in losses)
 
 
-def total(losses: Sequence[Loss], student: Tensor, target: Tensor, teacher: Tensor | None) -> Tensor:
+def total(
+    losses: Sequence[Loss], student: Tensor, target: Tensor, teacher: Tensor | None
+) -> Tensor:
     """The weighted sum of a recipe's losses. Terms of weight zero are not computed."""
     value = student.new_zeros(())
     for loss in losses:

@@ -72,7 +72,8 @@ def fill(
         wrong = ~np.isfinite(logits).all(axis=1)
         if wrong.any():
             raise UserError(
-                f"the teacher's answers are not finite for training samples {ids[wrong][:8].tolist()}",
+                "the teacher's answers are not finite for training samples "
+                f"{ids[wrong][:8].tolist()}",
                 "check the teacher's weights and normalization",
             )
         store[view, ids] = logits

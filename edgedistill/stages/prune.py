@@ -14,7 +14,7 @@ from edgedistill.compress.prune import Cost, importance, measure_cost, prune
 from edgedistill.data import open_split
 from edgedistill.data.augment import view
 from edgedistill.distill.losses import total
-from edgedistill.distill.store import Answers, open_answers
+from edgedistill.distill.store import open_answers
 from edgedistill.models import load, save
 from edgedistill.recipe import Augment, PruneConfig
 from edgedistill.stages import Context
@@ -116,7 +116,9 @@ def _round(
     )  # fmt: skip
     save(model, done, description)
     cost = measure_cost(model, example)
-    write_json(done / "round.json", {**metrics, "macs": cost.macs / 1e6, "params": cost.params / 1e3})
+    write_json(
+        done / "round.json", {**metrics, "macs": cost.macs / 1e6, "params": cost.params / 1e3}
+    )
 
 
 def _goals(config: PruneConfig, before: Cost) -> list[Cost]:
@@ -148,14 +150,14 @@ def _batch_losses(
     size = min(config.batch_size, samples)
     for start in range(0, samples - size + 1, size):
         ids = np.sort(chosen[start : start + size])
-        pixels = view(np.asarray(lesson.split.images[ids]), ids, lesson.seed, 0, lesson.augment)
-        labels = torch.from_numpy(np.asarray(lesson.split.labels[ids]))
-        yield lambda p=pixels, t=labels, a=_stored(lesson.answers, ids): total(  # type: ignore[misc]
-            config.losses, model(torch.from_numpy(p)), t, a
-        )
+        images = np.asarray(lesson.split.images[ids])
+        pixels = torch.from_numpy(view(images, ids, lesson.seed, 0, lesson.augment))
+        target = torch.from_numpy(np.asarray(lesson.split.labels[ids]))
+        stored = lesson.answers and torch.from_numpy(lesson.answers(ids, 0))
 
+        def loss(
+            pixels: Tensor = pixels, target: Tensor = target, stored: Tensor | None = stored
+        ) -> Tensor:
+            return total(config.losses, model(pixels), target, stored)
 
-def _stored(answers: Answers | None, ids: Any) -> Tensor | None:
-    import torch
-
-    return None if answers is None else torch.from_numpy(answers(ids, 0))
+        yield loss

@@ -11,8 +11,8 @@ from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, Loss, Model, Training
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.train import Lesson, train
 from edgedistill.tasks.classification import state_of_model
+from edgedistill.train import Lesson, train
 
 
 class Config(Frozen):

@@ -115,5 +115,7 @@ def test_depthwise_convolutions_are_pruned_with_their_neighbours() -> None:
 
 def test_a_goal_out_of_reach_says_how_far_it_goes() -> None:
     model = residual()
-    with pytest.raises(UserError, match=r"pruning cannot reach 0\.00 M MACs .* the least is 0\.\d\d M"):
+    with pytest.raises(
+        UserError, match=r"pruning cannot reach 0\.00 M MACs .* the least is 0\.\d\d M"
+    ):
         prune(model, EXAMPLE, Cost(10, 10), magnitude(model), 8)
