@@ -20,6 +20,7 @@ from edgedistill.data import fingerprint as data_fingerprint
 from edgedistill.devices.machine import machine, multiplies_bf16
 from edgedistill.distill.losses import needs_teacher
 from edgedistill.errors import UserError
+from edgedistill.models import build
 from edgedistill.models import fingerprint as model_fingerprint
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Recipe, Training
@@ -226,13 +227,20 @@ def run(
 def run_until(
     recipe: Recipe, target: Target, cache: Cache, reporter: Reporter, last: str = ""
 ) -> dict[str, Artifact]:
-    """Run the steps for one target up to the one named `last`, or all; artifacts by step."""
+    """Run the steps for one target up to the one named `last`, or all; artifacts by step.
+
+    What can be known to fail is said before hours of training: a package that is missing, a
+    student that does not fit the data.
+    """
     planned = steps(recipe, target)
     for step in planned:
-        _versions(STAGES[step.name])  # better said now than after hours of training
+        _versions(STAGES[step.name])
     artifacts: dict[str, Artifact] = {}
     for step in planned:
         inputs = {name: artifacts[name] for name in step.inputs}
+        if step.name == "teacher" and cache.find(_key(recipe, step, inputs)[0]) is None:
+            data = artifacts["data"].json("data.json")
+            build(recipe.student, len(data["classes"]), data["channels"], data["image_size"])
         artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter)
         if step.name == last:
             break

@@ -141,6 +141,16 @@ def test_labels_alone_ask_no_teacher(document: dict[str, Any]) -> None:
     assert "teach" not in [step.name for step in planned]
 
 
+def test_a_student_that_does_not_fit_is_refused_before_anything_is_trained(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    document["student"] = {"family": "function", "function": "torch.nn:Linear"}
+    reporter = Silent()
+    with pytest.raises(UserError):
+        run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), reporter)
+    assert reporter.said == ["data: started"]
+
+
 def test_a_full_disk_says_how_to_go_on(
     document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
