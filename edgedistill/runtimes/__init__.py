@@ -1,1 +1,156 @@
+"""What runs a model file: for each runtime a writer, a loader, and a look into its files.
 
+Every file maps `pixels` (0..1) to `logits`. A loaded file is called with float32
+(batch, channels, height, width), whatever its own layout and numbers are.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from edgedistill.errors import UserError, nearest
+from edgedistill.target import Precision
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch.export import ExportedProgram
+
+    Array = NDArray[np.generic]
+    Floats = NDArray[np.float32]
+
+INPUT, OUTPUT = "pixels", "logits"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a file is to be, beside the program it renders."""
+
+    precision: Precision
+    labels: tuple[str, ...]
+    io: Literal["float", "integer"] = "float"
+    """int8 files: whether an app feeds and reads floats, or the integers themselves."""
+    name: str = "model"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A file's input or output, as an app meets it. `real = scale * (stored - zero_point)`."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    """None where any size goes (the batch)."""
+    layout: Literal["NHWC", "NCHW", "NC"]
+    dtype: str = "float32"
+    scale: float | None = None
+    zero_point: int | None = None
+    range: tuple[float, float] | None = None
+    """Of the real values an app feeds."""
+
+
+@dataclass(frozen=True)
+class OperatorRow:
+    """One operator as the runtime executes it."""
+
+    name: str
+    type: str
+    dtype: str
+    microseconds: float | None
+    """Of one inference; None where the runtime's Python package reaches no profiler."""
+    where: str
+    """The delegate, provider or kernel that ran it."""
+
+
+class Loaded(Protocol):
+    """A model file, ready to run."""
+
+    input: Tensor
+    output: Tensor
+
+    def encode(self, pixels: Floats) -> Array:
+        """The file's own input for `pixels`: float32 (batch, channels, height, width) in 0..1."""
+
+    def run(self, native: Array) -> Array:
+        """One inference. LiteRT files take a batch of 1."""
+
+    def decode(self, native: Array) -> Floats:
+        """Logits, float32 (batch, classes), of the file's own output."""
+
+    def __call__(self, pixels: Floats) -> Floats: ...
+
+    def operators(self) -> list[OperatorRow]: ...
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One file of this folder. Its module has the functions named here."""
+
+    name: str
+    suffix: str
+    package: str
+    """What to install."""
+    import_name: str
+
+    def _module(self) -> Any:
+        try:
+            importlib.import_module(self.import_name)
+        except ImportError as error:
+            raise UserError(
+                f"{self.name}: the package `{self.package}` is missing ({error})",
+                f"pip install {self.package}",
+            ) from None
+        return importlib.import_module(f"edgedistill.runtimes.{self.name}")
+
+    def write(self, program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
+        """Write `program` (logits of pixels NCHW) as a file; returns its input and output."""
+        described: tuple[Tensor, Tensor] = self._module().write(program, path, spec)
+        return described
+
+    def load(self, path: Path, threads: int = 1, optimize: bool = True) -> Loaded:
+        """Without `optimize`, the runtime's plainest kernels run: what the file itself says."""
+        loaded: Loaded = self._module().load(path, threads, optimize)
+        return loaded
+
+    def inspect(self, path: Path) -> dict[str, Any]:
+        """What is in a file: {"operators": {type: count}, "float_operators": [...],
+        "inner_pairs": quantize/dequantize operators that are not at the file's boundary,
+        "transposes": count}."""
+        found: dict[str, Any] = self._module().inspect(path)
+        return found
+
+    def trace(self, path: Path, pixels: Floats, layers: list[Any]) -> dict[str, Array]:
+        """The integers that an int8 file computes for each of the program's `layers`
+        (`program.Layer`), by layer name, laid out NCHW; layers fused away are left out."""
+        traced: dict[str, Array] = self._module().trace(path, pixels, layers)
+        return traced
+
+
+RUNTIMES = {
+    runtime.name: runtime
+    for runtime in (
+        Runtime("litert", ".tflite", "litert-torch ai-edge-litert", "ai_edge_litert"),
+        Runtime("onnxruntime", ".onnx", "onnxruntime onnx onnxscript", "onnxruntime"),
+        Runtime("openvino", ".xml", "openvino", "openvino"),
+    )
+}
+
+
+def runtime_of(path: Path) -> Runtime:
+    """The runtime that reads a file, by its suffix. Raises UserError: no runtime does."""
+    for runtime in RUNTIMES.values():
+        if path.suffix == runtime.suffix:
+            return runtime
+    choices = ", ".join(runtime.suffix for runtime in RUNTIMES.values())
+    raise UserError(
+        f"{path.name}: no runtime reads `{path.suffix}` files", f"give one of {choices}"
+    )
+
+
+def find(name: str) -> Runtime:
+    """Raises UserError: no such runtime."""
+    if name not in RUNTIMES:
+        raise UserError(f"unknown runtime `{name}`", nearest(name, list(RUNTIMES)))
+    return RUNTIMES[name]

@@ -1,0 +1,249 @@
+"""The program as an ONNX graph with integer weights, shared by ONNX Runtime and OpenVINO."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from edgedistill.errors import UserError
+from edgedistill.runtimes import INPUT, OUTPUT, Spec, Tensor
+from edgedistill.runtimes.program import fold_weights, image_shape
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+Q, DQ = "QuantizeLinear", "DequantizeLinear"
+_FUSED = {"Relu", "Clip"}
+
+
+def build(program: ExportedProgram, spec: Spec) -> tuple[Any, Tensor, Tensor]:
+    """The ONNX model, its input and its output. The batch is dynamic."""
+    import onnx
+
+    quantized = spec.precision == "int8"
+    model = _export(fold_weights(program) if quantized else program)
+    _strip_trail(model)
+    channels, height, width = image_shape(program)
+    pixels = Tensor(INPUT, (None, channels, height, width), "NCHW", range=(0.0, 1.0))
+    logits = Tensor(OUTPUT, (None, len(spec.labels)), "NC")
+    _pool_globally(model.graph)
+    if quantized:
+        _integer_biases(model.graph)
+        if spec.io == "integer":
+            pixels = _strip_input(model.graph, pixels)
+            logits = _strip_output(model.graph, logits)
+    if spec.precision == "fp16":
+        model = _halve(model)
+    _drop_unused(model.graph)
+    _set_shape(model.graph.input[0], pixels)
+    _set_shape(model.graph.output[0], logits)
+    del model.graph.value_info[:]
+    model.graph.name = spec.name
+    return onnx.shape_inference.infer_shapes(model), pixels, logits
+
+
+def _export(program: ExportedProgram) -> Any:
+    import torch
+
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        exported = torch.onnx.export(
+            program, dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
+        )
+    assert exported is not None
+    return exported.model_proto
+
+
+def _halve(model: Any) -> Any:
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    halved = OnnxModel(convert_float_to_float16(model, keep_io_types=True))
+    halved.topological_sort()
+    return halved.model
+
+
+def _strip_trail(model: Any) -> None:
+    """Drop the exporter's stack traces: they name this machine's folders, and weigh."""
+    del model.metadata_props[:]
+    graph = model.graph
+    del graph.metadata_props[:]
+    for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+
+
+def _set_shape(value: Any, tensor: Tensor) -> None:
+    import onnx
+
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+    shape = ["batch" if size is None else size for size in tensor.shape]
+    value.CopyFrom(onnx.helper.make_tensor_value_info(tensor.name, kind, shape))
+
+
+def _constants(graph: Any) -> dict[str, np.ndarray[Any, Any]]:
+    import onnx
+
+    return {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
+
+
+def _producers(graph: Any) -> dict[str, Any]:
+    return {name: node for node in graph.node for name in node.output}
+
+
+def _integer_biases(graph: Any) -> None:
+    """Store the bias of each integer convolution and linear layer as int32, in steps of input
+    scale times weight scale: what integer kernels add to their sums."""
+    import onnx
+
+    constants, producers = _constants(graph), _producers(graph)
+    for index, node in reversed(list(enumerate(graph.node))):
+        if node.op_type not in ("Conv", "Gemm") or len(node.input) < 3:
+            continue
+        sources = [producers.get(name) for name in node.input[:2]]
+        if not all(source is not None and source.op_type == DQ for source in sources):
+            continue
+        bias = constants.get(node.input[2])
+        assert bias is not None and bias.dtype == np.float32, node.name
+        scales = [constants[source.input[1]] for source in sources]  # type: ignore[union-attr]
+        scale = (scales[0] * scales[1]).astype(np.float32)
+        steps = np.rint(bias.astype(np.float64) / scale)
+        limits = np.iinfo(np.int32)
+        stem = f"{node.output[0]}_bias"
+        names = [f"{stem}_steps", f"{stem}_scale", f"{stem}_zero"]
+        integers = np.clip(steps, limits.min, limits.max).astype(np.int32)
+        for name, array in zip(
+            names, (integers, scale, np.zeros(scale.shape, np.int32)), strict=True
+        ):
+            graph.initializer.append(onnx.numpy_helper.from_array(array, name))
+        axis = {"axis": 0} if scale.ndim else {}
+        graph.node.insert(index, onnx.helper.make_node(DQ, names, [stem], **axis))
+        node.input[2] = stem
+
+
+def _pool_globally(graph: Any) -> None:
+    """A mean over height and width as the GlobalAveragePool that has an integer kernel."""
+    import onnx
+
+    constants, ranks = _constants(graph), _ranks(graph)
+    for index, node in list(enumerate(graph.node)):
+        if node.op_type != "ReduceMean" or len(node.input) < 2:
+            continue
+        axes = sorted(int(axis) % 4 for axis in constants.get(node.input[1], np.zeros(0, int)))
+        keeps = all(each.i for each in node.attribute if each.name == "keepdims")
+        if axes == [2, 3] and keeps and ranks.get(node.output[0]) == 4:
+            pool = onnx.helper.make_node(
+                "GlobalAveragePool", [node.input[0]], list(node.output), name=node.name
+            )
+            graph.node[index].CopyFrom(pool)
+
+
+def _ranks(graph: Any) -> dict[str, int]:
+    return {each.name: len(each.type.tensor_type.shape.dim) for each in graph.value_info}
+
+
+def unshare(graph: Any) -> None:
+    """Give every quantize and dequantize node a scale and a zero point of its own: OpenVINO
+    reshapes a shared one for all that read it."""
+    stored = {each.name: each for each in graph.initializer}
+    for place, node in enumerate(graph.node):
+        if node.op_type in (Q, DQ):
+            for index, name in enumerate(node.input[1:], 1):
+                twin = graph.initializer.add()
+                twin.CopyFrom(stored[name])
+                twin.name = node.input[index] = f"{name}_{place}_{index}"
+    _drop_unused(graph)
+
+
+def _quantization(graph: Any, node: Any, end: Literal["input", "output"]) -> tuple[float, int, str]:
+    constants = _constants(graph)
+    if node.op_type not in (Q, DQ) or constants[node.input[1]].size != 1:
+        raise UserError(
+            f"the program's {end} is not quantized: `{node.op_type}` stands there",
+            "ask for float inputs and outputs, or quantize the whole model",
+        )
+    zero = constants[node.input[2]]
+    return float(constants[node.input[1]].item()), int(zero.item()), str(zero.dtype)
+
+
+def _strip_input(graph: Any, pixels: Tensor) -> Tensor:
+    """Take the QuantizeLinear off the input: the app feeds the integers."""
+    users = [node for node in graph.node if INPUT in node.input]
+    scale, zero_point, dtype = _quantization(graph, users[0], "input")
+    assert len(users) == 1
+    _rename(graph, users[0].output[0], INPUT, users[0])
+    graph.node.remove(users[0])
+    return _integer(pixels, dtype, scale, zero_point)
+
+
+def _strip_output(graph: Any, logits: Tensor) -> Tensor:
+    last = _producers(graph)[OUTPUT]
+    scale, zero_point, dtype = _quantization(graph, last, "output")
+    graph.node.remove(last)
+    _rename(graph, last.input[0], OUTPUT, last)
+    return _integer(logits, dtype, scale, zero_point)
+
+
+def _integer(tensor: Tensor, dtype: str, scale: float, zero_point: int) -> Tensor:
+    return Tensor(tensor.name, tensor.shape, tensor.layout, dtype, scale, zero_point, tensor.range)
+
+
+def _rename(graph: Any, old: str, new: str, but: Any) -> None:
+    for node in graph.node:
+        if node is not but:
+            node.input[:] = [new if name == old else name for name in node.input]
+            node.output[:] = [new if name == old else name for name in node.output]
+
+
+def _drop_unused(graph: Any) -> None:
+    used = {name for node in graph.node for name in node.input}
+    kept = [each for each in graph.initializer if each.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def float_operators(graph: Any) -> list[str]:
+    """Operators that a QDQ graph leaves in float, as `type name`."""
+    producers, constants = _producers(graph), _constants(graph)
+    users = _users(graph)
+
+    def joins(first: Any, second: Any) -> bool:
+        return second.op_type in _FUSED and users[first.output[0]] == [second]
+
+    found = []
+    for node in graph.node:
+        if node.op_type in (Q, DQ):
+            continue
+        sources = [producers.get(name) for name in node.input if name and name not in constants]
+        readers = users[node.output[0]]
+        reads = all(each and (each.op_type == DQ or joins(each, node)) for each in sources)
+        writes = all(each.op_type == Q or joins(node, each) for each in readers)
+        if not (sources and reads and readers and writes):
+            found.append(f"{node.op_type} {node.output[0]}")
+    return found
+
+
+class _Users(dict[str, list[Any]]):
+    def __missing__(self, name: str) -> list[Any]:
+        return []
+
+
+def _users(graph: Any) -> dict[str, list[Any]]:
+    found = _Users()
+    for node in graph.node:
+        for name in node.input:
+            found.setdefault(name, []).append(node)
+    return found
+
+
+def inner_pairs(graph: Any) -> int:
+    """QuantizeLinear operators, away from the input, that read what no integer operator gave:
+    with their partner they surround a float island."""
+    islands = {name.split(" ", 1)[1] for name in float_operators(graph)}
+    return sum(node.op_type == Q and node.input[0] in islands for node in graph.node)

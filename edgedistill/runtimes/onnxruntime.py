@@ -1,0 +1,155 @@
+"""ONNX files: written from the program, run by ONNX Runtime. NCHW, any batch."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.runtimes import INPUT, OUTPUT, OperatorRow, Spec, Tensor, onnx_graph
+from edgedistill.runtimes.native import METADATA, describe, read_description, to_native, to_real
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+    from edgedistill.runtimes import Array, Floats
+    from edgedistill.runtimes.program import Layer
+
+
+def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
+    """Weights are int8 and biases int32 in an int8 file; fp16 keeps float32 at its boundary."""
+    import onnx
+
+    model, pixels, logits = onnx_graph.build(program, spec)
+    _attach(model, spec, pixels, logits)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+    return pixels, logits
+
+
+def _attach(model: Any, spec: Spec, pixels: Tensor, logits: Tensor) -> None:
+    import onnx
+
+    words = {
+        METADATA: describe(spec, pixels, logits),
+        "labels": json.dumps(spec.labels),
+        "input_range": json.dumps(pixels.range),
+        "input_layout": pixels.layout,
+    }
+    onnx.helper.set_model_props(model, words)
+
+
+def load(path: Path, threads: int = 1, optimize: bool = True) -> _Loaded:
+    return _Loaded(path, threads, optimize)
+
+
+class _Loaded:
+    def __init__(self, path: Path, threads: int, optimize: bool) -> None:
+        self._path, self._threads, self._optimize = path, threads, optimize
+        self._session = _session(path, threads, optimize)
+        words = self._session.get_modelmeta().custom_metadata_map
+        if METADATA in words:
+            self.input, self.output = read_description(words[METADATA])
+        else:
+            self.input = _plain(self._session.get_inputs()[0], "NCHW")
+            self.output = _plain(self._session.get_outputs()[0], "NC")
+
+    def encode(self, pixels: Floats) -> Array:
+        return to_native(pixels, self.input)
+
+    def run(self, native: Array) -> Array:
+        result: Array = self._session.run([self.output.name], {self.input.name: native})[0]
+        return result
+
+    def decode(self, native: Array) -> Floats:
+        return to_real(native, self.output)
+
+    def __call__(self, pixels: Floats) -> Floats:
+        return self.decode(self.run(self.encode(pixels)))
+
+    def operators(self) -> list[OperatorRow]:
+        """Times are the median of 20 profiled inferences of one image."""
+        import numpy as np
+
+        with tempfile.TemporaryDirectory() as folder:
+            prefix = str(Path(folder) / "profile")
+            session = _session(self._path, self._threads, self._optimize, prefix)
+            shape = [size or 1 for size in self.input.shape]
+            for _ in range(22):
+                session.run(None, {self.input.name: np.zeros(shape, self.input.dtype)})
+            events = json.loads(Path(session.end_profiling()).read_text())
+        times: dict[str, list[float]] = {}
+        about: dict[str, dict[str, Any]] = {}
+        for event in events:
+            if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+                name = event["name"].removesuffix("_kernel_time")
+                times.setdefault(name, []).append(float(event["dur"]))
+                about[name] = event["args"]
+        return [
+            OperatorRow(
+                name,
+                about[name]["op_name"],
+                "/".join(kind for each in about[name]["output_type_shape"] for kind in each),
+                float(np.median(each[2:])),
+                about[name]["provider"],
+            )
+            for name, each in times.items()
+        ]
+
+
+def _session(path: Path | bytes, threads: int, optimize: bool, profile: str = "") -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
+    if profile:
+        options.enable_profiling = True
+        options.profile_file_prefix = profile
+    source = path if isinstance(path, bytes) else str(path)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def _plain(value: Any, layout: Any) -> Tensor:
+    """For a file that says nothing about itself."""
+    shape = tuple(size if isinstance(size, int) else None for size in value.shape)
+    dtype = {"tensor(float)": "float32", "tensor(float16)": "float16"}.get(value.type)
+    return Tensor(value.name, shape, layout, dtype or value.type.removeprefix("tensor(")[:-1])
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """See `Runtime.inspect`. A QDQ file computes an operator in integers where all it reads
+    comes from a DequantizeLinear and all it gives goes to a QuantizeLinear."""
+    import onnx
+
+    graph = onnx.load(path).graph
+    return {
+        "operators": dict(Counter(node.op_type for node in graph.node)),
+        "float_operators": onnx_graph.float_operators(graph),
+        "inner_pairs": onnx_graph.inner_pairs(graph),
+        "transposes": sum(node.op_type == "Transpose" for node in graph.node),
+    }
+
+
+def trace(path: Path, pixels: Floats, layers: list[Layer]) -> dict[str, Array]:
+    """See `Runtime.trace`. Every QuantizeLinear becomes an output of the file."""
+    import onnx
+
+    model = onnx.load(path)
+    made = {name for node in model.graph.node for name in node.output}
+    names = [layer.name for layer in layers if layer.name in made]
+    for name in names:
+        value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT8, None)
+        model.graph.output.append(value)
+    session = _session(model.SerializeToString(), 1, True)
+    loaded = load(path)
+    results = session.run([*names, OUTPUT], {INPUT: loaded.encode(pixels)})
+    traced = dict(zip(names, results, strict=False))
+    if loaded.output.scale is not None:
+        traced[layers[-1].name] = results[-1]
+    return traced

@@ -1,0 +1,207 @@
+"""OpenVINO IR files (.xml beside .bin), made from the ONNX graph: OpenVINO's own reading of
+quantized torch programs gives other numbers. NCHW, any batch."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgedistill.runtimes import INPUT, OUTPUT, OperatorRow, Spec, Tensor, onnx_graph
+from edgedistill.runtimes.native import METADATA, describe, read_description, to_native, to_real
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+    from edgedistill.runtimes import Array, Floats
+    from edgedistill.runtimes.program import Layer
+
+
+def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
+    """The weights are int8 in an int8 file and float16 in an fp16 file."""
+    import onnx
+    import openvino as ov
+
+    full = dataclasses.replace(spec, precision="fp32") if spec.precision == "fp16" else spec
+    graph, pixels, logits = onnx_graph.build(program, full)
+    onnx_graph.unshare(graph.graph)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "model.onnx"
+        onnx.save(graph, source)
+        model = ov.convert_model(source)
+        for value, tensor in ((model.inputs[0], pixels), (model.outputs[0], logits)):
+            value.get_tensor().set_names({tensor.name})
+        model.set_rt_info(describe(spec, pixels, logits), [METADATA, "description"])
+        model.set_rt_info(json.dumps(spec.labels), [METADATA, "labels"])
+        model.friendly_name = spec.name
+        ov.save_model(model, path, compress_to_fp16=spec.precision == "fp16")
+    return pixels, logits
+
+
+def load(path: Path, threads: int = 1, optimize: bool = True) -> _Loaded:
+    return _Loaded(path, threads, optimize)
+
+
+class _Loaded:
+    def __init__(self, path: Path, threads: int, optimize: bool) -> None:
+        model = _read(path)
+        self._compiled = _compile(model, threads, optimize)
+        self._request = self._compiled.create_infer_request()
+        if model.has_rt_info([METADATA, "description"]):
+            text = model.get_rt_info([METADATA, "description"]).astype(str)
+            self.input, self.output = read_description(text)
+        else:
+            self.input = _plain(model.inputs[0], "NCHW")
+            self.output = _plain(model.outputs[0], "NC")
+
+    def encode(self, pixels: Floats) -> Array:
+        return to_native(pixels, self.input)
+
+    def run(self, native: Array) -> Array:
+        result: Array = self._request.infer([native])[0]
+        return result
+
+    def decode(self, native: Array) -> Floats:
+        return to_real(native, self.output)
+
+    def __call__(self, pixels: Floats) -> Floats:
+        return self.decode(self.run(self.encode(pixels)))
+
+    def operators(self) -> list[OperatorRow]:
+        """Times are the median of 20 profiled inferences of one image."""
+        shape = [size or 1 for size in self.input.shape]
+        native = np.zeros(shape, self.input.dtype)
+        runs = []
+        for _ in range(22):
+            self._request.infer([native])
+            runs.append(self._request.get_profiling_info())
+        rows = []
+        for index, info in enumerate(runs[0]):
+            if str(info.status).endswith("EXECUTED"):
+                times = [run[index].real_time.total_seconds() * 1e6 for run in runs[2:]]
+                kernel, _, dtype = info.exec_type.rpartition("_")
+                rows.append(
+                    OperatorRow(
+                        info.node_name, info.node_type, dtype, float(np.median(times)),
+                        f"CPU {kernel}",
+                    )
+                )  # fmt: skip
+        return rows
+
+
+def _read(path: Path) -> Any:
+    import openvino as ov
+
+    return ov.Core().read_model(path)
+
+
+def _compile(model: Any, threads: int, optimize: bool) -> Any:
+    """Without `optimize` the integer transformations are off: quantize/dequantize nodes are
+    computed in float32, as they are written."""
+    import openvino as ov
+
+    config: dict[str, Any] = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "PERF_COUNT": True,
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    if not optimize:
+        config["LP_TRANSFORMS_MODE"] = False
+    return ov.compile_model(model, "CPU", config)
+
+
+def _plain(value: Any, layout: Any) -> Tensor:
+    """For a file that says nothing about itself."""
+    shape = tuple(None if size.is_dynamic else size.get_length() for size in value.partial_shape)
+    return Tensor(value.any_name, shape, layout, np.dtype(value.element_type.to_dtype()).name)
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """See `Runtime.inspect`. An operator is computed in integers where FakeQuantize (or the
+    integers of the input) feeds it and FakeQuantize takes what it gives."""
+    operators = _read(path).get_ordered_ops()
+    kinds = Counter(node.get_type_name() for node in operators)
+    islands = [node for node in operators if _is_float(node)]
+    return {
+        "operators": dict(kinds),
+        "float_operators": [f"{node.get_type_name()} {node.friendly_name}" for node in islands],
+        "inner_pairs": sum(_is_quantizer(user) for node in islands for user in _users(node)),
+        "transposes": kinds["Transpose"],
+    }
+
+
+_CLAMPS = {"Relu", "Clamp"}
+_BESIDE = {"Parameter", "Constant", "Result", "FakeQuantize", "Convert", "Subtract", "Multiply"}
+
+
+def _sources(node: Any) -> list[Any]:
+    """Nodes whose results `node` reads and that are not constants."""
+    found = [value.get_node() for value in node.input_values()]
+    return [each for each in found if not _is_constant(each)]
+
+
+def _users(node: Any) -> list[Any]:
+    return [target.get_node() for target in node.output(0).get_target_inputs()]
+
+
+def _is_constant(node: Any) -> bool:
+    kind = node.get_type_name()
+    return kind == "Constant" or (kind != "Parameter" and not _sources(node))
+
+
+def _is_quantizer(node: Any) -> bool:
+    return bool(node.get_type_name() == "FakeQuantize")
+
+
+def _is_integer_input(node: Any) -> bool:
+    while node.get_type_name() in ("Convert", "Subtract", "Multiply") and _sources(node):
+        node = _sources(node)[0]
+    return bool(node.get_type_name() == "Parameter" and not node.output(0).element_type.is_real())
+
+
+def _joins(first: Any, second: Any) -> bool:
+    """Whether `second`, a bias or a clamp, is computed within `first`, which it alone reads."""
+    kind = second.get_type_name()
+    alone = len(_users(first)) == 1
+    return alone and (kind in _CLAMPS or (kind == "Add" and len(_sources(second)) == 1))
+
+
+def _is_float(node: Any) -> bool:
+    if node.get_type_name() in _BESIDE or _is_constant(node):
+        return False
+    reads = all(
+        _is_quantizer(each) or _joins(each, node) or _is_integer_input(each)
+        for each in _sources(node)
+    )
+    writes = all(_is_quantizer(each) or _joins(node, each) for each in _users(node))
+    return not (reads and writes)
+
+
+def trace(path: Path, pixels: Floats, layers: list[Layer]) -> dict[str, Array]:
+    """See `Runtime.trace`. Every FakeQuantize becomes an output, which keeps the plugin from
+    fusing across it."""
+    model, loaded = _read(path), load(path)
+    made = {
+        name: node.output(0)
+        for node in model.get_ordered_ops()
+        if _is_quantizer(node)
+        for name in node.output(0).names
+    }
+    known = [
+        (layer, made[name]) for layer in layers for name in (*layer.readers, layer.name)
+        if name in made
+    ]  # fmt: skip
+    unique = {layer.name: (layer, output) for layer, output in reversed(known)}
+    model.add_outputs([output for _, output in unique.values()])
+    results = _compile(model, 1, True).create_infer_request().infer([loaded.encode(pixels)])
+    traced: dict[str, Array] = {}
+    for place, (name, (layer, _)) in enumerate(unique.items(), 1):
+        steps = np.rint(results[place] / np.float32(layer.scale)) + layer.zero_point
+        traced[name] = steps.astype(np.int8)
+    return traced

@@ -1,0 +1,196 @@
+"""The one graph that every runtime renders: a torch.export program, with or without
+quantize/dequantize nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+    from torch.fx import GraphModule, Node
+
+    from edgedistill.runtimes import Array, Floats
+
+_QUANTIZE, _DEQUANTIZE = "quantized_decomposed.quantize_", "quantized_decomposed.dequantize_"
+_CLAMPS = ("aten.relu.", "aten.relu6.", "aten.hardtanh.", "aten.clamp.")
+_WEIGHTED = ("aten.conv2d.", "aten.linear.")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A tensor that the program quantizes, and the layer that computes it."""
+
+    name: str
+    """The quantize node's, as the ONNX file has it too."""
+    label: str
+    """For a person: the module's name where the program knows it."""
+    scale: float
+    zero_point: int
+    shape: tuple[int, ...]
+    """Of one image, without the batch."""
+    readers: tuple[str, ...]
+    """The dequantize nodes that read it."""
+
+
+def load(path: Path) -> ExportedProgram:
+    """A `.pt2` file. Importing torchao's PT2E registers the quantize/dequantize operators."""
+    import torch
+    import torchao.quantization.pt2e  # noqa: F401
+
+    return torch.export.load(path)
+
+
+def module(program: ExportedProgram) -> GraphModule:
+    """The program as a module of any batch size, for inference."""
+    unlifted: Any = program.module(check_guards=False)
+    return unlifted  # type: ignore[no-any-return]
+
+
+def run(program: ExportedProgram, pixels: Floats, batch_size: int = 128) -> Floats:
+    """Logits (batch, classes) of pixels (batch, channels, height, width)."""
+    import torch
+
+    model = module(program)
+    with torch.no_grad():
+        parts = [model(part) for part in torch.from_numpy(pixels).split(batch_size)]
+    logits: Floats = torch.cat(parts).numpy()
+    return logits
+
+
+def image_shape(program: ExportedProgram) -> tuple[int, int, int]:
+    """(channels, height, width) of the input."""
+    name = program.graph_signature.user_inputs[0]
+    node = next(node for node in program.graph.nodes if node.name == name)
+    channels, height, width = (int(size) for size in node.meta["val"].shape[1:])
+    return channels, height, width
+
+
+def is_quantize(node: Any) -> bool:
+    return str(getattr(node, "target", "")).startswith(_QUANTIZE)
+
+
+def is_dequantize(node: Any) -> bool:
+    return str(getattr(node, "target", "")).startswith(_DEQUANTIZE)
+
+
+def fold_weights(program: ExportedProgram) -> ExportedProgram:
+    """The same program with its weights stored as integers, not quantized at run time.
+
+    torch itself rounds them, so every rendering starts from the same integers.
+    """
+    import torch
+
+    graph = module(program)
+    for node in list(graph.graph.nodes):
+        if is_quantize(node) and _is_constant(node):
+            name = f"folded_{node.name}"
+            graph.register_buffer(name, _value(graph, node))
+            with graph.graph.inserting_before(node):
+                node.replace_all_uses_with(graph.graph.get_attr(name))
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    batch = {0: torch.export.Dim("batch", min=1)}
+    with torch.no_grad():
+        pixels = torch.zeros(2, *image_shape(program))
+        return torch.export.export(graph, (pixels,), dynamic_shapes=(batch,))
+
+
+def _is_constant(node: Node) -> bool:
+    if node.op == "get_attr":
+        return True
+    inputs = node.all_input_nodes
+    return node.op == "call_function" and bool(inputs) and all(map(_is_constant, inputs))
+
+
+def _value(graph: GraphModule, node: Any) -> Any:
+    import torch
+
+    if not isinstance(node, torch.fx.Node):
+        return node
+    if node.op == "get_attr":
+        value: Any = graph
+        for part in str(node.target).split("."):
+            value = getattr(value, part)
+        return value
+    with torch.no_grad():
+        return node.target(  # type: ignore[operator]
+            *(_value(graph, each) for each in node.args),
+            **{key: _value(graph, each) for key, each in node.kwargs.items()},
+        )
+
+
+def layers(program: ExportedProgram) -> list[Layer]:
+    """The quantized activations in the order they are computed, the pixels first."""
+    found = []
+    graph = module(program)
+    for node in graph.graph.nodes:
+        if is_quantize(node) and not _is_constant(node):
+            scale, zero_point = node.args[1], node.args[2]
+            shape = tuple(int(size) for size in node.meta["val"].shape[1:])
+            found.append(
+                Layer(
+                    node.name, _label(node), float(scale), int(zero_point), shape,
+                    tuple(user.name for user in node.users if is_dequantize(user)),
+                )
+            )  # fmt: skip
+    return found
+
+
+def _label(quantize: Node) -> str:
+    node = quantize.args[0]
+    while str(node.target).startswith(_CLAMPS):  # type: ignore[union-attr]
+        node = node.args[0]  # type: ignore[union-attr]
+    if str(node.target).startswith(_WEIGHTED):  # type: ignore[union-attr]
+        weight = node.args[1]  # type: ignore[union-attr]
+        while getattr(weight, "op", "") == "call_function":
+            weight = weight.args[0]
+        return str(weight.target).removesuffix(".weight")
+    return str(node.name)  # type: ignore[union-attr]
+
+
+def record(program: ExportedProgram, pixels: Floats) -> dict[str, Array]:
+    """What each quantized activation is for `pixels`: int8, by the name of its layer."""
+    import torch
+
+    kept: dict[str, Array] = {}
+    wanted = {layer.name for layer in layers(program)}
+
+    class Recorder(torch.fx.Interpreter):
+        def run_node(self, node: Node) -> Any:
+            value = super().run_node(node)
+            if node.name in wanted:
+                kept[node.name] = value.numpy().astype(np.int8)
+            return value
+
+    with torch.no_grad():
+        Recorder(module(program)).run(torch.from_numpy(pixels))
+    return kept
+
+
+def float_layers(program: ExportedProgram) -> list[str]:
+    """Operators of a quantized program that are computed in float, by name: those that read
+    something no dequantize node gave, or whose result no quantize node takes."""
+    return [node.name for node in module(program).graph.nodes if _is_float(node)]
+
+
+def _is_float(node: Node) -> bool:
+    name = str(node.target)
+    if node.op != "call_function" or not name.startswith("aten.") or _is_constant(node):
+        return False
+    if name.startswith(("aten.sym_", "aten._assert")):
+        return False
+    sources = [each for each in node.all_input_nodes if not _is_constant(each)]
+    sources = [each for each in sources if not str(each.target).startswith("aten.sym_")]
+    reads = all(is_dequantize(each) or _joins(each, node) for each in sources)
+    users = list(node.users)
+    writes = all(is_quantize(user) or _joins(node, user) for user in users)
+    return not (reads and writes)
+
+
+def _joins(node: Node, clamp: Node) -> bool:
+    """Whether `clamp` is computed within `node`, which it alone reads."""
+    return str(clamp.target).startswith(_CLAMPS) and list(node.users) == [clamp]

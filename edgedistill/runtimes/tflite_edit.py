@@ -1,0 +1,110 @@
+"""Edits and counts of a converted .tflite file: its boundary, its names, its half floats."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from edgedistill.runtimes import INPUT, OUTPUT
+
+if TYPE_CHECKING:
+    from edgedistill.runtimes.program import Layer
+    from edgedistill.runtimes.tflite_file import File
+
+_WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
+
+
+def name_tensors(file: File, layers: list[Layer]) -> None:
+    """Name what the file computes after the program's layers, and its boundary for the app.
+
+    A tensor belongs to the layer of its shape, scale and zero point; where several have the same,
+    they follow each other in the file as in the program.
+    """
+    for tensor in file.graph.tensors:
+        tensor.name = b""
+    waiting: dict[tuple[object, ...], list[str]] = {}
+    for layer in layers:
+        key = (_channels_last(layer.shape), np.float32(layer.scale), layer.zero_point)
+        waiting.setdefault(key, []).append(layer.label)
+    for place, operator in enumerate(file.operators):
+        for index in operator.outputs:
+            tensor = file.tensor(index)
+            names = waiting.get((tuple(map(int, tensor.shape)), *_scale(file, index)), [])
+            tensor.name = (names.pop(0) if names else f"t{place}").encode()
+    file.tensor(file.graph.inputs[0]).name = INPUT.encode()
+    file.tensor(file.graph.outputs[0]).name = OUTPUT.encode()
+
+
+def _channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (1, *shape[1:], shape[0]) if len(shape) == 3 else (1, *shape)
+
+
+def _scale(file: File, index: int) -> tuple[object, object]:
+    quantization = file.tensor(index).quantization
+    if quantization is None or quantization.scale is None or len(quantization.scale) != 1:
+        return None, None
+    return np.float32(quantization.scale[0]), int(quantization.zeroPoint[0])
+
+
+def halve_weights(file: File) -> None:
+    """Store weights in float16, each behind a DEQUANTIZE, which the runtime runs once."""
+    done: dict[int, int] = {}
+    for operator in [each for each in file.operators if file.kind(each) in _WEIGHTED]:
+        weight = operator.inputs[1]
+        value = file.constant(weight)
+        if value is None or value.dtype != np.float32:
+            continue
+        if weight not in done:
+            half = file.add_constant(value.astype(np.float16), weight)
+            file.tensor(half).type = schema.TensorType.FLOAT16
+            done[weight] = file.add_tensor(value.shape, weight)
+            unpack = file.new_operator("DEQUANTIZE", [half], [done[weight]])
+            file.operators.insert(0, unpack)
+        operator.inputs[1] = done[weight]
+
+
+def float_boundary(file: File) -> None:
+    """QUANTIZE behind a float32 input, DEQUANTIZE before a float32 output."""
+    pixels, logits = file.graph.inputs[0], file.graph.outputs[0]
+    new_pixels = file.add_tensor(tuple(file.tensor(pixels).shape))
+    new_logits = file.add_tensor(tuple(file.tensor(logits).shape))
+    for old, new in ((pixels, new_pixels), (logits, new_logits)):
+        name = file.tensor(old).name
+        file.tensor(new).name, file.tensor(old).name = name, name + b"_int8"
+    file.operators.insert(0, file.new_operator("QUANTIZE", [new_pixels], [pixels]))
+    file.operators.append(file.new_operator("DEQUANTIZE", [logits], [new_logits]))
+    file.graph.inputs, file.graph.outputs = [new_pixels], [new_logits]
+    for signature in file.model.signatureDefs or []:
+        signature.inputs[0].tensorIndex = new_pixels
+        signature.outputs[0].tensorIndex = new_logits
+
+
+def float_operators(file: File) -> list[str]:
+    """Operators that read or give floats, as `type name`; QUANTIZE and DEQUANTIZE aside."""
+    return [
+        f"{file.kind(operator)} {_name(file, operator.outputs[0])}"
+        for operator in file.operators
+        if file.kind(operator) not in ("QUANTIZE", "DEQUANTIZE")
+        and any(
+            file.dtype(index).startswith("float")
+            for index in (*operator.inputs, *operator.outputs)
+            if index >= 0
+        )
+    ]
+
+
+def _name(file: File, index: int) -> str:
+    return bytes(file.tensor(index).name or b"").decode() or str(index)
+
+
+def inner_pairs(file: File) -> int:
+    """QUANTIZEs and DEQUANTIZEs that are not at the file's boundary."""
+    boundary = {*file.graph.inputs, *file.graph.outputs}
+    return sum(
+        file.kind(operator) in ("QUANTIZE", "DEQUANTIZE")
+        and not boundary & {*operator.inputs, *operator.outputs}
+        and file.constant(operator.inputs[0]) is None
+        for operator in file.operators
+    )
