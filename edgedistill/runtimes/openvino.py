@@ -123,11 +123,10 @@ def _plain(value: Any, layout: Any) -> Tensor:
 
 
 def inspect(path: Path) -> dict[str, Any]:
-    """See `Runtime.inspect`. An operator is computed in integers where FakeQuantize (or the
-    integers of the input) feeds it and FakeQuantize takes what it gives."""
-    operators = _read(path).get_ordered_ops()
-    kinds = Counter(node.get_type_name() for node in operators)
-    islands = [node for node in operators if _is_float(node)]
+    """See `Runtime.inspect`."""
+    graph = _Graph(_read(path))
+    kinds = Counter(node.get_type_name() for node in graph.nodes)
+    islands = [node for node in graph.nodes if graph.is_float(node)]
     return {
         "operators": dict(kinds),
         "float_operators": [f"{node.get_type_name()} {node.friendly_name}" for node in islands],
@@ -140,47 +139,50 @@ _CLAMPS = {"Relu", "Clamp"}
 _BESIDE = {"Parameter", "Constant", "Result", "FakeQuantize", "Convert", "Subtract", "Multiply"}
 
 
-def _sources(node: Any) -> list[Any]:
-    """Nodes whose results `node` reads and that are not constants."""
-    found = [value.get_node() for value in node.input_values()]
-    return [each for each in found if not _is_constant(each)]
+class _Graph:
+    """An IR's nodes. One is computed in integers where FakeQuantize (or the integers of the
+    input) feeds it and FakeQuantize takes what it gives."""
+
+    def __init__(self, model: Any) -> None:
+        self.nodes = model.get_ordered_ops()
+        self._constants: set[str] = set()
+        for node in self.nodes:
+            if node.get_type_name() != "Parameter" and not self._sources(node):
+                self._constants.add(node.get_name())
+
+    def _sources(self, node: Any) -> list[Any]:
+        """Nodes whose results `node` reads and that are not constants."""
+        found = [value.get_node() for value in node.input_values()]
+        return [each for each in found if each.get_name() not in self._constants]
+
+    def is_float(self, node: Any) -> bool:
+        if node.get_type_name() in _BESIDE or node.get_name() in self._constants:
+            return False
+        reads = all(
+            _is_quantizer(each) or self._joins(each, node) or self._is_integer_input(each)
+            for each in self._sources(node)
+        )
+        writes = all(_is_quantizer(each) or self._joins(node, each) for each in _users(node))
+        return not (reads and writes)
+
+    def _joins(self, first: Any, second: Any) -> bool:
+        """Whether `second`, a bias or a clamp, is computed within `first`, which it alone reads."""
+        kind = second.get_type_name()
+        alone = len(_users(first)) == 1
+        return alone and (kind in _CLAMPS or (kind == "Add" and len(self._sources(second)) == 1))
+
+    def _is_integer_input(self, node: Any) -> bool:
+        while node.get_type_name() in ("Convert", "Subtract", "Multiply"):
+            node = self._sources(node)[0]
+        return bool(node.get_type_name() == "Parameter" and not node.output(0).element_type.is_real())
 
 
 def _users(node: Any) -> list[Any]:
     return [target.get_node() for target in node.output(0).get_target_inputs()]
 
 
-def _is_constant(node: Any) -> bool:
-    kind = node.get_type_name()
-    return kind == "Constant" or (kind != "Parameter" and not _sources(node))
-
-
 def _is_quantizer(node: Any) -> bool:
     return bool(node.get_type_name() == "FakeQuantize")
-
-
-def _is_integer_input(node: Any) -> bool:
-    while node.get_type_name() in ("Convert", "Subtract", "Multiply") and _sources(node):
-        node = _sources(node)[0]
-    return bool(node.get_type_name() == "Parameter" and not node.output(0).element_type.is_real())
-
-
-def _joins(first: Any, second: Any) -> bool:
-    """Whether `second`, a bias or a clamp, is computed within `first`, which it alone reads."""
-    kind = second.get_type_name()
-    alone = len(_users(first)) == 1
-    return alone and (kind in _CLAMPS or (kind == "Add" and len(_sources(second)) == 1))
-
-
-def _is_float(node: Any) -> bool:
-    if node.get_type_name() in _BESIDE or _is_constant(node):
-        return False
-    reads = all(
-        _is_quantizer(each) or _joins(each, node) or _is_integer_input(each)
-        for each in _sources(node)
-    )
-    writes = all(_is_quantizer(each) or _joins(node, each) for each in _users(node))
-    return not (reads and writes)
 
 
 def trace(path: Path, pixels: Floats, layers: list[Layer]) -> dict[str, Array]:
