@@ -25,14 +25,14 @@ def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Ten
     """int8 files hold int8 weights and int32 biases, and float32 only at the boundary where
     `spec.io` asks for it; fp16 files hold float16 weights that the runtime unpacks as it loads."""
     from edgedistill.runtimes import tflite_edit
-    from edgedistill.runtimes.program import layers
+    from edgedistill.runtimes.program import fold_weights, layers
     from edgedistill.runtimes.tflite_file import File
     from edgedistill.runtimes.tflite_layout import remove_transposes
 
     quantized = spec.precision == "int8"
     file = File(_convert(program, quantized))
     remove_transposes(file)
-    tflite_edit.name_tensors(file, layers(program) if quantized else [])
+    tflite_edit.name_tensors(file, layers(fold_weights(program)) if quantized else [])
     if spec.precision == "fp16":
         tflite_edit.halve_weights(file)
     if quantized and spec.io == "float":

@@ -3,6 +3,7 @@ quantize/dequantize nodes."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _QUANTIZE, _DEQUANTIZE = "quantized_decomposed.quantize_", "quantized_decomposed.dequantize_"
 _CLAMPS = ("aten.relu.", "aten.relu6.", "aten.hardtanh.", "aten.clamp.")
 _WEIGHTED = ("aten.conv2d.", "aten.linear.")
+_FOLDED = "_int8"
+"""Ends the name of a weight that `fold_weights` stored as integers."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,12 @@ def fold_weights(program: ExportedProgram) -> ExportedProgram:
     graph = module(program)
     for node in list(graph.graph.nodes):
         if is_quantize(node) and _is_constant(node):
-            name = f"folded_{node.name}"
-            graph.register_buffer(name, _value(graph, node))
+            parent, _, last = _weight_name(node).rpartition(".")
+            place = graph.get_submodule(parent)
+            place.register_buffer(last + _FOLDED, _value(graph, node))
             with graph.graph.inserting_before(node):
-                node.replace_all_uses_with(graph.graph.get_attr(name))
+                folded = graph.graph.get_attr(".".join(filter(None, (parent, last + _FOLDED))))
+                node.replace_all_uses_with(folded)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     batch = {0: torch.export.Dim("batch", min=1)}
@@ -126,14 +131,19 @@ def _value(graph: GraphModule, node: Any) -> Any:
 def layers(program: ExportedProgram) -> list[Layer]:
     """The quantized activations in the order they are computed, the pixels first."""
     found = []
+    labels: Counter[str] = Counter()
     graph = module(program)
     for node in graph.graph.nodes:
         if is_quantize(node) and not _is_constant(node):
             scale, zero_point = node.args[1], node.args[2]
+            label = _label(node)
+            labels[label] += 1
+            if labels[label] > 1:
+                label += f" ({labels[label]})"
             shape = tuple(int(size) for size in node.meta["val"].shape[1:])
             found.append(
                 Layer(
-                    node.name, _label(node), float(scale), int(zero_point), shape,
+                    node.name, label, float(scale), int(zero_point), shape,
                     tuple(user.name for user in node.users if is_dequantize(user)),
                 )
             )  # fmt: skip
@@ -145,11 +155,16 @@ def _label(quantize: Node) -> str:
     while str(node.target).startswith(_CLAMPS):  # type: ignore[union-attr]
         node = node.args[0]  # type: ignore[union-attr]
     if str(node.target).startswith(_WEIGHTED):  # type: ignore[union-attr]
-        weight = node.args[1]  # type: ignore[union-attr]
-        while getattr(weight, "op", "") == "call_function":
-            weight = weight.args[0]
-        return str(weight.target).removesuffix(".weight")
+        name = _weight_name(node.args[1])  # type: ignore[union-attr]
+        return name.removesuffix(_FOLDED).removesuffix(".weight")
     return str(node.name)  # type: ignore[union-attr]
+
+
+def _weight_name(node: Any) -> str:
+    """Of the stored tensor at the beginning of a chain of quantize and dequantize nodes."""
+    while node.op == "call_function":
+        node = node.args[0]
+    return str(node.target)
 
 
 def record(program: ExportedProgram, pixels: Floats) -> dict[str, Array]:

@@ -1,0 +1,92 @@
+"""How far a file's answers are from the torch graph's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgedistill.runtimes.program import Layer
+
+if TYPE_CHECKING:
+    from edgedistill.recipe import VerifyConfig
+    from edgedistill.runtimes import Array, Floats
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Of logits (batch, classes) against the reference on the same pixels."""
+
+    agreement: float
+    """Share of images with the same top-1."""
+    max_difference: float
+    mean_difference: float
+    """As shares of the reference's range."""
+    max_steps: float | None = None
+    mean_steps: float | None = None
+    """In steps of the output's scale."""
+    within_step: float | None = None
+    """Share of values at most one step off."""
+
+
+def compare(logits: Floats, reference: Floats, step: float | None = None) -> Parity:
+    """`step`: the output's scale, where it is quantized."""
+    apart = np.abs(logits.astype(np.float64) - reference)
+    width = float(np.ptp(reference)) or 1.0
+    same = float((logits.argmax(1) == reference.argmax(1)).mean())
+    found = (same, float(apart.max()) / width, float(apart.mean()) / width)
+    if step is None:
+        return Parity(*found)
+    steps = np.rint(apart / step)
+    return Parity(
+        *found, float(steps.max()), float(steps.mean()), float((steps <= 1).mean())
+    )  # fmt: skip
+
+
+def misses(
+    found: Parity, accuracy_apart: float, runtime: str, precision: str, asked: VerifyConfig
+) -> list[str]:
+    """The tolerances that a file does not keep, in words."""
+    told = []
+    if precision == "int8":
+        wanted = asked.within_step_litert if runtime == "litert" else asked.within_step
+        within = found.within_step
+        if within is not None and within < wanted:
+            told.append(f"{within:.2%} of the outputs within one step, {wanted:.2%} wanted")
+        if accuracy_apart > asked.accuracy:
+            told.append(f"accuracy {accuracy_apart:.2f} points apart, {asked.accuracy:g} allowed")
+    else:
+        limit = asked.float_tolerance if precision == "fp32" else asked.half_tolerance
+        if found.max_difference > limit:
+            told.append(f"an output {found.max_difference:.2g} of the range off, {limit:g} allowed")
+    if found.agreement < asked.agreement:
+        told.append(f"top-1 agrees on {found.agreement:.2%}, {asked.agreement:.2%} wanted")
+    return told
+
+
+def drift(
+    traced: dict[str, Array], reference: dict[str, Array], layers: list[Layer]
+) -> list[dict[str, Any]]:
+    """For each of the program's layers that the file computes, in order: how far its integers are
+    from the program's, all before it included."""
+    return [
+        {"layer": layer.label, **steps_apart(traced[layer.name], reference[layer.name])}
+        for layer in layers
+        if layer.name in traced
+    ]
+
+
+def steps_apart(values: Array, reference: Array) -> dict[str, float]:
+    apart = np.abs(values.astype(np.int32) - reference.astype(np.int32))
+    return {"max_steps": int(apart.max()), "within_step": float((apart <= 1).mean())}
+
+
+def first_drift(rows: list[dict[str, Any]], wanted: float) -> str | None:
+    """The first layer with fewer than `wanted` of its values within a step; where none falls so
+    low, the one that is furthest off."""
+    for row in rows:
+        if row["within_step"] < wanted:
+            return str(row["layer"])
+    off = [row for row in rows if row["max_steps"] > 1]
+    return str(min(off, key=lambda row: row["within_step"])["layer"]) if off else None

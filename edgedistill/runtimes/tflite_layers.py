@@ -1,0 +1,121 @@
+"""Each layer of an int8 .tflite file on its own, given the torch graph's integers.
+
+Rounding adds up with depth, so that a deep file may be steps off with every layer right. Here a
+layer's operators are cut out into a model of their own and fed what the torch graph computed.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgedistill.runtimes.litert import interpreter, to_channels_first
+from edgedistill.runtimes.parity import steps_apart
+from edgedistill.runtimes.tflite_file import File
+
+if TYPE_CHECKING:
+    from edgedistill.runtimes import Array
+    from edgedistill.runtimes.program import Layer
+
+
+def compare_layers(
+    path: Path, layers: list[Layer], reference: dict[str, Array]
+) -> list[dict[str, Any]]:
+    """Rows {layer, max_steps, within_step, operators}, in the program's order.
+
+    `reference`: int8 arrays by layer name, laid out NCHW, as `program.record` gives them.
+    """
+    file = File.read(path)
+    known = _known(file, layers)
+    rows = []
+    for layer in layers:
+        tensor = next((index for index, each in known.items() if each is layer), None)
+        if tensor is None or file.producer(tensor) is None:
+            continue
+        operators, sources = _cut(file, tensor, known)
+        if not sources:
+            continue
+        given = [_channels_last(reference[known[index].name]) for index in sources]
+        result = _run(_alone(file, operators, sources, tensor), given)
+        rows.append(
+            {
+                "layer": layer.label,
+                **steps_apart(to_channels_first(result), reference[layer.name]),
+                "operators": [file.kind(operator) for operator in operators],
+            }
+        )
+    return rows
+
+
+def _known(file: File, layers: list[Layer]) -> dict[int, Layer]:
+    """Tensors that hold a layer's integers: they bear its label, and the boundary its own name."""
+    by_label = {layer.label: layer for layer in layers}
+    first, last = _boundary(file)
+    known = {first: layers[0], last: layers[-1]}
+    for index, tensor in enumerate(file.graph.tensors):
+        layer = by_label.get(bytes(tensor.name or b"").decode())
+        if layer is not None and index not in known and layer not in known.values():
+            known[index] = layer
+    return known
+
+
+def _boundary(file: File) -> tuple[int, int]:
+    """The integer input and output, inside of QUANTIZE and DEQUANTIZE where the file has them."""
+    first, last = file.graph.inputs[0], file.graph.outputs[0]
+    if file.dtype(first) == "float32":
+        first = file.consumers(first)[0].outputs[0]
+    if file.dtype(last) == "float32":
+        maker = file.producer(last)
+        assert maker is not None
+        last = maker.inputs[0]
+    return first, last
+
+
+def _cut(file: File, tensor: int, known: dict[int, Layer]) -> tuple[list[Any], list[int]]:
+    """The operators between `tensor` and the known tensors before it, and those tensors."""
+    wanted, operators, sources = [tensor], [], []
+    while wanted:
+        operator = file.producer(wanted.pop())
+        if operator is None or operator in operators:
+            continue
+        operators.append(operator)
+        for index in operator.inputs:
+            if index in known:
+                sources.append(index)
+            elif index >= 0:
+                wanted.append(index)
+    ordered = [each for each in file.operators if each in operators]
+    return ordered, list(dict.fromkeys(sources))
+
+
+def _alone(file: File, operators: list[Any], sources: list[int], tensor: int) -> bytes:
+    part = copy.copy(file)
+    part.model = copy.copy(file.model)
+    part.model.operatorCodes = list(file.model.operatorCodes)
+    part.model.metadata, part.model.signatureDefs = None, None
+    part.graph = copy.copy(file.graph)
+    part.graph.tensors = [copy.copy(each) for each in file.graph.tensors]
+    part.graph.operators = [copy.copy(each) for each in operators]
+    part.graph.inputs, part.graph.outputs = list(sources), [tensor]
+    part.model.subgraphs = [part.graph]
+    return part.pack()
+
+
+def _run(content: bytes, given: list[Array]) -> Array:
+    runner = interpreter(content, 1, True)
+    places = [each["index"] for each in runner.get_input_details()]
+    output = runner.get_output_details()[0]["index"]
+    results = []
+    for image in range(len(given[0])):
+        for place, values in zip(places, given, strict=True):
+            runner.set_tensor(place, values[image : image + 1])
+        runner.invoke()
+        results.append(runner.get_tensor(output))
+    return np.concatenate(results)
+
+
+def _channels_last(values: Array) -> Array:
+    return np.ascontiguousarray(values.transpose(0, 2, 3, 1)) if values.ndim == 4 else values

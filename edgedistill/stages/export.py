@@ -1,0 +1,97 @@
+"""Write the student's programs as the files that the target's runtimes read."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgedistill.artifact import Artifact, write_json
+from edgedistill.errors import UserError
+from edgedistill.runtimes import RUNTIMES, Spec, Tensor
+from edgedistill.stages import Context
+from edgedistill.target import Frozen, Precision, RuntimeName
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+
+class Config(Frozen):
+    name: str
+    """The recipe's: files are called after it."""
+    runtimes: tuple[RuntimeName, ...]
+    precisions: tuple[Precision, ...]
+    io: Literal["float", "integer"]
+    """Of int8 files."""
+
+
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+    from edgedistill.runtimes.program import float_layers, load
+
+    begin = time.monotonic()
+    labels = tuple(inputs["data"].json("data.json")["classes"])
+    folder = context.scratch / "files"
+    folder.mkdir(exist_ok=True)
+    programs = {kind: load(inputs["quantize"].file(f"{kind}.pt2")) for kind in _kinds(config)}
+    in_float = float_layers(programs["int8"]) if "int8" in programs else []
+    warnings = [f"left in float in int8 files: {', '.join(in_float)}"] if in_float else []
+    entries = []
+    total = len(config.runtimes) * len(config.precisions)
+    for runtime in config.runtimes:
+        for precision in config.precisions:
+            program = programs["int8" if precision == "int8" else "float"]
+            spec = Spec(precision, labels, config.io if precision == "int8" else "float",
+                        config.name)  # fmt: skip
+            entry = _write(runtime, program, spec, folder)
+            entries.append(entry)
+            if precision == "int8":
+                _check_integers(entry, bool(in_float))
+            note = f"{entry['file']}, {entry['bytes'] / 1000:.1f} KB"
+            context.reporter.tick("export", len(entries), total, note)
+    document = {"files": entries, "labels": labels, "float_layers": in_float}
+    write_json(context.scratch / "export.json", document)
+    sizes = {entry["file"]: entry["bytes"] for entry in entries}
+    return {"bytes": sizes, "warnings": warnings, "seconds": time.monotonic() - begin}
+
+
+def _kinds(config: Config) -> set[str]:
+    return {"int8" if precision == "int8" else "float" for precision in config.precisions}
+
+
+def _write(
+    runtime: RuntimeName, program: ExportedProgram, spec: Spec, folder: Path
+) -> dict[str, Any]:
+    writer = RUNTIMES[runtime]
+    path = folder / f"{spec.name}.{spec.precision}{writer.suffix}"
+    pixels, logits = writer.write(program, path, spec)
+    parts = [path, *filter(Path.exists, [path.with_suffix(".bin")])]
+    found = writer.inspect(path)
+    return {
+        "runtime": runtime,
+        "precision": spec.precision,
+        "file": path.name,
+        "bytes": sum(part.stat().st_size for part in parts),
+        "input": _plain(pixels),
+        "output": _plain(logits),
+        "operators": found["operators"],
+        "float_operators": found["float_operators"] if spec.precision == "int8" else None,
+        "inner_pairs": found["inner_pairs"] if spec.precision == "int8" else None,
+        "transposes": found["transposes"],
+    }
+
+
+def _plain(tensor: Tensor) -> dict[str, Any]:
+    fields = dataclasses.asdict(tensor)
+    return {**fields, "shape": list(tensor.shape)}
+
+
+def _check_integers(entry: dict[str, Any], expect_float: bool) -> None:
+    """A program that is integer throughout must give a file that is."""
+    if expect_float or not (entry["float_operators"] or entry["inner_pairs"]):
+        return
+    raise UserError(
+        f"{entry['file']}: computes in float what the quantized graph computes in integers: "
+        f"{', '.join(entry['float_operators'][:5]) or entry['inner_pairs']}",
+        "replace that operator in the student, or leave this runtime out of the target",
+    )

@@ -1,0 +1,159 @@
+"""Hold every file against the torch graph it was made from, on the whole test set.
+
+This is where the test set is opened, once: the accuracies of the models before it are taken here
+too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgedistill.artifact import Artifact, write_json
+from edgedistill.data import Split, open_split
+from edgedistill.models import load as load_model
+from edgedistill.recipe import VerifyConfig
+from edgedistill.runtimes import RUNTIMES, parity
+from edgedistill.runtimes import program as programs
+from edgedistill.stages import Context
+from edgedistill.target import Frozen
+from edgedistill.tasks.classification import accuracy, logits_of, torch_predictor
+
+if TYPE_CHECKING:
+    from edgedistill.runtimes import Floats
+
+_GOLDEN = 8
+_PLAIN = 512
+"""Images for plain kernels, which may be a hundred times slower."""
+
+
+class Config(Frozen):
+    verify: VerifyConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reference:
+    """The torch graph of one kind, what it answers on the test set, and its output's scale."""
+
+    program: Any
+    logits: Floats
+    accuracy: float
+    layers: list[programs.Layer]
+
+    @property
+    def step(self) -> float | None:
+        return self.layers[-1].scale if self.layers else None
+
+
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+    begin = time.monotonic()
+    split = open_split(inputs["data"].path, "test")
+    exported = inputs["export"].json("export.json")["files"]
+    scores: dict[str, float] = {}
+    for stage in ("teacher", "distill", "prune"):
+        if stage in inputs:
+            model = torch_predictor(load_model(inputs[stage].path / "model"))
+            scores[stage] = accuracy(logits_of(model, split), split.labels)
+    references = {}
+    for kind in ("float", "int8"):
+        if inputs["quantize"].file(f"{kind}.pt2").exists():
+            references[kind] = _reference(inputs["quantize"].file(f"{kind}.pt2"), split)
+            scores[kind] = references[kind].accuracy
+    golden = context.scratch / "golden"
+    golden.mkdir(exist_ok=True)
+    np.save(golden / "inputs.npy", split.pixels(np.arange(min(_GOLDEN, len(split)))))
+    rows = []
+    for place, entry in enumerate(exported, 1):
+        reference = references["int8" if entry["precision"] == "int8" else "float"]
+        rows.append(_row(entry, inputs["export"].file("files"), reference, split, config.verify,
+                         golden))  # fmt: skip
+        context.reporter.tick("verify", place, len(exported), entry["file"])
+    warnings = [f"{row['file']}: {text}" for row in rows for text in _words(row)]
+    for text in warnings:
+        context.reporter.say(f"verify: {text}")
+    ok = all(row["ok"] for row in rows)
+    write_json(context.scratch / "verify.json", {"ok": ok, "rows": rows, "torch": scores,
+                                                 "images": len(split)})  # fmt: skip
+    return {"ok": ok, "test_accuracy": scores, "warnings": warnings,
+            "seconds": time.monotonic() - begin}  # fmt: skip
+
+
+def _reference(path: Path, split: Split) -> _Reference:
+    program = programs.load(path)
+    logits = logits_of(torch_predictor(programs.module(program)), split)
+    folded = programs.fold_weights(program)
+    return _Reference(folded, logits, accuracy(logits, split.labels), programs.layers(folded))
+
+
+def _row(
+    entry: dict[str, Any],
+    folder: Path,
+    reference: _Reference,
+    split: Split,
+    asked: VerifyConfig,
+    golden: Path,
+) -> dict[str, Any]:
+    runtime, precision = entry["runtime"], entry["precision"]
+    path = folder / entry["file"]
+    logits = logits_of(RUNTIMES[runtime].load(path), split)
+    np.save(golden / f"outputs_{entry['file']}.npy", logits[:_GOLDEN])
+    found = parity.compare(logits, reference.logits, reference.step)
+    score = accuracy(logits, split.labels)
+    apart = abs(score - reference.accuracy)
+    missed = parity.misses(found, apart, runtime, precision, asked)
+    row = {"runtime": runtime, "precision": precision, "file": entry["file"], "accuracy": score,
+           **dataclasses.asdict(found), "missed": missed, "first_drift": None}  # fmt: skip
+    if missed:
+        row |= _explain(path, entry, reference, split, asked)
+    if runtime == "litert" and precision == "int8":
+        row["layers"] = _layers(path, reference, split, asked)
+        off = [each["layer"] for each in row["layers"] if each["max_steps"] > 1]
+        if off:
+            missed.append(f"layers more than a step off when given the graph's integers: {off}")
+            row["first_drift"] = off[0]
+    return {**row, "ok": not missed}
+
+
+def _explain(
+    path: Path,
+    entry: dict[str, Any],
+    reference: _Reference,
+    split: Split,
+    asked: VerifyConfig,
+) -> dict[str, Any]:
+    """Whether the file or this machine's kernels miss a tolerance, and where it begins."""
+    runtime, precision = entry["runtime"], entry["precision"]
+    first = min(_PLAIN, len(split))
+    pixels, labels = split.pixels(np.arange(first)), split.labels[:first]
+    logits = RUNTIMES[runtime].load(path, optimize=False)(pixels)
+    plain = parity.compare(logits, reference.logits[:first], reference.step)
+    apart = abs(accuracy(logits, labels) - accuracy(reference.logits[:first], labels))
+    kept = not parity.misses(plain, apart, runtime, precision, asked)
+    told = {"plain_kernels": {**dataclasses.asdict(plain), "images": first},
+            "cause": "this machine's kernels" if kept else "the file"}  # fmt: skip
+    if precision != "int8":
+        return told
+    pixels = pixels[: asked.layer_samples]
+    traced = RUNTIMES[runtime].trace(path, pixels, reference.layers)
+    drift = parity.drift(traced, programs.record(reference.program, pixels), reference.layers)
+    return {**told, "drift": drift, "first_drift": parity.first_drift(drift, asked.within_step)}
+
+
+def _layers(
+    path: Path, reference: _Reference, split: Split, asked: VerifyConfig
+) -> list[dict[str, Any]]:
+    from edgedistill.runtimes.tflite_layers import compare_layers
+
+    pixels = split.pixels(np.arange(min(asked.layer_samples, len(split))))
+    recorded = programs.record(reference.program, pixels)
+    return compare_layers(path, reference.layers, recorded)
+
+
+def _words(row: dict[str, Any]) -> list[str]:
+    place = f"; first drifts at {row['first_drift']}" if row["first_drift"] else ""
+    cause = f"; it is {row['cause']}" if "cause" in row else ""
+    return [f"misses a tolerance: {text}{cause}{place}" for text in row["missed"]]
