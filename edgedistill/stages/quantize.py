@@ -55,7 +55,8 @@ def _quantize(
 ) -> dict[str, Any]:
     import torch
 
-    from edgedistill.compress.quantize import calibrate, convert, describe, post_training, prepare
+    from edgedistill.compress.describe import describe
+    from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
     from edgedistill.compress.sensitivity import sensitivity
 
     split = open_split(inputs["data"].path, "train")
@@ -80,7 +81,10 @@ def _quantize(
         quantized = convert(prepared)
     else:
         batches = _calibration(split, settings, context.seed)
-        quantized = post_training(program, config.scheme, batches, kept)
+        say = context.reporter.say
+        quantized = post_training(
+            program, config.scheme, batches, kept, lambda text: say(f"quantize: {text}")
+        )
     torch.export.save(quantized, context.scratch / "int8.pt2")
     write_json(
         context.scratch / "quantize.json",

@@ -1,0 +1,276 @@
+"""From a trained module to one clean graph: batch norm and normalization become convolutions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.compress.program import export, graph_of, value
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.export import ExportedProgram
+    from torch.fx import GraphModule, Node
+
+_IDENTITIES = ("dropout", "alpha_dropout", "feature_dropout", "clone", "contiguous", "alias")
+
+
+def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
+    """Export `module` for inference with every constant affine map folded into a convolution.
+
+    Batch norm goes into the convolution or linear layer before it. What shifts and scales the
+    pixels at the head of the graph goes into the first convolution where that is exact: without
+    zero padding, or without a shift (the padding's zeros would be shifted too). Elsewhere, and for
+    a batch norm with no layer before it, it becomes a depthwise 1x1 convolution with a bias, which
+    is exact and quantizes like any other. Dropout and other identities are removed.
+
+    The program maps pixels (batch, channels, image_size, image_size), float32, to the module's
+    output; the batch is dynamic. Weights keep their names, without the normalization's `model.`.
+    """
+    import copy
+
+    graph = graph_of(export(copy.deepcopy(module).eval(), channels, image_size))
+    _make_functional(graph)
+    _drop_identities(graph)
+    _fold_pixel_affine(graph, channels)
+    _fold_batch_norms(graph)
+    _pool_with_axes(graph)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return export(_renamed(graph), channels, image_size)
+
+
+def _make_functional(graph: GraphModule) -> None:
+    """Swap in-place operators for their functional twins; no alias of theirs is read later."""
+    import torch
+
+    for node in graph.graph.nodes:
+        name = str(node.target)
+        if node.op == "call_function" and name.startswith("aten.") and "_." in name:
+            _, base, overload = name.split(".")
+            packet = getattr(torch.ops.aten, base.removesuffix("_"), None)
+            if base.endswith("_") and packet is not None and hasattr(packet, overload):
+                node.target = getattr(packet, overload)
+
+
+def _is_identity(node: Node) -> bool:
+    name = str(node.target)
+    if name.split(".")[1:2] and name.split(".")[1] in _IDENTITIES:
+        return True
+    # x[:] of a dimension that a strided slice leaves alone.
+    return name == "aten.slice.Tensor" and tuple(node.args[2:]) in ((0, 2**63 - 1), (0,), ())
+
+
+def _drop_identities(graph: GraphModule) -> None:
+    for node in list(graph.graph.nodes):
+        if node.op == "call_function" and _is_identity(node):
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+
+
+def _fold_pixel_affine(graph: GraphModule, channels: int) -> None:
+    """Fold `(x - mean) / std` and its like, at the head of the graph."""
+    import torch
+
+    pixels = next(node for node in graph.graph.nodes if node.op == "placeholder")
+    scale, shift = torch.ones(channels), torch.zeros(channels)
+    chain: list[Node] = []
+    tail = pixels
+    while (step := _affine_step(graph, tail, channels)) is not None:
+        tail, factor, offset = step
+        scale, shift = scale * factor, shift * factor + offset
+        chain.append(tail)
+    if not chain:
+        return
+    users = [node for node in tail.users if node.op == "call_function"]
+    if all(_absorbs(node, bool(shift.any())) for node in users):
+        for conv in users:
+            _absorb(graph, conv, scale, shift)
+        tail.replace_all_uses_with(pixels)
+    else:
+        _replace_by_depthwise(graph, tail, pixels, scale, shift, "normalize")
+    for node in reversed(chain):
+        graph.graph.erase_node(node)
+
+
+def _affine_step(
+    graph: GraphModule, node: Node, channels: int
+) -> tuple[Node, Tensor, Tensor] | None:
+    """The one user of `node`, where it adds or multiplies by a constant per channel, with its
+    factor and offset."""
+    import torch
+
+    users = [user for user in node.users if user.op == "call_function"]
+    if len(users) != 1 or len(users[0].args) < 2 or users[0].kwargs:
+        return None
+    user, kind = users[0], str(users[0].target).split(".")[1]
+    constant = _per_channel(graph, user.args[1], channels) if user.args[0] is node else None
+    if constant is None:
+        return None
+    one, zero = torch.ones(channels), torch.zeros(channels)
+    steps = {
+        "add": (one, constant),
+        "sub": (one, -constant),
+        "mul": (constant, zero),
+        "div": (1 / constant, zero),
+    }
+    return (user, *steps[kind]) if kind in steps else None
+
+
+def _per_channel(graph: GraphModule, operand: Any, channels: int) -> Tensor | None:
+    import torch
+
+    if isinstance(operand, (int, float)):
+        return torch.full((channels,), float(operand))
+    constant = value(graph, operand)
+    if constant is None or constant.numel() not in (1, channels):
+        return None
+    if constant.numel() > 1 and constant.shape[-3:] != (channels, 1, 1):
+        return None
+    return constant.reshape(-1).expand(channels)
+
+
+def _argument(node: Node, position: int, default: Any) -> Any:
+    return node.args[position] if len(node.args) > position else default
+
+
+def _is_conv(node: Node) -> bool:
+    return str(node.target) in ("aten.conv2d.default", "aten.conv2d.padding")
+
+
+def _absorbs(node: Node, shifted: bool) -> bool:
+    padding = _argument(node, 4, 0)
+    return _is_conv(node) and (not shifted or not any(_each(padding)))
+
+
+def _each(padding: Any) -> list[Any]:
+    if isinstance(padding, str):
+        return [padding != "valid"]
+    return list(padding) if isinstance(padding, (list, tuple)) else [padding]
+
+
+def _absorb(graph: GraphModule, conv: Node, scale: Tensor, shift: Tensor) -> None:
+    """conv(scale * x + shift) as a convolution of x."""
+    weight = value(graph, conv.args[1])
+    assert weight is not None
+    groups = _argument(conv, 6, 1)
+    out, per_group = weight.shape[:2]
+
+    def by_input(vector: Tensor) -> Tensor:
+        return vector.reshape(groups, 1, per_group).expand(groups, out // groups, per_group)
+
+    bias = value(graph, _argument(conv, 2, None))
+    shifted = weight.sum((2, 3)) * by_input(shift).reshape(out, per_group)
+    bias = shifted.sum(1) if bias is None else bias + shifted.sum(1)
+    _set_weights(graph, conv, weight * by_input(scale).reshape(out, per_group, 1, 1), bias)
+
+
+def _set_weights(graph: GraphModule, layer: Node, weight: Tensor, bias: Tensor) -> None:
+    """Give `layer` a weight and a bias of its own, named after its present weight."""
+    import torch
+
+    old = layer.args[1]
+    assert isinstance(old, torch.fx.Node)
+    name = str(old.target).removesuffix(".weight")
+    if len(old.users) > 1:
+        name = f"{name}.{layer.name}"
+    nodes = _constants(graph, layer, name, weight, bias)
+    layer.args = (layer.args[0], *nodes, *layer.args[3:])
+
+
+def _constants(
+    graph: GraphModule, before: Node, name: str, weight: Tensor, bias: Tensor
+) -> list[Node]:
+    import torch
+
+    if name not in dict(graph.named_modules()):
+        graph.add_submodule(name, torch.nn.Module())
+    holder = graph.get_submodule(name)
+    nodes = []
+    for kind, tensor in (("weight", weight), ("bias", bias)):
+        holder.register_parameter(kind, torch.nn.Parameter(tensor.clone().contiguous()))
+        with graph.graph.inserting_before(before):
+            nodes.append(graph.graph.get_attr(f"{name}.{kind}"))
+    return nodes
+
+
+def _replace_by_depthwise(
+    graph: GraphModule, node: Node, source: Node, scale: Tensor, shift: Tensor, name: str
+) -> None:
+    """Put scale * source + shift, channel by channel, in the place of `node`."""
+    import torch
+
+    weight, bias = _constants(graph, node, name, scale.reshape(-1, 1, 1, 1), shift)
+    with graph.graph.inserting_before(node):
+        conv = graph.graph.call_function(
+            torch.ops.aten.conv2d.default,
+            (source, weight, bias, [1, 1], [0, 0], [1, 1], scale.numel()),
+        )
+    node.replace_all_uses_with(conv)
+
+
+def _fold_batch_norms(graph: GraphModule) -> None:
+    import torch
+
+    for node in list(graph.graph.nodes):
+        if str(node.target) != "aten.batch_norm.default":
+            continue
+        source = node.args[0]
+        gamma, beta, mean, variance = (value(graph, each) for each in node.args[1:5])
+        assert mean is not None and variance is not None
+        scale = torch.rsqrt(variance + float(node.args[7])) * (1 if gamma is None else gamma)
+        shift = (0 if beta is None else beta) - mean * scale
+        layer = _is_conv(source) or str(source.target) == "aten.linear.default"
+        weight = value(graph, source.args[1]) if layer else None
+        if weight is not None and len(source.users) == 1:
+            bias = value(graph, _argument(source, 2, None))
+            bias = shift if bias is None else bias * scale + shift
+            columns = scale.reshape(-1, *[1] * (weight.dim() - 1))
+            _set_weights(graph, source, weight * columns, bias)
+            node.replace_all_uses_with(source)
+        else:
+            name = str(node.args[3].target).removesuffix(".running_mean")
+            _replace_by_depthwise(graph, node, source, scale, shift, name)
+        graph.graph.erase_node(node)
+
+
+def _pool_with_axes(graph: GraphModule) -> None:
+    """A mean over height and width as global average pooling and a flattening: the axes stay for
+    as long as a layout matters, so that no runtime needs a transpose."""
+    import torch
+
+    for node in list(graph.graph.nodes):
+        if str(node.target) != "aten.mean.dim" or _argument(node, 2, False):
+            continue
+        source, axes = node.args[0], sorted(axis % 4 for axis in node.args[1])
+        if source.meta["val"].dim() != 4 or axes != [2, 3]:
+            continue
+        with graph.graph.inserting_before(node):
+            pool = torch.ops.aten.adaptive_avg_pool2d.default
+            pooled = graph.graph.call_function(pool, (source, [1, 1]))
+            flat = graph.graph.call_function(torch.ops.aten.flatten.using_ints, (pooled, 1))
+        node.replace_all_uses_with(flat)
+        graph.graph.erase_node(node)
+
+
+def _renamed(graph: GraphModule) -> GraphModule:
+    """A graph whose weights lie where they lay in the wrapped model."""
+    import torch
+
+    root = torch.nn.Module()
+    for node in graph.graph.nodes:
+        tensor = value(graph, node)
+        if tensor is None:
+            continue
+        path = str(node.target).removeprefix("model.")
+        *parents, last = path.split(".")
+        place = root
+        for part in parents:
+            if part not in dict(place.named_children()):
+                place.add_module(part, torch.nn.Module())
+            place = getattr(place, part)
+        if tensor.is_floating_point():
+            setattr(place, last, torch.nn.Parameter(tensor))
+        else:
+            place.register_buffer(last, tensor)
+        node.target = path
+    return torch.fx.GraphModule(root, graph.graph)

@@ -1,0 +1,65 @@
+"""The operators a quantizer knows, and how it speaks of a graph's nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+WEIGHTED = {"aten.conv2d.default", "aten.conv2d.padding", "aten.linear.default"}
+RANGED = {
+    "aten.add.Tensor",
+    "aten.sub.Tensor",
+    "aten.mul.Tensor",
+    "aten.mean.dim",
+    "aten.adaptive_avg_pool2d.default",
+    "aten.relu.default",
+    "aten.hardtanh.default",
+    "aten.relu6.default",
+    "aten.hardswish.default",
+    "aten.hardsigmoid.default",
+    "aten.leaky_relu.default",
+}
+FIXED = {"aten.sigmoid.default": (1 / 256, -128), "aten.softmax.int": (1 / 256, -128)}
+"""Operators whose output scale the integer kernels prescribe."""
+SAME_SCALE = {
+    "aten.pad.default",
+    "aten.constant_pad_nd.default",
+    "aten.slice.Tensor",
+    "aten.reshape.default",
+    "aten.view.default",
+    "aten.flatten.using_ints",
+    "aten.squeeze.dim",
+    "aten.squeeze.dims",
+    "aten.unsqueeze.default",
+    "aten.permute.default",
+    "aten.transpose.int",
+    "aten.max_pool2d.default",
+    "aten.avg_pool2d.default",
+    "aten.cat.default",
+}
+CLAMPS = {"aten.relu.default", "aten.relu6.default", "aten.hardtanh.default"}
+
+
+def layer_name(node: Node) -> str:
+    """A weighted node's name in the module it came from; any other node's own name."""
+    if str(node.target) not in WEIGHTED:
+        return node.name
+    weight: Any = node.args[1]
+    while weight.op != "get_attr":  # behind a fake quantizer, or quantize and dequantize nodes
+        weight = weight.args[0]
+    return str(weight.target).removesuffix(".weight")
+
+
+def is_fused(node: Node) -> bool:
+    """Whether `node` is computed together with the clamp that alone reads it."""
+    users = list(node.users)
+    can = str(node.target) in WEIGHTED | {"aten.add.Tensor"}
+    return can and len(users) == 1 and str(users[0].target) in CLAMPS
+
+
+def activations(node: Node) -> list[Node]:
+    """The computed tensors that `node` reads: not its weights and constants."""
+    weights = node.args[1:3] if str(node.target) in WEIGHTED else ()
+    return [each for each in node.all_input_nodes if each not in weights and each.op != "get_attr"]

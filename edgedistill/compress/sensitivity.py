@@ -1,0 +1,116 @@
+"""What rounding each layer alone costs: the table from which layers are left in float."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from edgedistill.compress.observers import Echo, FixedRounding, Rounding
+from edgedistill.compress.operators import CLAMPS, is_fused, layer_name
+
+if TYPE_CHECKING:
+    from torch.fx import Node
+
+    from edgedistill.compress.quantize import Prepared
+
+_BATCH = 64
+
+
+def sensitivity(prepared: Prepared, pixels: Tensor, labels: Tensor) -> list[dict[str, Any]]:
+    """Round one layer's weights and output at a time, all others in float, and compare.
+
+    prepared: calibrated; pixels: (samples, channels, height, width); labels: (samples,), int64.
+    Returns a row for each layer, the costliest first: `layer`, `drop_points` (points of accuracy
+    lost) and `sqnr_db` (of the logits, in decibels: the higher, the less noise).
+    """
+    training = prepared.training
+    prepared.train(False)
+    roundings = prepared.roundings()
+    enabled = [each.fake_quant_enabled.clone() for each in roundings]
+    for each in roundings:
+        each.disable_fake_quant()
+    layers = _layers(prepared)
+    tallies = {name: _Tally() for name in layers}
+    with torch.no_grad():
+        for start in range(0, len(pixels), _BATCH):
+            batch = slice(start, start + _BATCH)
+            _measure(prepared, layers, pixels[batch], labels[batch], tallies)
+    for each, was in zip(roundings, enabled, strict=True):
+        each.fake_quant_enabled.copy_(was)
+    prepared.train(training)
+    rows = [{"layer": name, **tally.row(len(labels))} for name, tally in tallies.items()]
+    return sorted(rows, key=lambda row: (-row["drop_points"], row["sqnr_db"]))
+
+
+class _Tally:
+    def __init__(self) -> None:
+        self.lost, self.signal, self.noise = 0, 0.0, 0.0
+
+    def add(self, exact: Tensor, rounded: Tensor, labels: Tensor) -> None:
+        self.lost += int((exact.argmax(1) == labels).sum() - (rounded.argmax(1) == labels).sum())
+        self.signal += float(exact.double().square().sum())
+        self.noise += float((rounded - exact).double().square().sum())
+
+    def row(self, samples: int) -> dict[str, float]:
+        ratio = self.signal / max(self.noise, 1e-12 * self.signal, 1e-30)
+        sqnr = 10 * math.log10(max(ratio, 1e-12))
+        return {"drop_points": 100 * self.lost / samples, "sqnr_db": sqnr}
+
+
+def _layers(prepared: Prepared) -> dict[str, list[Node]]:
+    """The fake-quantize nodes of each layer, by its name."""
+    layers: dict[str, list[Node]] = {}
+    graph = prepared.graph
+    for node in graph.graph.nodes:
+        if node.op != "call_module":
+            continue
+        rounding = graph.get_submodule(str(node.target))
+        if not isinstance(rounding, Rounding) or isinstance(rounding, (Echo, FixedRounding)):
+            continue
+        source = node.args[0]
+        if source.op == "get_attr":
+            source = next(iter(node.users))
+        elif str(source.target) in CLAMPS and is_fused(source.args[0]):
+            source = source.args[0]
+        layers.setdefault(layer_name(source), []).append(node)
+    return layers
+
+
+def _measure(
+    prepared: Prepared,
+    layers: dict[str, list[Node]],
+    images: Tensor,
+    labels: Tensor,
+    tallies: dict[str, _Tally],
+) -> None:
+    """Run a batch once in float; then, for each layer, only what comes after its rounding."""
+    graph = prepared.graph
+    recorder = torch.fx.Interpreter(graph, garbage_collect_values=False)
+    exact = recorder.run(images)
+    for name, nodes in layers.items():
+        changed = _after(prepared, nodes)
+        known = {node: kept for node, kept in recorder.env.items() if node not in changed}
+        modules: list[Any] = [graph.get_submodule(str(node.target)) for node in nodes]
+        for each in modules:
+            each.enable_fake_quant()
+        rounded = torch.fx.Interpreter(graph).run(images, initial_env=known)
+        for each in modules:
+            each.disable_fake_quant()
+        tallies[name].add(_first(exact), _first(rounded), labels)
+
+
+def _after(prepared: Prepared, nodes: list[Node]) -> set[Node]:
+    """These nodes and all that is computed from them."""
+    changed: set[Node] = set(nodes)
+    for node in prepared.graph.graph.nodes:
+        if node.op == "output" or any(each in changed for each in node.all_input_nodes):
+            changed.add(node)
+    return changed
+
+
+def _first(output: Any) -> Tensor:
+    logits: Tensor = output[0] if isinstance(output, (tuple, list)) else output
+    return logits
