@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import SIZE, Mobile, Residual, lively, normalized, pixels
+from torch import Tensor, nn
+
+from edgedistill.compress.fold import fold
+from edgedistill.compress.program import graph_of, image_of
+from edgedistill.models.normalized import Normalized
+
+
+def operators(program: torch.export.ExportedProgram) -> list[str]:
+    return [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
+
+
+def assert_same(model: nn.Module, program: torch.export.ExportedProgram, x: Tensor) -> None:
+    with torch.no_grad():
+        expected, got = model(x), graph_of(program)(x)
+    assert float((got - expected).abs().max()) <= 1e-5 * max(1.0, float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("make", [Residual, lambda: Residual("conv"), Mobile])
+def test_folding_changes_no_output_and_leaves_no_batch_norm(make: Callable[[], nn.Module]) -> None:
+    model = normalized(make())
+    program = fold(model, 3, SIZE)
+    assert_same(model, program, pixels(5))
+    names = operators(program)
+    assert not any(part in name for name in names for part in ("batch_norm", "dropout", "_."))
+    assert not any(name.startswith(("aten.sub", "aten.div", "aten.mean")) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("mobilenet_v2", 32), ("mobilenet_v3_small", 32), ("resnet18", 32)]
+)
+def test_torchvision_models_fold_exactly(name: str, size: int) -> None:
+    model = normalized(getattr(torchvision.models, name)(num_classes=4))
+    x = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    assert_same(model, fold(model, 3, size), x)
+
+
+def test_folding_leaves_the_model_alone_and_keeps_weight_names() -> None:
+    model = normalized(Residual())
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    program = fold(model, 3, SIZE)
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
+    assert {"stem.weight", "blocks.1.conv2.bias", "linear.weight"} <= set(program.state_dict)
+    assert image_of(program) == (3, SIZE)
+
+
+def test_a_shift_before_zero_padding_becomes_a_depthwise_convolution() -> None:
+    program = fold(normalized(Residual()), 3, SIZE)
+    assert program.state_dict["normalize.weight"].shape == (3, 1, 1, 1)
+    assert program.state_dict["normalize.bias"].shape == (3,)
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    mean=st.lists(st.floats(-1, 1), min_size=4, max_size=4),
+    std=st.lists(st.floats(0.1, 2), min_size=4, max_size=4),
+    groups=st.sampled_from([1, 2, 4]),
+    padding=st.sampled_from([0, 1]),
+    bias=st.booleans(),
+)
+def test_a_normalization_disappears_into_the_convolution_where_that_is_exact(
+    mean: list[float], std: list[float], groups: int, padding: int, bias: bool
+) -> None:
+    conv = nn.Conv2d(4, 8, 3, padding=padding, groups=groups, bias=bias)
+    shift = mean if padding == 0 else [0.0] * 4
+    model = lively(Normalized(conv, shift, std))
+    program = fold(model, 4, SIZE)
+    assert operators(program) == ["aten.conv2d.default"]
+    x = torch.rand(3, 4, SIZE, SIZE)
+    assert_same(model, program, x)
+
+
+def test_a_batch_norm_without_a_layer_before_it_becomes_a_convolution() -> None:
+    model = lively(nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 4, 3)))
+    program = fold(model, 3, SIZE)
+    assert operators(program).count("aten.conv2d.default") == 2
+    assert_same(model, program, pixels(2) - 0.5)
+
+
+def test_a_convolution_used_twice_is_folded_with_each_batch_norm() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+            self.one, self.two = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.two(self.conv(self.one(self.conv(x))))
+            return out
+
+    model = lively(Twice())
+    assert_same(model, fold(model, 3, SIZE), pixels(2))
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    digests = []
+    for run in ("one", "two"):
+        (tmp_path / run).mkdir()
+        path = tmp_path / run / "model.pt2"  # the archive holds its own name
+        torch.export.save(fold(normalized(Residual()), 3, SIZE), path)
+        digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    assert digests[0] == digests[1]

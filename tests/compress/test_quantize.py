@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+import copy
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import SIZE, Mobile, Residual, normalized, pixels
+from torch.export import ExportedProgram
+
+from edgedistill.compress.describe import describe
+from edgedistill.compress.fold import fold
+from edgedistill.compress.observers import ActivationRounding
+from edgedistill.compress.program import graph_of, value
+from edgedistill.compress.quantize import Prepared, calibrate, convert, post_training, prepare
+from edgedistill.errors import UserError
+from edgedistill.target import Scheme
+
+
+@pytest.fixture(scope="module")
+def program() -> ExportedProgram:
+    return fold(normalized(Residual()), 3, SIZE)
+
+
+def calibrated(program: ExportedProgram, scheme: Scheme = Scheme(), keep: Any = ()) -> Prepared:  # noqa: B008
+    prepared = prepare(program, scheme, keep)
+    calibrate(prepared, pixels(64).split(16))
+    return prepared
+
+
+def integer_weights(program: ExportedProgram) -> dict[str, torch.Tensor]:
+    graph = graph_of(program)
+    found = {}
+    for node in graph.graph.nodes:
+        kept = value(graph, node.args[0]) if node.args else None
+        if kept is not None and "quantize_per" in str(node.target):
+            args = [
+                each if value(graph, each) is None else value(graph, each) for each in node.args
+            ]
+            found[str(node.args[0].target)] = node.target(*args)
+    return found
+
+
+def test_every_layer_is_quantized_and_none_is_left_in_float(program: ExportedProgram) -> None:
+    said = describe(convert(calibrated(program)))
+    assert said["float_layers"] == []
+    names = {layer["name"] for layer in said["layers"]}
+    assert {"normalize", "stem", "blocks.1.conv2", "linear", "add", "pad"} <= names
+    assert all("output_scale" in layer for layer in said["layers"])
+    assert said["quantize_nodes"] <= said["dequantize_nodes"]
+
+
+def test_a_mobile_network_is_quantized_whole() -> None:
+    program = fold(normalized(Mobile()), 3, SIZE)
+    assert describe(convert(calibrated(program)))["float_layers"] == []
+
+
+def test_pixels_are_their_own_integers(program: ExportedProgram) -> None:
+    quantized = convert(calibrated(program))
+    first = next(n for n in quantized.graph.nodes if "quantize_per_tensor" in str(n.target))
+    assert first.args[1:5] == (pytest.approx(1 / 255), -128, -128, 127)
+    levels = torch.arange(256, dtype=torch.float32) / 255
+    assert torch.equal(
+        first.target(levels, *first.args[1:]), torch.arange(-128, 128).to(torch.int8)
+    )
+
+
+def test_what_only_moves_values_keeps_their_scale(program: ExportedProgram) -> None:
+    layers = {each["name"]: each for each in describe(convert(calibrated(program)))["layers"]}
+    scales = {name: layers[name]["output_scale"] for name in ("slice_1", "slice_2", "pad")}
+    assert len(set(scales.values())) == 1
+    assert scales["pad"] == layers["add"]["output_scale"]
+    assert layers["flatten"]["output_scale"] == layers["adaptive_avg_pool2d"]["output_scale"]
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    bits=st.sampled_from([7, 8]),
+    symmetric=st.booleans(),
+    per_channel=st.booleans(),
+    activations=st.booleans(),
+)
+def test_every_scheme_keeps_to_its_range_and_close_to_the_float_network(
+    bits: Any, symmetric: bool, per_channel: bool, activations: bool
+) -> None:
+    program = fold(normalized(Residual()), 3, SIZE)
+    scheme = Scheme(
+        weight_bits=bits,
+        weight_symmetric=symmetric,
+        per_channel=per_channel,
+        activation_symmetric=activations,
+    )
+    prepared = calibrated(program, scheme)
+    quantized = convert(prepared)
+    limit = 2 ** (bits - 1) - 1
+    for weight in integer_weights(quantized).values():
+        assert int(weight.max()) <= limit and int(weight.min()) >= -limit - (not symmetric)
+    with torch.no_grad():
+        exact, rounded = graph_of(program)(pixels(64)), graph_of(quantized)(pixels(64))
+    assert float((rounded - exact).norm() / exact.norm()) < 0.15
+    if activations:
+        zeros = [each["output_zero_point"] for each in describe(quantized)["layers"]]
+        assert set(zeros) == {0}
+
+
+def test_the_converted_program_computes_what_training_did(program: ExportedProgram) -> None:
+    prepared = calibrated(program)
+    quantized = convert(prepared)
+    biases = {k: v for k, v in quantized.state_dict.items() if k.endswith(".bias")}
+    prepared.graph.load_state_dict(biases, strict=False)
+    with torch.no_grad():
+        trained, converted = prepared(pixels(32)), graph_of(quantized)(pixels(32))
+    step = describe(quantized)["layers"][-1]["output_scale"]
+    assert float((trained - converted).abs().max()) <= 1.01 * step
+    assert float((trained != converted).float().mean()) < 0.02
+
+
+def test_biases_lie_on_the_grid_of_their_integers(program: ExportedProgram) -> None:
+    graph = graph_of(convert(calibrated(program)))
+    for node in graph.graph.nodes:
+        if str(node.target) == "aten.conv2d.default":
+            step = node.args[0].args[1] * value(graph, node.args[1].args[1])
+            levels = value(graph, node.args[2]) / step
+            assert float((levels - levels.round()).abs().max()) < 0.01
+
+
+def test_named_layers_stay_in_float(program: ExportedProgram) -> None:
+    quantized = convert(calibrated(program, keep=("stem", "linear")))
+    assert describe(quantized)["float_layers"] == ["stem", "linear"]
+    assert "stem.weight" not in integer_weights(quantized)
+
+
+def test_an_unknown_layer_is_refused_with_the_nearest_name(program: ExportedProgram) -> None:
+    with pytest.raises(UserError) as caught:
+        prepare(program, Scheme(), ("blocks.0.conv3",))
+    assert caught.value.message == "keep_float: no layer `blocks.0.conv3`"
+    assert caught.value.hint.startswith("did you mean `blocks.0.conv")
+
+
+def test_training_lowers_the_loss_and_leaves_the_program_alone(program: ExportedProgram) -> None:
+    before = {name: tensor.clone() for name, tensor in program.state_dict.items()}
+    prepared = calibrated(program).to(memory_format=torch.channels_last)
+    x, y = pixels(32), torch.arange(32) % 4
+    optimizer = torch.optim.SGD(prepared.parameters(), 0.05, momentum=0.9)
+    losses = []
+    prepared.train()
+    for step in range(25):
+        if step == 15:
+            prepared.freeze_observers()
+            frozen = [each.scale.clone() for each in prepared.roundings(ActivationRounding)]
+        loss = torch.nn.functional.cross_entropy(prepared(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.7 * losses[0]
+    scales = [each.scale for each in prepared.roundings(ActivationRounding)]
+    assert all(torch.equal(now, then) for now, then in zip(scales, frozen, strict=True))
+    assert describe(convert(prepared))["float_layers"] == []
+    assert all(torch.equal(program.state_dict[name], was) for name, was in before.items())
+
+
+def test_evaluation_moves_no_range(program: ExportedProgram) -> None:
+    prepared = calibrated(program)
+    before = copy.deepcopy(prepared.state_dict())
+    prepared.eval()(10 * pixels(8))
+    assert all(torch.equal(value, before[key]) for key, value in prepared.state_dict().items())
+    prepared.train()(10 * pixels(8))
+    assert any(not torch.equal(v, before[key]) for key, v in prepared.state_dict().items())
+
+
+def test_a_checkpoint_restores_a_prepared_network(program: ExportedProgram, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    prepared = calibrated(program)
+    save_file(prepared.state_dict(), tmp_path / "checkpoint.safetensors")
+    other = prepare(program, Scheme())
+    other.load_state_dict(load_file(tmp_path / "checkpoint.safetensors"))
+    assert torch.equal(other(pixels(4)), prepared(pixels(4)))
+
+
+def test_post_training_stays_close_and_says_what_the_correction_did(
+    program: ExportedProgram,
+) -> None:
+    said: list[str] = []
+    quantized = post_training(program, Scheme(), pixels(32).split(8), say=said.append)
+    assert describe(quantized)["float_layers"] == []
+    with torch.no_grad():
+        exact, rounded = graph_of(program)(pixels(64)), graph_of(quantized)(pixels(64))
+    assert float((rounded - exact).norm() / exact.norm()) < 0.1
+    assert said[0].startswith("bias correction ") and len(said) == 1
+
+
+def test_a_quantized_program_survives_the_disk_with_the_same_bytes(
+    program: ExportedProgram, tmp_path: Path
+) -> None:
+    digests = []
+    for run in ("one", "two"):
+        (tmp_path / run).mkdir()
+        path = tmp_path / run / "model.pt2"  # the archive holds its own name
+        torch.export.save(convert(calibrated(program)), path)
+        digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    assert digests[0] == digests[1]
+    loaded = graph_of(torch.export.load(path))
+    for batch in (1, 3):
+        assert loaded(pixels(batch)).shape == (batch, 4)

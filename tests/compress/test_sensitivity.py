@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import torch
+from networks import SIZE, Residual, normalized, pixels
+
+from edgedistill.compress.fold import fold
+from edgedistill.compress.program import graph_of
+from edgedistill.compress.quantize import calibrate, prepare
+from edgedistill.compress.sensitivity import sensitivity
+from edgedistill.target import Scheme
+
+
+def test_the_table_finds_a_sabotaged_layer_and_restores_everything() -> None:
+    model = normalized(Residual())
+    with torch.no_grad():
+        # One huge weight that meets only zeros takes the whole range of its tensor.
+        model.model.blocks[1].conv1.weight[0, 0, 0, 0] = 3000.0  # type: ignore[union-attr, index]
+        model.model.blocks[1].bn1.running_mean[0] = 1e9  # type: ignore[union-attr, index]
+    program = fold(model, 3, SIZE)
+    x = pixels(96)
+    with torch.no_grad():
+        labels = graph_of(program)(x).argmax(1)
+    prepared = prepare(program, Scheme(per_channel=False))
+    calibrate(prepared, x.split(32))
+    with torch.no_grad():
+        before = prepared(x)
+        rows = sensitivity(prepared, x, labels)
+        assert torch.equal(prepared(x), before)
+    assert rows[0]["layer"] == "blocks.1.conv1"
+    assert rows[0]["sqnr_db"] < min(row["sqnr_db"] for row in rows[1:]) - 10
+    names = {row["layer"] for row in rows}
+    assert {"normalize", "stem", "blocks.0.conv2", "add", "linear"} <= names
+    assert all(set(row) == {"layer", "drop_points", "sqnr_db"} for row in rows)
