@@ -54,10 +54,28 @@ def _export(program: ExportedProgram) -> Any:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         exported = torch.onnx.export(
-            program, dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False
-        )
+            program, dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False,
+            custom_translation_table=_translations(program),
+        )  # fmt: skip
     assert exported is not None
     return exported.model_proto
+
+
+def _translations(program: Any) -> dict[Any, Any]:
+    """Global average pooling by the operator that has an integer kernel. With a dynamic batch the
+    exporter would gather the pooled values one by one."""
+    import torch
+    from onnxscript import opset20
+
+    pool = torch.ops.aten.adaptive_avg_pool2d.default
+    sizes = [list(node.args[1]) for node in program.graph.nodes if node.target is pool]
+    if not sizes or any(size != [1, 1] for size in sizes):
+        return {}
+
+    def global_average(pixels: Any, output_size: Any) -> Any:
+        return opset20.GlobalAveragePool(pixels)
+
+    return {pool: global_average}
 
 
 def _halve(model: Any) -> Any:

@@ -6,13 +6,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.runtimes import INPUT, OUTPUT, OperatorRow, Spec, Tensor, onnx_graph
+from edgedistill.runtimes import OperatorRow, Spec, Tensor, onnx_graph, openvino_graph
 from edgedistill.runtimes.native import METADATA, describe, read_description, to_native, to_real
 
 if TYPE_CHECKING:
@@ -24,27 +23,42 @@ if TYPE_CHECKING:
 
 def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
     """The weights are int8 in an int8 file and float16 in an fp16 file."""
-    import onnx
     import openvino as ov
 
     full = dataclasses.replace(spec, precision="fp32") if spec.precision == "fp16" else spec
     graph, pixels, logits = onnx_graph.build(program, full)
     onnx_graph.unshare(graph.graph)
+    pixels, logits = (
+        dataclasses.replace(each, shape=(1, *each.shape[1:])) for each in (pixels, logits)
+    )
+    model = _convert(graph, pixels)
+    for value, tensor in ((model.inputs[0], pixels), (model.outputs[0], logits)):
+        value.get_tensor().set_names({tensor.name})
+    model.set_rt_info(describe(spec, pixels, logits), [METADATA, "description"])
+    model.set_rt_info(json.dumps(spec.labels), [METADATA, "labels"])
+    model.friendly_name = spec.name
+    ov.save_model(model, path, compress_to_fp16=spec.precision == "fp16")
+    return pixels, logits
+
+
+def _convert(graph: Any, pixels: Tensor) -> Any:
+    """What `openvino.convert_model` does, which besides reports its use over the network."""
+    import onnx
+    import openvino as ov
+    from openvino._offline_transformations import (
+        apply_moc_transformations,
+        compress_quantize_weights_transformation,
+    )
+
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "model.onnx"
         onnx.save(graph, source)
-        model = ov.convert_model(source)
-        pixels, logits = (
-            dataclasses.replace(each, shape=(1, *each.shape[1:])) for each in (pixels, logits)
-        )
+        model = ov.Core().read_model(source)
         model.reshape(list(pixels.shape))
-        for value, tensor in ((model.inputs[0], pixels), (model.outputs[0], logits)):
-            value.get_tensor().set_names({tensor.name})
-        model.set_rt_info(describe(spec, pixels, logits), [METADATA, "description"])
-        model.set_rt_info(json.dumps(spec.labels), [METADATA, "labels"])
-        model.friendly_name = spec.name
-        ov.save_model(model, path, compress_to_fp16=spec.precision == "fp16")
-    return pixels, logits
+        apply_moc_transformations(model, cf=False, smart_reshape=True)
+        compress_quantize_weights_transformation(model)
+    openvino_graph.keep_rounding(model)
+    return model
 
 
 def load(path: Path, threads: int = 1, optimize: bool = True) -> _Loaded:
@@ -131,65 +145,7 @@ def _plain(value: Any, layout: Any) -> Tensor:
 
 def inspect(path: Path) -> dict[str, Any]:
     """See `Runtime.inspect`."""
-    graph = _Graph(_read(path))
-    kinds = Counter(node.get_type_name() for node in graph.nodes)
-    islands = [node for node in graph.nodes if graph.is_float(node)]
-    return {
-        "operators": dict(kinds),
-        "float_operators": [f"{node.get_type_name()} {node.friendly_name}" for node in islands],
-        "inner_pairs": sum(_is_quantizer(user) for node in islands for user in _users(node)),
-        "transposes": kinds["Transpose"],
-    }
-
-
-_CLAMPS = {"Relu", "Clamp"}
-_BESIDE = {"Parameter", "Constant", "Result", "FakeQuantize", "Convert", "Subtract", "Multiply"}
-
-
-class _Graph:
-    """An IR's nodes. One is computed in integers where FakeQuantize (or the integers of the
-    input) feeds it and FakeQuantize takes what it gives."""
-
-    def __init__(self, model: Any) -> None:
-        self.nodes = model.get_ordered_ops()
-        self._constants: set[str] = set()
-        for node in self.nodes:
-            if node.get_type_name() != "Parameter" and not self._sources(node):
-                self._constants.add(node.get_name())
-
-    def _sources(self, node: Any) -> list[Any]:
-        """Nodes whose results `node` reads and that are not constants."""
-        found = [value.get_node() for value in node.input_values()]
-        return [each for each in found if each.get_name() not in self._constants]
-
-    def is_float(self, node: Any) -> bool:
-        if node.get_type_name() in _BESIDE or node.get_name() in self._constants:
-            return False
-        reads = all(
-            _is_quantizer(each) or self._joins(each, node) or self._is_integer_input(each)
-            for each in self._sources(node)
-        )
-        writes = all(_is_quantizer(each) or self._joins(node, each) for each in _users(node))
-        return not (reads and writes)
-
-    def _joins(self, first: Any, second: Any) -> bool:
-        """Whether `second`, a bias or a clamp, is computed within `first`, which it alone reads."""
-        kind = second.get_type_name()
-        alone = len(_users(first)) == 1
-        return alone and (kind in _CLAMPS or (kind == "Add" and len(self._sources(second)) == 1))
-
-    def _is_integer_input(self, node: Any) -> bool:
-        while node.get_type_name() in ("Convert", "Subtract", "Multiply"):
-            node = self._sources(node)[0]
-        return bool(node.get_type_name() == "Parameter" and not node.output(0).element_type.is_real())
-
-
-def _users(node: Any) -> list[Any]:
-    return [target.get_node() for target in node.output(0).get_target_inputs()]
-
-
-def _is_quantizer(node: Any) -> bool:
-    return bool(node.get_type_name() == "FakeQuantize")
+    return openvino_graph.inspect(_read(path))
 
 
 def trace(path: Path, pixels: Floats, layers: list[Layer]) -> dict[str, Array]:
@@ -199,7 +155,7 @@ def trace(path: Path, pixels: Floats, layers: list[Layer]) -> dict[str, Array]:
     made = {
         name: node.output(0)
         for node in model.get_ordered_ops()
-        if _is_quantizer(node)
+        if openvino_graph.is_quantizer(node)
         for name in node.output(0).names
     }
     known = [
