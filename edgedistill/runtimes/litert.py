@@ -60,6 +60,10 @@ def _convert(program: ExportedProgram, quantized: bool) -> bytes:
 
     wrapped = ChannelsLast()
     wrapped.training = False
+    for weight in wrapped.parameters():
+        # The converter tells constants apart by their address: of a weight in channels-last order
+        # it takes a temporary copy's, and the next copy of that size stands at the same place.
+        weight.data = weight.data.contiguous()
     channels, height, width = image_shape(program)
     logging.getLogger("litert_torch").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():

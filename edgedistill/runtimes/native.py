@@ -26,7 +26,8 @@ def to_native(values: Floats, tensor: Tensor) -> Array:
     limits = np.iinfo(tensor.dtype)
     # The reciprocal, as torch's quantize_per_tensor has it.
     steps = np.rint(values * np.float32(1 / tensor.scale)) + (tensor.zero_point or 0)
-    return np.clip(steps, limits.min, limits.max).astype(tensor.dtype)
+    stored: Array = np.clip(steps, limits.min, limits.max).astype(tensor.dtype)
+    return stored
 
 
 def to_real(values: Array, tensor: Tensor) -> Floats:

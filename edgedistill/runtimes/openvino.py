@@ -58,6 +58,7 @@ def _convert(graph: Any, pixels: Tensor) -> Any:
         apply_moc_transformations(model, cf=False, smart_reshape=True)
         compress_quantize_weights_transformation(model)
     openvino_graph.keep_rounding(model)
+    openvino_graph.name_by_place(model)
     return model
 
 

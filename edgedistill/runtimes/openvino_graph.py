@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -30,6 +31,14 @@ def keep_rounding(model: Any) -> None:
                 clamp = opset13.clamp(source, low, high)
                 clamp.friendly_name = f"{source.friendly_name}_range"
                 node.input(place).replace_source_output(clamp.output(0))
+
+
+def name_by_place(model: Any) -> None:
+    """Number the nodes that OpenVINO numbered itself: it counts on through a whole process, and
+    the same program should give the same bytes."""
+    for place, node in enumerate(model.get_ordered_ops()):
+        if re.fullmatch(r"[A-Z]\w*_\d+", node.friendly_name):
+            node.friendly_name = f"{node.get_type_name()}_{place}"
 
 
 def _is_weighted(node: Any) -> bool:

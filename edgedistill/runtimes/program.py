@@ -53,17 +53,6 @@ def module(program: ExportedProgram) -> GraphModule:
     return unlifted  # type: ignore[no-any-return]
 
 
-def run(program: ExportedProgram, pixels: Floats, batch_size: int = 128) -> Floats:
-    """Logits (batch, classes) of pixels (batch, channels, height, width)."""
-    import torch
-
-    model = module(program)
-    with torch.no_grad():
-        parts = [model(part) for part in torch.from_numpy(pixels).split(batch_size)]
-    logits: Floats = torch.cat(parts).numpy()
-    return logits
-
-
 def image_shape(program: ExportedProgram) -> tuple[int, int, int]:
     """(channels, height, width) of the input."""
     name = program.graph_signature.user_inputs[0]

@@ -56,7 +56,7 @@ class File:
         return cls(path.read_bytes())
 
     def pack(self) -> bytes:
-        import flatbuffers
+        import flatbuffers  # type: ignore[import-untyped]
 
         self._compact()
         builder = flatbuffers.Builder(1024)
@@ -71,7 +71,8 @@ class File:
 
     def kind(self, operator: Any) -> str:
         code = self.model.operatorCodes[operator.opcodeIndex]
-        return _OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        name: str = _OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
+        return name
 
     def count(self) -> Counter[str]:
         return Counter(map(self.kind, self.operators))
