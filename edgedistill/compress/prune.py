@@ -186,7 +186,7 @@ def _choose(
 ) -> list[list[int]]:
     """The channels to remove from each group: always the block with the least importance for the
     share of the missing cost it saves."""
-    chosen: list[list[int]] = [[] for _ in queues]
+    taken: list[tuple[int, _Block]] = []
     while not (cost := _cost(layers.values())).within(goal):
         offers = []
         for number, queue in enumerate(queues):
@@ -203,8 +203,30 @@ def _choose(
         block = queues[number].pop(0)
         for touch in touches[number]:
             _take(touch, len(block.channels))
+        taken.append((number, block))
+    chosen: list[list[int]] = [[] for _ in queues]
+    for number, block in _without_excess(taken, touches, layers, goal):
         chosen[number] += block.channels
     return chosen
+
+
+def _without_excess(
+    taken: list[tuple[int, _Block]],
+    touches: list[list[_Touch]],
+    layers: dict[nn.Module, _Layer],
+    goal: Cost,
+) -> list[tuple[int, _Block]]:
+    """Give back, the most important first, the blocks that later ones made needless."""
+    needed = []
+    for number, block in sorted(taken, key=lambda each: -each[1].importance):
+        for touch in touches[number]:
+            _take(touch, -len(block.channels))
+        if _cost(layers.values()).within(goal):
+            continue
+        for touch in touches[number]:
+            _take(touch, len(block.channels))
+        needed.append((number, block))
+    return needed
 
 
 def _safe(model: nn.Module, groups: list[Any], example: Tensor) -> list[Any]:
