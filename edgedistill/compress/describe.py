@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.compress.operators import CLAMPS, WEIGHTED, activations, is_fused, layer_name
+from edgedistill.compress.operators import WEIGHTED, activations, is_clamp, is_fused, layer_name
 from edgedistill.compress.program import graph_of, value
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def describe(program: ExportedProgram) -> dict[str, Any]:
         for node in nodes
         if str(node.target).startswith("aten.")
         and not str(node.target).startswith(_NO_ARITHMETIC)
-        and not (str(node.target) in CLAMPS and _computed_within(node))
+        and not (is_clamp(node) and _computed_within(node))
     ]
     return {
         "layers": layers,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.compress.program import export, graph_of, value
+from edgedistill.compress.surgery import argument, is_conv, replace_by_depthwise, set_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,6 +34,7 @@ def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
     _drop_identities(graph)
     _fold_pixel_affine(graph, channels)
     _fold_batch_norms(graph)
+    _open_gates(graph)
     _pool_with_axes(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
@@ -87,7 +89,7 @@ def _fold_pixel_affine(graph: GraphModule, channels: int) -> None:
             _absorb(graph, conv, scale, shift)
         tail.replace_all_uses_with(pixels)
     else:
-        _replace_by_depthwise(graph, tail, pixels, scale, shift, "normalize")
+        replace_by_depthwise(graph, tail, pixels, scale, shift, "normalize")
     for node in reversed(chain):
         graph.graph.erase_node(node)
 
@@ -129,17 +131,9 @@ def _per_channel(graph: GraphModule, operand: Any, channels: int) -> Tensor | No
     return constant.reshape(-1).expand(channels)
 
 
-def _argument(node: Node, position: int, default: Any) -> Any:
-    return node.args[position] if len(node.args) > position else default
-
-
-def _is_conv(node: Node) -> bool:
-    return str(node.target) in ("aten.conv2d.default", "aten.conv2d.padding")
-
-
 def _absorbs(node: Node, shifted: bool) -> bool:
-    padding = _argument(node, 4, 0)
-    return _is_conv(node) and (not shifted or not any(_each(padding)))
+    padding = argument(node, 4, 0)
+    return is_conv(node) and (not shifted or not any(_each(padding)))
 
 
 def _each(padding: Any) -> list[Any]:
@@ -152,60 +146,16 @@ def _absorb(graph: GraphModule, conv: Node, scale: Tensor, shift: Tensor) -> Non
     """conv(scale * x + shift) as a convolution of x."""
     weight = value(graph, conv.args[1])
     assert weight is not None
-    groups = _argument(conv, 6, 1)
+    groups = argument(conv, 6, 1)
     out, per_group = weight.shape[:2]
 
     def by_input(vector: Tensor) -> Tensor:
         return vector.reshape(groups, 1, per_group).expand(groups, out // groups, per_group)
 
-    bias = value(graph, _argument(conv, 2, None))
+    bias = value(graph, argument(conv, 2, None))
     shifted = weight.sum((2, 3)) * by_input(shift).reshape(out, per_group)
     bias = shifted.sum(1) if bias is None else bias + shifted.sum(1)
-    _set_weights(graph, conv, weight * by_input(scale).reshape(out, per_group, 1, 1), bias)
-
-
-def _set_weights(graph: GraphModule, layer: Node, weight: Tensor, bias: Tensor) -> None:
-    """Give `layer` a weight and a bias of its own, named after its present weight."""
-    import torch
-
-    old = layer.args[1]
-    assert isinstance(old, torch.fx.Node)
-    name = str(old.target).removesuffix(".weight")
-    if len(old.users) > 1:
-        name = f"{name}.{layer.name}"
-    nodes = _constants(graph, layer, name, weight, bias)
-    layer.args = (layer.args[0], *nodes, *layer.args[3:])
-
-
-def _constants(
-    graph: GraphModule, before: Node, name: str, weight: Tensor, bias: Tensor
-) -> list[Node]:
-    import torch
-
-    if name not in dict(graph.named_modules()):
-        graph.add_submodule(name, torch.nn.Module())
-    holder = graph.get_submodule(name)
-    nodes = []
-    for kind, tensor in (("weight", weight), ("bias", bias)):
-        holder.register_parameter(kind, torch.nn.Parameter(tensor.clone().contiguous()))
-        with graph.graph.inserting_before(before):
-            nodes.append(graph.graph.get_attr(f"{name}.{kind}"))
-    return nodes
-
-
-def _replace_by_depthwise(
-    graph: GraphModule, node: Node, source: Node, scale: Tensor, shift: Tensor, name: str
-) -> None:
-    """Put scale * source + shift, channel by channel, in the place of `node`."""
-    import torch
-
-    weight, bias = _constants(graph, node, name, scale.reshape(-1, 1, 1, 1), shift)
-    with graph.graph.inserting_before(node):
-        conv = graph.graph.call_function(
-            torch.ops.aten.conv2d.default,
-            (source, weight, bias, [1, 1], [0, 0], [1, 1], scale.numel()),
-        )
-    node.replace_all_uses_with(conv)
+    set_weights(graph, conv, weight * by_input(scale).reshape(out, per_group, 1, 1), bias)
 
 
 def _fold_batch_norms(graph: GraphModule) -> None:
@@ -219,18 +169,43 @@ def _fold_batch_norms(graph: GraphModule) -> None:
         assert mean is not None and variance is not None
         scale = torch.rsqrt(variance + float(node.args[7])) * (1 if gamma is None else gamma)
         shift = (0 if beta is None else beta) - mean * scale
-        layer = _is_conv(source) or str(source.target) == "aten.linear.default"
+        layer = is_conv(source) or str(source.target) == "aten.linear.default"
         weight = value(graph, source.args[1]) if layer else None
         if weight is not None and len(source.users) == 1:
-            bias = value(graph, _argument(source, 2, None))
+            bias = value(graph, argument(source, 2, None))
             bias = shift if bias is None else bias * scale + shift
             columns = scale.reshape(-1, *[1] * (weight.dim() - 1))
-            _set_weights(graph, source, weight * columns, bias)
+            set_weights(graph, source, weight * columns, bias)
             node.replace_all_uses_with(source)
         else:
             name = str(node.args[3].target).removesuffix(".running_mean")
-            _replace_by_depthwise(graph, node, source, scale, shift, name)
+            replace_by_depthwise(graph, node, source, scale, shift, name)
         graph.graph.erase_node(node)
+
+
+def _open_gates(graph: GraphModule) -> None:
+    """Write x * hardsigmoid(conv(y)), read by a convolution, as x * relu6(conv(y) + 3) with that
+    convolution's weights divided by 6: exact, and all of it has integer kernels."""
+    import torch
+
+    for node in list(graph.graph.nodes):
+        if str(node.target) != "aten.hardsigmoid.default":
+            continue
+        source = node.args[0]
+        (product, *more), readers = node.users, [each for user in node.users for each in user.users]
+        if not is_conv(source) or len(source.users) > 1 or more or not readers:
+            continue
+        if str(product.target) != "aten.mul.Tensor" or not all(map(is_conv, readers)):
+            continue
+        for layer, factor, offset in [
+            (source, 1.0, 3.0),
+            *((each, 1 / 6, 0.0) for each in readers),
+        ]:
+            weight, bias = value(graph, layer.args[1]), value(graph, argument(layer, 2, None))
+            assert weight is not None
+            bias = weight.new_zeros(len(weight)) if bias is None else bias
+            set_weights(graph, layer, weight * factor, bias + offset)
+        node.target, node.args = torch.ops.aten.hardtanh.default, (source, 0.0, 6.0)
 
 
 def _pool_with_axes(graph: GraphModule) -> None:
@@ -239,7 +214,7 @@ def _pool_with_axes(graph: GraphModule) -> None:
     import torch
 
     for node in list(graph.graph.nodes):
-        if str(node.target) != "aten.mean.dim" or _argument(node, 2, False):
+        if str(node.target) != "aten.mean.dim" or argument(node, 2, False):
             continue
         source, axes = node.args[0], sorted(axis % 4 for axis in node.args[1])
         if source.meta["val"].dim() != 4 or axes != [2, 3]:

@@ -40,6 +40,7 @@ SAME_SCALE = {
     "aten.cat.default",
 }
 CLAMPS = {"aten.relu.default", "aten.relu6.default", "aten.hardtanh.default"}
+"""What integer kernels compute within the layer before; of `hardtanh`, only what is ReLU6."""
 
 
 def layer_name(node: Node) -> str:
@@ -56,7 +57,13 @@ def is_fused(node: Node) -> bool:
     """Whether `node` is computed together with the clamp that alone reads it."""
     users = list(node.users)
     can = str(node.target) in WEIGHTED | {"aten.add.Tensor"}
-    return can and len(users) == 1 and str(users[0].target) in CLAMPS
+    return can and len(users) == 1 and is_clamp(users[0])
+
+
+def is_clamp(node: Node) -> bool:
+    if str(node.target) == "aten.hardtanh.default":
+        return tuple(node.args[1:]) == (0, 6)
+    return str(node.target) in CLAMPS
 
 
 def activations(node: Node) -> list[Node]:

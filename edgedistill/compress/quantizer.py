@@ -13,12 +13,12 @@ from torchao.quantization.pt2e.quantizer import (
 
 from edgedistill.compress.observers import ActivationRounding, FixedRounding, WeightRounding
 from edgedistill.compress.operators import (
-    CLAMPS,
     FIXED,
     RANGED,
     SAME_SCALE,
     WEIGHTED,
     activations,
+    is_clamp,
     is_fused,
     layer_name,
 )
@@ -78,7 +78,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
 
     def _is_kept(self, node: Node) -> bool:
         """Whether `node`, or what it is computed within, was named in `keep_float`."""
-        within: Any = node.args[0] if str(node.target) in CLAMPS else node
+        within: Any = node.args[0] if is_clamp(node) else node
         return layer_name(node) in self.keep_float or (
             is_fused(within) and layer_name(within) in self.keep_float
         )
@@ -121,7 +121,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
 def _tensors(node: Node) -> list[Node]:
     """Tensors with a scale around an integer operator."""
     source: Any = node.args[0]
-    inside = str(node.target) in CLAMPS and is_fused(source)
+    inside = is_clamp(node) and is_fused(source)
     sources = [] if inside else activations(node)
     return sources if is_fused(node) else [*sources, node]
 

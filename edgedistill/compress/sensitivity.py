@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from edgedistill.compress.observers import Echo, FixedRounding, Rounding
-from edgedistill.compress.operators import CLAMPS, is_fused, layer_name
+from edgedistill.compress.operators import is_clamp, is_fused, layer_name
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -73,7 +73,7 @@ def _layers(prepared: Prepared) -> dict[str, list[Node]]:
         source = node.args[0]
         if source.op == "get_attr":
             source = next(iter(node.users))
-        elif str(source.target) in CLAMPS and is_fused(source.args[0]):
+        elif is_clamp(source) and is_fused(source.args[0]):
             source = source.args[0]
         layers.setdefault(layer_name(source), []).append(node)
     return layers

@@ -111,3 +111,21 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
         torch.export.save(fold(normalized(Residual()), 3, SIZE), path)
         digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
     assert digests[0] == digests[1]
+
+
+def test_a_squeeze_and_excitation_gate_becomes_relu6() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.squeeze, self.project = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            gate = nn.functional.hardsigmoid(self.squeeze(x.mean((2, 3), keepdim=True)))
+            out: Tensor = self.project(x * gate)
+            return out
+
+    model = lively(Gated())
+    program = fold(model, 3, SIZE)
+    assert "aten.hardsigmoid.default" not in operators(program)
+    assert "aten.hardtanh.default" in operators(program)
+    assert_same(model, program, 4 * pixels(3) - 2)
