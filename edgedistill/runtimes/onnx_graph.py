@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Q, DQ = "QuantizeLinear", "DequantizeLinear"
 _FUSED = {"Relu", "Clip"}
+_WEIGHTED = {"Conv", "Gemm", "MatMul"}
 
 
 def build(program: ExportedProgram, spec: Spec) -> tuple[Any, Tensor, Tensor]:
@@ -122,7 +123,7 @@ def _integer_biases(graph: Any) -> None:
 
     constants, producers = _constants(graph), _producers(graph)
     for index, node in reversed(list(enumerate(graph.node))):
-        if node.op_type not in ("Conv", "Gemm") or len(node.input) < 3:
+        if node.op_type not in _WEIGHTED or len(node.input) < 3:
             continue
         sources = [producers.get(name) for name in node.input[:2]]
         if not all(source is not None and source.op_type == DQ for source in sources):
@@ -240,6 +241,9 @@ def float_operators(graph: Any) -> list[str]:
             continue
         sources = [producers.get(name) for name in node.input if name and name not in constants]
         readers = users[node.output[0]]
+        if node.op_type in _WEIGHTED and node.input[1] in constants:
+            found.append(f"{node.op_type} {node.output[0]}")
+            continue
         reads = all(each and (each.op_type == DQ or joins(each, node)) for each in sources)
         writes = all(each.op_type == Q or joins(node, each) for each in readers)
         if not (sources and reads and readers and writes):

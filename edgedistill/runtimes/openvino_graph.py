@@ -81,6 +81,8 @@ class _Graph:
             return False
         if _is_range(node):
             return False
+        if node.get_type_name() in _WEIGHTED and self._has_float_weight(node):
+            return True
         reads = all(
             is_quantizer(each)
             or _is_range(each)
@@ -90,6 +92,13 @@ class _Graph:
         )
         writes = all(is_quantizer(each) or self._joins(node, each) for each in _users(node))
         return not (reads and writes)
+
+    def _has_float_weight(self, node: Any) -> bool:
+        weight = node.input_value(1).get_node()
+        while weight.get_type_name() != "Constant" and weight.get_name() in self._constants:
+            weight = weight.input_value(0).get_node()
+        is_stored = weight.get_type_name() == "Constant"
+        return bool(is_stored and weight.output(0).element_type.is_real())
 
     def _joins(self, first: Any, second: Any) -> bool:
         """Whether `second`, a bias or a clamp, is computed within `first`, which it alone reads."""

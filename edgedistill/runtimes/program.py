@@ -140,13 +140,16 @@ def layers(program: ExportedProgram) -> list[Layer]:
 
 
 def _label(quantize: Node) -> str:
-    node = quantize.args[0]
-    while str(node.target).startswith(_CLAMPS):  # type: ignore[union-attr]
-        node = node.args[0]  # type: ignore[union-attr]
-    if str(node.target).startswith(_WEIGHTED):  # type: ignore[union-attr]
-        name = _weight_name(node.args[1])  # type: ignore[union-attr]
-        return name.removesuffix(_FOLDED).removesuffix(".weight")
-    return str(node.name)  # type: ignore[union-attr]
+    node: Any = quantize.args[0]
+    while str(node.target).startswith(_CLAMPS):
+        node = node.args[0]
+    return _layer_name(node)
+
+
+def _layer_name(node: Any) -> str:
+    if str(node.target).startswith(_WEIGHTED):
+        return _weight_name(node.args[1]).removesuffix(_FOLDED).removesuffix(".weight")
+    return str(node.name)
 
 
 def _weight_name(node: Any) -> str:
@@ -176,9 +179,10 @@ def record(program: ExportedProgram, pixels: Floats) -> dict[str, Array]:
 
 
 def float_layers(program: ExportedProgram) -> list[str]:
-    """Operators of a quantized program that are computed in float, by name: those that read
-    something no dequantize node gave, or whose result no quantize node takes."""
-    return [node.name for node in module(program).graph.nodes if _is_float(node)]
+    """Operators of a quantized program that are computed in float, layers by their module's name:
+    those that read something no dequantize node gave, weights included, or whose result no
+    quantize node takes."""
+    return [_layer_name(node) for node in module(program).graph.nodes if _is_float(node)]
 
 
 def _is_float(node: Node) -> bool:
@@ -189,6 +193,8 @@ def _is_float(node: Node) -> bool:
         return False
     sources = [each for each in node.all_input_nodes if not _is_constant(each)]
     sources = [each for each in sources if not str(each.target).startswith("aten.sym_")]
+    if name.startswith(_WEIGHTED) and not is_dequantize(node.args[1]):
+        return True
     reads = all(is_dequantize(each) or _joins(each, node) for each in sources)
     users = list(node.users)
     writes = all(is_quantize(user) or _joins(node, user) for user in users)

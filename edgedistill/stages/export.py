@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgedistill.artifact import Artifact, write_json
-from edgedistill.errors import UserError
 from edgedistill.runtimes import RUNTIMES, Spec, Tensor
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Precision, RuntimeName
@@ -45,10 +44,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
                         config.name)  # fmt: skip
             entry = _write(runtime, program, spec, folder)
             entries.append(entry)
-            if precision == "int8":
-                _check_integers(entry, bool(in_float))
+            warnings += _fallen(entry, in_float)
             note = f"{entry['file']}, {entry['bytes'] / 1000:.1f} KB"
             context.reporter.tick("export", len(entries), total, note)
+    for text in warnings:
+        context.reporter.say(f"export: {text}")
     document = {"files": entries, "labels": labels, "float_layers": in_float}
     write_json(context.scratch / "export.json", document)
     sizes = {entry["file"]: entry["bytes"] for entry in entries}
@@ -86,12 +86,14 @@ def _plain(tensor: Tensor) -> dict[str, Any]:
     return {**fields, "shape": list(tensor.shape)}
 
 
-def _check_integers(entry: dict[str, Any], expect_float: bool) -> None:
-    """A program that is integer throughout must give a file that is."""
-    if expect_float or not (entry["float_operators"] or entry["inner_pairs"]):
-        return
-    raise UserError(
-        f"{entry['file']}: computes in float what the quantized graph computes in integers: "
-        f"{', '.join(entry['float_operators'][:5]) or entry['inner_pairs']}",
-        "replace that operator in the student, or leave this runtime out of the target",
-    )
+def _fallen(entry: dict[str, Any], in_float: list[str]) -> list[str]:
+    """What a runtime computes in float though the quantized graph computes it in integers."""
+    if in_float or entry["precision"] != "int8":
+        return []
+    if not (entry["float_operators"] or entry["inner_pairs"]):
+        return []
+    names = ", ".join(entry["float_operators"]) or "no operator"
+    return [
+        f"{entry['file']}: the runtime has no integer form of all that the graph quantizes; in "
+        f"float: {names} ({entry['inner_pairs']} quantize/dequantize operators inside)"
+    ]

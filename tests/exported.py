@@ -1,0 +1,126 @@
+"""One tiny quantized network, exported to every runtime once for the whole run of tests."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edgedistill.artifact import Artifact, seal, write_json
+from edgedistill.compress.fold import fold
+from edgedistill.compress.quantize import calibrate, convert, prepare
+from edgedistill.runtimes import program as programs
+from edgedistill.stages import STAGES, Context
+from edgedistill.stages.export import Config
+from edgedistill.target import Scheme
+
+SIZE, LABELS = 8, ["bird", "cat", "ship", "truck"]
+
+
+class Silent:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        pass
+
+
+class Tiny(nn.Module):
+    """A residual block, then one that halves the image and pads its shortcut with channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.BatchNorm2d(8), nn.ReLU())
+        self.body = nn.Sequential(nn.Conv2d(8, 8, 3, 1, 1), nn.BatchNorm2d(8))
+        self.down = nn.Sequential(nn.Conv2d(8, 16, 3, 2, 1), nn.BatchNorm2d(16))
+        self.linear = nn.Linear(16, len(LABELS))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = self.stem((pixels - 0.45) / 0.2)
+        x = functional.relu(x + self.body(x))
+        short = functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 4, 4))
+        x = functional.relu(short + self.down(x))
+        logits: Tensor = self.linear(x.mean((2, 3)))
+        return logits
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    data: Artifact
+    quantize: Artifact
+    export: Artifact
+    metrics: dict[str, Any]
+
+    def file(self, runtime: str, precision: str) -> Path:
+        entry = self.entry(runtime, precision)
+        return self.export.file("files") / entry["file"]
+
+    def entry(self, runtime: str, precision: str) -> dict[str, Any]:
+        entries = self.export.json("export.json")["files"]
+        wanted = (runtime, precision)
+        return next(each for each in entries if (each["runtime"], each["precision"]) == wanted)
+
+    def program(self, kind: str) -> Any:
+        return programs.load(self.quantize.file(f"{kind}.pt2"))
+
+    def pixels(self, count: int = 64) -> np.ndarray[Any, Any]:
+        images = np.load(self.data.file("test/images.npy"))[:count]
+        return images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+
+
+def answers(program: Any, pixels: Any) -> np.ndarray[Any, Any]:
+    """The torch graph's logits."""
+    with torch.no_grad():
+        found: np.ndarray[Any, Any] = programs.module(program)(torch.from_numpy(pixels)).numpy()
+    return found
+
+
+def _data(folder: Path) -> Artifact:
+    (folder / "test").mkdir(parents=True)
+    images = np.random.default_rng(0).integers(0, 256, (64, SIZE, SIZE, 3), np.uint8)
+    np.save(folder / "test" / "images.npy", images)
+    np.save(folder / "test" / "labels.npy", np.arange(64) % len(LABELS))
+    write_json(folder / "data.json", {"classes": LABELS, "image_size": SIZE, "channels": 3})
+    return seal(folder, "data", {}, {})
+
+
+def _quantize(folder: Path) -> Artifact:
+    folder.mkdir()
+    torch.manual_seed(0)
+    model = Tiny()
+    with torch.no_grad():
+        for _ in range(8):  # batch statistics of something else than the identity
+            model(torch.rand(32, 3, SIZE, SIZE))
+    program = fold(model.eval(), 3, SIZE)
+    prepared = prepare(program, Scheme())
+    calibrate(prepared, [torch.rand(32, 3, SIZE, SIZE) for _ in range(4)])
+    torch.export.save(program, folder / "float.pt2")
+    torch.export.save(convert(prepared), folder / "int8.pt2")
+    return seal(folder, "quantize", {}, {})
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """Nine files: three runtimes, three precisions; integers at the int8 files' boundary."""
+    root = tmp_path_factory.mktemp("exported")
+    data, quantize = _data(root / "data"), _quantize(root / "quantize")
+    config = Config(
+        name="tiny",
+        runtimes=("litert", "onnxruntime", "openvino"),
+        precisions=("fp32", "fp16", "int8"),
+        io="integer",
+    )
+    (root / "export").mkdir()
+    context = Context(root / "export", 0, True, Silent())
+    metrics = STAGES["export"].run(config, {"data": data, "quantize": quantize}, context)
+    export = seal(root / "export", "export", metrics, {})
+    return Exported(data, quantize, export, metrics)

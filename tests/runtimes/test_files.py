@@ -1,0 +1,176 @@
+"""What every runtime's files share: same answers, integers throughout, words about themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from exported import LABELS, SIZE, Exported, answers
+
+from edgedistill.errors import UserError
+from edgedistill.runtimes import RUNTIMES, Spec, find, program, runtime_of
+
+runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
+SUFFIXES = [("litert", ".tflite"), ("onnxruntime", ".onnx"), ("openvino", ".xml")]
+
+
+@runtimes
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("fp16", 1e-2)])
+def test_float_files_answer_as_the_program(
+    exported: Exported, runtime: str, precision: str, tolerance: float
+) -> None:
+    pixels = exported.pixels()
+    loaded = RUNTIMES[runtime].load(exported.file(runtime, precision))
+    reference = answers(exported.program("float"), pixels)
+    assert loaded(pixels).dtype == np.float32
+    assert np.abs(loaded(pixels) - reference).max() < tolerance * np.ptp(reference)
+
+
+@runtimes
+@pytest.mark.parametrize("optimize", [True, False])
+def test_int8_files_answer_within_a_step(exported: Exported, runtime: str, optimize: bool) -> None:
+    pixels = exported.pixels()
+    loaded = RUNTIMES[runtime].load(exported.file(runtime, "int8"), optimize=optimize)
+    steps = np.abs(loaded(pixels) - answers(exported.program("int8"), pixels)) / loaded.output.scale
+    assert np.rint(steps).max() <= 1
+
+
+@runtimes
+def test_int8_files_are_integer_throughout(exported: Exported, runtime: str) -> None:
+    found = RUNTIMES[runtime].inspect(exported.file(runtime, "int8"))
+    assert found["float_operators"] == []
+    assert found["inner_pairs"] == 0
+    assert found["transposes"] == 0
+
+
+@runtimes
+def test_float_files_are_said_to_be_float(exported: Exported, runtime: str) -> None:
+    assert len(RUNTIMES[runtime].inspect(exported.file(runtime, "fp32"))["float_operators"]) > 5
+
+
+@runtimes
+def test_integer_files_take_and_give_integers(exported: Exported, runtime: str) -> None:
+    loaded = RUNTIMES[runtime].load(exported.file(runtime, "int8"))
+    pixels = exported.pixels(2)
+    native = loaded.encode(pixels)
+    assert native.dtype == np.int8
+    bytes_ = np.rint(pixels * 255).astype(int) - 128
+    moved = native.transpose(0, 3, 1, 2) if loaded.input.layout == "NHWC" else native
+    assert (moved == bytes_).all()
+    result = loaded.run(native[:1])
+    assert result.dtype == np.int8
+    assert result.shape == (1, len(LABELS))
+
+
+@runtimes
+def test_boundary_is_named_and_described(exported: Exported, runtime: str) -> None:
+    entry = exported.entry(runtime, "int8")
+    loaded = RUNTIMES[runtime].load(exported.file(runtime, "int8"))
+    assert (loaded.input.name, loaded.output.name) == ("pixels", "logits")
+    assert dataclasses.asdict(loaded.input) == {
+        **entry["input"],
+        "shape": tuple(entry["input"]["shape"]),
+        "range": tuple(entry["input"]["range"]),
+    }
+    assert entry["input"]["scale"] == pytest.approx(1 / 255)
+    assert entry["input"]["zero_point"] == -128
+    assert entry["output"]["scale"] == pytest.approx(loaded.output.scale)
+
+
+@runtimes
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_float_boundary_gives_the_same_answers(
+    exported: Exported, runtime: str, precision: str, tmp_path: Path
+) -> None:
+    if precision == "fp32":
+        path = exported.file(runtime, "fp32")
+    else:
+        path = tmp_path / f"float{RUNTIMES[runtime].suffix}"
+        spec = Spec("int8", tuple(LABELS), "float")
+        RUNTIMES[runtime].write(exported.program("int8"), path, spec)
+        found = RUNTIMES[runtime].inspect(path)
+        assert found["float_operators"] == []
+        assert found["inner_pairs"] == 0
+    loaded = RUNTIMES[runtime].load(path)
+    assert loaded.input.dtype == loaded.output.dtype == "float32"
+    assert loaded.encode(exported.pixels(1)).dtype == np.float32
+    if precision == "int8":
+        pixels = exported.pixels(16)
+        whole = RUNTIMES[runtime].load(exported.file(runtime, "int8"))
+        assert np.abs(loaded(pixels) - whole(pixels)).max() < 1e-4
+
+
+@runtimes
+def test_operators_say_what_ran_and_where(exported: Exported, runtime: str) -> None:
+    rows = RUNTIMES[runtime].load(exported.file(runtime, "int8")).operators()
+    assert len(rows) > 4
+    assert any("conv" in row.type.lower() for row in rows)
+    times = [row.microseconds for row in rows]
+    if runtime == "litert":
+        assert set(times) == {None}
+        elsewhere = {row.type for row in rows if row.where != "XNNPACK"}
+        assert elsewhere == {"STRIDED_SLICE"}
+    else:
+        assert all(time is not None and time >= 0 for time in times)
+        assert all(row.where for row in rows)
+
+
+@runtimes
+def test_trace_finds_the_programs_integers(exported: Exported, runtime: str) -> None:
+    folded = program.fold_weights(exported.program("int8"))
+    layers, pixels = program.layers(folded), exported.pixels(4)
+    traced = RUNTIMES[runtime].trace(exported.file(runtime, "int8"), pixels, layers)
+    recorded = program.record(folded, pixels)
+    assert len(traced) >= 6
+    for name, values in traced.items():
+        assert values.shape == recorded[name].shape
+        assert np.abs(values.astype(int) - recorded[name]).max() <= 1
+
+
+@runtimes
+def test_same_program_gives_the_same_bytes(
+    exported: Exported, runtime: str, tmp_path: Path
+) -> None:
+    first = exported.file(runtime, "int8")
+    again = tmp_path / first.name
+    spec = Spec("int8", tuple(LABELS), "integer", "tiny")
+    RUNTIMES[runtime].write(exported.program("int8"), again, spec)
+    assert again.read_bytes() == first.read_bytes()
+
+
+@pytest.mark.parametrize(("runtime", "suffix"), SUFFIXES)
+def test_runtime_is_known_by_the_suffix(runtime: str, suffix: str) -> None:
+    assert runtime_of(Path(f"a{suffix}")).name == runtime
+
+
+def test_unknown_suffix_is_said() -> None:
+    with pytest.raises(UserError) as raised:
+        runtime_of(Path("model.pkl"))
+    assert str(raised.value) == (
+        "model.pkl: no runtime reads `.pkl` files\nhint: give one of .tflite, .onnx, .xml"
+    )
+
+
+def test_unknown_runtime_names_the_nearest() -> None:
+    with pytest.raises(UserError) as raised:
+        find("onnxruntme")
+    assert str(raised.value) == "unknown runtime `onnxruntme`\nhint: did you mean `onnxruntime`?"
+
+
+@runtimes
+def test_missing_package_says_what_to_install(runtime: str, monkeypatch: Any) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, RUNTIMES[runtime].import_name, None)
+    with pytest.raises(UserError) as raised:
+        RUNTIMES[runtime].load(Path("model"))
+    assert raised.value.hint == f"pip install {RUNTIMES[runtime].package}"
+
+
+def test_sizes_follow_the_precision(exported: Exported) -> None:
+    sizes = {key: exported.entry("litert", key)["bytes"] for key in ("fp32", "fp16", "int8")}
+    assert sizes["int8"] < sizes["fp16"] < sizes["fp32"]
+    assert exported.entry("litert", "int8")["input"]["shape"] == [1, SIZE, SIZE, 3]

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+
+from edgedistill.recipe import VerifyConfig
+from edgedistill.runtimes.parity import Parity, compare, drift, first_drift, misses
+from edgedistill.runtimes.program import Layer
+
+
+def test_differences_are_counted_in_steps() -> None:
+    reference = np.array([[0.0, 1.0], [2.0, 0.5]], np.float32)
+    logits = reference + np.array([[0.0, 0.1], [0.0, 0.3]], np.float32)
+    found = compare(logits, reference, 0.1)
+    assert (found.max_steps, found.mean_steps, found.within_step) == (3.0, 1.0, 0.75)
+    assert found.agreement == 1.0
+    assert np.isclose(found.max_difference, 0.15)
+
+
+def test_float_outputs_have_no_steps() -> None:
+    found = compare(np.zeros((2, 2), np.float32), np.eye(2, dtype=np.float32))
+    assert (found.max_steps, found.within_step) == (None, None)
+    assert found.agreement == 0.5
+
+
+def test_each_missed_tolerance_is_told() -> None:
+    asked = VerifyConfig()
+    close = Parity(1.0, 0.01, 0.001, 2, 0.1, 0.96)
+    assert misses(close, 0.1, "litert", "int8", asked) == []
+    assert misses(close, 0.1, "openvino", "int8", asked) == [
+        "96.00% of the outputs within one step, 99.00% wanted"
+    ]
+    assert misses(close, 0.5, "litert", "int8", asked) == [
+        "accuracy 0.50 points apart, 0.3 allowed"
+    ]
+    assert misses(Parity(0.99, 0.01, 0.001), 0.0, "litert", "fp32", asked) == [
+        "an output 0.01 of the range off, 0.001 allowed",
+        "top-1 agrees on 99.00%, 99.50% wanted",
+    ]
+
+
+def test_first_drifting_layer_is_the_first_below_the_tolerance() -> None:
+    layers = [Layer(name, f"layer.{name}", 0.1, 0, (100,), ()) for name in ("a", "b", "c")]
+    reference = {name: np.zeros((1, 100), np.int8) for name in ("a", "b", "c")}
+    b, c = np.zeros((2, 1, 100), np.int8)
+    b[0, :5] = 2
+    c[0, :50] = 3
+    rows = drift({"a": reference["a"], "b": b, "c": c}, reference, layers)
+    assert [row["within_step"] for row in rows] == [1.0, 0.95, 0.5]
+    assert first_drift(rows, 0.99) == "layer.b"
+    assert first_drift(rows, 0.4) == "layer.c"
+    assert first_drift(rows[:1], 0.99) is None

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exported import SIZE, Exported
+
+from edgedistill.errors import UserError
+from edgedistill.runtimes import program
+from edgedistill.runtimes.tflite_file import File
+from edgedistill.runtimes.tflite_layers import compare_layers
+from edgedistill.runtimes.tflite_layout import remove_transposes
+
+
+def test_each_layer_alone_is_within_a_step(exported: Exported) -> None:
+    folded = program.fold_weights(exported.program("int8"))
+    recorded = program.record(folded, exported.pixels(4))
+    rows = compare_layers(exported.file("litert", "int8"), program.layers(folded), recorded)
+    assert {"stem.0", "body.0", "down.0", "add", "pad", "linear"} <= {row["layer"] for row in rows}
+    assert max(row["max_steps"] for row in rows) <= 1
+
+
+def test_a_spoiled_layer_is_found_alone(exported: Exported, tmp_path: Path) -> None:
+    file = File.read(exported.file("litert", "int8"))
+    conv = next(each for each in file.operators if file.tensor(each.outputs[0]).name == b"body.0")
+    weights = file.constant(conv.inputs[1])
+    assert weights is not None
+    conv.inputs[1] = file.add_constant(weights // 2, conv.inputs[1])
+    path = tmp_path / "spoiled.tflite"
+    path.write_bytes(file.pack())
+    folded = program.fold_weights(exported.program("int8"))
+    recorded = program.record(folded, exported.pixels(4))
+    rows = compare_layers(path, program.layers(folded), recorded)
+    assert [row["layer"] for row in rows if row["max_steps"] > 1] == ["body.0"]
+
+
+def test_strided_slices_are_one_and_nothing_is_transposed(exported: Exported) -> None:
+    kinds = File.read(exported.file("litert", "int8")).count()
+    assert kinds["STRIDED_SLICE"] == 1
+    assert kinds["TRANSPOSE"] == 0
+    assert kinds["CONV_2D"] == 3
+
+
+def test_stored_values_lie_at_multiples_of_sixteen(exported: Exported) -> None:
+    content = exported.file("litert", "int8").read_bytes()
+    file = File(content)
+    for tensor in file.graph.tensors:
+        data = file.model.buffers[tensor.buffer].data
+        if data is not None and len(data) > 64:
+            assert content.index(bytes(data)) % 16 == 0
+
+
+def _file(permutations: list[tuple[int, ...]], kind: str = "RELU") -> File:
+    """TRANSPOSE, an operator, TRANSPOSE ... on a (1, 4, 4, 2) tensor."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT()
+    model.version, model.operatorCodes, model.buffers = 3, [], [schema.BufferT()]
+    graph = schema.SubGraphT()
+    graph.tensors, graph.operators = [], []
+    model.subgraphs, model.metadata = [graph], []
+    file = File.__new__(File)
+    file.model, file.graph = model, graph
+    shape = np.array((1, SIZE, SIZE, 2))
+    last = file.add_tensor(tuple(shape))
+    graph.inputs = [last]
+    order = file.add_tensor((4,))
+    file.tensor(order).type = schema.TensorType.INT32
+    for permutation in permutations:
+        constant = file.add_constant(np.array(permutation, np.int32), order)
+        shape = shape[list(permutation)]
+        for name, inputs in (("TRANSPOSE", [last, constant]), (kind, [])):
+            last, source = file.add_tensor(tuple(shape)), last
+            file.operators.append(file.new_operator(name, inputs or [source], [last]))
+    graph.outputs = [last]
+    return file
+
+
+def test_transposes_that_undo_each_other_disappear() -> None:
+    file = _file([(0, 3, 1, 2), (0, 2, 3, 1)])
+    remove_transposes(file)
+    assert file.count() == {"RELU": 2}
+    assert list(file.tensor(file.operators[0].outputs[0]).shape) == [1, SIZE, SIZE, 2]
+
+
+def test_a_stretch_that_stays_channels_first_is_an_error() -> None:
+    with pytest.raises(UserError) as raised:
+        remove_transposes(_file([(0, 3, 1, 2), (0, 2, 3, 1)], "L2_NORMALIZATION"))
+    assert raised.value.message == (
+        "litert: transposes are left around L2_NORMALIZATION, which could be computed NHWC"
+    )

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from exported import Exported, Silent, answers
+
+from edgedistill.artifact import Artifact, seal
+from edgedistill.recipe import VerifyConfig
+from edgedistill.stages import STAGES, Context
+from edgedistill.stages.verify import Config
+
+
+def run(
+    folder: Path, exported: Exported, export: Artifact, asked: VerifyConfig
+) -> tuple[Artifact, Silent]:
+    reporter = Silent()
+    inputs = {"data": exported.data, "quantize": exported.quantize, "export": export}
+    context = Context(folder, 0, True, reporter)
+    metrics = STAGES["verify"].run(Config(verify=asked), inputs, context)
+    return seal(folder, "verify", metrics, {}), reporter
+
+
+@pytest.fixture(scope="module")
+def verified(exported: Exported, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    folder = tmp_path_factory.mktemp("verified")
+    return run(folder, exported, exported.export, VerifyConfig(layer_samples=2))[0]
+
+
+def row(artifact: Artifact, file: str) -> dict[str, Any]:
+    found: list[dict[str, Any]] = artifact.json("verify.json")["rows"]
+    return next(each for each in found if each["file"] == file)
+
+
+def test_every_file_follows_the_graph(verified: Artifact) -> None:
+    document = verified.json("verify.json")
+    assert document["ok"], document["rows"]
+    assert verified.metrics["ok"]
+    assert len(document["rows"]) == 9
+    assert {"float", "int8"} == set(document["torch"])
+    assert document["images"] == 64
+
+
+def test_int8_rows_count_steps_and_layers(verified: Artifact) -> None:
+    found = row(verified, "tiny.int8.tflite")
+    assert found["max_steps"] <= 1
+    assert found["within_step"] == 1.0
+    assert found["agreement"] == 1.0
+    assert {"stem.0", "linear"} <= {each["layer"] for each in found["layers"]}
+    assert row(verified, "tiny.fp32.onnx")["max_steps"] is None
+
+
+def test_golden_outputs_are_the_files_own(verified: Artifact, exported: Exported) -> None:
+    inputs = np.load(verified.file("golden/inputs.npy"))
+    assert inputs.shape == (8, 3, 8, 8)
+    assert inputs.dtype == np.float32
+    reference = answers(exported.program("float"), inputs)
+    outputs = np.load(verified.file("golden/outputs_tiny.fp32.tflite.npy"))
+    assert np.allclose(outputs, reference, atol=1e-4)
+    assert len(list(verified.file("golden").iterdir())) == 10
+
+
+def test_a_wrong_file_fails_and_its_first_drifting_layer_is_named(
+    exported: Exported, tmp_path: Path
+) -> None:
+    from edgedistill.runtimes.tflite_file import File
+
+    shutil.copytree(exported.export.path, tmp_path / "export")
+    path = tmp_path / "export" / "files" / "tiny.int8.tflite"
+    file = File.read(path)
+    conv = next(each for each in file.operators if file.tensor(each.outputs[0]).name == b"body.0")
+    weights = file.constant(conv.inputs[1])
+    assert weights is not None
+    conv.inputs[1] = file.add_constant(-weights, conv.inputs[1])
+    path.write_bytes(file.pack())
+    (tmp_path / "export" / "artifact.json").unlink()
+    export = seal(tmp_path / "export", "export", {}, {})
+    (tmp_path / "verify").mkdir()
+    artifact, reporter = run(tmp_path / "verify", exported, export, VerifyConfig(layer_samples=2))
+    spoiled = row(artifact, "tiny.int8.tflite")
+    assert not artifact.json("verify.json")["ok"]
+    assert not spoiled["ok"]
+    assert spoiled["cause"] == "the file"
+    assert spoiled["first_drift"] == "body.0"
+    assert row(artifact, "tiny.int8.onnx")["ok"]
+    assert any("first drifts at body.0" in text for text in reporter.said)
