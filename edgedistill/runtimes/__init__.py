@@ -113,8 +113,20 @@ class Runtime:
         return described
 
     def load(self, path: Path, threads: int = 1, optimize: bool = True) -> Loaded:
-        """Without `optimize`, the runtime's plainest kernels run: what the file itself says."""
-        loaded: Loaded = self._module().load(path, threads, optimize)
+        """Without `optimize`, the runtime's plainest kernels run: what the file itself says.
+
+        Raises UserError: no such file, or not one that this runtime reads.
+        """
+        module = self._module()
+        if not path.is_file():
+            raise UserError(f"model file not found: {path}", "check the path")
+        try:
+            loaded: Loaded = module.load(path, threads, optimize)
+        except Exception as error:  # each runtime raises its own kinds
+            raise UserError(
+                f"{path}: {self.name} cannot load it: {str(error).strip()[:300]}",
+                "the file is damaged or of another kind; export it again",
+            ) from error
         return loaded
 
     def inspect(self, path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from edgedistill.runtimes import INPUT, OUTPUT, OperatorRow, Spec, Tensor
-from edgedistill.runtimes.native import METADATA, describe, to_native, to_real
+from edgedistill.runtimes.native import METADATA, describe, hushed, to_native, to_real
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -66,7 +66,12 @@ def _convert(program: ExportedProgram, quantized: bool) -> bytes:
         weight.data = weight.data.contiguous()
     channels, height, width = image_shape(program)
     logging.getLogger("litert_torch").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        hushed(),
+        torch.no_grad(),
+    ):
         warnings.simplefilter("ignore")
         import litert_torch
 
@@ -209,13 +214,14 @@ def interpreter(content: bytes, threads: int, optimize: bool, keep_all: bool = F
     resolver = OpResolverType.BUILTIN if optimize else OpResolverType.BUILTIN_REF
     if keep_all and optimize:
         resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    made = Interpreter(
-        model_content=content,
-        num_threads=threads,
-        experimental_op_resolver_type=resolver,
-        experimental_preserve_all_tensors=keep_all,
-    )
-    made.allocate_tensors()
+    with hushed():
+        made = Interpreter(
+            model_content=content,
+            num_threads=threads,
+            experimental_op_resolver_type=resolver,
+            experimental_preserve_all_tensors=keep_all,
+        )
+        made.allocate_tensors()
     return made
 
 

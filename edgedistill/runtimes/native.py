@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,3 +70,22 @@ def _tensor(fields: dict[str, Any]) -> Tensor:
             "range": None if limits is None else (float(limits[0]), float(limits[1])),
         }
     )
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Hold back what native libraries log to stderr as they convert and load; it is let out where
+    they fail."""
+    sys.stderr.flush()
+    kept_stderr = os.dup(2)
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            log.seek(0)
+            os.write(kept_stderr, log.read())
+            raise
+        finally:
+            os.dup2(kept_stderr, 2)
+            os.close(kept_stderr)

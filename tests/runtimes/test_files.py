@@ -170,6 +170,18 @@ def test_missing_package_says_what_to_install(runtime: str, monkeypatch: Any) ->
     assert raised.value.hint == f"pip install {RUNTIMES[runtime].package}"
 
 
+@runtimes
+def test_a_damaged_file_is_the_users_to_mend(runtime: str, tmp_path: Path) -> None:
+    path = tmp_path / f"broken{RUNTIMES[runtime].suffix}"
+    with pytest.raises(UserError) as raised:
+        RUNTIMES[runtime].load(path)
+    assert raised.value.message == f"model file not found: {path}"
+    path.write_bytes(b"not a model" * 100)
+    with pytest.raises(UserError) as raised:
+        RUNTIMES[runtime].load(path)
+    assert raised.value.message.startswith(f"{path}: {runtime} cannot load it: ")
+
+
 def test_sizes_follow_the_precision(exported: Exported) -> None:
     sizes = {key: exported.entry("litert", key)["bytes"] for key in ("fp32", "fp16", "int8")}
     assert sizes["int8"] < sizes["fp16"] < sizes["fp32"]

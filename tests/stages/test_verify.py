@@ -63,6 +63,30 @@ def test_golden_outputs_are_the_files_own(verified: Artifact, exported: Exported
     assert len(list(verified.file("golden").iterdir())) == 10
 
 
+def test_models_before_the_files_are_scored_on_the_same_images(
+    exported: Exported, tmp_path: Path
+) -> None:
+    from edgedistill.models import build, describe, save
+    from edgedistill.recipe import ResidualModel
+
+    wanted = ResidualModel(family="resnet_cifar", depth=8, widths=(4, 4, 4))
+    (tmp_path / "teacher").mkdir()
+    model = build(wanted, classes=4, channels=3, image_size=8)
+    save(model, tmp_path / "teacher" / "model", describe(wanted, 4, 3, 8))
+    teacher = seal(tmp_path / "teacher", "teacher", {}, {})
+    (tmp_path / "verify").mkdir()
+    inputs = {
+        "data": exported.data,
+        "quantize": exported.quantize,
+        "export": exported.export,
+        "teacher": teacher,
+    }
+    context = Context(tmp_path / "verify", 0, True, Silent())
+    metrics = STAGES["verify"].run(Config(verify=VerifyConfig(layer_samples=1)), inputs, context)
+    assert set(metrics["test_accuracy"]) == {"teacher", "float", "int8"}
+    assert 0 <= metrics["test_accuracy"]["teacher"] <= 100
+
+
 def test_a_wrong_file_fails_and_its_first_drifting_layer_is_named(
     exported: Exported, tmp_path: Path
 ) -> None:
