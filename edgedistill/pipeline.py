@@ -74,8 +74,8 @@ def steps(recipe: Recipe, target: Target) -> list[Step]:
     )
 
     wanted, augment, workers = recipe.stages, recipe.data.augment, recipe.data.workers
-    taught = [wanted.distill, *filter(None, (wanted.prune, wanted.quantize))]
-    with_answers = any(needs_teacher(each.losses) for each in taught)
+    taught = (wanted.distill, wanted.prune, wanted.quantize)
+    with_answers = any(needs_teacher(each.losses) for each in taught if each)
     lessons = ("data", "teach") if with_answers else ("data",)
     student = "prune" if wanted.prune else "distill"
     plan = [

@@ -138,7 +138,7 @@ def importance(
     for loss in batch_losses:
         if kind == "hessian":
             model.zero_grad()
-        loss().backward()
+        loss().backward()  # type: ignore[no-untyped-call]
         if kind == "hessian":
             scorer.accumulate_grad(model)
     score: Callable[[Any], Tensor | None] = scorer

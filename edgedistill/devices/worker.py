@@ -92,8 +92,6 @@ def _import(runtime: str) -> None:
     if runtime == "torch":
         import torch
 
-        import edgedistill.models
-
         torch.zeros(1)
         return
     try:

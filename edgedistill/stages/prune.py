@@ -153,7 +153,8 @@ def _batch_losses(
         images = np.asarray(lesson.split.images[ids])
         pixels = torch.from_numpy(view(images, ids, lesson.seed, 0, lesson.augment))
         target = torch.from_numpy(np.asarray(lesson.split.labels[ids]))
-        stored = lesson.answers and torch.from_numpy(lesson.answers(ids, 0))
+        answers = lesson.answers
+        stored = None if answers is None else torch.from_numpy(answers(ids, 0))
 
         def loss(
             pixels: Tensor = pixels, target: Tensor = target, stored: Tensor | None = stored
