@@ -149,10 +149,13 @@ def full(cache: Cache) -> None:
         }
         for stage in ("teacher", "distill", "prune")
     ]
-    rows += [
-        {"name": f"edgedistill {each['file']}", **each, "size_kb": _size(mine, each["file"])}
-        for each in checked["rows"]
-    ]
+    measured = {row["file"]: row for row in mine["benchmark"].json("measurements.json")}
+    sizes = {e["file"]: e["bytes"] / 1e3 for e in mine["export"].json("export.json")["files"]}
+    for each in checked["rows"]:
+        figures = {key: value for key, value in each.items() if not isinstance(value, list | dict)}
+        speed = {key: measured[each["file"]][key] for key in ("p50_ms", "p99_ms", "samples_ms")}
+        name = f"edgedistill {each['file']}"
+        rows.append({"name": name, **figures, "size_kb": sizes[each["file"]], **speed})
     other = baseline(cache, passes(mine) / training)
     out = cache.root / "labels-only.int8.tflite"
     rows.append(
@@ -172,16 +175,11 @@ def full(cache: Cache) -> None:
     )  # fmt: skip
 
 
-def _size(artifacts: dict[str, Artifact], name: str) -> float:
-    entry = next(e for e in artifacts["export"].json("export.json")["files"] if e["file"] == name)
-    return float(entry["bytes"]) / 1e3
-
-
 def subset(cache: Cache, seeds: list[int], limit: int) -> None:
     """Both sides on `limit` training images, over several seeds."""
     sides: dict[str, list[float]] = {"edgedistill int8": [], "ResNet-8 from labels, int8": []}
     for seed in seeds:
-        common = (f"seed={seed}", f"data.limit={limit}")
+        common = (f"seed={seed}", f"data.limit={limit}", "stages.prune.max_drop=100")
         mine = run_until(recipe(*common), TARGET, cache, Quiet(), last="export")
         test = open_split(mine["data"].path, "test")
         file = next(

@@ -15,6 +15,8 @@ def export(module: nn.Module, channels: int, image_size: int) -> ExportedProgram
     dynamic batch. The same module gives the same bytes when saved."""
     import torch
 
+    for weight in module.parameters():
+        weight.data = weight.data.contiguous()  # what training left in channels-last order
     pixels = torch.zeros(2, channels, image_size, image_size)
     batch = {0: torch.export.Dim("batch", min=1)}
     with torch.no_grad():
