@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from exported import SIZE, Exported
+from torch import nn
 
 from edgedistill.errors import UserError
-from edgedistill.runtimes import program
+from edgedistill.runtimes import RUNTIMES, Spec, program
 from edgedistill.runtimes.tflite_file import File
 from edgedistill.runtimes.tflite_layers import compare_layers
 from edgedistill.runtimes.tflite_layout import remove_transposes
@@ -90,3 +92,25 @@ def test_a_stretch_that_stays_channels_first_is_an_error() -> None:
     assert raised.value.message == (
         "litert: transposes are left around L2_NORMALIZATION, which could be computed NHWC"
     )
+
+
+def test_weights_in_channels_last_order_are_not_mixed_up(tmp_path: Path) -> None:
+    """Three kernels of one shape, as training leaves them in memory."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        *[nn.Conv2d(8, 8, 3, padding=1) for _ in range(3)],
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 2),
+    ).to(memory_format=torch.channels_last)
+    pixels = torch.rand(2, 3, SIZE, SIZE)
+    with torch.no_grad():
+        exported = torch.export.export(network.eval(), (pixels,))
+    for name, weight in exported.state_dict.items():
+        if weight.ndim == 4:
+            assert not weight.is_contiguous(), f"{name}: nothing would be shown"
+    path = tmp_path / "model.tflite"
+    RUNTIMES["litert"].write(exported, path, Spec("fp32", ("a", "b")))
+    logits = RUNTIMES["litert"].load(path)(pixels.numpy())
+    assert np.allclose(logits, network(pixels).detach().numpy(), atol=1e-5)

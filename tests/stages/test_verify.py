@@ -111,3 +111,24 @@ def test_a_wrong_file_fails_and_its_first_drifting_layer_is_named(
     assert spoiled["first_drift"] == "body.0"
     assert row(artifact, "tiny.int8.onnx")["ok"]
     assert any("first drifts at body.0" in text for text in reporter.said)
+
+
+def test_a_kernel_that_strays_is_said_and_not_held_against_the_file(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgedistill.runtimes.litert import load as honest
+
+    def straying(path: Path, threads: int = 1, optimize: bool = True) -> Any:
+        loaded = honest(path, threads, optimize)
+        if optimize and "int8" in path.name:
+            run = loaded.run
+            monkeypatch.setattr(loaded, "run", lambda native: run(native) // 2 * 2 - 8)
+        return loaded
+
+    monkeypatch.setattr("edgedistill.runtimes.litert.load", straying)
+    artifact, reporter = run(tmp_path, exported, exported.export, VerifyConfig(layer_samples=2))
+    found = row(artifact, "tiny.int8.tflite")
+    assert found["missed"]
+    assert found["cause"] == "this machine's kernels"
+    assert found["ok"]
+    assert any("it is this machine's kernels" in text for text in reporter.said)
