@@ -293,6 +293,10 @@ def _remove(cache: Path | None, keep: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: runs a command, and puts what can go wrong into words and an exit code."""
+    import logging
+
+    # torch tells of its own deprecations there, on import: nothing a user can mend.
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     sys.exit(run(arguments))
 
 
