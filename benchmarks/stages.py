@@ -64,9 +64,7 @@ def trained_directly(wanted: Recipe, artifacts: dict[str, Artifact], folder: Pat
             "precision": "bf16" if multiplies_bf16() else "fp32",
         }
     )
-    lesson = Lesson(
-        split, settings.losses, wanted.data.augment, wanted.seed, answers.views, answers
-    )
+    lesson = Lesson(split, settings.losses, wanted.data.augment, wanted.seed, answers)
     reporter = Quiet()
     train(
         model, lesson, settings, checkpoint=folder / "run.safetensors",

@@ -94,9 +94,7 @@ def main() -> None:
         return build(recipe.student, 10, 3, 32).to(memory_format=torch.channels_last)
 
     def ours() -> float:
-        lesson = Lesson(
-            split, settings.losses, recipe.data.augment, recipe.seed, answers.views, answers
-        )
+        lesson = Lesson(split, settings.losses, recipe.data.augment, recipe.seed, answers)
         with TemporaryDirectory() as folder:
             return train(
                 student(), lesson, settings, checkpoint=Path(folder, "run.safetensors"),

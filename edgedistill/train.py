@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.data import open_split
 from edgedistill.data.loading import batches
 from edgedistill.distill import losses as loss_terms
+from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
 from edgedistill.recipe import Augment, Loss, Training
 
 if TYPE_CHECKING:
     import torch
 
+    from edgedistill.artifact import Artifact
     from edgedistill.data import Split
     from edgedistill.distill.store import Answers
 
@@ -34,9 +37,24 @@ class Lesson:
     losses: tuple[Loss, ...]
     augment: Augment
     seed: int
-    views: int = 1
     answers: Answers | None = None
     workers: int | None = None
+
+    def view(self, epoch: int) -> int:
+        """Each epoch sees new views of the images, as long as there are answers for them."""
+        return epoch if self.answers is None else epoch % self.answers.views
+
+
+def open_lesson(
+    inputs: dict[str, Artifact],
+    losses: tuple[Loss, ...],
+    augment: Augment,
+    seed: int,
+    workers: int | None,
+) -> Lesson:
+    """A lesson from the artifacts of the stages `data` and, where there is one, `teach`."""
+    answers = open_answers(inputs["teach"].path) if "teach" in inputs else None
+    return Lesson(open_split(inputs["data"].path, "train"), losses, augment, seed, answers, workers)
 
 
 def learning_rate(step: int, steps: int, config: Training) -> float:
@@ -79,31 +97,22 @@ def train(
     average = _Average(model, config.ema) if config.ema else None
     state = _State(checkpoint, model, optimizer, average)
     step, earlier = state.load()
-    started, saved, first = time.monotonic(), time.monotonic(), step
+    first, started = step, time.monotonic()
+    saved = started
     wrapped.train()
     while step < steps:
         epoch, offset = divmod(step, epoch_steps)
         order = epoch_order(len(lesson.split), batch_size, lesson.seed, epoch)
         order = order[offset : offset + steps - step]
         share = [ids[accelerator.process_index :: accelerator.num_processes] for ids in order]
-        for ids, pixels, target in batches(
-            lesson.split, share, view=epoch % lesson.views, seed=lesson.seed,
+        for batch in batches(
+            lesson.split, share, view=lesson.view(epoch), seed=lesson.seed,
             augment=lesson.augment, workers=lesson.workers,
         ):  # fmt: skip
             on_step(step / steps)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, steps, config)
-            pixels = pixels.to(accelerator.device, memory_format=torch.channels_last)
-            with torch.autocast(
-                accelerator.device.type, torch.bfloat16, enabled=config.precision == "bf16"
-            ):
-                logits = wrapped(pixels)
-            teacher = None
-            if lesson.answers is not None:
-                stored = lesson.answers(ids.numpy(), epoch)
-                teacher = torch.from_numpy(stored).to(accelerator.device)
-            target = target.to(accelerator.device)
-            loss = loss_terms.total(lesson.losses, logits.float(), target, teacher)
+            loss = _loss(wrapped, lesson, batch, epoch, config, accelerator.device)
             optimizer.zero_grad()
             accelerator.backward(loss)
             if config.clip is not None:
@@ -113,15 +122,8 @@ def train(
                 average.update()
             step += 1
             if step % 10 == 0 or step == steps:
-                value = loss.item()
-                if not math.isfinite(value):
-                    raise UserError(
-                        f"the loss became {value} at step {step} of {steps}",
-                        f"lower the learning rate (now {config.learning_rate})",
-                    )
                 speed = (step - first) * batch_size / (time.monotonic() - started)
-                left = (steps - step) * batch_size / speed
-                note = f"loss {value:.3f}, {speed:.0f} images/s, {_clock(left)} left"
+                note = _note(loss.item(), step, steps, speed, (steps - step) * batch_size, config)
                 tick(step * batch_size, steps * batch_size, note)
             if time.monotonic() - saved > 60 * config.checkpoint_minutes:
                 state.save(step, earlier + time.monotonic() - started)
@@ -131,12 +133,44 @@ def train(
     if average is not None:
         average.store()
     spent = time.monotonic() - started
-    done = max(step - first, 1)
     return {
-        "images_per_second": done * batch_size / max(spent, 1e-9),
+        "images_per_second": (step - first) * batch_size / max(spent, 1e-9),
         "seconds": earlier + spent,
         "passes": float(steps * batch_size),
     }
+
+
+def _loss(
+    model: torch.nn.Module,
+    lesson: Lesson,
+    batch: Any,
+    epoch: int,
+    config: Training,
+    device: torch.device,
+) -> torch.Tensor:
+    import torch
+
+    ids, pixels, target = batch
+    pixels = pixels.to(device, memory_format=torch.channels_last)
+    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        logits = model(pixels)
+    teacher = None
+    if lesson.answers is not None:
+        teacher = torch.from_numpy(lesson.answers(ids.numpy(), epoch)).to(device)
+    return loss_terms.total(lesson.losses, logits.float(), target.to(device), teacher)
+
+
+def _note(
+    loss: float, step: int, steps: int, speed: float, images_left: int, config: Training
+) -> str:
+    """Words for the progress. Raises UserError: the loss is no number."""
+    if not math.isfinite(loss):
+        raise UserError(
+            f"the loss became {loss} at step {step} of {steps}",
+            f"lower the learning rate (now {config.learning_rate})",
+        )
+    minutes, seconds = divmod(round(images_left / speed), 60)
+    return f"loss {loss:.3f}, {speed:.0f} images/s, {minutes}:{seconds:02d} left"
 
 
 def epoch_order(samples: int, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
@@ -144,11 +178,6 @@ def epoch_order(samples: int, batch_size: int, seed: int, epoch: int) -> list[ND
     order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int64)
     count = samples // batch_size
     return np.split(order[: count * batch_size], count)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
 
 
 def _optimizer(model: torch.nn.Module, config: Training) -> torch.optim.Optimizer:

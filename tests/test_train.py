@@ -35,7 +35,7 @@ def model() -> torch.nn.Module:
 
 def fit(network: torch.nn.Module, folder: Path, **changes: Any) -> dict[str, float]:
     config = Training(**{"epochs": 4, "batch_size": 16, "precision": "fp32", **changes})
-    lesson = Lesson(split(), LABELS, Augment(shift=1, flip=True), seed=3, views=10)
+    lesson = Lesson(split(), LABELS, Augment(shift=1, flip=True), seed=3)
     return train(
         network, lesson, config, checkpoint=folder / "run.safetensors", tick=lambda *_: None,
         deterministic=True,
@@ -68,7 +68,7 @@ def test_a_killed_run_ends_with_the_same_weights(
     (tmp_path / "a").mkdir()
     fit(undisturbed, tmp_path / "a", **options)
     config = Training(epochs=4, batch_size=16, precision="fp32", **options)
-    lesson = Lesson(split(), LABELS, Augment(shift=1, flip=True), seed=3, views=10)
+    lesson = Lesson(split(), LABELS, Augment(shift=1, flip=True), seed=3)
     calls = []
 
     def die(share: float) -> None:
@@ -100,7 +100,7 @@ def test_answers_of_the_right_view_are_used(tmp_path: Path) -> None:
             return super().__call__(ids, view)
 
     answers = Recording(np.zeros((2, 96, 2), np.float32))
-    lesson = Lesson(split(), (SoftTargets(kind="soft_targets"),), Augment(), 0, 2, answers)
+    lesson = Lesson(split(), (SoftTargets(kind="soft_targets"),), Augment(), 0, answers)
     config = Training(epochs=3, batch_size=48, precision="fp32")
     train(model(), lesson, config, checkpoint=tmp_path / "r", tick=lambda *_: None)
     assert seen == [0, 0, 1, 1, 2, 2]

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from edgedistill.artifact import Artifact
-from edgedistill.data import open_split
-from edgedistill.distill.store import open_answers
 from edgedistill.models import build, save
 from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, DistillConfig, Model
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks.classification import state_of_model
-from edgedistill.train import Lesson, train
+from edgedistill.train import open_lesson, train
 
 
 class Config(Frozen):
@@ -31,11 +29,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     shape = len(data["classes"]), data["channels"], data["image_size"]
     torch.manual_seed(context.seed)
     student = build(config.model, *shape)
-    answers = open_answers(inputs["teach"].path) if "teach" in inputs else None
-    lesson = Lesson(
-        open_split(inputs["data"].path, "train"), config.train.losses, config.augment,
-        context.seed, answers.views if answers else 10**9, answers, config.workers,
-    )  # fmt: skip
+    lesson = open_lesson(inputs, config.train.losses, config.augment, context.seed, config.workers)
     metrics = train(
         student, lesson, config.train, checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("distill", done, total, note),

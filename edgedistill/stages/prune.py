@@ -11,16 +11,14 @@ import numpy as np
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.compress.prune import Cost, importance, measure_cost, prune
-from edgedistill.data import open_split
 from edgedistill.data.augment import view
 from edgedistill.distill.losses import total
-from edgedistill.distill.store import open_answers
 from edgedistill.models import load, save
 from edgedistill.recipe import Augment, PruneConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks.classification import state_of_model
-from edgedistill.train import Lesson, train
+from edgedistill.train import Lesson, open_lesson, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,11 +35,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     import torch
 
     data = inputs["data"].json("data.json")
-    answers = open_answers(inputs["teach"].path) if "teach" in inputs else None
-    lesson = Lesson(
-        open_split(inputs["data"].path, "train"), config.prune.losses, config.augment,
-        context.seed, answers.views if answers else 10**9, answers, config.workers,
-    )  # fmt: skip
+    lesson = open_lesson(inputs, config.prune.losses, config.augment, context.seed, config.workers)
     example = torch.zeros(1, data["channels"], data["image_size"], data["image_size"])
     original = inputs["distill"].path / "model"
     before = measure_cost(load(original), example)

@@ -9,13 +9,12 @@ import numpy as np
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split
-from edgedistill.distill.store import open_answers
 from edgedistill.models import load
 from edgedistill.recipe import Augment, QuantizeConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Scheme
 from edgedistill.tasks.classification import accuracy, logits_of, torch_predictor
-from edgedistill.train import Lesson, train
+from edgedistill.train import open_lesson, train
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,11 +112,7 @@ def _train(
     inputs: dict[str, Artifact],
     context: Context,
 ) -> dict[str, float]:
-    answers = open_answers(inputs["teach"].path) if "teach" in inputs else None
-    lesson = Lesson(
-        open_split(inputs["data"].path, "train"), settings.losses, config.augment,
-        context.seed, answers.views if answers else 10**9, answers, config.workers,
-    )  # fmt: skip
+    lesson = open_lesson(inputs, settings.losses, config.augment, context.seed, config.workers)
 
     def freeze_when_due(share: float) -> None:
         if share >= settings.freeze_observers and not prepared.frozen:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from edgedistill.artifact import Artifact
-from edgedistill.data import open_split
 from edgedistill.models import build, save
 from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, Loss, Model, Training
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks.classification import state_of_model
-from edgedistill.train import Lesson, train
+from edgedistill.train import open_lesson, train
 
 
 class Config(Frozen):
@@ -33,10 +32,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     model = build(config.model, *shape)
     metrics: dict[str, Any] = {}
     if config.train is not None:
-        lesson = Lesson(
-            open_split(inputs["data"].path, "train"), config.losses, config.augment,
-            context.seed, workers=config.workers, views=10**9,
-        )  # fmt: skip
+        lesson = open_lesson(inputs, config.losses, config.augment, context.seed, config.workers)
         metrics = train(
             model, lesson, config.train, checkpoint=context.checkpoints / "training.safetensors",
             tick=lambda done, total, note: context.reporter.tick("teacher", done, total, note),
