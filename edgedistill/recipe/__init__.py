@@ -1,0 +1,175 @@
+"""What the user wants: frozen models, read from YAML, all mistakes reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+from edgedistill.document import override, problems, read_yaml
+from edgedistill.errors import UserError
+from edgedistill.recipe.data import (
+    ArraysData,
+    Augment,
+    Data,
+    DataCommon,
+    DigitsData,
+    FolderData,
+    FunctionData,
+    HuggingFaceData,
+    ParquetData,
+    TorchvisionData,
+)
+from edgedistill.recipe.models import (
+    FunctionModel,
+    Model,
+    ModelCommon,
+    ResidualModel,
+    TimmModel,
+    TorchvisionModel,
+)
+from edgedistill.recipe.stages import (
+    DISTILLATION,
+    BenchmarkConfig,
+    DistillConfig,
+    ExportConfig,
+    Labels,
+    Loss,
+    PruneConfig,
+    QuantizeConfig,
+    SoftTargets,
+    Stages,
+    TeachConfig,
+    TeacherConfig,
+    Training,
+    VerifyConfig,
+)
+from edgedistill.target import Frozen
+from edgedistill.usercode import make_importable
+
+__all__ = [
+    "DISTILLATION",
+    "ArraysData",
+    "Augment",
+    "BenchmarkConfig",
+    "Contract",
+    "Data",
+    "DataCommon",
+    "DigitsData",
+    "DistillConfig",
+    "ExportConfig",
+    "FolderData",
+    "FunctionData",
+    "FunctionModel",
+    "HuggingFaceData",
+    "Labels",
+    "Loss",
+    "Model",
+    "ModelCommon",
+    "ParquetData",
+    "PruneConfig",
+    "QuantizeConfig",
+    "Recipe",
+    "ResidualModel",
+    "SoftTargets",
+    "Stages",
+    "TeachConfig",
+    "TeacherConfig",
+    "TimmModel",
+    "TorchvisionData",
+    "TorchvisionModel",
+    "Training",
+    "VerifyConfig",
+    "load_recipe",
+    "parse_recipe",
+]
+
+
+class Contract(Frozen):
+    """What the result must keep. Unmet: exit code 1. Figures are the primary runtime's."""
+
+    max_accuracy_drop: float | None = Field(default=None, ge=0.0)
+    """Points of test accuracy below the teacher."""
+    min_retention: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Share of the teacher's test accuracy kept."""
+    max_size_kb: float | None = Field(default=None, gt=0.0)
+    max_macs: float | None = Field(default=None, gt=0.0)
+    """Millions of multiply-accumulates."""
+    max_latency_ms: float | None = Field(default=None, gt=0.0)
+    """Median on the device measured; `not measured` where the target itself was not."""
+    max_memory_mb: float | None = Field(default=None, gt=0.0)
+
+
+class Recipe(Frozen):
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    task: Literal["classification"] = "classification"
+    data: Data
+    teacher: Model
+    student: Model
+    stages: Stages = Stages()
+    contract: Contract = Contract()
+    seed: int = Field(default=0, ge=0)
+    deterministic: bool = False
+    """Same bytes on every run of this machine, at some cost in speed."""
+
+    @model_validator(mode="after")
+    def _teacher_knows_something(self) -> Recipe:
+        pretrained = getattr(self.teacher, "pretrained", False)
+        if not (self.teacher.weights or pretrained or self.stages.teacher.train):
+            raise ValueError(
+                "the teacher has no `weights`, is not `pretrained`, and `stages.teacher.train` "
+                "does not train it"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _normalization_fits_the_images(self) -> Recipe:
+        for role, model in (("teacher", self.teacher), ("student", self.student)):
+            for key in ("mean", "std"):
+                given = getattr(model, key)
+                if given is not None and len(given) != self.data.channels:
+                    raise ValueError(
+                        f"`{role}.{key}` has {len(given)} values, the images have "
+                        f"{self.data.channels} channels"
+                    )
+        return self
+
+
+def parse_recipe(document: Any, where: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe from a document. Raises UserError that lists every mistake."""
+    if not isinstance(document, dict):
+        raise UserError(
+            f"{where}: a recipe is a mapping, got {type(document).__name__}",
+            "`edgedistill init` writes a recipe to start from",
+        )
+    for setting in overrides:
+        document = override(document, setting)
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        raise UserError(
+            problems(error, Recipe, where), "`edgedistill schema` prints every key and its meaning"
+        ) from None
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe from a YAML file; its relative paths, and its user's Python files, are found from
+    the file's folder."""
+    recipe = parse_recipe(read_yaml(path), str(path), overrides)
+    folder = path.resolve().parent
+    make_importable(folder)
+    absolute: Recipe = _with_absolute_paths(recipe, folder)
+    return absolute
+
+
+def _with_absolute_paths(model: Any, base: Path) -> Any:
+    changes: dict[str, Any] = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, Path):
+            changes[name] = base / value.expanduser()
+        elif isinstance(value, BaseModel):
+            changes[name] = _with_absolute_paths(value, base)
+    return model.model_copy(update=changes) if changes else model

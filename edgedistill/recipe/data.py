@@ -1,0 +1,123 @@
+"""Where a recipe's images come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Union
+
+from pydantic import Field
+
+from edgedistill.target import Frozen
+
+
+class Augment(Frozen):
+    """Random changes to training images. Each is drawn from (seed, sample, view) alone, so a view
+    can be drawn again at any time, by any process."""
+
+    shift: int = Field(default=0, ge=0)
+    """Pad by this many pixels on each side and crop back at random."""
+    flip: bool = False
+    """Mirror half of the images left to right."""
+    scale: float = Field(default=1.0, gt=0.0, le=1.0)
+    """Crop at random down to this share of the area, then resize back."""
+    brightness: float = Field(default=0.0, ge=0.0, lt=1.0)
+    contrast: float = Field(default=0.0, ge=0.0, lt=1.0)
+    erase: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Side of a grey square put at a random place, as a share of the image's side."""
+
+
+class DataCommon(Frozen):
+    image_size: int = Field(ge=8, le=1024)
+    """Height and width, in pixels, that the model sees."""
+    channels: Literal[1, 3] = 3
+    validation: float = Field(default=0.1, gt=0.0, lt=0.9)
+    """Share of the training images held out to make choices on; the test set is for the end."""
+    limit: int | None = Field(default=None, ge=10)
+    """Use only this many training images (chosen by the seed), validation included."""
+    convert_channels: bool = True
+    """Turn grey, RGBA or palette images into the wanted channels. `false` makes them an error."""
+    skip_unreadable: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of images that may fail to decode and be left out. 0 makes the first one an error."""
+    augment: Augment = Augment()
+    workers: int | None = Field(default=None, ge=0)
+    """Processes that decode and augment; none given: as many as the images' size calls for."""
+
+
+class DigitsData(DataCommon):
+    """scikit-learn's handwritten digits: 1,797 images of 8x8 pixels, shipped in that package."""
+
+    source: Literal["digits"]
+    image_size: int = Field(default=16, ge=8, le=1024)
+    channels: Literal[1, 3] = 1
+
+
+class FolderData(DataCommon):
+    """One folder for each class, images in it. Without `test`, a share of `train` is set aside."""
+
+    source: Literal["folder"]
+    train: Path
+    test: Path | None = None
+    test_share: float = Field(default=0.2, gt=0.0, lt=0.9)
+    """Share of `train` that becomes the test set where `test` is not given."""
+
+
+class ParquetData(DataCommon):
+    """Parquet in Hugging Face's layout: an image column (bytes, path) and an integer label."""
+
+    source: Literal["parquet"]
+    train: Path
+    test: Path
+    image: str = "img"
+    label: str = "label"
+    classes: tuple[str, ...] | None = None
+    """Class names in label order; by default those in the file's own metadata, else numbers."""
+
+
+class TorchvisionData(DataCommon):
+    """A torchvision dataset by name, for example `CIFAR10`; it must already lie in `root`
+    unless `download` is set."""
+
+    source: Literal["torchvision"]
+    name: str
+    root: Path
+    download: bool = False
+
+
+class HuggingFaceData(DataCommon):
+    """A Hugging Face dataset: a hub name, or a local folder in the same format."""
+
+    source: Literal["huggingface"]
+    name: str
+    config: str | None = None
+    train: str = "train"
+    test: str = "test"
+    image: str = "image"
+    label: str = "label"
+
+
+class ArraysData(DataCommon):
+    """`.npz` files with `images`, uint8 (samples, height, width[, channels]), and `labels`
+    (samples,)."""
+
+    source: Literal["arrays"]
+    train: Path
+    test: Path
+    classes: tuple[str, ...] | None = None
+
+
+class FunctionData(DataCommon):
+    """A user's own `module:function`. Called with "train" or "test", it yields (image, label):
+    image uint8 (height, width[, channels]) or a Pillow image, label int."""
+
+    source: Literal["function"]
+    function: str
+    classes: tuple[str, ...]
+
+
+Data = Annotated[
+    Union[
+        DigitsData, FolderData, ParquetData, TorchvisionData, HuggingFaceData, ArraysData,
+        FunctionData,
+    ],
+    Field(discriminator="source"),
+]  # fmt: skip
