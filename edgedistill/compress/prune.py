@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgedistill.compress.cost import Cost, Layer, cost_of, layers_of
 from edgedistill.errors import UserError
 from edgedistill.models.pruned import Step, dependency_graph, fixed_width, steps
 
@@ -21,38 +22,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Of one inference: multiply-accumulates and parameters of convolutions and linear layers."""
-
-    macs: float
-    params: float
-
-    def within(self, goal: Cost) -> bool:
-        return self.macs <= goal.macs and self.params <= goal.params
-
-
-@dataclass
-class _Layer:
-    """A convolution or linear layer while channels are being taken from it."""
-
-    outputs: int
-    inputs: int
-    per_pair: float
-    """Kernel size: parameters for each pair of output and input channel."""
-    positions: int
-    """Output positions: how often each parameter is used."""
-    depthwise: bool
-
-    @property
-    def params(self) -> float:
-        return self.outputs * (1 if self.depthwise else self.inputs) * self.per_pair
-
-
-@dataclass(frozen=True)
 class _Touch:
     """A layer that loses channels together with a group's root."""
 
-    layer: _Layer
+    layer: Layer
     on_output: bool
     ratio: float
     """Channels it loses for each one that the root loses."""
@@ -64,48 +37,6 @@ class _Block:
 
     channels: list[int]
     importance: float
-
-
-def measure_cost(model: nn.Module, example: Tensor) -> Cost:
-    """Cost of one inference on `example` (1, channels, height, width)."""
-    return _cost(_layers(model, example).values())
-
-
-def _cost(layers: Iterable[_Layer]) -> Cost:
-    found = list(layers)
-    return Cost(sum(x.params * x.positions for x in found), sum(x.params for x in found))
-
-
-def _layers(model: nn.Module, example: Tensor) -> dict[nn.Module, _Layer]:
-    import torch
-    from torch import nn
-
-    found: dict[nn.Module, _Layer] = {}
-
-    def record(module: Any, _: Any, output: Tensor) -> None:
-        if isinstance(module, nn.Linear):
-            positions = output.numel() // output.shape[0] // module.out_features
-            found[module] = _Layer(module.out_features, module.in_features, 1, positions, False)
-        else:
-            kernel = module.weight[0, 0].numel()
-            depthwise = module.groups > 1 and module.groups == module.in_channels
-            inputs = module.in_channels // (1 if depthwise else module.groups)
-            positions = output[0, 0].numel()
-            found[module] = _Layer(module.out_channels, inputs, kernel, positions, depthwise)
-
-    hooks = [
-        module.register_forward_hook(record)
-        for module in model.modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-    ]
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        model(example)
-    model.train(training)
-    for hook in hooks:
-        hook.remove()
-    return found
 
 
 def importance(
@@ -163,7 +94,7 @@ def prune(
     import torch
 
     graph: Any = dependency_graph(model, example)
-    layers = _layers(model, example)
+    layers = layers_of(model, example)
     kept = [list(layers)[-1], *fixed_width(model)]
     groups = _safe(model, list(graph.get_all_groups(ignored_layers=kept)), example)
     scores = [score(group) for group in groups]
@@ -181,13 +112,13 @@ def prune(
 def _choose(
     queues: list[list[_Block]],
     touches: list[list[_Touch]],
-    layers: dict[nn.Module, _Layer],
+    layers: dict[nn.Module, Layer],
     goal: Cost,
 ) -> list[list[int]]:
     """The channels to remove from each group: always the block with the least importance for the
     share of the missing cost it saves."""
     taken: list[tuple[int, _Block]] = []
-    while not (cost := _cost(layers.values())).within(goal):
+    while not (cost := cost_of(layers.values())).within(goal):
         offers = []
         for number, queue in enumerate(queues):
             if queue and (worth := _worth(touches[number], len(queue[0].channels), cost, goal)) > 0:
@@ -213,7 +144,7 @@ def _choose(
 def _without_excess(
     taken: list[tuple[int, _Block]],
     touches: list[list[_Touch]],
-    layers: dict[nn.Module, _Layer],
+    layers: dict[nn.Module, Layer],
     goal: Cost,
 ) -> list[tuple[int, _Block]]:
     """Give back, the most important first, the blocks that later ones made needless."""
@@ -221,7 +152,7 @@ def _without_excess(
     for number, block in sorted(taken, key=lambda each: -each[1].importance):
         for touch in touches[number]:
             _take(touch, -len(block.channels))
-        if _cost(layers.values()).within(goal):
+        if cost_of(layers.values()).within(goal):
             continue
         for touch in touches[number]:
             _take(touch, len(block.channels))
@@ -272,7 +203,7 @@ def _blocks(scores: Tensor, round_to: int) -> list[_Block]:
     return [_Block(order[a:b], float(scores[order[a:b]].sum())) for a, b in pairwise(bounds)]
 
 
-def _touches(group: Any, layers: dict[nn.Module, _Layer]) -> list[_Touch]:
+def _touches(group: Any, layers: dict[nn.Module, Layer]) -> list[_Touch]:
     roots = len(group[0].idxs)
     return [
         _Touch(
@@ -296,11 +227,11 @@ def _take(touch: _Touch, channels: int) -> None:
 def _worth(touches: list[_Touch], channels: int, cost: Cost, goal: Cost) -> float:
     """What removing `channels` would save, as a share of what is still over the goal."""
     touched = {id(touch.layer): touch.layer for touch in touches}
-    before = _cost(touched.values())
+    before = cost_of(touched.values())
     trial = {key: copy.copy(layer) for key, layer in touched.items()}
     for touch in touches:
         _take(_Touch(trial[id(touch.layer)], touch.on_output, touch.ratio), channels)
-    after = _cost(trial.values())
+    after = cost_of(trial.values())
     worth = 0.0
     if cost.macs > goal.macs:
         worth += (before.macs - after.macs) / (cost.macs - goal.macs)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill.artifact import Artifact, write_json
-from edgedistill.compress.prune import Cost, importance, measure_cost, prune
+from edgedistill.compress.cost import Cost, measure_cost
+from edgedistill.compress.prune import importance, prune
 from edgedistill.data.augment import view
 from edgedistill.distill.losses import total
 from edgedistill.models import load, save

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from edgedistill.compress.prune import Cost, importance, measure_cost, prune
+from edgedistill.compress.cost import Cost, measure_cost
+from edgedistill.compress.prune import importance, prune
 from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.models.pruned import replay
