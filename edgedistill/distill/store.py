@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,11 +44,11 @@ def fill(
     batch_size: int,
     answer: Callable[[NDArray[np.int64], int], Array],
     tick: Callable[[float, float], Any],
-) -> None:
+) -> float:
     """Ask for every (view, sample) once and keep the logits in `folder/answers.npy`.
 
     `answer(ids, view)` gives (batch, classes). What was answered before a kill is not asked again:
-    `progress` counts the batches on disk.
+    `progress` counts the batches on disk. Returns the seconds it took, those before a kill too.
 
     Raises UserError: an answer that is not finite (with the samples), or of the wrong shape.
     """
@@ -58,7 +59,10 @@ def fill(
         for view in range(views)
         for start in range(0, samples, batch_size)
     ]
-    done = json.loads(progress.read_text())["done"] if progress.exists() and path.exists() else 0
+    before = {"done": 0, "seconds": 0.0}
+    if progress.exists() and path.exists():
+        before = json.loads(progress.read_text())
+    done, started = int(before["done"]), time.monotonic() - before["seconds"]
     mode: Any = "r+" if done else "w+"
     store = np.lib.format.open_memmap(path, mode, dtype=np.float32, shape=shape)
     for number, (view, ids) in enumerate(batches[done:], start=done):
@@ -79,5 +83,7 @@ def fill(
         store[view, ids] = logits
         if number % 16 == 15 or number + 1 == len(batches):
             store.flush()
-            write_json(progress, {"done": number + 1})
+            seconds = time.monotonic() - started
+            write_json(progress, {"done": number + 1, "seconds": seconds})
         tick(number + 1, len(batches))
+    return time.monotonic() - started

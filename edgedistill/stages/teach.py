@@ -40,12 +40,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         speed = done * config.batch_size / (time.monotonic() - started)
         context.reporter.tick("teacher's answers", done, total, f"{speed:.0f} images/s")
 
-    fill(
+    seconds = fill(
         context.scratch, context.checkpoints / "answered.json",
         (config.views, len(split), classes), config.batch_size, answer, tick,
     )  # fmt: skip
     logits = open_answers(context.scratch).logits
-    seconds = time.monotonic() - started
     return {
         "answers": config.views * len(split),
         "training_accuracy": [accuracy(each, split.labels) for each in logits],
