@@ -43,12 +43,13 @@ def fill(
     shape: tuple[int, int, int],
     batch_size: int,
     answer: Callable[[NDArray[np.int64], int], Array],
-    tick: Callable[[float, float], Any],
+    tick: Callable[[float, float, float], Any],
 ) -> float:
     """Ask for every (view, sample) once and keep the logits in `folder/answers.npy`.
 
     `answer(ids, view)` gives (batch, classes). What was answered before a kill is not asked again:
-    `progress` counts the batches on disk. Returns the seconds it took, those before a kill too.
+    `progress` counts the batches on disk. `tick` gets batches done, batches in all, and seconds.
+    Returns the seconds it took, those before a kill too.
 
     Raises UserError: an answer that is not finite (with the samples), or of the wrong shape.
     """
@@ -81,9 +82,9 @@ def fill(
                 "check the teacher's weights and normalization",
             )
         store[view, ids] = logits
+        seconds = time.monotonic() - started
         if number % 16 == 15 or number + 1 == len(batches):
             store.flush()
-            seconds = time.monotonic() - started
             write_json(progress, {"done": number + 1, "seconds": seconds})
-        tick(number + 1, len(batches))
+        tick(number + 1, len(batches), seconds)
     return time.monotonic() - started

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Literal
 
 import numpy as np
@@ -30,14 +29,13 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     split = open_split(inputs["data"].path, "train")
     classes = len(inputs["data"].json("data.json")["classes"])
     predict = torch_predictor(load(inputs["teacher"].path / "model"), config.precision)
-    started = time.monotonic()
 
     def answer(ids: NDArray[np.int64], number: int) -> NDArray[np.float32]:
         images = np.asarray(split.images[ids])
         return predict(view(images, ids, context.seed, number, config.augment))
 
-    def tick(done: float, total: float) -> None:
-        speed = done * config.batch_size / (time.monotonic() - started)
+    def tick(done: float, total: float, seconds: float) -> None:
+        speed = done * config.batch_size / seconds
         context.reporter.tick("teacher's answers", done, total, f"{speed:.0f} images/s")
 
     seconds = fill(
