@@ -39,10 +39,12 @@ def exhausted(error: Exception) -> UserError | None:
             f"out of memory ({free:.0f} MB free); nothing is lost",
             f"free some, or lower `batch_size` or `workers`; {again}",
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # safetensors and torch tell of it in their own errors' text.
+    if full or "No space left on device" in str(error):
         import shutil
 
-        place = Path(error.filename or ".").absolute()
+        place = Path(getattr(error, "filename", None) or ".").absolute()
         while not place.exists():
             place = place.parent
         free = shutil.disk_usage(place).free / 1e6

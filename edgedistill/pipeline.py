@@ -6,7 +6,6 @@ digests, the seed, the libraries it touches, and for a measurement the machine.
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from edgedistill.cache import Cache
 from edgedistill.data import fingerprint as data_fingerprint
 from edgedistill.devices.machine import machine, multiplies_bf16
 from edgedistill.distill.losses import needs_teacher
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, exhausted
 from edgedistill.models import build
 from edgedistill.models import fingerprint as model_fingerprint
 from edgedistill.progress import Reporter
@@ -264,12 +263,8 @@ def _run_step(
             metrics = STAGES[step.name].run(step.config, inputs, context)
             shutil.rmtree(scratch / "checkpoints", ignore_errors=True)
             return cache.commit(key, step.name, metrics, made_by)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
+        except Exception as error:
+            known = exhausted(error)
+            if known is None:
                 raise
-            free = shutil.disk_usage(cache.root).free / 1e6
-            raise UserError(
-                f"{step.name}: the disk is full ({free:.0f} MB free at {cache.root})",
-                "make room (`edgedistill cache prune`) and run the same command: it goes on from "
-                "the last checkpoint",
-            ) from None
+            raise UserError(f"{step.name}: {known.message}", known.hint) from None

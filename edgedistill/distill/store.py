@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,9 @@ def fill(
     done, started = int(before["done"]), time.monotonic() - before["seconds"]
     mode: Any = "r+" if done else "w+"
     store = np.lib.format.open_memmap(path, mode, dtype=np.float32, shape=shape)
+    with path.open("r+b") as file:
+        # A mapped file has no blocks yet; on a full disk, writing to it would kill the process.
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     for number, (view, ids) in enumerate(batches[done:], start=done):
         logits = answer(ids, view)
         if logits.shape != (len(ids), classes):
