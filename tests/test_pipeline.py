@@ -160,7 +160,7 @@ def test_a_full_disk_says_how_to_go_on(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(data, "run", full)
-    with pytest.raises(UserError, match=r"data: the disk is full \(\d+ MB free at .*; nothing is lost"):
+    with pytest.raises(UserError, match=r"data: the disk is full \(\d+ MB free at .*; nothing"):
         run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "data")
 
 
