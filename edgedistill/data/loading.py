@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -48,8 +50,8 @@ def batches(
     seed: int = 0,
     augment: Augment | None = None,
     workers: int | None = None,
-) -> DataLoader[Batch]:
-    """A loader that yields (ids, pixels, labels) for each array of ids in `order`, in order.
+) -> Iterator[Batch]:
+    """Yields (ids, pixels, labels) for each array of ids in `order`, in order.
 
     ids, labels: (batch,), int64; pixels: (batch, channels, height, width), float32 in 0..1,
     channels-last in memory. With `augment`, pixels are view number `view` under `seed`; without,
@@ -61,13 +63,22 @@ def batches(
     from torch.utils.data import DataLoader
 
     count = worker_count(split, workers, len(order))
-    return DataLoader(
+    loader: DataLoader[Batch] = DataLoader(
         Views(split, view, seed, augment),  # type: ignore[arg-type]
         sampler=_Order(order),
         batch_size=None,
         num_workers=count,
         generator=torch.Generator(),
     )
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield from loader
+    finally:
+        # torch leaves a handler behind that is called when any later child process ends. On
+        # processors with AMX its frame may not fit the signal stack that another library set up,
+        # and the process dies.
+        if count and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
 
 
 class _Order:

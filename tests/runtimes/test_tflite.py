@@ -105,8 +105,9 @@ def test_weights_in_channels_last_order_are_not_mixed_up(tmp_path: Path) -> None
         nn.Linear(8, 2),
     ).to(memory_format=torch.channels_last)
     pixels = torch.rand(2, 3, SIZE, SIZE)
+    batch = {0: torch.export.Dim("batch", min=1)}
     with torch.no_grad():
-        exported = torch.export.export(network.eval(), (pixels,))
+        exported = torch.export.export(network.eval(), (pixels,), dynamic_shapes=(batch,))
     for name, weight in exported.state_dict.items():
         if weight.ndim == 4:
             assert not weight.is_contiguous(), f"{name}: nothing would be shown"
