@@ -24,8 +24,11 @@ def nearest(name: str, choices: list[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else f"one of: {', '.join(sorted(choices))}"
 
 
-def exhausted(error: Exception) -> UserError | None:
-    """Memory or disk used up, as something the user can mend; None for any other error."""
+def exhausted(error: Exception, folder: str = ".") -> UserError | None:
+    """Memory or disk used up, as something the user can mend; None for any other error.
+
+    `folder` is on the disk that was written to, for errors that do not name a file.
+    """
     import errno
     from pathlib import Path
 
@@ -44,7 +47,7 @@ def exhausted(error: Exception) -> UserError | None:
     if full or "No space left on device" in str(error):
         import shutil
 
-        place = Path(getattr(error, "filename", None) or ".").absolute()
+        place = Path(getattr(error, "filename", None) or folder).absolute()
         while not place.exists():
             place = place.parent
         free = shutil.disk_usage(place).free / 1e6

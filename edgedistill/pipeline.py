@@ -264,7 +264,7 @@ def _run_step(
             shutil.rmtree(scratch / "checkpoints", ignore_errors=True)
             return cache.commit(key, step.name, metrics, made_by)
         except Exception as error:
-            known = exhausted(error)
+            known = exhausted(error, str(cache.root))
             if known is None:
                 raise
             raise UserError(f"{step.name}: {known.message}", known.hint) from None
