@@ -3,6 +3,7 @@
 <root>/artifacts/<key>/   sealed folders
 <root>/work/<key>/        a stage at work: checkpoints stay here until the stage is sealed
 <root>/work/<key>.lock    held (flock) by the one process that works on <key>
+<root>/work/<key>.read    held, shared, by every run that reads the artifact of <key>
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from edgedistill.artifact import Artifact, BrokenSeal, open_sealed, seal
 
@@ -51,14 +52,18 @@ class Cache:
     def __init__(self, root: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self.root = root
         self._say = say
+        self._reading: dict[str, IO[str]] = {}
         (root / "artifacts").mkdir(parents=True, exist_ok=True)
         (root / "work").mkdir(parents=True, exist_ok=True)
 
     def find(self, key: str) -> Artifact | None:
-        """The artifact of `key`, or None. A folder that was tampered with is dropped, aloud."""
+        """The artifact of `key`, or None. A folder that was tampered with is dropped, aloud.
+
+        What was found is not pruned as long as this object lives."""
         path = self.root / "artifacts" / key
         if not path.exists():
             return None
+        self._hold(key)
         try:
             artifact = open_sealed(path)
         except BrokenSeal as broken:
@@ -67,6 +72,11 @@ class Cache:
             return None
         os.utime(path)
         return artifact
+
+    def _hold(self, key: str) -> None:
+        if key not in self._reading:
+            held = self._reading[key] = (self.root / "work" / f"{key}.read").open("w")
+            fcntl.flock(held, fcntl.LOCK_SH)
 
     @contextmanager
     def work(self, key: str) -> Iterator[Path]:
@@ -88,6 +98,7 @@ class Cache:
         """Seal the scratch folder of `key` and move it into the store in one rename."""
         scratch, final = self.root / "work" / key, self.root / "artifacts" / key
         seal(scratch, kind, metrics, made_by)
+        self._hold(key)
         os.replace(scratch, final)
         return open_sealed(final)
 
@@ -109,7 +120,7 @@ class Cache:
 
     def prune(self, keep_bytes: int) -> list[Entry]:
         """Remove the least recently used artifacts until at most `keep_bytes` are left; then what
-        interrupted stages left. Work under way is not touched."""
+        interrupted stages left. What a run works on or reads just now is not touched."""
         entries = self.entries() + self.unfinished()
         total, removed = sum(entry.bytes for entry in entries), []
         for entry in entries:
@@ -121,12 +132,14 @@ class Cache:
         return removed
 
     def _remove(self, entry: Entry) -> bool:
-        """Whether it could be removed: not while a run works on it."""
-        with (self.root / "work" / f"{entry.key}.lock").open("w") as held:
+        """Whether it could be removed: not while a run works on it or reads it."""
+        unfinished = entry.kind == "unfinished"
+        lock = self.root / "work" / f"{entry.key}.{'lock' if unfinished else 'read'}"
+        with lock.open("w") as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            folder = "work" if entry.kind == "unfinished" else "artifacts"
-            shutil.rmtree(self.root / folder / entry.key, ignore_errors=True)
+            folder = self.root / ("work" if unfinished else "artifacts") / entry.key
+            shutil.rmtree(folder, ignore_errors=True)
         return True

@@ -111,6 +111,7 @@ def test_prune_removes_the_least_recently_used_first(tmp_path: Path) -> None:
         put(cache, key, 1000)
         os.utime(tmp_path / "artifacts" / key, (age + 1, age + 1))
     assert cache.find("old") is not None  # which makes it the most recently used
+    cache = Cache(tmp_path)
     sizes = {entry.key: entry.bytes for entry in cache.entries()}
     removed = cache.prune(sizes["old"] + sizes["new"])
     assert [entry.key for entry in removed] == ["middle"]
@@ -119,7 +120,7 @@ def test_prune_removes_the_least_recently_used_first(tmp_path: Path) -> None:
 
 def test_clearing_removes_unfinished_work_too(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    put(cache, "k")
+    put(Cache(tmp_path), "k")
     with cache.work("half") as scratch:
         (scratch / "x").write_text("x")
     assert {entry.key for entry in cache.prune(0)} == {"k", "half"}
@@ -132,6 +133,15 @@ def test_work_under_way_is_never_pruned(tmp_path: Path) -> None:
         (scratch / "x").write_text("x")
         assert Cache(tmp_path).prune(0) == []
         assert (scratch / "x").exists()
+
+
+def test_an_artifact_that_a_run_reads_is_never_pruned(tmp_path: Path) -> None:
+    put(Cache(tmp_path), "k")
+    run = Cache(tmp_path)
+    assert run.find("k") is not None
+    assert Cache(tmp_path).prune(0) == []
+    del run
+    assert [entry.key for entry in Cache(tmp_path).prune(0)] == ["k"]
 
 
 def test_the_place_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:

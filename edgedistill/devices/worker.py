@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from edgedistill.errors import UserError
 
-_PACKAGES = {
-    "litert": "ai_edge_litert.interpreter",
-    "onnxruntime": "onnxruntime",
-    "openvino": "openvino",
-    "torch": "torch",
-}
 _KEPT_INPUTS = 32
 
 
@@ -94,11 +88,10 @@ def _import(runtime: str) -> None:
 
         torch.zeros(1)
         return
-    try:
-        importlib.import_module(_PACKAGES[runtime])
-        importlib.import_module(f"edgedistill.runtimes.{runtime}")
-    except ImportError:
-        return  # loading reports what to install
+    from edgedistill.runtimes import RUNTIMES
+
+    with suppress(UserError):  # loading says it again
+        RUNTIMES[runtime].prepare()
 
 
 def _load(runtime: str, model: str, threads: int) -> Any:

@@ -97,7 +97,8 @@ class Runtime:
     """What to install."""
     import_name: str
 
-    def _module(self) -> Any:
+    def prepare(self) -> Any:
+        """Import the package, and our adapter to it. Raises UserError: what to install."""
         try:
             import_package(self.import_name)
         except ImportError as error:
@@ -109,7 +110,7 @@ class Runtime:
 
     def write(self, program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
         """Write `program` (logits of pixels NCHW) as a file; returns its input and output."""
-        described: tuple[Tensor, Tensor] = self._module().write(program, path, spec)
+        described: tuple[Tensor, Tensor] = self.prepare().write(program, path, spec)
         return described
 
     def load(self, path: Path, threads: int = 1, optimize: bool = True) -> Loaded:
@@ -117,7 +118,7 @@ class Runtime:
 
         Raises UserError: no such file, or not one that this runtime reads.
         """
-        module = self._module()
+        module = self.prepare()
         if not path.is_file():
             raise UserError(f"model file not found: {path}", "check the path")
         try:
@@ -133,13 +134,13 @@ class Runtime:
         """What is in a file: {"operators": {type: count}, "float_operators": [...],
         "inner_pairs": quantize/dequantize operators that are not at the file's boundary,
         "transposes": count}."""
-        found: dict[str, Any] = self._module().inspect(path)
+        found: dict[str, Any] = self.prepare().inspect(path)
         return found
 
     def trace(self, path: Path, pixels: Floats, layers: list[Any]) -> dict[str, Array]:
         """The integers that an int8 file computes for each of the program's `layers`
         (`program.Layer`), by layer name, laid out NCHW; layers fused away are left out."""
-        traced: dict[str, Array] = self._module().trace(path, pixels, layers)
+        traced: dict[str, Array] = self.prepare().trace(path, pixels, layers)
         return traced
 
 
@@ -162,7 +163,7 @@ def import_package(name: str) -> ModuleType:
 RUNTIMES = {
     runtime.name: runtime
     for runtime in (
-        Runtime("litert", ".tflite", "litert-torch ai-edge-litert", "ai_edge_litert"),
+        Runtime("litert", ".tflite", "litert-torch ai-edge-litert", "ai_edge_litert.interpreter"),
         Runtime("onnxruntime", ".onnx", "onnxruntime onnx onnxscript", "onnxruntime"),
         Runtime("openvino", ".xml", "openvino", "openvino"),
     )
