@@ -11,6 +11,7 @@ files as they come (trained on the original images, not on these JPEG copies).
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import DATA, Quiet, mean_and_std, write
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, write_json
 from edgedistill.cache import Cache, default_root
 from edgedistill.data import Split, open_split
 from edgedistill.pipeline import run_until
@@ -135,9 +136,13 @@ def peers(split: Split) -> list[dict[str, Any]]:
 
 
 def full(cache: Cache) -> None:
-    started = time.monotonic()
+    kept = cache.root / "benchmarks" / "cifar10-seconds.json"
+    whole, started = not cache.entries() and not cache.unfinished(), time.monotonic()
     mine = ours(cache)
-    seconds = time.monotonic() - started
+    if whole:
+        kept.parent.mkdir(exist_ok=True)
+        write_json(kept, time.monotonic() - started)
+    seconds = json.loads(kept.read_text()) if kept.exists() else None
     test = open_split(mine["data"].path, "test")
     training = len(open_split(mine["data"].path, "train"))
     checked = mine["verify"].json("verify.json")
