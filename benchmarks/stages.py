@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.cifar10 import TARGET, recipe
+from benchmarks.cifar10 import TARGET, part, recipe
 from benchmarks.common import Quiet, mean_and_std, write
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache, default_root
@@ -83,7 +83,7 @@ def main() -> None:
     cache = Cache(wanted.cache, print)
     sides: dict[str, list[float]] = {}
     for seed in wanted.seeds:
-        common = (f"seed={seed}", f"data.limit={wanted.limit}", "stages.prune.max_drop=100")
+        common = part(seed, wanted.limit)
         document = recipe(*common)
         trained = run_until(document, TARGET, cache, Quiet(), last="quantize")
         after = run_until(
