@@ -1,0 +1,133 @@
+"""A teacher is anything that answers: images in, a distribution over the classes out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.artifact import Artifact
+from edgedistill.errors import UserError
+from edgedistill.recipe import Ensemble, HttpTeacher, ModelCommon
+from edgedistill.recipe import Teacher as Config
+
+Images = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A batch of images that a teacher is asked about.
+
+    ids: (batch,), the images' numbers in their split; samples: (batch,), their numbers in the
+    user's own training data (or test data, where `of_test`), in its order; pixels: (batch,
+    channels, height, width), float32 in 0..1.
+    """
+
+    ids: Ids
+    samples: Ids
+    of_test: bool
+    pixels: Floats
+
+    @property
+    def images(self) -> Images:
+        """(batch, height, width, channels), uint8."""
+        rounded = np.rint(self.pixels * 255).astype(np.uint8)
+        return np.ascontiguousarray(rounded.transpose(0, 2, 3, 1))
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A part of the answers to a question.
+
+    at: (n,), their places in the batch; logits: (n, classes), float32. Probabilities are given as
+    their logarithms.
+    """
+
+    at: Ids
+    logits: Floats
+    agreement: Floats | None = None
+    """(n,): for an ensemble, the weight of its members that vote for the class it answers."""
+
+
+class Teacher(Protocol):
+    def ask(self, question: Question) -> Iterator[Answered]:
+        """Yield the answers as they come, each once, in any order, so that those that came are
+        not lost when a later one fails.
+
+        Raises UserError: it does not answer, or not with a distribution over the classes.
+        """
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a teacher is opened with."""
+
+    artifact: Path
+    """Folder of the stage `teacher`; a torch model lies in `model`."""
+    classes: Sequence[str]
+    channels: int
+    image_size: int
+    precision: str = "fp32"
+
+
+def open_teacher(config: Config, room: Room) -> Teacher:
+    """The teacher that a recipe names. Raises UserError: it is not there, needs a package that is
+    missing, or its outputs do not line up with the classes."""
+    module = importlib.import_module(f"edgedistill.distill.teachers.{_FILES[config.family]}")
+    teacher: Teacher = module.open_(config, room)
+    return teacher
+
+
+def is_dear(config: Config) -> bool:
+    """Whether each answer costs money or a stranger's time."""
+    if isinstance(config, Ensemble):
+        return any(is_dear(member.teacher) for member in config.members)
+    return isinstance(config, HttpTeacher)
+
+
+def identity(config: Config, fingerprint: str, artifact: Artifact) -> str:
+    """Digest of all that the answers depend on, beside the images: of a torch model the weights
+    that the stage `teacher` left, of any other teacher what the recipe names."""
+    return artifact.digest if isinstance(config, ModelCommon) else fingerprint
+
+
+# Which file here opens a family. Torch models, which can be trained and looked into, share one.
+_FILES = {
+    "resnet_cifar": "torch_model",
+    "torchvision": "torch_model",
+    "timm": "torch_model",
+    "function": "torch_model",
+    "onnx": "onnx",
+    "tflite": "tflite",
+    "keras": "keras",
+    "huggingface": "huggingface",
+    "python": "python",
+    "http": "http",
+    "stored": "stored",
+    "ensemble": "ensemble",
+}
+
+
+def log_probabilities(values: Any, least: float = 1e-7) -> Floats:
+    """Probabilities (..., classes) as logits: their logarithms, none below that of `least`."""
+    logits: Floats = np.log(np.maximum(np.asarray(values, np.float64), least)).astype(np.float32)
+    return logits
+
+
+def check_answers(logits: Floats, count: int, classes: Sequence[str], who: str) -> Floats:
+    """`logits` as float32, if they are (count, classes). Raises UserError with both shapes."""
+    if logits.shape != (count, len(classes)):
+        named = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
+        raise UserError(
+            f"{who} answers with shape {tuple(logits.shape)} for {count} images; the data has "
+            f"{len(classes)} classes ({named}), expected ({count}, {len(classes)})",
+            "teacher and data must have the same classes, in the same order",
+        )
+    return np.ascontiguousarray(logits, np.float32)

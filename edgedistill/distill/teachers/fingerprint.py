@@ -1,0 +1,62 @@
+"""A digest of what a teacher answers from, cheap enough to take before every run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgedistill.artifact import file_digest, text_digest
+from edgedistill.errors import UserError
+from edgedistill.models import fingerprint as model_fingerprint
+from edgedistill.recipe import (
+    Ensemble,
+    HttpTeacher,
+    HuggingFaceTeacher,
+    ModelCommon,
+    PythonTeacher,
+    Teacher,
+)
+from edgedistill.usercode import source_file
+
+NOT_CONTENT = {
+    "headers", "concurrency", "per_second", "max_requests", "timeout", "retries", "backend",
+}  # fmt: skip
+"""Fields that change how a teacher is asked, and nothing that it answers."""
+
+
+def fingerprint(teacher: Teacher) -> str:
+    """SHA-256 over the config without its paths, and over what they hold: model files whole; a
+    hub model by its name, an endpoint by its address.
+
+    Raises UserError: a file or folder is missing.
+    """
+    if isinstance(teacher, ModelCommon):
+        return model_fingerprint(teacher)
+    if isinstance(teacher, Ensemble):
+        members = [(fingerprint(member.teacher), member.weight) for member in teacher.members]
+        return text_digest({"family": "ensemble", "members": members})
+    fields = teacher.model_dump(mode="json", exclude=NOT_CONTENT)
+    paths = {name for name in type(teacher).model_fields
+             if isinstance(getattr(teacher, name), Path)}  # fmt: skip
+    config = {name: value for name, value in fields.items() if name not in paths}
+    return text_digest({"config": config, "content": _content(teacher, paths)})
+
+
+def _content(teacher: Teacher, paths: set[str]) -> Any:
+    if isinstance(teacher, PythonTeacher):
+        return file_digest(source_file(teacher.function, "teacher.function"))
+    if isinstance(teacher, HuggingFaceTeacher):
+        folder = Path(teacher.name)
+        return _digest(folder) if folder.is_dir() else None
+    if isinstance(teacher, HttpTeacher):
+        return None
+    return {name: _digest(getattr(teacher, name)) for name in sorted(paths)}
+
+
+def _digest(path: Path) -> Any:
+    if path.is_file():
+        return file_digest(path)
+    if not path.is_dir():
+        raise UserError(f"the teacher's file is not there: {path}", "check the path in `teacher`")
+    files = [each for each in sorted(path.rglob("*")) if each.is_file()]
+    return {each.relative_to(path).as_posix(): file_digest(each) for each in files}

@@ -1,0 +1,429 @@
+"""A teacher behind an HTTP endpoint, sent one image a request."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+import json
+import math
+import os
+import random
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from itertools import islice
+from queue import SimpleQueue
+from threading import Thread, current_thread
+from typing import Any
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from edgedistill.distill.teachers import (
+    Answered,
+    Floats,
+    Images,
+    Question,
+    Room,
+    log_probabilities,
+)
+from edgedistill.errors import UserError, nearest
+from edgedistill.recipe import HttpTeacher
+
+FIRST_WAIT = 1.0
+"""Seconds before the first retry, at most; doubles with each."""
+LONGEST_WAIT = 120.0
+"""Seconds, also where Retry-After asks for more."""
+TOLERANCE = 1e-2
+"""By which probabilities may miss a sum of 1: endpoints round."""
+UNSURE = 1e-3
+"""Probability that a bare label leaves to all other classes together."""
+
+LARGEST = float(np.finfo(np.float32).max)
+LONGEST_TOLD = 600
+"""Characters: an endpoint's words end up in messages."""
+
+KEPT = "the answers so far are kept; run again to go on"
+KINDS = "set `answer` to what comes: `logits`, `probabilities` or `log_probabilities`"
+SAME_CLASSES = "teacher and data must have the same classes, in the same order"
+
+
+class _Stopped(Exception):
+    """No request may begin any more: a sample has failed, or `max_requests` is used up."""
+
+
+class EndpointTeacher:
+    """Raises UserError when opened: `url`, `at` or a header is no such thing, or the environment
+    lacks what a header names."""
+
+    def __init__(self, config: HttpTeacher, classes: Sequence[str]) -> None:
+        if not re.fullmatch(r"(/([^/~]|~[01])*)*", config.at):
+            raise UserError(
+                f"teacher: `at: {config.at}` is not a JSON pointer (RFC 6901)",
+                "each step begins with `/`, such as `/predictions/0`",
+            )
+        try:
+            url = httpx.URL(config.url)
+        except httpx.InvalidURL as error:
+            raise UserError(f"teacher: `url` is not a URL: {error}", "mend `url`") from None
+        # What may hold a password or a key (user and query) is shown nowhere.
+        self._shown = f"{url.scheme}://{url.netloc.decode()}{url.path}"
+        self._config, self._classes = config, classes
+        self._headers, self._secrets = _headers(config)
+        self._sent = self._answered = 0
+        self._free_at = 0.0
+        """When the next request may begin, on the monotonic clock."""
+
+    def ask(self, question: Question) -> Iterator[Answered]:
+        """At most `concurrency` requests are under way or wait to be taken. Closed early, it
+        breaks them off. When a sample fails, none begins any more, and those under way are still
+        yielded before the error is raised: they are paid for."""
+        images, places = question.images, iter(range(len(question.ids)))
+        under_way: dict[Future[Floats], int] = {}
+        done: SimpleQueue[Future[Floats]] = SimpleQueue()
+        failure: UserError | None = None
+        stopped, stop = False, asyncio.Event()
+        client = self._client()
+        with _session(client) as loop:
+            while True:
+                free = self._config.concurrency - len(under_way)
+                for place in islice(places, 0 if failure or stopped else free):
+                    answer = self._answer(client, stop, images[place])
+                    future = asyncio.run_coroutine_threadsafe(answer, loop)
+                    under_way[future] = place
+                    future.add_done_callback(done.put)
+                if not under_way:
+                    break
+                future = done.get()
+                place = under_way.pop(future)
+                try:
+                    logits = future.result()
+                except _Stopped:
+                    stopped = True
+                except UserError as error:
+                    failure = failure or self._about(question, place, error)
+                else:
+                    self._answered += 1
+                    yield Answered(np.array([place]), logits[None])
+        if failure:
+            raise failure
+        if stopped:
+            raise UserError(
+                f"teacher: `max_requests: {self._config.max_requests}` is used up; "
+                f"{self._answered} answers are kept",
+                "raise `max_requests`, or just run again to go on with as many more",
+            )
+
+    def _client(self) -> httpx.AsyncClient:
+        count = self._config.concurrency
+        limits = httpx.Limits(max_connections=count, max_keepalive_connections=count)
+        return httpx.AsyncClient(headers=self._headers, limits=limits, timeout=None)
+
+    async def _answer(
+        self, client: httpx.AsyncClient, stop: asyncio.Event, image: Images
+    ) -> Floats:
+        """Logits (classes,) for an image (height, width, channels)."""
+        try:
+            return self._read(await self._fetch(client, stop, image))
+        except UserError:
+            stop.set()
+            raise
+
+    async def _fetch(self, client: httpx.AsyncClient, stop: asyncio.Event, image: Images) -> bytes:
+        """The body of the response, after as many retries as it takes and `retries` allows."""
+        config, body = self._config, _body(image, self._config.send)
+        # Of the pixels, since the bytes of a PNG depend on who wrote it.
+        key = hashlib.sha256(config.url.encode() + image.tobytes()).hexdigest()
+        wait, longest, trouble, hint = 0.0, FIRST_WAIT, "", ""
+        for _ in range(config.retries + 1):
+            await self._begin(stop, wait)
+            # Full jitter: Brooker 2015, "Exponential Backoff And Jitter".
+            wait, longest = random.uniform(0, longest), min(2 * longest, LONGEST_WAIT)
+            hint = "is it up, and can this machine reach it?"
+            try:
+                async with asyncio.timeout(config.timeout):
+                    response = await client.post(
+                        config.url, content=body, headers={"Idempotency-Key": key}
+                    )
+            except TimeoutError:
+                trouble = f"has not answered within {config.timeout:g} s"
+                hint = "raise `timeout`, or lower `concurrency`"
+            except httpx.RequestError as error:
+                trouble = f"fails with {type(error).__name__}: {error}"
+            else:
+                if response.is_success:
+                    return response.content
+                trouble = f"answers {response.status_code} {response.reason_phrase}".rstrip()
+                if response.content:
+                    trouble += f": {self._excerpt(response.content)}"
+                if response.status_code == 429:
+                    hint = "set `per_second`, or lower `concurrency`"
+                elif response.status_code < 500:
+                    raise UserError(f"{self._shown} {trouble}", "check `url`, `send` and `headers`")
+                asked = _retry_after(response.headers.get("Retry-After", ""))
+                if asked is not None:
+                    wait = min(asked, LONGEST_WAIT)
+                    # It is meant for whoever asks, not for this one image.
+                    self._free_at = max(self._free_at, time.monotonic() + wait)
+        raise UserError(f"{self._shown} {trouble} (retries: {config.retries})", hint)
+
+    async def _begin(self, stop: asyncio.Event, wait: float) -> None:
+        """Return when a request may begin, in `wait` seconds at the earliest.
+
+        Raises _Stopped.
+        """
+        earliest = time.monotonic() + wait
+        while True:
+            if self._sent == self._config.max_requests:
+                stop.set()
+            if stop.is_set():
+                raise _Stopped
+            now = time.monotonic()
+            pause = max(earliest, self._free_at) - now
+            if pause <= 0:
+                break
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+        self._sent += 1
+        if self._config.per_second is not None:
+            self._free_at = now + 1 / self._config.per_second
+
+    def _read(self, body: bytes) -> Floats:
+        """Logits (classes,) of a response."""
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            raise UserError(
+                f"{self._shown} answers what is not JSON: {self._excerpt(body)}", "check `url`"
+            ) from None
+        return logits_of(find(document, self._config.at), self._config.answer, self._classes)
+
+    def _excerpt(self, body: bytes) -> str:
+        """The first 200 characters. What is secret goes first: half of it is no longer found."""
+        return repr(self._masked(body.decode("utf-8", "replace"))[:200])
+
+    def _masked(self, text: str) -> str:
+        for name, value in self._secrets.items():
+            text = text.replace(value, f"${{{name}}}")
+        return text
+
+    def _about(self, question: Question, place: int, error: UserError) -> UserError:
+        which = f"{'test ' if question.of_test else ''}sample {question.samples[place]}"
+        told = self._masked(error.message)
+        short = told if len(told) <= LONGEST_TOLD else f"{told[:LONGEST_TOLD]}..."
+        return UserError(f"{which}: {short}", f"{error.hint} ({KEPT})")
+
+
+def open_(config: HttpTeacher, room: Room) -> EndpointTeacher:
+    return EndpointTeacher(config, room.classes)
+
+
+@contextmanager
+def _session(client: httpx.AsyncClient) -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop in a thread of its own: requests go on while their answers are stored, and a
+    notebook's thread has a loop already. Work under way at the end is broken off."""
+    loop, end = asyncio.new_event_loop(), asyncio.Event()
+    thread = Thread(target=_live, args=(loop, client, end), name="http-teacher", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        # When Python ends, the thread is gone already, and Python 3.13 would wait for it for ever.
+        # A generator that was dropped may be closed by the garbage collector in that very thread.
+        if not sys.is_finalizing():
+            loop.call_soon_threadsafe(end.set)
+            if thread is not current_thread():
+                thread.join()
+
+
+def _live(loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient, end: asyncio.Event) -> None:
+    async def until_the_end() -> None:
+        async with client:
+            await end.wait()
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    loop.run_until_complete(until_the_end())
+    loop.close()
+
+
+def _headers(config: HttpTeacher) -> tuple[httpx.Headers, dict[str, str]]:
+    """The headers to send, and the environment's values in them by name, the longest first.
+
+    Raises UserError, which shows no value.
+    """
+    secrets: dict[str, str] = {}
+    kind = "application/json" if config.send == "json" else "image/png"
+    headers = httpx.Headers({"Content-Type": kind})
+    for header, template in config.headers.items():
+        for name in re.findall(r"\$\{([^}]*)\}", template):
+            secrets[name] = os.environ.get(name, "")
+            if not secrets[name]:
+                raise UserError(
+                    f"teacher: header `{header}` needs the environment variable `{name}`, "
+                    "which is not set",
+                    f"export {name}=...",
+                )
+        value = re.sub(r"\$\{([^}]*)\}", lambda found: secrets[found[1]], template)
+        name_is_sound = re.fullmatch(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+", header)
+        if not (name_is_sound and re.fullmatch(r"([!-~]+([ \t]+[!-~]+)*)?", value)):
+            raise UserError(
+                f"teacher: header `{header}` has a character that HTTP does not allow there",
+                "is there a line end or a space at the end of what it is made of?",
+            )
+        headers[header] = value
+    longest_first = sorted(secrets.items(), key=lambda item: -len(item[1]))
+    return headers, dict(longest_first)
+
+
+def _body(image: Images, send: str) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG")
+    if send == "png":
+        return file.getvalue()
+    return json.dumps({"image": base64.b64encode(file.getvalue()).decode()}).encode()
+
+
+def _retry_after(value: str) -> float | None:
+    """Seconds from now, from seconds or a date (RFC 9110, 10.2.3); None if it is neither."""
+    if re.fullmatch(r"[0-9]+", value):
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def find(document: Any, pointer: str) -> Any:
+    """What a JSON pointer (RFC 6901) points to. Raises UserError with what there is instead."""
+    here, path = document, ""
+    for step in pointer.split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(here, dict) and key in here:
+            here = here[key]
+        elif isinstance(here, list) and key in map(str, range(len(here))):
+            here = here[int(key)]
+        else:
+            where = f"`{path}`" if path else "the response"
+            raise UserError(
+                f"there is no `{pointer}` in the response: {where} is {_described(here)}",
+                "set `at` to where the answer is",
+            )
+        path = f"{path}/{step}"
+    return here
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, dict):
+        keys = ", ".join(map(repr, islice(value, 10)))
+        more = ", ..." if len(value) > 10 else ""
+        return f"an object with the keys {keys}{more}" if value else "an empty object"
+    return f"a list of {len(value)}" if isinstance(value, list) else json.dumps(value)
+
+
+def logits_of(answer: Any, kind: str, classes: Sequence[str]) -> Floats:
+    """Logits (classes,) of what an endpoint says of one image; kind: as `HttpTeacher.answer`.
+
+    A mapping to probabilities may name some classes only: the others share what is left to 1.
+
+    Raises UserError: unknown classes, or no distribution over them.
+    """
+    if kind == "label":
+        return log_probabilities(_spread({_label(answer, classes): 1 - UNSURE}, classes))
+    given = _by_class(answer, classes)
+    if kind == "logits":
+        missing = [name for name in classes if name not in given]
+        if missing:
+            raise UserError(
+                f"logits for {len(given)} of {len(classes)} classes; `{missing[0]}` has none",
+                "logits must name every class; only probabilities may name the top few",
+            )
+        return np.array([given[name] for name in classes], np.float32)
+    if kind == "log_probabilities":
+        for name, value in given.items():
+            if value > TOLERANCE:
+                raise UserError(f"class `{name}` has log-probability {value:.4g}, above 0", KINDS)
+        given = {name: math.exp(value) for name, value in given.items()}
+    return log_probabilities(_spread(given, classes))
+
+
+def _label(answer: Any, classes: Sequence[str]) -> str:
+    if isinstance(answer, str):
+        return _known(answer, classes)
+    if not isinstance(answer, int) or isinstance(answer, bool):
+        raise UserError(
+            f"the label is {_described(answer)}, expected the name or the number of a class",
+            "set `at` to where it is, or `answer` to what it is",
+        )
+    if not 0 <= answer < len(classes):
+        raise UserError(
+            f"the label is {answer}, but the data has {len(classes)} classes, counted from 0",
+            SAME_CLASSES,
+        )
+    return classes[answer]
+
+
+def _known(name: str, classes: Sequence[str]) -> str:
+    if name not in classes:
+        raise UserError(
+            f"the data has no class {name!r}, which the endpoint names",
+            nearest(name, list(classes)),
+        )
+    return name
+
+
+def _by_class(answer: Any, classes: Sequence[str]) -> dict[str, float]:
+    """The number given to each class, or to some. All are finite, as float32 too."""
+    if isinstance(answer, dict) and answer:
+        known = set(classes)
+        for name in answer:
+            if name not in known:
+                _known(name, classes)
+        given = answer
+    elif isinstance(answer, list) and len(answer) == len(classes):
+        given = dict(zip(classes, answer, strict=True))
+    else:
+        raise UserError(
+            f"the answer is {_described(answer)}, expected {len(classes)} numbers or a mapping "
+            "from class to number",
+            f"set `at` to where they are; {SAME_CLASSES}",
+        )
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UserError(
+                f"class `{name}` is given {_described(value)}, expected a number",
+                "set `at` to where the numbers are, or `answer` to what they are",
+            )
+        if not abs(value) <= LARGEST:
+            raise UserError(
+                f"class `{name}` is given {str(value)[:20]}, which is not finite",
+                "the endpoint's model is at fault, or its input",
+            )
+    return given
+
+
+def _spread(given: dict[str, float], classes: Sequence[str]) -> NDArray[np.float64]:
+    """Probabilities (classes,) that sum to 1; those not given share evenly what is left."""
+    for name, value in given.items():
+        if not 0 <= value <= 1 + TOLERANCE:
+            raise UserError(f"class `{name}` has probability {value:.4g}, not within 0..1", KINDS)
+    total, others = math.fsum(given.values()), len(classes) - len(given)
+    if total > 1 + TOLERANCE or (not others and total < 1 - TOLERANCE):
+        most = "at most 1" if others else "1"
+        raise UserError(f"the probabilities sum to {total:.4g}, expected {most}", KINDS)
+    share = max(0.0, 1 - total) / max(others, 1)
+    values = np.array([given.get(name, share) for name in classes], np.float64)
+    normalized: NDArray[np.float64] = values / values.sum()
+    return normalized

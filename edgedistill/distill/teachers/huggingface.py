@@ -1,0 +1,206 @@
+"""An image classifier from Hugging Face as teacher."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgedistill.distill.teachers import Answered, Floats, Ids, Question, Room, check_answers
+from edgedistill.distill.teachers.model_file import cannot
+from edgedistill.errors import UserError
+from edgedistill.recipe import HuggingFaceTeacher as Config
+from edgedistill.runtimes import import_package
+from edgedistill.runtimes.native import hushed
+from edgedistill.tasks.classification import Predict, torch_predictor
+
+
+class HuggingFaceTeacher:
+    def __init__(self, config: Config, room: Room) -> None:
+        """Raises UserError: it cannot be loaded, is no whole classifier, or has other classes."""
+        transformers = _imported()
+        self._name, self._classes = config.name, room.classes
+        self._processor, model = _load(transformers, config.name)
+        _check_channels(config.name, model.config, room)
+        self._order = class_order(model.config.id2label, room.classes, config.name)
+        self._predict = torch_predictor(_logits_of(model), room.precision)
+        if config.backend == "openvino":
+            self._predict = _openvino(config.name, room)
+        elif config.backend == "auto":
+            blank = np.zeros((8, room.channels, room.image_size, room.image_size), np.float32)
+            pixels = self._pixels(Question(np.arange(8), np.arange(8), False, blank))
+            self._predict = _faster(self._predict, config.name, room, pixels)
+
+    def ask(self, question: Question) -> Iterator[Answered]:
+        try:
+            logits = self._predict(self._pixels(question))
+        except ValueError as error:
+            raise cannot(
+                self._name,
+                "run on the data's images",
+                error,
+                "check the size in its preprocessor_config.json",
+            ) from error
+        count = len(question.ids)
+        logits = logits if self._order is None else logits[:, self._order]
+        yield Answered(np.arange(count), check_answers(logits, count, self._classes, self._name))
+
+    def _pixels(self, question: Question) -> Floats:
+        """The images as the model's own processor makes them: resized, cropped, normalized."""
+        import torch
+
+        if hasattr(self._processor, "val_transforms"):
+            # timm's transforms, which scale Pillow images to 0..1, but no tensors.
+            images = torch.from_numpy(question.pixels)
+        else:
+            images = torch.from_numpy(question.images).permute(0, 3, 1, 2)
+        pixels: Floats = self._processor(images, return_tensors="pt")["pixel_values"].numpy()
+        return pixels
+
+
+def open_(config: Config, room: Room) -> HuggingFaceTeacher:
+    return HuggingFaceTeacher(config, room)
+
+
+def class_order(labels: dict[int, str] | None, classes: Sequence[str], name: str) -> Ids | None:
+    """The teacher's number for each of the data's classes, matched by name, whatever the case;
+    None where the teacher names none and its order has to be taken as it is.
+
+    Raises UserError: the names differ.
+    """
+    own = [labels[number] for number in sorted(labels)] if labels else []
+    at = {label.casefold(): number for number, label in enumerate(own)}
+    wanted = [each.casefold() for each in classes]
+    if len(own) == len(at) == len(wanted) and set(at) == set(wanted):
+        return np.array([at[each] for each in wanted])
+    if all(re.fullmatch(r"LABEL_\d+", label) for label in own):
+        return None
+    raise UserError(
+        f"{name}: its {len(own)} classes ({_first(own)}) are not the data's {len(classes)} "
+        f"({_first(classes)})",
+        "where only the names differ, set `id2label` in the config.json of a local copy; a teacher "
+        "of other classes has to be fine-tuned on the data first",
+    )
+
+
+def _first(names: Sequence[str], shown: int = 10) -> str:
+    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
+
+
+def _imported() -> Any:
+    # Without this, a hub model that has no safetensors is sent to a service that converts it and
+    # opens a pull request at its owner's.
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
+    try:
+        import transformers
+    except ImportError as error:
+        raise UserError(
+            f"the `huggingface` family needs the package transformers ({error})",
+            "pip install 'edgedistill[huggingface]'",
+        ) from None
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    return transformers
+
+
+def _load(transformers: Any, name: str) -> tuple[Any, Any]:
+    """The image processor, and the model with all of its weights."""
+    import torch
+
+    if Path(name).is_dir() and not any(Path(name).glob("*.safetensors")):
+        pickles = [path.name for path in sorted(Path(name).glob("*.bin"))]
+        if pickles:
+            raise _only_pickles(name, f"its weights ({_first(pickles)})")
+    try:
+        processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+        model, found = transformers.AutoModelForImageClassification.from_pretrained(
+            name,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except Exception as error:  # transformers raises OSError, ValueError, and what the hub raised
+        if "cannot be loaded with `safetensors`" in str(error):
+            raise _only_pickles(name, "its weights") from error
+        raise cannot(
+            name,
+            "be loaded",
+            error,
+            "give the hub name of an image classifier (`owner/model`) or a folder that "
+            "`save_pretrained` wrote; without a network, what is in the hub's cache already",
+        ) from error
+    if found["missing_keys"]:
+        raise UserError(
+            f"{name}: has no weights for {_first(sorted(found['missing_keys']))}",
+            "it was not trained to classify: fine-tune it, or take one that was",
+        )
+    return processor, model
+
+
+def _only_pickles(name: str, what: str) -> UserError:
+    return UserError(
+        f"{name}: {what} are pickles, which can run any code when loaded; refused",
+        "convert it once, from a source you trust:\n"
+        "  from transformers import AutoImageProcessor, AutoModelForImageClassification as Model\n"
+        f"  Model.from_pretrained({name!r}, use_safetensors=False).save_pretrained('teacher')\n"
+        f"  AutoImageProcessor.from_pretrained({name!r}).save_pretrained('teacher')",
+    )
+
+
+def _check_channels(name: str, config: Any, room: Room) -> None:
+    channels = getattr(config, "num_channels", room.channels)
+    if channels != room.channels:
+        raise UserError(
+            f"{name}: takes images of {channels} channels, the data's have {room.channels}",
+            "`data.channels` says what the data's images are turned into",
+        )
+
+
+def _openvino(name: str, room: Room) -> Predict:
+    """Raises UserError: Optimum is missing, or OpenVINO cannot express the model."""
+    try:
+        import_package("openvino")
+        from optimum.intel import OVModelForImageClassification
+    except ImportError as error:
+        raise UserError(
+            f"`backend: openvino` needs the package optimum-intel ({error})",
+            "pip install optimum-intel, or set `backend: torch`",
+        ) from None
+    precision = "bf16" if room.precision == "bf16" else "f32"
+    try:
+        with hushed():
+            model = OVModelForImageClassification.from_pretrained(
+                name,
+                export=True,
+                load_in_8bit=False,
+                trust_remote_code=False,
+                ov_config={"INFERENCE_PRECISION_HINT": precision},
+            )
+    except Exception as error:  # as many kinds as exporters
+        raise cannot(name, "be exported to OpenVINO", error, "set `backend: torch`") from error
+    return torch_predictor(_logits_of(model))
+
+
+def _faster(known: Predict, name: str, room: Room, pixels: Floats) -> Predict:
+    """`known`, or OpenVINO where it is there and quicker on `pixels`."""
+
+    def seconds(predict: Predict) -> float:
+        predict(pixels)  # the first call compiles
+        started = time.perf_counter()
+        predict(pixels)
+        return time.perf_counter() - started
+
+    try:
+        return min(known, _openvino(name, room), key=seconds)
+    except (UserError, ValueError):
+        return known
+
+
+def _logits_of(model: Any) -> Callable[[Any], Any]:
+    return lambda batch: model(pixel_values=batch).logits

@@ -1,0 +1,156 @@
+"""What teachers in a file of another framework share: images in as the file wants them, in batches
+that it takes, answers out as logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from edgedistill.distill.teachers import (
+    Answered,
+    Floats,
+    Question,
+    Room,
+    check_answers,
+    log_probabilities,
+)
+from edgedistill.errors import UserError
+from edgedistill.recipe import KerasTeacher, OnnxTeacher, TfliteTeacher
+from edgedistill.runtimes import Tensor
+from edgedistill.runtimes.native import to_native, to_real
+
+Config = OnnxTeacher | TfliteTeacher | KerasTeacher
+Layout = Literal["NCHW", "NHWC"]
+Run = Callable[[Any], Any]
+"""An array as the file's input wants it to an array as its output gives it."""
+
+
+class FileTeacher:
+    """`run` computes the file; `pixels` describes its input, `logits` its output."""
+
+    def __init__(
+        self, config: Config, room: Room, pixels: Tensor, run: Run, logits: Tensor | None = None
+    ) -> None:
+        """Raises UserError: the file takes other images than the data has."""
+        _check_input(config, room, pixels)
+        self._config, self._room, self._run = config, room, run
+        self._pixels = pixels
+        self._logits = logits or Tensor("logits", (None, None), "NC")
+
+    def ask(self, question: Question) -> Iterator[Answered]:
+        native = self._encode(question.pixels)
+        try:
+            found = in_batches(self._run, native, self._pixels.shape[0])
+        except MemoryError:
+            raise
+        except Exception as error:  # each framework raises its own kinds
+            raise cannot(
+                self._config.path, "run on the data's images", error, "check what its input takes"
+            ) from error
+        count = len(question.ids)
+        answers = check_answers(
+            to_real(found, self._logits), count, self._room.classes, str(self._config.path)
+        )
+        if self._config.outputs == "probabilities":
+            answers = log_probabilities(answers)
+        yield Answered(np.arange(count), answers)
+
+    def _encode(self, pixels: Floats) -> Any:
+        for values, change in ((self._config.mean, np.subtract), (self._config.std, np.divide)):
+            if values is not None:
+                pixels = change(pixels, np.array(values, np.float32)[:, None, None])
+        if _takes_bytes(self._pixels):
+            pixels = np.rint(pixels * np.float32(255))
+        return to_native(pixels, self._pixels)
+
+
+def in_batches(run: Run, images: Any, size: int | None) -> Any:
+    """`run` on all `images` at once, or on `size` at a time, the last ones repeated to fill up."""
+    if size is None:
+        return run(images)
+    parts = []
+    for start in range(0, len(images), size):
+        part = images[start : start + size]
+        filled = np.concatenate([part, *[part[-1:]] * (size - len(part))])
+        parts.append(run(filled)[: len(part)])
+    return np.concatenate(parts)
+
+
+def layout_of(shape: Sequence[int | None], usual: Layout) -> Layout:
+    """Where the channels of a 4-D input stand: the axis that has 1 or 3, or else as is `usual`."""
+    if len(shape) != 4:
+        return usual
+    first, last = (shape[axis] in (1, 3) for axis in (1, 3))
+    if first == last:
+        return usual
+    return "NCHW" if first else "NHWC"
+
+
+def existing(path: Path) -> Path:
+    if not path.exists():
+        raise UserError(f"teacher: not found: {path}", "check the path in `teacher`")
+    return path
+
+
+def only(items: Sequence[Any], path: Path, names: Sequence[str]) -> Any:
+    """The one input. Raises UserError: there are several."""
+    if len(items) != 1:
+        raise UserError(
+            f"{path}: has {len(items)} inputs ({', '.join(names)}), not one",
+            "a teacher takes images and nothing else: export it again without the others",
+        )
+    return items[0]
+
+
+def cannot(who: object, what: str, error: Exception, hint: str) -> UserError:
+    """A framework's own error, in its first words."""
+    return UserError(f"{who}: cannot {what}: {str(error).strip()[:300]}", hint)
+
+
+def _takes_bytes(pixels: Tensor) -> bool:
+    """Whether it wants images as they are stored, 0..255."""
+    return pixels.dtype == "uint8" and pixels.scale is None
+
+
+def _check_input(config: Config, room: Room, pixels: Tensor) -> None:
+    path = config.path
+    if len(pixels.shape) != 4:
+        raise UserError(
+            f"{path}: its input `{pixels.name}` has shape {list(pixels.shape)}",
+            "images are (batch, channels, height, width) or (batch, height, width, channels)",
+        )
+    _, *image = pixels.shape
+    channels, height, width = image if pixels.layout == "NCHW" else (image[2], *image[:2])
+    if channels not in (None, room.channels):
+        raise UserError(
+            f"{path}: takes images of {channels} channels, the data's have {room.channels}",
+            "`data.channels` says what the data's images are turned into",
+        )
+    size = room.image_size
+    if any(side not in (None, size) for side in (height, width)):
+        raise UserError(
+            f"{path}: takes images of {height}x{width} pixels, the data's are {size}x{size}",
+            "set `data.image_size` to the teacher's size, or export the teacher for the data's",
+        )
+    given = {key: getattr(config, key) for key in ("mean", "std")}
+    for key, values in given.items():
+        if values is not None and len(values) != room.channels:
+            raise UserError(
+                f"{path}: `{key}` has {len(values)} values, the images have "
+                f"{room.channels} channels",
+                "give one for each channel",
+            )
+    floats = pixels.dtype in ("float16", "float32")
+    if not floats and pixels.scale is None and not _takes_bytes(pixels):
+        raise UserError(
+            f"{path}: its input `{pixels.name}` is {pixels.dtype}",
+            "export it with a float32, float16 or uint8 input",
+        )
+    if _takes_bytes(pixels) and any(values is not None for values in given.values()):
+        raise UserError(
+            f"{path}: takes pixels as uint8 in 0..255, so `mean` and `std` have no place",
+            "leave them out",
+        )

@@ -1,0 +1,45 @@
+"""A user's own `module:function` as teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from edgedistill.distill.teachers import (
+    Answered,
+    Question,
+    Room,
+    check_answers,
+    log_probabilities,
+)
+from edgedistill.errors import UserError
+from edgedistill.recipe import PythonTeacher
+from edgedistill.usercode import load_function
+
+
+class FunctionTeacher:
+    def __init__(self, config: PythonTeacher, room: Room) -> None:
+        self._function = load_function(config.function, "teacher.function")
+        self._config, self._classes = config, room.classes
+
+    def ask(self, question: Question) -> Iterator[Answered]:
+        who, count = f"`{self._config.function}`", len(question.ids)
+        try:
+            found = np.asarray(self._function(question.images), np.float32)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise UserError(
+                f"teacher.function: {who} failed: {type(error).__name__}: {error}",
+                f"it is called with uint8 (batch, height, width, channels), here "
+                f"{question.images.shape}, and gives an array ({count}, {len(self._classes)})",
+            ) from error
+        logits = check_answers(found, count, self._classes, who)
+        if self._config.outputs == "probabilities":
+            logits = log_probabilities(logits)
+        yield Answered(np.arange(count), logits)
+
+
+def open_(config: PythonTeacher, room: Room) -> FunctionTeacher:
+    return FunctionTeacher(config, room)

@@ -1,0 +1,319 @@
+"""Answers in a parquet file as teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.distill.teachers import (
+    Answered,
+    Floats,
+    Ids,
+    Question,
+    Room,
+    log_probabilities,
+)
+from edgedistill.errors import UserError, nearest
+from edgedistill.recipe import StoredTeacher as Config
+
+Rows = Callable[[Ids], Floats]
+"""Numbers of rows to their logits (rows, classes)."""
+SHOWN = 5
+
+
+class StoredTeacher:
+    """Reads a file when it is first asked for it: training and test data have one each."""
+
+    def __init__(self, config: Config, classes: Sequence[str]) -> None:
+        """Raises UserError: a file is missing."""
+        for path in (config.path, config.test):
+            if path is not None and not path.is_file():
+                raise UserError(f"teacher: file not found: {path}", "check the path in `teacher`")
+        self._config, self._classes = config, classes
+        self._files: dict[bool, _Answers] = {}
+
+    def covers(self, samples: Ids, of_test: bool) -> bool:
+        """Whether there are answers for all of these samples."""
+        if of_test and self._config.test is None:
+            return False
+        return not self._file(of_test).missing(samples).any()
+
+    def ask(self, question: Question) -> Iterator[Answered]:
+        found = self._file(question.of_test)(question.samples)
+        yield Answered(np.arange(len(question.ids)), found)
+
+    def _file(self, of_test: bool) -> _Answers:
+        if of_test not in self._files:
+            path = self._config.test if of_test else self._config.path
+            assert path is not None, "nobody asks about test data for which there is no file"
+            self._files[of_test] = _Answers(path, self._classes)
+        return self._files[of_test]
+
+
+def open_(config: Config, room: Room) -> StoredTeacher:
+    return StoredTeacher(config, room.classes)
+
+
+class _Answers:
+    """A sample has one answer, whatever its view: of a file with a column `view`, that of view 0.
+    Where a file has columns for several forms of answer, the first of `FORMS` counts."""
+
+    def __init__(self, path: Path, classes: Sequence[str]) -> None:
+        """Raises UserError: no parquet, a column missing, or values that are no answers."""
+        self._path = path
+        samples, self._rows = _read(path, classes)
+        self._order = np.argsort(samples, kind="stable")
+        self._samples = samples[self._order]
+        twice = self._samples[1:][self._samples[1:] == self._samples[:-1]]
+        if len(twice):
+            raise UserError(
+                f"{path}: has more than one row for {_named(twice)}",
+                "keep one for each, or number them in a column `view`: view 0 counts",
+            )
+
+    def missing(self, wanted: Ids) -> NDArray[np.bool_]:
+        """(samples,)"""
+        missing: NDArray[np.bool_] = self._samples[self._places(wanted)] != wanted
+        return missing
+
+    def _places(self, wanted: Ids) -> Ids:
+        at = np.searchsorted(self._samples, wanted)
+        at[at == len(self._samples)] = 0
+        return at
+
+    def __call__(self, wanted: Ids) -> Floats:
+        """Logits (samples, classes)."""
+        missing = self.missing(wanted)
+        if missing.any():
+            raise UserError(
+                f"{self._path}: has no answer for {missing.sum()} of {len(wanted)} samples: "
+                f"{_named(wanted[missing])}",
+                "`sample` is the image's number in the data's own order, from 0",
+            )
+        return self._rows(self._order[self._places(wanted)])
+
+
+def _read(path: Path, classes: Sequence[str]) -> tuple[Ids, Rows]:
+    """The samples that the rows are about, and the rows' logits."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path)
+    except pa.ArrowInvalid as error:
+        raise UserError(
+            f"{path}: not a parquet file: {error}", "write it with pyarrow or pandas"
+        ) from None
+    with file:
+        names = file.schema_arrow.names
+        form = _form(path, names)
+        kept = FORMS[form](path, classes, file.metadata.num_rows)
+        samples = []
+        view = ["view"] if "view" in names else []
+        for batch in file.iter_batches(columns=["sample", *view, *form]):
+            rows = batch.filter(pc.equal(batch["view"], 0)) if view else batch
+            samples.append(_whole(rows["sample"], "sample", path))
+            kept.add(samples[-1], *(rows[name] for name in form))
+    if not any(map(len, samples)):
+        raise UserError(f"{path}: has no rows{' of view 0' if view else ''}")
+    return np.concatenate(samples), kept.rows()
+
+
+def _form(path: Path, names: Sequence[str]) -> tuple[str, ...]:
+    form = next((each for each in FORMS if set(each) <= set(names)), None)
+    if form is None or "sample" not in names:
+        raise UserError(
+            f"{path}: has the columns {', '.join(names)}",
+            "it needs `sample`, and `logits`, `probabilities`, `label`, or `classes` with "
+            "`log_probabilities`",
+        )
+    return form
+
+
+class _Logits:
+    """A list of a number for each class."""
+
+    name = "logits"
+
+    def __init__(self, path: Path, classes: Sequence[str], rows: int) -> None:
+        self._path, self._count = path, 0
+        # Rows of other views stay unwritten, and memory that is not written to is not taken.
+        self._values: Floats = np.empty((rows, len(classes)), np.float32)
+
+    def add(self, samples: Ids, column: Any) -> None:
+        flat, lengths = _lists(column, self.name, self._path)
+        classes = self._values.shape[1]
+        wrong = lengths != classes
+        if wrong.any():
+            raise UserError(
+                f"{self._path}: `{self.name}` has {lengths[wrong][0]} values for "
+                f"{_named(samples[wrong])}; the data has {classes} classes",
+                "give one for each class, in the data's order",
+            )
+        values = self._real(_floats(flat, self.name, self._path).reshape(-1, classes))
+        _refuse(~np.isfinite(values).all(axis=1), samples, self.name, self._path)
+        self._values[self._count : self._count + len(samples)] = values
+        self._count += len(samples)
+
+    def _real(self, values: Floats) -> Floats:
+        return values
+
+    def rows(self) -> Rows:
+        return lambda rows: self._values[rows]
+
+
+class _Probabilities(_Logits):
+    name = "probabilities"
+
+    def _real(self, values: Floats) -> Floats:
+        return np.where(values >= 0, log_probabilities(values), np.nan)
+
+
+class _Labels:
+    """One class, which has all the probability."""
+
+    def __init__(self, path: Path, classes: Sequence[str], rows: int) -> None:
+        self._path, self._classes = path, classes
+        self._labels: list[Ids] = []
+
+    def add(self, samples: Ids, column: Any) -> None:
+        self._labels.append(_numbers(column, self._classes, "label", self._path))
+
+    def rows(self) -> Rows:
+        labels, sure = np.concatenate(self._labels), np.eye(len(self._classes))
+        return lambda rows: log_probabilities(sure[labels[rows]])
+
+
+class _Top:
+    """Some classes with the logarithms of their probabilities. What is left to 1 is spread evenly
+    over the others."""
+
+    def __init__(self, path: Path, classes: Sequence[str], rows: int) -> None:
+        self._path, self._classes = path, classes
+        self._lengths: list[Ids] = []
+        self._named: list[Ids] = []
+        self._given: list[Floats] = []
+
+    def add(self, samples: Ids, classes: Any, given: Any) -> None:
+        named, lengths = _lists(classes, "classes", self._path)
+        logarithms, others = _lists(given, "log_probabilities", self._path)
+        wrong = lengths != others
+        if wrong.any():
+            raise UserError(
+                f"{self._path}: `classes` and `log_probabilities` are not of one length for "
+                f"{_named(samples[wrong])}"
+            )
+        values = _floats(logarithms, "log_probabilities", self._path)
+        bad = np.isnan(values) | (values > 1e-3)  # 1, rounded up
+        _refuse(
+            np.isin(np.arange(len(samples)), np.repeat(np.arange(len(samples)), lengths)[bad]),
+            samples, "log_probabilities", self._path,
+        )  # fmt: skip
+        self._lengths.append(lengths)
+        self._named.append(_numbers(named, self._classes, "classes", self._path))
+        self._given.append(values)
+
+    def rows(self) -> Rows:
+        lengths = np.concatenate(self._lengths)
+        count = len(self._classes)
+        filled = np.arange(lengths.max()) < lengths[:, None]
+        # Rows that name fewer classes than others are filled up with one more than there are.
+        named = np.full(filled.shape, count, np.int32)
+        given = np.zeros(filled.shape, np.float32)
+        named[filled] = np.concatenate(self._named)
+        given[filled] = np.exp(np.concatenate(self._given))
+
+        def logits(rows: Ids) -> Floats:
+            rest = np.maximum(1 - given[rows].sum(axis=1), 0) / np.maximum(count - lengths[rows], 1)
+            spread = np.repeat(rest[:, None], count + 1, axis=1)
+            np.put_along_axis(spread, named[rows], given[rows], axis=1)
+            return log_probabilities(spread[:, :count])
+
+        return logits
+
+
+FORMS: dict[tuple[str, ...], type[_Logits] | type[_Labels] | type[_Top]] = {
+    ("logits",): _Logits,
+    ("probabilities",): _Probabilities,
+    ("classes", "log_probabilities"): _Top,
+    ("label",): _Labels,
+}
+
+
+def _lists(column: Any, name: str, path: Path) -> tuple[Any, Ids]:
+    """A column's lists, one after another, and their lengths."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if not any(f(kind) for f in (pa.types.is_list, pa.types.is_large_list,
+                                 pa.types.is_fixed_size_list)):  # fmt: skip
+        raise UserError(f"{path}: `{name}` holds {kind}", "a list for each sample is meant")
+    lengths = pc.fill_null(pc.list_value_length(column), 0)
+    return pc.list_flatten(column), lengths.to_numpy().astype(np.int64)
+
+
+def _floats(column: Any, name: str, path: Path) -> Floats:
+    import pyarrow as pa
+
+    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
+        raise UserError(f"{path}: `{name}` holds {column.type}", "numbers are meant")
+    values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float32)
+    return values
+
+
+def _whole(column: Any, name: str, path: Path) -> Ids:
+    import pyarrow as pa
+
+    if not pa.types.is_integer(column.type) or column.null_count:
+        nulls = " with nulls" if column.null_count else ""
+        raise UserError(f"{path}: `{name}` holds {column.type}{nulls}", "whole numbers are meant")
+    numbers: Ids = column.to_numpy().astype(np.int64)
+    return numbers
+
+
+def _numbers(column: Any, classes: Sequence[str], name: str, path: Path) -> Ids:
+    """Classes by number of a column of numbers or of names."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        found = pc.index_in(column, value_set=pa.array(classes, column.type))
+        if found.null_count:
+            unknown = str(column.filter(found.is_null())[0])
+            raise UserError(
+                f"{path}: `{unknown}` in `{name}` is not one of the data's {len(classes)} classes",
+                nearest(unknown, list(classes)),
+            )
+        return _whole(found, name, path)
+    numbers = _whole(column, name, path)
+    outside = numbers[(numbers < 0) | (numbers >= len(classes))]
+    if len(outside):
+        raise UserError(
+            f"{path}: {outside[0]} in `{name}` is outside the {len(classes)} classes "
+            f"(0..{len(classes) - 1})",
+            "classes are numbered in the data's order, from 0",
+        )
+    return numbers
+
+
+def _refuse(bad: Any, samples: Ids, name: str, path: Path) -> None:
+    if bad.any():
+        raise UserError(
+            f"{path}: `{name}` are not {'finite' if name == 'logits' else name.replace('_', ' ')} "
+            f"for {_named(samples[bad])}",
+            "compute these answers again",
+        )
+
+
+def _named(samples: Ids) -> str:
+    """`samples 3, 8, 9`, the first few of them."""
+    first = ", ".join(map(str, samples[:SHOWN])) + (", ..." if len(samples) > SHOWN else "")
+    return f"sample{'s' if len(samples) > 1 else ''} {first}"

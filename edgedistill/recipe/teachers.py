@@ -1,0 +1,144 @@
+"""Teachers that are no torch model of ours, but answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Union
+
+from pydantic import Field, model_validator
+
+from edgedistill.recipe.models import FunctionModel, ResidualModel, TimmModel, TorchvisionModel
+from edgedistill.target import Frozen
+
+
+class Normalization(Frozen):
+    """How a teacher wants its pixels, which otherwise are 0..1."""
+
+    mean: tuple[float, ...] | None = None
+    """Per channel, taken off the pixels."""
+    std: tuple[float, ...] | None = None
+    """Per channel, by which the pixels are divided afterwards."""
+    outputs: Literal["logits", "probabilities"] = "logits"
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Normalization:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("`mean` and `std` come together")
+        if self.std and min(self.std) <= 0:
+            raise ValueError("`std` must be positive")
+        return self
+
+
+class OnnxTeacher(Normalization):
+    """An ONNX file with one float input (batch, channels, height, width) or, where its shape says
+    so, (batch, height, width, channels)."""
+
+    family: Literal["onnx"]
+    path: Path
+
+
+class TfliteTeacher(Normalization):
+    """A TFLite file with one float or integer input."""
+
+    family: Literal["tflite"]
+    path: Path
+
+
+class KerasTeacher(Normalization):
+    """A Keras model: a `.keras` file, an `.h5` file, or a SavedModel folder. Needs
+    `pip install 'edgedistill[tensorflow]'`."""
+
+    family: Literal["keras"]
+    path: Path
+
+
+class HuggingFaceTeacher(Frozen):
+    """An image classifier from Hugging Face: a hub name, or a local folder in the same format.
+    Size and normalization are read from its own image processor."""
+
+    family: Literal["huggingface"]
+    name: str
+    backend: Literal["auto", "torch", "openvino"] = "auto"
+    """`openvino` goes through Optimum; `auto` takes what answers faster on this machine."""
+
+
+class PythonTeacher(Frozen):
+    """A user's own `module:function`: images uint8 (batch, height, width, channels) to an array
+    (batch, classes)."""
+
+    family: Literal["python"]
+    function: str
+    outputs: Literal["logits", "probabilities"] = "logits"
+
+
+class HttpTeacher(Frozen):
+    """An endpoint that is sent one image a request. Answers are kept: none is paid for twice."""
+
+    family: Literal["http"]
+    url: str = Field(pattern=r"^https?://")
+    send: Literal["json", "png"] = "json"
+    """`json`: {"image": base64 of a PNG}; `png`: the PNG itself as the body."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    """`${NAME}` in a value is read from the environment and written nowhere."""
+    answer: Literal["logits", "probabilities", "log_probabilities", "label"] = "probabilities"
+    """What comes back: a list in class order, or a mapping from class name to number, which may
+    name the top few only; or one class's name or number."""
+    at: str = ""
+    """JSON pointer (RFC 6901) to it in the response, such as `/predictions/0`."""
+    concurrency: int = Field(default=4, ge=1, le=256)
+    """Requests under way at once."""
+    per_second: float | None = Field(default=None, gt=0)
+    """At most this many requests begin in a second."""
+    max_requests: int | None = Field(default=None, ge=1)
+    """Stop, with all answers kept, after this many requests in one run, retries included."""
+    timeout: float = Field(default=30.0, gt=0)
+    """Seconds."""
+    retries: int = Field(default=5, ge=0)
+    """After a timeout, a broken connection, 429 or 5xx; waits double, or follow Retry-After."""
+
+
+class StoredTeacher(Frozen):
+    """Answers that exist already: parquet with a column `sample` (the image's number in the
+    training data, from 0), maybe `view`, and one of `logits`, `probabilities`, `label`, or
+    `classes` with `log_probabilities` (the top few)."""
+
+    family: Literal["stored"]
+    path: Path
+    test: Path | None = None
+    """The same for the test data, to know how good the teacher is."""
+
+
+class Member(Frozen):
+    teacher: Annotated[
+        Union[
+            ResidualModel, TorchvisionModel, TimmModel, FunctionModel, OnnxTeacher, TfliteTeacher,
+            KerasTeacher, HuggingFaceTeacher, PythonTeacher, HttpTeacher,
+        ],
+        Field(discriminator="family"),
+    ]  # fmt: skip
+    weight: float = Field(default=1.0, gt=0)
+
+
+class Ensemble(Frozen):
+    """Several teachers, whose probabilities are averaged."""
+
+    family: Literal["ensemble"]
+    members: tuple[Member, ...] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _members_know_something(self) -> Ensemble:
+        for at, member in enumerate(self.members):
+            model = member.teacher
+            known = getattr(model, "weights", True) or getattr(model, "pretrained", False)
+            if not known:
+                raise ValueError(f"member {at} has no `weights` and is not `pretrained`")
+        return self
+
+
+Teacher = Annotated[
+    Union[
+        ResidualModel, TorchvisionModel, TimmModel, FunctionModel, OnnxTeacher, TfliteTeacher,
+        KerasTeacher, HuggingFaceTeacher, PythonTeacher, HttpTeacher, StoredTeacher, Ensemble,
+    ],
+    Field(discriminator="family"),
+]  # fmt: skip

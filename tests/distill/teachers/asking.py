@@ -1,0 +1,56 @@
+"""A question to a teacher, and a linear classifier to put into files of every kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.distill.teachers import Question, Room, Teacher
+
+CLASSES = ("bird", "cat", "ship")
+SIZE = 8
+Floats = NDArray[np.float32]
+
+
+def room(**changes: Any) -> Room:
+    settings: dict[str, Any] = {"classes": CLASSES, "channels": 3, "image_size": SIZE, **changes}
+    return Room(Path(), **settings)
+
+
+def question(count: int = 5, channels: int = 3, size: int = SIZE) -> Question:
+    """Noise; sample 100 + n of the user's is image n."""
+    noise = np.random.default_rng(count).integers(0, 256, (count, channels, size, size))
+    ids = np.arange(count)
+    return Question(ids, ids + 100, False, (noise / 255).astype(np.float32))
+
+
+def answers(teacher: Teacher, asked: Question) -> Floats:
+    """(batch, classes), each place answered once."""
+    parts = list(teacher.ask(asked))
+    at = np.concatenate([part.at for part in parts])
+    assert sorted(at) == list(range(len(asked.ids)))
+    logits = np.concatenate([part.logits for part in parts])
+    assert logits.dtype == np.float32
+    return logits[np.argsort(at)]
+
+
+def weights(classes: int = 3) -> Floats:
+    """(pixels of an image, classes)"""
+    drawn = np.random.default_rng(7).normal(size=(3 * SIZE * SIZE, classes))
+    return drawn.astype(np.float32)
+
+
+def linear(pixels: Floats, layout: str = "NCHW") -> Floats:
+    """What a file that holds `weights()` answers."""
+    images = pixels if layout == "NCHW" else pixels.transpose(0, 2, 3, 1)
+    found: Floats = images.reshape(len(images), -1) @ weights()
+    return found
+
+
+def softmax(logits: Floats) -> Floats:
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: Floats = raised / raised.sum(axis=1, keepdims=True)
+    return probabilities
