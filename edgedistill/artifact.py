@@ -31,6 +31,10 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(scratch, path)
 
 
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
 class BrokenSeal(Exception):
     """A sealed folder no longer holds what was sealed."""
 
@@ -52,7 +56,7 @@ class Artifact:
         return self.path / name
 
     def json(self, name: str) -> Any:
-        return json.loads((self.path / name).read_text())
+        return read_json(self.path / name)
 
 
 def _content_digest(files: dict[str, dict[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """A content-addressed store of artifacts that several runs may use at once.
 
 <root>/artifacts/<key>/   sealed folders
+<root>/answers/<key>/     teachers' answers that were paid for, kept whatever else changes
 <root>/work/<key>/        a stage at work: checkpoints stay here until the stage is sealed
 <root>/work/<key>.lock    held (flock) by the one process that works on <key>
 <root>/work/<key>.read    held, shared, by every run that reads the artifact of <key>
@@ -118,9 +119,15 @@ class Cache:
         folders = [path for path in (self.root / "work").iterdir() if path.is_dir()]
         return list(filter(None, (_entry(path, "unfinished") for path in folders)))
 
+    def answers(self) -> list[Entry]:
+        """Teachers' answers that were paid for."""
+        folders = (self.root / "answers").glob("*")
+        return list(filter(None, (_entry(path, "answers") for path in folders)))
+
     def prune(self, keep_bytes: int) -> list[Entry]:
         """Remove the least recently used artifacts until at most `keep_bytes` are left; then what
-        interrupted stages left. What a run works on or reads just now is not touched."""
+        interrupted stages left. What a run works on or reads just now is not touched, nor are
+        answers that were paid for."""
         entries = self.entries() + self.unfinished()
         total, removed = sum(entry.bytes for entry in entries), []
         for entry in entries:

@@ -1,8 +1,8 @@
 """Samples in: sources, splits and their checks, augmentation, batches."""
 
 from edgedistill.data import augment
-from edgedistill.data.fingerprint import fingerprint
-from edgedistill.data.images import read_images, to_pixels
+from edgedistill.data.fingerprint import fingerprint, listing
+from edgedistill.data.images import read_images, read_unlabelled, to_pixels
 from edgedistill.data.loading import batches
 from edgedistill.data.prepare import prepare
 from edgedistill.data.splits import Split, open_split
@@ -12,8 +12,10 @@ __all__ = [
     "augment",
     "batches",
     "fingerprint",
+    "listing",
     "open_split",
     "prepare",
     "read_images",
+    "read_unlabelled",
     "to_pixels",
 ]

@@ -36,11 +36,12 @@ def fingerprint(data: Data) -> str:
     """
     fields = data.model_dump(exclude=NOT_CONTENT)
     config = {name: value for name, value in fields.items() if not isinstance(value, Path)}
-    return text_digest({"config": config, "content": CONTENT[data.source](data)})
+    content = [CONTENT[data.source](data), data.unlabelled and listing(data.unlabelled)]
+    return text_digest({"config": config, "content": content})
 
 
 def _folder(data: FolderData) -> Any:
-    return [_listing(path) for path in (data.train, data.test) if path is not None]
+    return [listing(path) for path in (data.train, data.test) if path is not None]
 
 
 def _files(data: ParquetData | ArraysData) -> Any:
@@ -57,7 +58,7 @@ def _torchvision(data: TorchvisionData) -> Any:
 
 def _huggingface(data: HuggingFaceData) -> Any:
     path = Path(data.name)
-    return _listing(path) if path.is_dir() else _version("datasets")
+    return listing(path) if path.is_dir() else _version("datasets")
 
 
 def _function(data: FunctionData) -> Any:
@@ -90,7 +91,8 @@ def _digests(path: Path) -> list[str]:
     return [file_digest(path)]
 
 
-def _listing(root: Path) -> list[tuple[str, int, int]]:
+def listing(root: Path) -> list[tuple[str, int, int]]:
+    """Names, sizes and times of the files below a folder. Raises UserError: it is not there."""
     if not root.is_dir():
         raise UserError(f"folder not found: {root}", "check the path in `data`")
     found = []

@@ -38,6 +38,21 @@ def read_images(
     """
     samples, ids = _find(source, classes)
     check_labels(samples, classes)
+    return Split(_decoded(samples, ids, image_size, channels), samples.labels[ids])
+
+
+def read_unlabelled(root: Path, image_size: int, channels: int) -> NDArray[np.uint8]:
+    """All images below a folder, (samples, height, width, channels), in memory.
+
+    Raises UserError: no folder, no images in it, one that cannot be decoded.
+    """
+    samples, _ = folder.unlabelled(root)
+    return _decoded(samples, np.arange(len(samples.labels)), image_size, channels)
+
+
+def _decoded(
+    samples: Samples, ids: NDArray[np.int64], image_size: int, channels: int
+) -> NDArray[np.uint8]:
     form = Form(image_size, channels)
     workers = worker_count(None, samples.encoded_bytes)
     images = np.empty((len(ids), image_size, image_size, channels), np.uint8)
@@ -47,7 +62,7 @@ def read_images(
             raise UserError(f"{samples.name(int(ids[done + failure.at]))}: {failure.reason}")
         images[done : done + len(chunk.images)] = chunk.images
         done += len(chunk.images)
-    return Split(images, samples.labels[ids])
+    return images
 
 
 def _find(source: Path | Data, classes: Sequence[str]) -> tuple[Samples, NDArray[np.int64]]:

@@ -40,8 +40,9 @@ Codes = NDArray[np.int8]
 def prepare(data: Data, seed: int, out: Path, reporter: Reporter) -> dict[str, Any]:
     """Decode, split and check `data` into folder `out`; returns metrics.
 
-    Writes `train|validation|test/{images,labels}.npy` and `data.json`. Which training images are
-    used and which of them validate is drawn from `seed`; the test set never depends on it.
+    Writes `train|validation|test/{images,labels,samples}.npy` and `data.json`. Which training
+    images are used and which of them validate is drawn from `seed`; the test set never depends on
+    it.
 
     Raises UserError: anything that is wrong with the data.
     """
@@ -58,6 +59,7 @@ def prepare(data: Data, seed: int, out: Path, reporter: Reporter) -> dict[str, A
     _say_duplicates(found, written, reporter)
     metrics = {
         "counts": {name: len(labels) for name, labels in written.labels.items()},
+        "unlabelled": int(np.sum(written.labels["train"] < 0)),
         "class_counts": _class_counts(written.labels, source.classes),
         "duplicates": {kind: found[kind] for kind in ("exact", "near")},
         "skipped": len(written.skipped),
@@ -66,6 +68,7 @@ def prepare(data: Data, seed: int, out: Path, reporter: Reporter) -> dict[str, A
         "classes": list(source.classes),
         "image_size": data.image_size,
         "channels": data.channels,
+        "own_test": source.test is not None,
         "preprocessing": "the square in the middle, resized bilinearly",
     }
     write_json(
@@ -75,7 +78,16 @@ def prepare(data: Data, seed: int, out: Path, reporter: Reporter) -> dict[str, A
     return metrics
 
 
-def assign(source: Source, data: Data, seed: int) -> list[tuple[Samples, Codes]]:
+@dataclass(frozen=True)
+class Part:
+    """Samples of the source, the split of each, and the place of the first in the user's data."""
+
+    samples: Samples
+    codes: Codes
+    first: int = 0
+
+
+def assign(source: Source, data: Data, seed: int) -> list[Part]:
     """Each part of the source with the split of each of its samples.
 
     Raises UserError: one class only, labels outside the classes, a class missing from a split.
@@ -90,14 +102,17 @@ def assign(source: Source, data: Data, seed: int) -> list[tuple[Samples, Codes]]
     for samples in given:
         check_labels(samples, source.classes)
     train = _train_codes(source, data, seed)
-    parts = [(source.train, train)]
+    parts = [Part(source.train, train)]
     if source.test is not None:
-        parts.append((source.test, np.full(len(source.test.labels), 2, np.int8)))
+        parts.append(Part(source.test, np.full(len(source.test.labels), 2, np.int8)))
     labels = {
-        name: np.concatenate([samples.labels[codes == code] for samples, codes in parts])
+        name: np.concatenate([part.samples.labels[part.codes == code] for part in parts])
         for code, name in enumerate(SPLITS)
     }
     _check_classes(labels, source.classes, data.limit)
+    if source.unlabelled is not None:
+        more = len(source.unlabelled.labels)
+        parts.append(Part(source.unlabelled, np.zeros(more, np.int8), len(source.train.labels)))
     return parts
 
 
@@ -127,7 +142,7 @@ def _check_classes(
     labels: dict[str, Labels], classes: Sequence[str], limit: int | None = None
 ) -> None:
     for name, values in labels.items():
-        counts = np.bincount(values, minlength=len(classes))
+        counts = np.bincount(values[values >= 0], minlength=len(classes))
         if counts.all():
             continue
         missing = classes[int(np.argmin(counts))]
@@ -161,19 +176,19 @@ class _Written:
         raise AssertionError("an image that was never written")
 
 
-def _write(
-    parts: list[tuple[Samples, Codes]], data: Data, out: Path, reporter: Reporter
-) -> _Written:
+def _write(parts: list[Part], data: Data, out: Path, reporter: Reporter) -> _Written:
     written = _Written()
     writers = {name: SplitWriter(out / name, data.image_size, data.channels) for name in SPLITS}
-    total = sum(int(np.sum(codes != UNUSED)) for _, codes in parts)
+    total = sum(int(np.sum(part.codes != UNUSED)) for part in parts)
     done, started = 0, time.monotonic()
-    for samples, codes in parts:
+    for part in parts:
+        samples, codes = part.samples, part.codes
         for read, kept, images in _usable(samples, codes, data, total, written.skipped):
             for code, name in enumerate(SPLITS):
                 here = codes[kept] == code
                 if here.any():
-                    writers[name].add(images[here], samples.labels[kept[here]])
+                    labels, places = samples.labels[kept[here]], kept[here] + part.first
+                    writers[name].add(images[here], labels, places)
                     written.names[name].append((samples, kept[here]))
             done += read
             speed = done / max(time.monotonic() - started, 1e-9)
@@ -211,7 +226,13 @@ def _usable(
 
 def _class_counts(labels: dict[str, Labels], classes: Sequence[str]) -> dict[str, dict[str, int]]:
     return {
-        name: dict(zip(classes, np.bincount(values, minlength=len(classes)).tolist(), strict=True))
+        name: dict(
+            zip(
+                classes,
+                np.bincount(values[values >= 0], minlength=len(classes)).tolist(),
+                strict=True,
+            )
+        )
         for name, values in labels.items()
     }
 
@@ -234,13 +255,17 @@ def _describe(
             twin.first: written.name_of(twin.first, twin.known),
             twin.second: written.name_of(twin.second, twin.held),
             "classes": [
-                classes[written.labels[twin.first][twin.known]],
-                classes[written.labels[twin.second][twin.held]],
+                _named(classes, written.labels[twin.first][twin.known]),
+                _named(classes, written.labels[twin.second][twin.held]),
             ],
         }
         for twin in _spread(twins)
     ]
     return {**counts, "examples": examples}
+
+
+def _named(classes: Sequence[str], label: np.int64) -> str | None:
+    return classes[int(label)] if label >= 0 else None
 
 
 def _spread(twins: list[duplicates.Twin]) -> list[duplicates.Twin]:

@@ -27,13 +27,20 @@ HELD_OUT, BALANCED = 100, 101
 @dataclass(frozen=True)
 class Split:
     """images: (samples, height, width, channels), uint8, mapped from disk where they lie there;
-    labels: (samples,), int64."""
+    labels: (samples,), int64, -1 where nobody knows; numbers: (samples,), int64, each
+    image's place in the user's own data."""
 
     images: Images
     labels: Labels
+    numbers: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def samples(self) -> NDArray[np.int64]:
+        """(samples,): `numbers`, or for images that come from nowhere else their own places."""
+        return np.arange(len(self)) if self.numbers is None else self.numbers
 
     def pixels(self, ids: NDArray[np.int64]) -> Pixels:
         """(batch, channels, height, width), float32 in 0..1, channels-last in memory."""
@@ -45,14 +52,15 @@ class Split:
         if isinstance(self.images, np.memmap):
             folder = Path(str(self.images.filename)).parent
             return open_split, (folder.parent, folder.name)
-        return Split, (self.images, self.labels)
+        return Split, (self.images, self.labels, self.numbers)
 
 
 def open_split(folder: Path, name: str) -> Split:
     """A split of a data artifact. Raises FileNotFoundError: there is none of that name."""
     images = np.load(folder / name / "images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(folder / name / "labels.npy", allow_pickle=False)
-    return Split(images, labels)
+    numbers = np.load(folder / name / "samples.npy", allow_pickle=False)
+    return Split(images, labels, numbers)
 
 
 class SplitWriter:
@@ -66,6 +74,7 @@ class SplitWriter:
         self._folder = folder
         self._shape = (image_size, image_size, channels)
         self._labels: list[Labels] = []
+        self._samples: list[NDArray[np.int64]] = []
         self._stream = (folder / "images.npy").open("wb")
         self._stream.write(self._header(0))
 
@@ -76,17 +85,21 @@ class SplitWriter:
         np.lib.format.write_array_header_1_0(text, head)
         return text.getvalue()
 
-    def add(self, images: Images, labels: Labels) -> None:
+    def add(self, images: Images, labels: Labels, samples: NDArray[np.int64]) -> None:
+        """samples: (batch,), the images' places in the user's own data."""
         self._stream.write(np.ascontiguousarray(images).data)
         self._labels.append(labels)
+        self._samples.append(samples)
 
     def close(self) -> Labels:
-        """Write the labels and the final count; returns the labels."""
+        """Write the labels, the places and the final count; returns the labels."""
         labels = np.concatenate([np.empty(0, np.int64), *self._labels])
         self._stream.seek(0)
         self._stream.write(self._header(len(labels)))
         self._stream.close()
         np.save(self._folder / "labels.npy", labels)
+        places = np.concatenate([np.empty(0, np.int64), *self._samples])
+        np.save(self._folder / "samples.npy", places)
         return labels
 
 

@@ -1,83 +1,137 @@
-"""The store of a teacher's answers: computed once, read by every stage that trains."""
+"""The store of a teacher's answers: each is asked for once, and read by every stage that trains.
+
+While it is filled, a folder of append-only shards, `shard-00000.bin` and on: arrays of fixed-size
+records (see `Layout.record`). Each opening for writing begins a new shard, and each answer is
+written as it comes, so a kill loses no answer that has arrived; half a record at a shard's end is
+passed over. When all are there, `keep` writes them in order as one `answers.npy` (views, samples),
+which NumPy maps: the same bytes however often the filling was interrupted.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import dataclasses
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import write_json
+from edgedistill.artifact import read_json, write_json
 from edgedistill.errors import UserError
 
-Array = NDArray[np.float32]
+Floats = NDArray[np.float32]
+Ids = NDArray[np.int64]
+Records = NDArray[np.void]
+
+_BLOCK = 65_536
+"""Answers held in memory while they are put in order."""
+_LEAST = 1e-7
+"""Probability below which what the top few leave over is not told apart from nothing."""
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Logits (views, samples, classes), float32, memory-mapped."""
+class Layout:
+    """How an answer is kept: all logits in float32 (`full`) or float16 (`half`), or the log
+    probabilities of the `k` likeliest classes (`top_k`), the rest spread evenly when read."""
 
-    logits: NDArray[np.float32]
+    classes: int
+    form: Literal["full", "half", "top_k"] = "full"
+    k: int = 0
 
     @property
-    def views(self) -> int:
-        return int(self.logits.shape[0])
+    def record(self) -> np.dtype[np.void]:
+        head = [("view", "<u4"), ("sample", "<u4"), ("agreement", "<f4")]
+        if self.form == "top_k":
+            few = [("classes", "<u4", (self.k,)), ("log_probabilities", "<f2", (self.k,))]
+            return np.dtype([*head, *few])
+        return np.dtype([*head, ("logits", "<f4" if self.form == "full" else "<f2", self.classes)])
 
-    def __call__(self, ids: NDArray[np.int64], view: int) -> Array:
-        """Logits (batch, classes) for samples `ids` as they look in `view`."""
-        return np.ascontiguousarray(self.logits[view % self.views, ids])
+    def pack(self, view: int, ids: Ids, logits: Floats, agreement: Floats | None) -> Records:
+        """Records (batch,) of logits (batch, classes)."""
+        records = np.empty(len(ids), self.record)
+        records["view"], records["sample"] = view, ids
+        records["agreement"] = 1.0 if agreement is None else agreement
+        if self.form == "top_k":
+            likely = log_softmax(logits)
+            top = np.argsort(-likely, axis=1, kind="stable")[:, : self.k]
+            records["classes"] = top
+            records["log_probabilities"] = np.take_along_axis(likely, top, axis=1)
+        elif self.form == "half":
+            # What is added to all logits of an answer means nothing; near zero float16 is finer.
+            records["logits"] = logits - logits.max(axis=1, keepdims=True)
+        else:
+            records["logits"] = logits
+        return records
+
+    def unpack(self, records: Records) -> Floats:
+        """Logits (batch, classes), float32."""
+        if self.form != "top_k":
+            return np.ascontiguousarray(records["logits"], np.float32)
+        known = records["log_probabilities"].astype(np.float32)
+        rest = np.maximum(1.0 - np.exp(known).sum(axis=1), _LEAST)
+        spread = np.log(rest / max(self.classes - self.k, 1)).astype(np.float32)
+        logits = np.repeat(spread[:, None], self.classes, axis=1)
+        np.put_along_axis(logits, records["classes"].astype(np.int64), known, axis=1)
+        return logits
 
 
-def open_answers(folder: Path) -> Answers:
-    return Answers(np.load(folder / "answers.npy", mmap_mode="r"))
+def log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    result: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
 
 
-def fill(
-    folder: Path,
-    progress: Path,
-    shape: tuple[int, int, int],
-    batch_size: int,
-    answer: Callable[[NDArray[np.int64], int], Array],
-    tick: Callable[[float, float, float], Any],
-) -> float:
-    """Ask for every (view, sample) once and keep the logits in `folder/answers.npy`.
+def divergence(exact: Floats, kept: Floats) -> Floats:
+    """KL(exact || kept) of the distributions of logits (batch, classes); gives (batch,), nats."""
+    p, q = log_softmax(exact), log_softmax(kept)
+    result: Floats = (np.exp(p) * (p - q)).sum(axis=1)
+    return result
 
-    `answer(ids, view)` gives (batch, classes). What was answered before a kill is not asked again:
-    `progress` counts the batches on disk. `tick` gets batches done, batches in all, and seconds.
-    Returns the seconds it took, those before a kill too.
 
-    Raises UserError: an answer that is not finite (with the samples), or of the wrong shape.
-    """
-    views, samples, classes = shape
-    path = folder / "answers.npy"
-    batches = [
-        (view, np.arange(start, min(start + batch_size, samples), dtype=np.int64))
-        for view in range(views)
-        for start in range(0, samples, batch_size)
-    ]
-    before = {"done": 0, "seconds": 0.0}
-    if progress.exists() and path.exists():
-        before = json.loads(progress.read_text())
-    done, started = int(before["done"]), time.monotonic() - before["seconds"]
-    mode: Any = "r+" if done else "w+"
-    store = np.lib.format.open_memmap(path, mode, dtype=np.float32, shape=shape)
-    with path.open("r+b") as file:
-        # A mapped file has no blocks yet; on a full disk, writing to it would kill the process.
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    for number, (view, ids) in enumerate(batches[done:], start=done):
-        logits = answer(ids, view)
-        if logits.shape != (len(ids), classes):
-            raise UserError(
-                f"the teacher answered with shape {logits.shape} for {len(ids)} images, "
-                f"expected ({len(ids)}, {classes})",
-                "teacher and data must have the same classes",
-            )
+@dataclass
+class Loss:
+    """What a form of keeping loses, summed over the answers kept."""
+
+    answers: int = 0
+    divergence: float = 0.0
+    same: int = 0
+
+    def add(self, exact: Floats, kept: Floats) -> None:
+        self.answers += len(exact)
+        self.divergence += float(divergence(exact, kept).sum())
+        self.same += int((exact.argmax(axis=1) == kept.argmax(axis=1)).sum())
+
+
+@dataclass
+class Store:
+    """A store open for writing, by one process at a time (`opened`)."""
+
+    folder: Path
+    layout: Layout
+    views: int
+    samples: int
+    loss: Loss = field(default_factory=Loss)
+
+    def __post_init__(self) -> None:
+        self._known = np.zeros((self.views, self.samples), bool)
+        for records in _shards(self.folder, self.layout):
+            here = records[records["view"] < self.views]
+            self._known[here["view"], here["sample"]] = True
+        self._shard = self.folder / f"shard-{len(_paths(self.folder)):05d}.bin"
+
+    def missing(self, view: int) -> Ids:
+        """Samples not answered in `view` yet."""
+        return np.flatnonzero(~self._known[view])
+
+    def add(self, view: int, ids: Ids, logits: Floats, agreement: Floats | None = None) -> None:
+        """Keep logits (batch, classes). When this returns, a kill of this process loses nothing.
+
+        Raises UserError: logits that are no finite numbers, with their samples.
+        """
         wrong = ~np.isfinite(logits).all(axis=1)
         if wrong.any():
             raise UserError(
@@ -85,10 +139,121 @@ def fill(
                 f"{ids[wrong][:8].tolist()}",
                 "check the teacher's weights and normalization",
             )
-        store[view, ids] = logits
-        seconds = time.monotonic() - started
-        if number % 16 == 15 or number + 1 == len(batches):
-            store.flush()
-            write_json(progress, {"done": number + 1, "seconds": seconds})
-        tick(number + 1, len(batches), seconds)
-    return time.monotonic() - started
+        records = self.layout.pack(view, ids, logits, agreement)
+        if self.layout.form != "full":
+            self.loss.add(logits, self.layout.unpack(records))
+        with self._shard.open("ab", buffering=0) as file:
+            left = memoryview(records.tobytes())
+            while left:
+                left = left[file.write(left) or 0 :]
+        self._known[view, ids] = True
+
+
+@contextmanager
+def opened(
+    folder: Path,
+    layout: Layout,
+    views: int,
+    samples: int,
+    made_by: dict[str, Any],
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Store]:
+    """The store in `folder`, made where there is none, held alone.
+
+    `made_by` says whose answers to what they are. Raises UserError: the folder holds another
+    teacher's answers, to other views, or in another form.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("answers: another run is asking the same teacher; waiting for it")
+            fcntl.flock(held, fcntl.LOCK_EX)
+        head = {
+            "classes": layout.classes, "form": layout.form, "k": layout.k, "samples": samples,
+            "made_by": made_by,
+        }  # fmt: skip
+        path = folder / "store.json"
+        if path.exists():
+            _same(read_json(path), head, folder)
+        else:
+            write_json(path, head)
+        yield Store(folder, layout, views, samples)
+
+
+def _same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+    own = {**found.pop("made_by"), **found}
+    other = {**wanted["made_by"], **{k: v for k, v in wanted.items() if k != "made_by"}}
+    differs = [key for key in other if own.get(key) != other[key]]
+    if differs:
+        told = "; ".join(f"{key}: {own.get(key)!r}, expected {other[key]!r}" for key in differs)
+        raise UserError(
+            f"{folder}: the answers there are not this teacher's to these images ({told})",
+            "take another folder, or remove this one to ask again",
+        )
+
+
+def keep(store: Store, out: Path, views: int | None = None) -> None:
+    """Write the answers to the first `views` views (or all) in order to `out/answers.npy`."""
+    views = store.views if views is None else views
+    shards = list(_shards(store.folder, store.layout))
+    ends = np.cumsum([len(shard) for shard in shards])
+    head = {"descr": np.lib.format.dtype_to_descr(store.layout.record), "fortran_order": False,
+            "shape": (views, store.samples)}  # fmt: skip
+    with (out / "answers.npy").open("wb") as file:
+        np.lib.format.write_array_header_2_0(file, head)
+        for view in range(views):
+            place = np.full(store.samples, -1, np.int64)
+            for shard, end in zip(shards, ends, strict=True):
+                here = np.flatnonzero(shard["view"] == view)
+                place[shard["sample"][here]] = end - len(shard) + here
+            assert (place >= 0).all(), "kept before all answers were there"
+            for start in range(0, store.samples, _BLOCK):
+                wanted = place[start : start + _BLOCK]
+                block = np.empty(len(wanted), store.layout.record)
+                for shard, end in zip(shards, ends, strict=True):
+                    inside = (wanted >= end - len(shard)) & (wanted < end)
+                    block[inside] = shard[wanted[inside] - (end - len(shard))]
+                file.write(block.data)
+    write_json(out / "answers.json", dataclasses.asdict(store.layout))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A whole store, open for reading; records: (views, samples)."""
+
+    layout: Layout
+    records: Records
+
+    @property
+    def views(self) -> int:
+        return int(self.records.shape[0])
+
+    def __call__(self, ids: Ids, view: int) -> Floats:
+        """Logits (batch, classes), float32, for samples `ids` as they look in `view`."""
+        return self.layout.unpack(self.records[view % self.views, ids])
+
+    def agreement(self, ids: Ids, view: int) -> Floats:
+        """(batch,): the weight of the teachers that vote for the answer; 1 for a single one."""
+        return np.ascontiguousarray(self.records[view % self.views, ids]["agreement"])
+
+
+def open_answers(folder: Path) -> Answers:
+    """The answers that `keep` left in `folder`."""
+    layout = Layout(**read_json(folder / "answers.json"))
+    return Answers(layout, np.load(folder / "answers.npy", mmap_mode="r"))
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(folder.glob("shard-*.bin"))
+
+
+def _shards(folder: Path, layout: Layout) -> Iterator[Records]:
+    """Each shard's whole records, mapped."""
+    for path in _paths(folder):
+        count = path.stat().st_size // layout.record.itemsize
+        if count:
+            yield np.memmap(path, layout.record, "r", shape=(count,))
+        else:
+            yield np.empty(0, layout.record)

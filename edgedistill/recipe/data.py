@@ -38,6 +38,9 @@ class DataCommon(Frozen):
     """Turn grey, RGBA or palette images into the wanted channels. `false` makes them an error."""
     skip_unreadable: float = Field(default=0.0, ge=0.0, le=1.0)
     """Share of images that may fail to decode and be left out. 0 makes the first one an error."""
+    unlabelled: Path | None = None
+    """A folder of further training images, at any depth, whose classes nobody knows: the student
+    learns them from the teacher alone."""
     augment: Augment = Augment()
     workers: int | None = Field(default=None, ge=0)
     """Processes that decode and augment; none given: as many as the images' size calls for."""

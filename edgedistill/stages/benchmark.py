@@ -77,8 +77,10 @@ def _models(
     primary = inputs["export"].json("export.json")["files"][0]["runtime"]
     teacher = inputs["teacher"].file("model")
     name = {"model": "teacher", "precision": "fp32", "file": None}
-    yield {**name, "runtime": "torch"}, teacher
-    for stage in ("teacher", "distill") if "prune" in inputs else ("teacher",):
+    stages = ["teacher"] if teacher.exists() else []
+    if teacher.exists():
+        yield {**name, "runtime": "torch"}, teacher
+    for stage in [*stages, "distill"] if "prune" in inputs else stages:
         folder = context.checkpoints / stage
         folder.mkdir(exist_ok=True)
         try:

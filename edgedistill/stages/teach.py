@@ -7,45 +7,81 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, text_digest
 from edgedistill.data import open_split
 from edgedistill.data.augment import view
-from edgedistill.distill.store import fill, open_answers
-from edgedistill.models import load
-from edgedistill.recipe import Augment
+from edgedistill.distill.asking import ask, plain_answers
+from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
+from edgedistill.distill.teachers import Room, identity, is_dear, open_teacher
+from edgedistill.recipe import Augment, Teacher
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.classification import accuracy, torch_predictor
+from edgedistill.tasks.classification import accuracy
 
 
 class Config(Frozen):
+    teacher: Teacher
+    fingerprint: str
     views: int
     batch_size: int
     precision: Literal["fp32", "bf16"]
+    keep: Literal["full", "half", "top_k"]
+    top_k: int
     augment: Augment
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     split = open_split(inputs["data"].path, "train")
-    classes = len(inputs["data"].json("data.json")["classes"])
-    predict = torch_predictor(load(inputs["teacher"].path / "model"), config.precision)
+    data = inputs["data"].json("data.json")
+    classes = data["classes"]
+    room = Room(
+        inputs["teacher"].path, classes, data["channels"], data["image_size"], config.precision
+    )
+    layout = Layout(len(classes), config.keep, min(config.top_k, len(classes)))
+    made_by: dict[str, Any] = {
+        "teacher": identity(config.teacher, config.fingerprint, inputs["teacher"]),
+        "data": inputs["data"].digest, "split": "train", "seed": context.seed,
+        "augment": config.augment.model_dump(), "precision": config.precision,
+    }  # fmt: skip
+    # What is paid for is kept under what it answers, whatever else changes in the recipe.
+    name = text_digest({**made_by, "form": layout.form, "k": layout.k})[:24]
+    place = context.kept(is_dear(config.teacher)) / name
 
-    def answer(ids: NDArray[np.int64], number: int) -> NDArray[np.float32]:
+    def pixels(ids: NDArray[np.int64], number: int) -> NDArray[np.float32]:
         images = np.asarray(split.images[ids])
-        return predict(view(images, ids, context.seed, number, config.augment))
+        return view(images, ids, context.seed, number, config.augment)
 
-    def tick(done: float, total: float, seconds: float) -> None:
-        speed = done * config.batch_size / seconds
-        context.reporter.tick("teacher's answers", done, total, f"{speed:.0f} images/s")
-
-    seconds = fill(
-        context.scratch, context.checkpoints / "answered.json",
-        (config.views, len(split), classes), config.batch_size, answer, tick,
+    with opened(place, layout, config.views, len(split), made_by, context.reporter.say) as store:
+        asked = ask(
+            open_teacher(config.teacher, room), split, store, pixels, config.batch_size,
+            lambda a, b, note: context.reporter.tick("teacher's answers", a, b, note),
+        )  # fmt: skip
+        keep(store, context.scratch)
+    held_out = plain_answers(
+        config.teacher, made_by["teacher"], room, inputs["data"], "validation",
+        context.kept(is_dear(config.teacher)), context.reporter,
     )  # fmt: skip
-    logits = open_answers(context.scratch).logits
+    if held_out is not None:
+        np.save(context.scratch / "validation.npy", held_out)
+    answers = open_answers(context.scratch)
+    everyone = np.arange(len(split))
     return {
-        "answers": config.views * len(split),
-        "training_accuracy": [accuracy(each, split.labels) for each in logits],
-        "seconds": seconds,
-        "images_per_second": config.views * len(split) / seconds,
+        "answers": asked.wanted,
+        "training_accuracy": [
+            accuracy(answers(everyone, number), split.labels) for number in range(config.views)
+        ],
+        **_lost(store),
+        "bytes": (context.scratch / "answers.npy").stat().st_size,
+        "seconds": asked.seconds,
+        "images_per_second": asked.now / max(asked.seconds, 1e-9),
+    }
+
+
+def _lost(store: Store) -> dict[str, float]:
+    """What keeping less than all cost, over the answers of this run."""
+    if not store.loss.answers:
+        return {}
+    return {
+        "kept_divergence": store.loss.divergence / store.loss.answers,
+        "kept_top1": 100.0 * store.loss.same / store.loss.answers,
     }

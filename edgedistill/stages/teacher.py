@@ -1,21 +1,24 @@
-"""Build the teacher, train or fine-tune it where the recipe says so, and see how good it is."""
+"""Make the teacher ready to be asked, train or fine-tune it where the recipe says so, and see how
+good it is."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, write_json
+from edgedistill.distill.asking import plain_answers
+from edgedistill.distill.teachers import Room, is_dear
 from edgedistill.models import build, save
 from edgedistill.models import describe as describe_model
-from edgedistill.recipe import Augment, Loss, Model, Training
+from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teacher, Training
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.classification import state_of_model
+from edgedistill.tasks.classification import state_of_model, state_of_split
 from edgedistill.train import open_lesson, train
 
 
 class Config(Frozen):
-    model: Model
+    model: Teacher
     fingerprint: str
     train: Training | None
     losses: tuple[Loss, ...]
@@ -24,19 +27,42 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
-    import torch
-
+    if isinstance(config.model, ModelCommon):
+        return _model(config.model, config, inputs, context)
     data = inputs["data"].json("data.json")
     shape = len(data["classes"]), data["channels"], data["image_size"]
+    if isinstance(config.model, Ensemble):
+        for at, member in enumerate(config.model.members):
+            if isinstance(member.teacher, ModelCommon):
+                module = build(member.teacher, *shape)
+                folder = context.scratch / f"member{at}" / "model"
+                save(module, folder, describe_model(member.teacher, *shape))
+    write_json(context.scratch / "teacher.json", {"teacher": config.fingerprint})
+    room = Room(context.scratch, data["classes"], *shape[1:])
+    answers = plain_answers(
+        config.model, config.fingerprint, room, inputs["data"], "validation",
+        context.kept(is_dear(config.model)), context.reporter,
+    )  # fmt: skip
+    return state_of_split(answers, inputs["data"].path, "validation")
+
+
+def _model(
+    model: Model, config: Config, inputs: dict[str, Artifact], context: Context
+) -> dict[str, Any]:
+    import torch
+
     torch.manual_seed(context.seed)
-    model = build(config.model, *shape)
+    data = inputs["data"].json("data.json")
+    shape = len(data["classes"]), data["channels"], data["image_size"]
+    module = build(model, *shape)
     metrics: dict[str, Any] = {}
     if config.train is not None:
         lesson = open_lesson(inputs, config.losses, config.augment, context.seed, config.workers)
         metrics = train(
-            model, lesson, config.train, checkpoint=context.checkpoints / "training.safetensors",
+            lesson.objective(module, config.losses, config.train.precision), lesson, config.train,
+            checkpoint=context.checkpoints / "training.safetensors",
             tick=lambda done, total, note: context.reporter.tick("teacher", done, total, note),
             deterministic=context.deterministic,
         )  # fmt: skip
-    save(model, context.scratch / "model", describe_model(config.model, *shape))
-    return {**metrics, **state_of_model(model, inputs["data"].path, data)}
+    save(module, context.scratch / "model", describe_model(model, *shape))
+    return {**metrics, **state_of_model(module, inputs["data"].path, data)}

@@ -15,8 +15,10 @@ import numpy as np
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split
+from edgedistill.distill.asking import plain_answers
+from edgedistill.distill.teachers import Room, is_dear
 from edgedistill.models import load as load_model
-from edgedistill.recipe import VerifyConfig
+from edgedistill.recipe import Teacher, VerifyConfig
 from edgedistill.runtimes import RUNTIMES, parity
 from edgedistill.runtimes import program as programs
 from edgedistill.stages import Context
@@ -36,6 +38,11 @@ _KERNELS = "this machine's kernels"
 
 class Config(Frozen):
     verify: VerifyConfig
+    models: tuple[str, ...]
+    """Steps whose models' accuracy is taken too."""
+    teacher: Teacher | None
+    """One that is no torch model, and is asked for the test images too."""
+    fingerprint: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,16 +63,26 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     begin = time.monotonic()
     split = open_split(inputs["data"].path, "test")
     exported = inputs["export"].json("export.json")["files"]
-    scores: dict[str, float] = {}
-    for stage in ("teacher", "distill", "prune"):
-        if stage in inputs:
+    described = inputs["data"].json("data.json")
+    answers: dict[str, Floats] = {}
+    for stage in config.models:
+        if inputs[stage].file("model").exists():
             model = torch_predictor(load_model(inputs[stage].path / "model"))
-            scores[stage] = accuracy(logits_of(model, split), split.labels)
+            answers[stage] = logits_of(model, split)
+    if config.teacher is not None:
+        room = Room(inputs["teacher"].path, described["classes"], described["channels"],
+                    described["image_size"])  # fmt: skip
+        asked = plain_answers(config.teacher, config.fingerprint, room, inputs["data"], "test",
+                              context.kept(is_dear(config.teacher)), context.reporter)  # fmt: skip
+        if asked is not None:
+            answers["teacher"] = asked
+    scores = {stage: accuracy(logits, split.labels) for stage, logits in answers.items()}
     references = {}
     for kind in ("float", "int8"):
         if inputs["quantize"].file(f"{kind}.pt2").exists():
             references[kind] = _reference(inputs["quantize"].file(f"{kind}.pt2"), split)
             scores[kind] = references[kind].accuracy
+            answers[kind] = references[kind].logits
     golden = context.scratch / "golden"
     golden.mkdir(exist_ok=True)
     np.save(golden / "inputs.npy", split.pixels(np.arange(min(_GOLDEN, len(split)))))
@@ -78,6 +95,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     warnings = [f"{row['file']}: {text}" for row in rows for text in _words(row)]
     for text in warnings:
         context.reporter.say(f"verify: {text}")
+    arrays: dict[str, Any] = dict(answers)
+    np.savez(context.scratch / "logits.npz", **arrays)
     ok = all(row["ok"] for row in rows)
     write_json(context.scratch / "verify.json", {"ok": ok, "rows": rows, "torch": scores,
                                                  "images": len(split)})  # fmt: skip

@@ -26,8 +26,9 @@ def logits_of(predict: Predict, split: Split, batch_size: int = 500) -> NDArray[
 
 
 def accuracy(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Top-1 accuracy, in percent."""
-    return float(100.0 * (logits.argmax(axis=1) == labels).mean())
+    """Top-1 accuracy, in percent, where the label is known (not -1)."""
+    known = labels >= 0
+    return float(100.0 * (logits.argmax(axis=1) == labels)[known].mean())
 
 
 def torch_predictor(module: Any, precision: str = "fp32") -> Predict:
@@ -44,6 +45,17 @@ def torch_predictor(module: Any, precision: str = "fp32") -> Predict:
         return logits
 
     return predict
+
+
+def state_of_split(
+    answers: NDArray[np.float32] | None, data_folder: Path, name: str
+) -> dict[str, float]:
+    """The accuracy (percent) of logits (samples, classes) for a split; nothing for no answers."""
+    from edgedistill.data import open_split
+
+    if answers is None:
+        return {}
+    return {f"{name}_accuracy": accuracy(answers, open_split(data_folder, name).labels)}
 
 
 def state_of_model(module: Any, data_folder: Path, data: dict[str, Any]) -> dict[str, float]:

@@ -51,8 +51,8 @@ def test_other_seeds_choose_others():
 def written(folder) -> np.ndarray:
     images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), np.uint8)
     writer = SplitWriter(folder / "train", 8, 3)
-    writer.add(images[:4], np.arange(4))
-    writer.add(images[4:], np.arange(4, 7))
+    writer.add(images[:4], np.arange(4), np.arange(10, 14))
+    writer.add(images[4:], np.arange(4, 7), np.arange(14, 17))
     writer.close()
     return images
 
@@ -64,6 +64,7 @@ def test_what_is_written_is_opened_mapped(tmp_path):
     assert np.array_equal(split.images, images)
     assert split.labels.tolist() == list(range(7))
     assert split.labels.dtype == np.int64
+    assert split.samples.tolist() == list(range(10, 17))
     assert len(split) == 7
 
 

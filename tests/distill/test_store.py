@@ -1,66 +1,156 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from edgedistill.distill.store import fill, open_answers
+from edgedistill.distill.store import (
+    Answers,
+    Layout,
+    Store,
+    divergence,
+    keep,
+    log_softmax,
+    open_answers,
+    opened,
+)
 from edgedistill.errors import UserError
 
-SHAPE = (2, 100, 3)
+FULL = Layout(3)
+logits = hnp.arrays("float32", (4, 6), elements=st.floats(-20, 20, width=32))
 
 
-def answer(ids: NDArray[np.int64], view: int) -> NDArray[np.float32]:
+def answer(ids: Any, view: int) -> Any:
     return np.stack([ids, ids * 2, ids + view], axis=1).astype(np.float32)
 
 
-def nothing(done: float, total: float, seconds: float) -> None:
-    pass
+def fill(folder: Path, views: int = 2, samples: int = 10, layout: Layout = FULL) -> None:
+    with opened(folder, layout, views, samples, {"teacher": "t"}) as store:
+        for view in range(views):
+            missing = store.missing(view)
+            store.add(view, missing, answer(missing, view)[:, : layout.classes])
+
+
+def kept(folder: Path, out: Path, views: int = 2) -> Answers:
+    with opened(folder, FULL, views, 10, {"teacher": "t"}) as store:
+        out.mkdir(exist_ok=True)
+        keep(store, out)
+    return open_answers(out)
 
 
 def test_answers_are_found_by_sample_and_view(tmp_path: Path) -> None:
-    fill(tmp_path, tmp_path / "p.json", SHAPE, 7, answer, nothing)
-    answers = open_answers(tmp_path)
-    ids = np.array([99, 0, 41])
+    fill(tmp_path / "s")
+    answers = kept(tmp_path / "s", tmp_path / "a")
+    ids = np.array([9, 0, 4])
     assert np.array_equal(answers(ids, 1), answer(ids, 1))
     assert np.array_equal(answers(ids, 3), answer(ids, 1)), "views repeat"
+    assert np.array_equal(answers.agreement(ids, 0), np.ones(3))
 
 
-def test_after_a_kill_nothing_on_disk_is_asked_again(tmp_path: Path) -> None:
-    asked: list[tuple[int, int]] = []
+def test_more_views_ask_only_for_what_is_new(tmp_path: Path) -> None:
+    fill(tmp_path, views=2)
+    with opened(tmp_path, FULL, 3, 10, {"teacher": "t"}) as store:
+        assert [len(store.missing(view)) for view in range(3)] == [0, 0, 10]
 
-    def dying(ids: NDArray[np.int64], view: int) -> NDArray[np.float32]:
-        if len(asked) == 20:
-            raise KeyboardInterrupt
-        asked.append((view, int(ids[0])))
-        return answer(ids, view)
 
-    with pytest.raises(KeyboardInterrupt):
-        fill(tmp_path, tmp_path / "p.json", SHAPE, 5, dying, nothing)
-    again: list[tuple[int, int]] = []
+def _die_after(folder: Path, answers: int) -> None:
+    with opened(folder, FULL, 1, 10, {"teacher": "t"}) as store:
+        for sample in store.missing(0)[:answers]:
+            ids = np.array([sample])
+            store.add(0, ids, answer(ids, 0))
+        os.kill(os.getpid(), 9)
 
-    def recording(ids: NDArray[np.int64], view: int) -> NDArray[np.float32]:
-        again.append((view, int(ids[0])))
-        return answer(ids, view)
 
-    fill(tmp_path, tmp_path / "p.json", SHAPE, 5, recording, nothing)
-    assert again[0] == asked[16], "16 batches were flushed"
-    ids = np.arange(100)
-    assert np.array_equal(open_answers(tmp_path)(ids, 0), answer(ids, 0))
+def test_a_kill_loses_no_answer_and_order_does_not_show(tmp_path: Path) -> None:
+    import multiprocessing
+
+    for already in (0, 3, 7):
+        with opened(tmp_path / "s", FULL, 1, 10, {"teacher": "t"}) as store:
+            assert len(store.missing(0)) == 10 - already
+        arguments = (tmp_path / "s", 3 if already < 3 else 4 if already < 7 else 3)
+        run = multiprocessing.get_context("fork").Process(target=_die_after, args=arguments)
+        run.start()
+        run.join(20)
+        assert run.exitcode == -9
+    fill(tmp_path / "whole", views=1)
+    for name in ("s", "whole"):
+        with opened(tmp_path / name, FULL, 1, 10, {"teacher": "t"}) as store:
+            (tmp_path / f"{name}-kept").mkdir()
+            keep(store, tmp_path / f"{name}-kept")
+    same = [(tmp_path / f"{name}-kept" / "answers.npy").read_bytes() for name in ("s", "whole")]
+    assert same[0] == same[1]
+
+
+def test_half_a_record_at_the_end_is_asked_again(tmp_path: Path) -> None:
+    fill(tmp_path, views=1)
+    shard = next(tmp_path.glob("shard-*.bin"))
+    shard.write_bytes(shard.read_bytes()[:-5])
+    with opened(tmp_path, FULL, 1, 10, {"teacher": "t"}) as store:
+        assert store.missing(0).tolist() == [9]
+        store.add(0, np.array([9]), answer(np.array([9]), 0))
+        assert not len(store.missing(0))
+    assert len(list(tmp_path.glob("shard-*.bin"))) == 2
 
 
 def test_an_answer_that_is_not_a_number_names_its_samples(tmp_path: Path) -> None:
-    def broken(ids: NDArray[np.int64], view: int) -> NDArray[np.float32]:
-        logits = answer(ids, view)
-        logits[ids == 42] = np.nan
-        return logits
+    ids = np.arange(40, 48)
+    broken = answer(ids, 0)
+    broken[2] = np.nan
+    with (
+        opened(tmp_path, FULL, 1, 100, {}) as store,
+        pytest.raises(UserError, match=r"not finite for training samples \[42\]"),
+    ):
+        store.add(0, ids, broken)
 
-    with pytest.raises(UserError, match=r"not finite for training samples \[42\]"):
-        fill(tmp_path, tmp_path / "p.json", SHAPE, 8, broken, nothing)
+
+def test_another_teachers_store_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with (
+        pytest.raises(UserError, match="teacher: 't', expected 'other'") as caught,
+        opened(tmp_path, FULL, 2, 10, {"teacher": "other"}),
+    ):
+        pass
+    assert caught.value.hint == "take another folder, or remove this one to ask again"
+    with (
+        pytest.raises(UserError, match="form: 'full', expected 'half'"),
+        opened(tmp_path, Layout(3, "half"), 2, 10, {"teacher": "t"}),
+    ):
+        pass
 
 
-def test_answers_for_other_classes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"shape \(8, 3\) for 8 images, expected \(8, 10\)"):
-        fill(tmp_path, tmp_path / "p.json", (1, 16, 10), 8, answer, nothing)
+@given(logits)
+def test_half_precision_keeps_the_distribution(values: Any) -> None:
+    layout = Layout(6, "half")
+    back = layout.unpack(layout.pack(0, np.arange(4), values, None))
+    assert divergence(values, back).max() < 1e-3
+    assert np.allclose(back.max(axis=1), 0)
+
+
+@given(logits)
+def test_the_top_few_keep_their_probabilities_and_the_rest_its_sum(values: Any) -> None:
+    layout = Layout(6, "top_k", 2)
+    back = np.exp(log_softmax(layout.unpack(layout.pack(0, np.arange(4), values, None))))
+    wanted = np.exp(log_softmax(values))
+    top = np.argsort(-wanted, axis=1, kind="stable")[:, :2]
+    got, exact = (np.take_along_axis(each, top, axis=1) for each in (back, wanted))
+    assert np.allclose(got, exact, atol=2e-2)
+    assert np.allclose(back.sum(axis=1), 1)
+    others = np.delete(back[0], top[0])
+    assert np.allclose(others, others[0])
+
+
+def test_what_a_form_loses_is_measured(tmp_path: Path) -> None:
+    with opened(tmp_path, Layout(3, "top_k", 1), 1, 2, {}) as store:
+        store.add(0, np.array([0, 1]), np.array([[2.0, 1.0, -3.0], [0.0, 5.0, 5.1]], np.float32))
+        assert isinstance(store, Store)
+        assert store.loss.answers == 2 and store.loss.same == 2
+        assert 0.05 < store.loss.divergence < 2
+    with opened(tmp_path / "full", FULL, 1, 2, {}) as store:
+        store.add(0, np.array([0]), np.zeros((1, 3), np.float32))
+        assert store.loss.answers == 0, "nothing is lost when all is kept"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -24,4 +25,8 @@ OPENERS: dict[str, Callable[[Any], Source]] = {
 
 def open_source(data: Data) -> Source:
     """Find classes, labels and images; no image is decoded yet. Raises UserError."""
-    return OPENERS[data.source](data)
+    source = OPENERS[data.source](data)
+    if data.unlabelled is None:
+        return source
+    more, notes = folder.unlabelled(data.unlabelled)
+    return dataclasses.replace(source, unlabelled=more, notes=(*source.notes, *notes))

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from edgedistill.data.decode import Payload
 
 Labels = NDArray[np.int64]
+UNLABELLED = -1
+"""The label of an image whose class nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Source:
     """Share of `train` that becomes the test set where `test` is None."""
     notes: tuple[str, ...] = ()
     """What the user should know about what was found."""
+    unlabelled: Samples | None = None
+    """Further training images."""
 
 
 def require(module: str, package: str, purpose: str) -> ModuleType:

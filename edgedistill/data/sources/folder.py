@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.sources.base import Samples, Source, existing
+from edgedistill.data.sources.base import UNLABELLED, Samples, Source, existing
 from edgedistill.errors import UserError, nearest
 from edgedistill.recipe import FolderData
 
@@ -51,17 +51,34 @@ def samples(root: Path, classes: tuple[str, ...]) -> tuple[Samples, tuple[str, .
     labels: list[int] = []
     others: list[Path] = []
     for label, name in enumerate(classes):
-        for path in sorted((root / name).rglob("*")):
-            if path.is_dir() or _hidden(path):
-                continue
-            if path.suffix.lower() not in SUFFIXES:
-                others.append(path)
-                continue
-            paths.append(path)
-            labels.append(label)
+        images, passed = _images(root / name)
+        paths += images
+        others += passed
+        labels += [label] * len(images)
+    return _samples(root, paths, labels, others, "class folders")
+
+
+def unlabelled(root: Path) -> tuple[Samples, tuple[str, ...]]:
+    """All images below `root`, and a note on files that were passed over."""
+    if not existing(root, "folder").is_dir():
+        raise UserError(f"{root}: is a file; a folder of images is meant")
+    paths, others = _images(root)
+    return _samples(root, paths, [UNLABELLED] * len(paths), others, "folders")
+
+
+def _images(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Images below a folder, and files that are none."""
+    files = [each for each in sorted(folder.rglob("*")) if each.is_file() and not _hidden(each)]
+    images = [each for each in files if each.suffix.lower() in SUFFIXES]
+    return images, [each for each in files if each.suffix.lower() not in SUFFIXES]
+
+
+def _samples(
+    root: Path, paths: list[Path], labels: list[int], others: list[Path], where: str
+) -> tuple[Samples, tuple[str, ...]]:
     if not paths:
         raise UserError(
-            f"{root}: there are no images in its class folders",
+            f"{root}: there are no images in its {where}",
             f"images are files that end in {', '.join(sorted(SUFFIXES))}",
         )
 

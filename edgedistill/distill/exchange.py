@@ -1,0 +1,58 @@
+"""A teacher's answers as parquet, for any tool and for a teacher of the family `stored`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from edgedistill.artifact import Artifact
+from edgedistill.data import open_split
+from edgedistill.data.sources.base import require
+from edgedistill.distill.store import open_answers
+
+_ROWS = 16_384
+
+
+def write_parquet(teach: Artifact, data: Artifact, path: Path) -> int:
+    """Write the answers of a stage `teach` to `path`, whole or not at all; returns their number.
+
+    Columns: `sample`, the image's number in the user's training data; `view`; `label`, -1 where
+    it is unknown; `logits`, or `classes` and `log_probabilities` where only the likeliest were
+    kept. The class names are in the schema's metadata under `classes`.
+    """
+    arrow = require("pyarrow", "pyarrow", "writing parquet")
+    parquet = require("pyarrow.parquet", "pyarrow", "writing parquet")
+    import json
+
+    answers, split = open_answers(teach.path), open_split(data.path, "train")
+    classes = data.json("data.json")["classes"]
+    fields = {"sample": arrow.int64(), "view": arrow.int32(), "label": arrow.int64()}
+    for name in answers.records.dtype.names or ():
+        if name in ("logits", "classes", "log_probabilities"):
+            number = answers.records.dtype[name]
+            fields[name] = arrow.list_(arrow.from_numpy_dtype(number.base), number.shape[0])
+    schema = arrow.schema(fields, metadata={"classes": json.dumps(classes)})
+    part = path.with_name(path.name + ".part")
+    with parquet.ParquetWriter(part, schema) as writer:
+        for view in range(answers.views):
+            for start in range(0, len(split), _ROWS):
+                records = np.asarray(answers.records[view, start : start + _ROWS])
+                here = slice(start, start + len(records))
+                columns = {
+                    "sample": split.samples[here],
+                    "view": np.full(len(records), view, np.int32),
+                    "label": split.labels[here],
+                }
+                arrays = [
+                    arrow.array(columns[field.name])
+                    if field.name in columns
+                    else arrow.FixedSizeListArray.from_arrays(
+                        arrow.array(np.ascontiguousarray(records[field.name]).ravel()),
+                        field.type.list_size,
+                    )
+                    for field in schema
+                ]
+                writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
+    part.replace(path)
+    return int(answers.views * len(split))
