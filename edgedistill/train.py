@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from edgedistill.data import open_split
 from edgedistill.data.loading import batches
-from edgedistill.distill import losses as loss_terms
+from edgedistill.distill.doubts import open_judgement
+from edgedistill.distill.losses import needs_answers, needs_layers
 from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
 from edgedistill.recipe import Augment, Loss, Training
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from edgedistill.artifact import Artifact
     from edgedistill.data import Split
+    from edgedistill.distill.doubts import Judgement
+    from edgedistill.distill.objective import Objective
     from edgedistill.distill.store import Answers
 
 
@@ -34,27 +37,76 @@ class Lesson:
     """What a training run learns from."""
 
     split: Split
-    losses: tuple[Loss, ...]
     augment: Augment
     seed: int
     answers: Answers | None = None
+    judgement: Judgement | None = None
+    """How far each of the answers is to be believed."""
+    teacher: torch.nn.Module | None = None
+    """The teacher itself, where a loss looks into it while it runs."""
     workers: int | None = None
+
+    def loss(
+        self,
+        objective: torch.nn.Module,
+        ids: NDArray[np.int64],
+        pixels: torch.Tensor,
+        target: torch.Tensor,
+        view: int,
+    ) -> torch.Tensor:
+        """What the objective makes of a batch as it looks in `view`, on the pixels' device."""
+        import torch
+
+        teacher = doubts = None
+        if self.answers is not None:
+            teacher = torch.from_numpy(self.answers(ids, view)).to(pixels.device)
+        if self.judgement is not None and teacher is not None:
+            teacher = teacher / self.judgement.temperature
+            doubts = torch.from_numpy(self.judgement(ids, view)).to(pixels.device)
+        value: torch.Tensor = objective(pixels, target, teacher, doubts)
+        return value
 
     def view(self, epoch: int) -> int:
         """Each epoch sees new views of the images, as long as there are answers for them."""
         return epoch if self.answers is None else epoch % self.answers.views
 
+    def objective(
+        self, model: torch.nn.Module, losses: Sequence[Loss], precision: str = "fp32"
+    ) -> Objective:
+        """The losses, bound to `model`. What they learn themselves starts from the seed."""
+        import torch
+
+        from edgedistill.distill.objective import Objective
+
+        torch.manual_seed(self.seed)
+        example = torch.from_numpy(self.split.pixels(np.arange(1)))
+        teacher = self.teacher
+        if teacher is not None:
+            teacher = teacher.to(memory_format=torch.channels_last)
+        weighed = self.judgement.weight if self.judgement else 1.0
+        return Objective(losses, model, teacher, example, precision == "bf16", weighed)
+
 
 def open_lesson(
     inputs: dict[str, Artifact],
-    losses: tuple[Loss, ...],
+    losses: Sequence[Loss],
     augment: Augment,
     seed: int,
     workers: int | None,
 ) -> Lesson:
-    """A lesson from the artifacts of the stages `data` and, where there is one, `teach`."""
-    answers = open_answers(inputs["teach"].path) if "teach" in inputs else None
-    return Lesson(open_split(inputs["data"].path, "train"), losses, augment, seed, answers, workers)
+    """A lesson from the artifacts of the stage `data` and, where `losses` need them, `teach` and
+    `teacher`."""
+    answers = judgement = teacher = None
+    if needs_answers(losses):
+        answers = open_answers(inputs["teach"].path)
+    if "judge" in inputs:
+        judgement = open_judgement(inputs["judge"].path)
+    if needs_layers(losses):
+        from edgedistill.models import load
+
+        teacher = load(inputs["teacher"].path / "model")
+    split = open_split(inputs["data"].path, "train")
+    return Lesson(split, augment, seed, answers, judgement, teacher, workers)
 
 
 def learning_rate(step: int, steps: int, config: Training) -> float:
@@ -66,7 +118,7 @@ def learning_rate(step: int, steps: int, config: Training) -> float:
 
 
 def train(
-    model: torch.nn.Module,
+    objective: torch.nn.Module,
     lesson: Lesson,
     config: Training,
     *,
@@ -74,12 +126,16 @@ def train(
     tick: Callable[[float, float, str], None],
     deterministic: bool = False,
     on_step: Callable[[float], None] = lambda _: None,
+    on_epoch: Callable[[int], None] = lambda _: None,
 ) -> dict[str, float]:
-    """Train `model` (pixels (batch, channels, height, width) to logits (batch, classes)) in place.
+    """Train in place whatever `objective` holds: called with pixels (batch, channels, height,
+    width), labels (batch,), the teacher's logits (batch, classes) or None and doubts about them
+    (batch,) or None, it gives the loss.
 
     A checkpoint at `checkpoint` is written each epoch and every `config.checkpoint_minutes`; where
     one exists the run goes on from it, to the same weights as an undisturbed run. `on_step` gets
-    the share of the steps done before each step. Returns images_per_second, seconds and passes.
+    the share of the steps done before each step, `on_epoch` the number of each epoch after it.
+    Returns images_per_second, seconds and passes.
 
     Raises UserError when the loss is no longer a number.
     """
@@ -89,13 +145,13 @@ def train(
     torch.use_deterministic_algorithms(deterministic)
     torch.manual_seed(lesson.seed)
     accelerator = Accelerator()
-    model = model.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    wrapped, optimizer = accelerator.prepare(model, _optimizer(model, config))
+    objective = objective.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    wrapped, optimizer = accelerator.prepare(objective, _optimizer(objective, config))
     batch_size = min(config.batch_size, len(lesson.split))
     epoch_steps = len(lesson.split) // batch_size
     steps = max(1, round(config.epochs * epoch_steps))
-    average = _Average(model, config.ema) if config.ema else None
-    state = _State(checkpoint, model, optimizer, average)
+    average = _Average(objective, config.ema) if config.ema else None
+    state = _State(checkpoint, objective, optimizer, average)
     step, earlier = state.load()
     first, started = step, time.monotonic()
     saved = started
@@ -112,7 +168,10 @@ def train(
             on_step(step / steps)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, steps, config)
-            loss = _loss(wrapped, lesson, batch, epoch, config, accelerator.device)
+            ids, pixels, target = batch
+            pixels = pixels.to(accelerator.device, memory_format=torch.channels_last)
+            target = target.to(accelerator.device)
+            loss = lesson.loss(wrapped, ids.numpy(), pixels, target, epoch)
             optimizer.zero_grad()
             accelerator.backward(loss)
             if config.clip is not None:
@@ -130,6 +189,7 @@ def train(
                 saved = time.monotonic()
         state.save(step, earlier + time.monotonic() - started)
         saved = time.monotonic()
+        on_epoch(epoch)
     if average is not None:
         average.store()
     spent = time.monotonic() - started
@@ -138,26 +198,6 @@ def train(
         "seconds": earlier + spent,
         "passes": float(steps * batch_size),
     }
-
-
-def _loss(
-    model: torch.nn.Module,
-    lesson: Lesson,
-    batch: Any,
-    epoch: int,
-    config: Training,
-    device: torch.device,
-) -> torch.Tensor:
-    import torch
-
-    ids, pixels, target = batch
-    pixels = pixels.to(device, memory_format=torch.channels_last)
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        logits = model(pixels)
-    teacher = None
-    if lesson.answers is not None:
-        teacher = torch.from_numpy(lesson.answers(ids.numpy(), epoch)).to(device)
-    return loss_terms.total(lesson.losses, logits.float(), target.to(device), teacher)
 
 
 def _note(

@@ -6,9 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from edgedistill.cache import Cache
+from edgedistill.pipeline import run_until
 from edgedistill.recipe import load_recipe
+from edgedistill.target import load_target
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
+
+
+class Silent:
+    def say(self, text: str) -> None:
+        pass
+
+    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        pass
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -39,3 +50,23 @@ def test_the_own_model_example_builds_and_prunes() -> None:
     assert macs < 1
     assert parameters < 3
     assert dependency_graph(module, torch.zeros(1, 1, 16, 16)) is not None
+
+
+WAYS = [path for path in EXAMPLES if path.stem.startswith("digits_")]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    """Shared: the examples have the same data, and some the same teacher."""
+    return Cache(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.mark.parametrize("path", WAYS, ids=lambda path: path.stem)
+def test_every_way_of_distilling_runs(path: Path, cache: Cache) -> None:
+    quick = (
+        "data.limit=200", "stages.teacher.train.epochs=1", "stages.teach.views=1",
+        "stages.distill.epochs=1",
+    )  # fmt: skip
+    made = run_until(load_recipe(path, quick), load_target("android-arm64"), cache, Silent(),
+                     "distill")  # fmt: skip
+    assert made["distill"].metrics["passes"] > 0

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgedistill.data import Split
-from edgedistill.distill.store import Answers
+from edgedistill.distill.store import Answers, Layout
 from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.recipe import Augment, Labels, ResidualModel, SoftTargets, Training
@@ -35,9 +35,10 @@ def model() -> torch.nn.Module:
 
 def fit(network: torch.nn.Module, folder: Path, **changes: Any) -> dict[str, float]:
     config = Training(**{"epochs": 4, "batch_size": 16, "precision": "fp32", **changes})
-    lesson = Lesson(split(), LABELS, Augment(shift=1, flip=True), seed=3)
+    lesson = Lesson(split(), Augment(shift=1, flip=True), seed=3)
     return train(
-        network, lesson, config, checkpoint=folder / "run.safetensors", tick=lambda *_: None,
+        lesson.objective(network, LABELS), lesson, config,
+        checkpoint=folder / "run.safetensors", tick=lambda *_: None,
         deterministic=True,
     )  # fmt: skip
 
@@ -68,7 +69,7 @@ def test_a_killed_run_ends_with_the_same_weights(
     (tmp_path / "a").mkdir()
     fit(undisturbed, tmp_path / "a", **options)
     config = Training(epochs=4, batch_size=16, precision="fp32", **options)
-    lesson = Lesson(split(), LABELS, Augment(shift=1, flip=True), seed=3)
+    lesson = Lesson(split(), Augment(shift=1, flip=True), seed=3)
     calls = []
 
     def die(share: float) -> None:
@@ -78,7 +79,8 @@ def test_a_killed_run_ends_with_the_same_weights(
 
     checkpoint = tmp_path / "run.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train(killed, lesson, config, checkpoint=checkpoint, tick=lambda *_: None, on_step=die,
+        train(lesson.objective(killed, LABELS), lesson, config,
+              checkpoint=checkpoint, tick=lambda *_: None, on_step=die,
               deterministic=True)  # fmt: skip
     again = model()
     fit(again, tmp_path, **options)
@@ -99,10 +101,14 @@ def test_answers_of_the_right_view_are_used(tmp_path: Path) -> None:
             seen.append(view)
             return super().__call__(ids, view)
 
-    answers = Recording(np.zeros((2, 96, 2), np.float32))
-    lesson = Lesson(split(), (SoftTargets(kind="soft_targets"),), Augment(), 0, answers)
+    layout = Layout(2)
+    records = np.stack(
+        [layout.pack(view, np.arange(96), np.zeros((96, 2), np.float32), None) for view in (0, 1)]
+    )
+    lesson = Lesson(split(), Augment(), 0, Recording(layout, records))
     config = Training(epochs=3, batch_size=48, precision="fp32")
-    train(model(), lesson, config, checkpoint=tmp_path / "r", tick=lambda *_: None)
+    objective = lesson.objective(model(), (SoftTargets(kind="soft_targets"),))
+    train(objective, lesson, config, checkpoint=tmp_path / "r", tick=lambda *_: None)
     assert seen == [0, 0, 1, 1, 2, 2]
 
 

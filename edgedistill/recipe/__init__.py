@@ -22,6 +22,21 @@ from edgedistill.recipe.data import (
     ParquetData,
     TorchvisionData,
 )
+from edgedistill.recipe.losses import (
+    DISTILLATION,
+    Attention,
+    Decoupled,
+    Exits,
+    FeatureLoss,
+    Hints,
+    Labels,
+    Loss,
+    Pair,
+    Peers,
+    Relations,
+    Similarity,
+    SoftTargets,
+)
 from edgedistill.recipe.models import (
     FunctionModel,
     Model,
@@ -31,20 +46,32 @@ from edgedistill.recipe.models import (
     TorchvisionModel,
 )
 from edgedistill.recipe.stages import (
-    DISTILLATION,
+    AuditConfig,
     BenchmarkConfig,
     DistillConfig,
     ExportConfig,
-    Labels,
-    Loss,
+    JudgeConfig,
     PruneConfig,
     QuantizeConfig,
-    SoftTargets,
+    SearchConfig,
     Stages,
     TeachConfig,
     TeacherConfig,
     Training,
     VerifyConfig,
+)
+from edgedistill.recipe.teachers import (
+    Ensemble,
+    HttpTeacher,
+    HuggingFaceTeacher,
+    KerasTeacher,
+    Member,
+    Normalization,
+    OnnxTeacher,
+    PythonTeacher,
+    StoredTeacher,
+    Teacher,
+    TfliteTeacher,
 )
 from edgedistill.target import Frozen
 from edgedistill.usercode import make_importable
@@ -52,31 +79,54 @@ from edgedistill.usercode import make_importable
 __all__ = [
     "DISTILLATION",
     "ArraysData",
+    "Attention",
+    "AuditConfig",
     "Augment",
     "BenchmarkConfig",
     "Contract",
     "Data",
     "DataCommon",
+    "Decoupled",
     "DigitsData",
     "DistillConfig",
+    "Ensemble",
+    "Exits",
     "ExportConfig",
+    "FeatureLoss",
     "FolderData",
     "FunctionData",
     "FunctionModel",
+    "Hints",
+    "HttpTeacher",
     "HuggingFaceData",
+    "HuggingFaceTeacher",
+    "JudgeConfig",
+    "KerasTeacher",
     "Labels",
     "Loss",
+    "Member",
     "Model",
     "ModelCommon",
+    "Normalization",
+    "OnnxTeacher",
+    "Pair",
     "ParquetData",
+    "Peers",
     "PruneConfig",
+    "PythonTeacher",
     "QuantizeConfig",
     "Recipe",
+    "Relations",
     "ResidualModel",
+    "SearchConfig",
+    "Similarity",
     "SoftTargets",
     "Stages",
+    "StoredTeacher",
     "TeachConfig",
+    "Teacher",
     "TeacherConfig",
+    "TfliteTeacher",
     "TimmModel",
     "TorchvisionData",
     "TorchvisionModel",
@@ -100,13 +150,25 @@ class Contract(Frozen):
     max_latency_ms: float | None = Field(default=None, gt=0.0)
     """Median on the device measured; `not measured` where the target itself was not."""
     max_memory_mb: float | None = Field(default=None, gt=0.0)
+    min_worst_class: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Share of the teacher's accuracy kept on the class that lost most."""
+    max_calibration_error: float | None = Field(default=None, ge=0.0)
+    """Expected calibration error on the test set, in percent."""
+    max_copied_errors: float | None = Field(default=None, ge=0.0, le=1.0)
+    """Share of the teacher's errors that the student makes in the same way."""
+    min_robustness: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Accuracy on corrupted images, the mean over all kinds and strengths, as a share of that on
+    the same images as they are."""
 
 
 class Recipe(Frozen):
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
     task: Literal["classification"] = "classification"
     data: Data
-    teacher: Model
+    teacher: Teacher
+    assistants: tuple[Model, ...] = ()
+    """Models between the teacher and the student, each distilled from the one before (Mirzadeh et
+    al. 2020); one of the student's own shape is a born-again round (Furlanello et al. 2018)."""
     student: Model
     stages: Stages = Stages()
     contract: Contract = Contract()
@@ -116,6 +178,13 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _teacher_knows_something(self) -> Recipe:
+        if not isinstance(self.teacher, ModelCommon):
+            if self.stages.teacher.train:
+                raise ValueError(
+                    f"`stages.teacher.train` trains torch models; a teacher of the family "
+                    f"`{self.teacher.family}` answers as it is"
+                )
+            return self
         pretrained = getattr(self.teacher, "pretrained", False)
         if not (self.teacher.weights or pretrained or self.stages.teacher.train):
             raise ValueError(
@@ -128,7 +197,7 @@ class Recipe(Frozen):
     def _normalization_fits_the_images(self) -> Recipe:
         for role, model in (("teacher", self.teacher), ("student", self.student)):
             for key in ("mean", "std"):
-                given = getattr(model, key)
+                given = getattr(model, key, None)
                 if given is not None and len(given) != self.data.channels:
                     raise ValueError(
                         f"`{role}.{key}` has {len(given)} values, the images have "
@@ -172,4 +241,9 @@ def _with_absolute_paths(model: Any, base: Path) -> Any:
             changes[name] = base / value.expanduser()
         elif isinstance(value, BaseModel):
             changes[name] = _with_absolute_paths(value, base)
+        elif isinstance(value, tuple):
+            changes[name] = tuple(
+                _with_absolute_paths(item, base) if isinstance(item, BaseModel) else item
+                for item in value
+            )
     return model.model_copy(update=changes) if changes else model

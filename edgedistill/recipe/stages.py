@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Union
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from edgedistill.recipe.losses import (
+    DISTILLATION,
+    Attention,
+    Decoupled,
+    Exits,
+    Hints,
+    Labels,
+    Loss,
+    Peers,
+    Relations,
+    Similarity,
+    SoftTargets,
+)
+from edgedistill.recipe.models import Model
 from edgedistill.target import Frozen, Precision
 
-
-class SoftTargets(Frozen):
-    """KL divergence to the teacher at a temperature, times T^2 (Hinton et al. 2015)."""
-
-    kind: Literal["soft_targets"]
-    weight: float = Field(default=1.0, ge=0.0)
-    temperature: float = Field(default=4.0, gt=0.0)
-
-
-class Labels(Frozen):
-    """Cross entropy with the labels."""
-
-    kind: Literal["labels"]
-    weight: float = Field(default=1.0, ge=0.0)
-    smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
-
-
-Loss = Annotated[Union[SoftTargets, Labels], Field(discriminator="kind")]
-DISTILLATION: tuple[Loss, ...] = (
-    SoftTargets(kind="soft_targets", weight=0.9),
-    Labels(kind="labels", weight=0.1),
-)
+C = TypeVar("C", bound=Any)
 
 
 class Training(Frozen):
@@ -53,10 +47,22 @@ class Training(Frozen):
     checkpoint_minutes: float = Field(default=3.0, gt=0.0)
 
 
+def _only(config: C, kinds: tuple[type, ...], reason: str) -> C:
+    """The config, if all its losses are of these kinds."""
+    for loss in config.losses:
+        if not isinstance(loss, kinds):
+            raise ValueError(f"`losses`: `{loss.kind}` cannot be used here: {reason}")
+    return config
+
+
 class TeacherConfig(Frozen):
     train: Training | None = None
     """Train or fine-tune the teacher on the labels first. Without it, weights must be given."""
     losses: tuple[Loss, ...] = (Labels(kind="labels", smoothing=0.0),)
+
+    @model_validator(mode="after")
+    def _learns_from_labels(self) -> TeacherConfig:
+        return _only(self, (Labels, Exits), "the teacher has no teacher of its own")
 
 
 class TeachConfig(Frozen):
@@ -65,10 +71,89 @@ class TeachConfig(Frozen):
     e mod `views`."""
     batch_size: int = Field(default=256, ge=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    keep: Literal["full", "half", "top_k"] = "full"
+    """Of each answer: all logits in float32 or float16, or the likeliest classes only."""
+    top_k: int = Field(default=5, ge=1)
+    """How many classes `keep: top_k` keeps; what is left over is spread over the others."""
+
+
+Action = Literal["keep", "weigh", "labels", "drop"]
+
+
+class JudgeConfig(Frozen):
+    """What becomes of training samples on which the teacher is not to be believed: `keep`;
+    `weigh`, count the teacher less; `labels`, learn from the label in its place; `drop`."""
+
+    wrong: Action = "keep"
+    """Where its answer is not the label."""
+    unsure: Action = "keep"
+    """Where its two likeliest classes are close."""
+    disagreeing: Action = "keep"
+    """Where not all teachers of an ensemble vote for its answer."""
+    margin: float = Field(default=0.1, gt=0.0, lt=1.0)
+    """Difference of the two likeliest classes' probabilities below which it is unsure."""
+    weight: float = Field(default=0.3, ge=0.0, le=1.0)
+    """How far the teacher counts where its answers are weighed."""
+    calibrate: bool = False
+    """Divide its logits by the temperature that fits them to the validation labels (Guo et al.
+    2017). Of use only if it was not trained on those images."""
+
+    @property
+    def acts(self) -> bool:
+        """Whether students see anything of it."""
+        kept = self.wrong == self.unsure == self.disagreeing == "keep"
+        return self.calibrate or not kept
+
+
+class SearchConfig(Frozen):
+    """Short trials, judged on validation, before the student is distilled; those that fall behind
+    are ended early (Optuna: Akiba et al. 2019)."""
+
+    trials: int = Field(default=12, ge=2)
+    epochs: float = Field(default=3, gt=0)
+    """Of each trial."""
+    temperature: tuple[float, float] = (1.0, 10.0)
+    """Bounds."""
+    share: tuple[float, float] = (0.3, 1.0)
+    """Bounds of the part that the teacher's answers have in the weight of answers and labels."""
+
+    @model_validator(mode="after")
+    def _bounds_are_bounds(self) -> SearchConfig:
+        for name, limit in (("temperature", None), ("share", 1.0)):
+            low, high = getattr(self, name)
+            if not 0 < low < high or (limit is not None and high > limit):
+                raise ValueError(f"`{name}` are a lower and a higher bound, got {low:g}, {high:g}")
+        return self
 
 
 class DistillConfig(Training):
     losses: tuple[Loss, ...] = DISTILLATION
+    search: SearchConfig | None = None
+    """Look for the temperature and the weights of answers and labels first."""
+    peers: tuple[Model, ...] = ()
+    """Models that train along with the student and learn from it in turn. Of those that are made
+    like the student, the best on validation is kept; a larger one is a teacher that trains
+    along."""
+    peer_losses: tuple[Loss, ...] | None = None
+    """What the peers learn from, where it is not what the student learns from; with labels alone
+    they do not follow the student."""
+
+    @property
+    def learned_from(self) -> tuple[Loss, ...]:
+        """The losses of the student and of its peers."""
+        return (*self.losses, *(self.peer_losses or ()))
+
+    @model_validator(mode="after")
+    def _peers_are_heard(self) -> DistillConfig:
+        heard = any(isinstance(loss, Peers) for loss in self.losses)
+        if heard and not self.peers:
+            raise ValueError("the loss `peers` needs models that train along: give `peers`")
+        both = (Labels, (SoftTargets, Decoupled))
+        if self.search and not all(any(isinstance(x, k) for x in self.losses) for k in both):
+            raise ValueError("`search` weighs answers against labels: `losses` need both")
+        if self.peers and not heard:
+            raise ValueError("`peers` train along, but no loss is of the kind `peers`")
+        return self
 
 
 class PruneConfig(Training):
@@ -100,6 +185,11 @@ class PruneConfig(Training):
             raise ValueError("say how far to prune: `macs`, `params` or `speedup`")
         return self
 
+    @model_validator(mode="after")
+    def _recovers_alone(self) -> PruneConfig:
+        apart = (Labels, SoftTargets, Decoupled, Hints, Attention, Relations, Similarity)
+        return _only(self, apart, "the student recovers alone")
+
 
 class QuantizeConfig(Training):
     method: Literal["qat", "ptq"] = "qat"
@@ -120,6 +210,12 @@ class QuantizeConfig(Training):
     max_drop: float = Field(default=3.0, ge=0.0)
     """Points of validation accuracy that quantization may cost before the report says so."""
     losses: tuple[Loss, ...] = DISTILLATION
+
+    @model_validator(mode="after")
+    def _looks_at_logits(self) -> QuantizeConfig:
+        return _only(
+            self, (Labels, SoftTargets, Decoupled), "the quantized graph's layers have no names"
+        )
 
 
 class ExportConfig(Frozen):
@@ -146,6 +242,20 @@ class VerifyConfig(Frozen):
     """Images for the layer-by-layer comparison."""
 
 
+class AuditConfig(Frozen):
+    """What is asked of the student beyond its accuracy."""
+
+    corruption_samples: int = Field(default=1000, ge=0)
+    """Test images that are blurred, made noisy and so on at three strengths; 0 leaves it out."""
+    out_of_distribution: Path | None = None
+    """A folder of images that belong to no class; without, noise stands in."""
+    control: bool = False
+    """Train the student's shape once more, from the labels alone and for as many image-passes, to
+    see what the teacher was worth."""
+    routing_drop: float = Field(default=0.5, ge=0.0)
+    """Points of accuracy below the teacher that routing to it may end at."""
+
+
 class BenchmarkConfig(Frozen):
     runs: int = Field(default=200, ge=10)
     seconds: float = Field(default=5.0, gt=0.0)
@@ -156,9 +266,11 @@ class BenchmarkConfig(Frozen):
 class Stages(Frozen):
     teacher: TeacherConfig = TeacherConfig()
     teach: TeachConfig = TeachConfig()
+    judge: JudgeConfig = JudgeConfig()
     distill: DistillConfig = DistillConfig()
     prune: PruneConfig | None = None
     quantize: QuantizeConfig | None = QuantizeConfig()
     export: ExportConfig = ExportConfig()
     verify: VerifyConfig = VerifyConfig()
+    audit: AuditConfig = AuditConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()

@@ -1,10 +1,11 @@
-"""Train the student from the teacher's stored answers and the labels."""
+"""Train the student from the teacher and the labels, alone or together with peers."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from edgedistill.artifact import Artifact
+from edgedistill.distill.search import Found, changed
 from edgedistill.models import build, save
 from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, DistillConfig, Model
@@ -25,15 +26,38 @@ class Config(Frozen):
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     import torch
 
+    from edgedistill.distill.objective import Cohort
+
     data = inputs["data"].json("data.json")
     shape = len(data["classes"]), data["channels"], data["image_size"]
-    torch.manual_seed(context.seed)
-    student = build(config.model, *shape)
-    lesson = open_lesson(inputs, config.train.losses, config.augment, context.seed, config.workers)
-    metrics = train(
-        student, lesson, config.train, checkpoint=context.checkpoints / "training.safetensors",
+    settings = config.train
+    if "search" in inputs:
+        found = Found(**inputs["search"].json("search.json")["best"])
+        settings = settings.model_copy(update={"losses": changed(settings.losses, found)})
+    lesson = open_lesson(
+        inputs, settings.learned_from, config.augment, context.seed, config.workers
+    )
+    kinds = [config.model, *settings.peers]
+    models, objectives = [], []
+    for number, kind in enumerate(kinds):
+        torch.manual_seed(context.seed + number)
+        models.append(build(kind, *shape))
+        losses = settings.peer_losses if number and settings.peer_losses else settings.losses
+        objectives.append(lesson.objective(models[-1], losses, settings.precision))
+    metrics: dict[str, Any] = train(
+        Cohort(objectives) if settings.peers else objectives[0], lesson, settings,
+        checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("distill", done, total, note),
         deterministic=context.deterministic,
     )  # fmt: skip
-    save(student, context.scratch / "model", describe_model(config.model, *shape))
-    return {**metrics, **state_of_model(student, inputs["data"].path, data)}
+    for objective in objectives:
+        objective.close()
+    states = [state_of_model(model, inputs["data"].path, data) for model in models]
+    # A peer of another shape is not what the recipe wants to ship, however good it is.
+    alike = [number for number, kind in enumerate(kinds) if kind == config.model]
+    best = max(alike, key=lambda number: states[number]["validation_accuracy"])
+    if settings.peers:
+        metrics["peers"] = [state["validation_accuracy"] for state in states]
+        metrics["exported_peer"] = best
+    save(models[best], context.scratch / "model", describe_model(config.model, *shape))
+    return {**metrics, **states[best]}

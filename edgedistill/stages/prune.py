@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.compress.cost import Cost, measure_cost
 from edgedistill.compress.prune import importance, prune
 from edgedistill.data.augment import view
-from edgedistill.distill.losses import total
 from edgedistill.models import load, save
 from edgedistill.recipe import Augment, PruneConfig
 from edgedistill.stages import Context
@@ -101,14 +101,16 @@ def _round(
     )  # fmt: skip
     description["pruning"] = [*(description["pruning"] or []), *steps]
     epochs = settings.epochs if last else settings.epochs_between
+    objective = lesson.objective(model, settings.losses, settings.precision)
     metrics = train(
-        model, lesson, settings.model_copy(update={"epochs": epochs}),
+        objective, lesson, settings.model_copy(update={"epochs": epochs}),
         checkpoint=context.checkpoints / f"round{number}.safetensors",
         tick=lambda a, b, note: context.reporter.tick(
             f"prune, round {number + 1} of {settings.rounds}", a, b, note
         ),
         deterministic=context.deterministic,
     )  # fmt: skip
+    objective.close()
     save(model, done, description)
     cost = measure_cost(model, example)
     write_json(
@@ -140,6 +142,8 @@ def _batch_losses(
     """The training loss on `importance_samples` images, a batch at a time."""
     import torch
 
+    objective = lesson.objective(model, config.losses)
+    objective.eval()
     samples = min(config.importance_samples, len(lesson.split))
     chosen = np.random.default_rng([lesson.seed, 1]).permutation(len(lesson.split))[:samples]
     size = min(config.batch_size, samples)
@@ -148,12 +152,11 @@ def _batch_losses(
         images = np.asarray(lesson.split.images[ids])
         pixels = torch.from_numpy(view(images, ids, lesson.seed, 0, lesson.augment))
         target = torch.from_numpy(np.asarray(lesson.split.labels[ids]))
-        answers = lesson.answers
-        stored = None if answers is None else torch.from_numpy(answers(ids, 0))
 
         def loss(
-            pixels: Tensor = pixels, target: Tensor = target, stored: Tensor | None = stored
+            ids: NDArray[np.int64] = ids, pixels: Tensor = pixels, target: Tensor = target
         ) -> Tensor:
-            return total(config.losses, model(pixels), target, stored)
+            return lesson.loss(objective, ids, pixels, target, 0)
 
         yield loss
+    objective.close()

@@ -121,7 +121,8 @@ def _train(
     # Rounding to integers needs products that bf16 cannot tell apart.
     exact = settings.model_copy(update={"precision": "fp32"})
     return train(
-        prepared, lesson, exact, checkpoint=context.checkpoints / "training.safetensors",
+        lesson.objective(prepared, settings.losses), lesson, exact,
+        checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("quantize", done, total, note),
         deterministic=context.deterministic, on_step=freeze_when_due,
     )  # fmt: skip

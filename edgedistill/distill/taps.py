@@ -1,0 +1,133 @@
+"""Listening to a model's inner layers while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from edgedistill.errors import UserError, nearest
+from edgedistill.models.normalized import Normalized
+
+if TYPE_CHECKING:
+    from torch.utils.hooks import RemovableHandle
+
+EMBEDDING = "(embedding)"
+"""The name under which the input of the last linear layer is kept."""
+
+
+@dataclass
+class Taps:
+    """Outputs of a model's layers by name, as its last forward pass left them."""
+
+    seen: dict[str, Tensor] = field(default_factory=dict)
+    _handles: list[RemovableHandle] = field(default_factory=list)
+
+    def on(self, model: nn.Module, names: Iterable[str], side: str) -> Taps:
+        """Listen to these layers, or to `EMBEDDING`. Raises UserError: there is no such layer."""
+        modules = named(model)
+        for name in set(names):
+            if name == EMBEDDING:
+                self._handles.append(_last_linear(model, side).register_forward_hook(self._before))
+            elif name not in modules:
+                raise UserError(f"the {side} has no layer `{name}`", nearest(name, list(modules)))
+            else:
+                self._handles.append(modules[name].register_forward_hook(self._after(name)))
+        return self
+
+    def _before(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        self.seen[EMBEDDING] = inputs[0].flatten(1)
+
+    def _after(self, name: str) -> Any:
+        def keep(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            self.seen[name] = output
+
+        return keep
+
+    def close(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+
+def named(model: nn.Module) -> dict[str, nn.Module]:
+    """A model's layers by the names that its own class gives them."""
+    inner = model.model if isinstance(model, Normalized) else model
+    return {name: module for name, module in inner.named_modules() if name}
+
+
+def _last_linear(model: nn.Module, side: str) -> nn.Module:
+    found = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if not found:
+        raise UserError(
+            f"the {side} has no linear layer whose input could be its embedding",
+            "compare logits instead (`of: logits`)",
+        )
+    return found[-1]
+
+
+def shapes(model: nn.Module, example: Tensor) -> dict[str, torch.Size]:
+    """Output shape of every layer that gives one tensor, in the order in which they finish."""
+    found: dict[str, torch.Size] = {}
+    handles = []
+
+    def listen(name: str) -> Any:
+        def keep(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+            if isinstance(output, Tensor):
+                found.pop(name, None)
+                found[name] = output.shape
+
+        return keep
+
+    for name, module in named(model).items():
+        handles.append(module.register_forward_hook(listen(name)))
+    training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(example)
+    finally:
+        model.train(training)
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+def ends(found: dict[str, torch.Size]) -> list[str]:
+    """The last layer at each resolution of a model's maps, from the input to the output; for a
+    transformer, whose resolution never changes, its blocks."""
+    maps = {name: shape for name, shape in found.items() if len(shape) == 4 and shape[2] > 1}
+    last: dict[tuple[int, ...], str] = {}
+    for name, shape in maps.items():
+        last[tuple(shape[2:])] = name
+    if len(last) > 1:
+        return list(last.values())
+    tokens = [name for name, shape in found.items() if len(shape) == 3]
+    blocks = [name for name in tokens if name.rpartition(".")[2].isdecimal()]
+    return blocks or list(last.values()) or tokens
+
+
+def paired(student: dict[str, torch.Size], teacher: dict[str, torch.Size]) -> list[tuple[str, str]]:
+    """Layers to compare: at the same resolution where both have it, else at the same relative
+    depth. Raises UserError: one of the models has no layer with features."""
+    own, other = ends(student), ends(teacher)
+    for side, names in (("student", own), ("teacher", other)):
+        if not names:
+            raise UserError(
+                f"the {side} has no layer with features to compare",
+                "name the layers under `layers`, or use losses on the logits",
+            )
+    by_size = {tuple(teacher[name][2:]): name for name in other if len(teacher[name]) == 4}
+    shared = [
+        (name, by_size[tuple(student[name][2:])])
+        for name in own
+        if len(student[name]) == 4 and tuple(student[name][2:]) in by_size
+    ]
+    if shared:
+        return shared
+    few = min(len(own), len(other))
+    depths = [(i + 1) / few for i in range(few)]
+    return [
+        (own[round(depth * len(own)) - 1], other[round(depth * len(other)) - 1]) for depth in depths
+    ]

@@ -1,0 +1,43 @@
+"""Train the student's shape from the labels alone: what would have been without a teacher."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from edgedistill.artifact import Artifact
+from edgedistill.models import fresh, save
+from edgedistill.recipe import Augment, Labels, Training
+from edgedistill.stages import Context
+from edgedistill.target import Frozen
+from edgedistill.tasks.classification import state_of_model
+from edgedistill.train import open_lesson, train
+
+
+class Config(Frozen):
+    train: Training
+    """As the student was distilled; for as many image-passes as it took to its final shape."""
+    augment: Augment
+    workers: int | None
+
+
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+    import torch
+
+    data = inputs["data"].json("data.json")
+    student = inputs.get("prune") or inputs["distill"]
+    torch.manual_seed(context.seed)
+    model = fresh(student.file("model"))
+    losses = (Labels(kind="labels"),)
+    lesson = open_lesson(inputs, losses, config.augment, context.seed, config.workers)
+    passes = sum(inputs[name].metrics["passes"] for name in ("distill", "prune") if name in inputs)
+    settings = config.train.model_copy(update={"epochs": passes / len(lesson.split)})
+    metrics = train(
+        lesson.objective(model, losses, settings.precision), lesson, settings,
+        checkpoint=context.checkpoints / "training.safetensors",
+        tick=lambda done, total, note: context.reporter.tick("control", done, total, note),
+        deterministic=context.deterministic,
+    )  # fmt: skip
+    description = json.loads((student.file("model") / "model.json").read_text())
+    save(model, context.scratch / "model", description)
+    return {**metrics, **state_of_model(model, inputs["data"].path, data)}

@@ -1,0 +1,107 @@
+"""Look for the temperature and the weights of the losses on validation, with short trials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgedistill.artifact import Artifact, write_json
+from edgedistill.distill.search import Found, changed
+from edgedistill.models import build
+from edgedistill.recipe import Augment, DistillConfig, Model, SearchConfig
+from edgedistill.stages import Context
+from edgedistill.target import Frozen
+from edgedistill.tasks.classification import state_of_model
+from edgedistill.train import Lesson, open_lesson, train
+
+
+class Config(Frozen):
+    search: SearchConfig
+    model: Model
+    fingerprint: str
+    train: DistillConfig
+    augment: Augment
+    workers: int | None
+
+
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    lesson = open_lesson(inputs, config.train.losses, config.augment, context.seed, config.workers)
+    journal = optuna.storages.journal.JournalFileBackend(str(context.checkpoints / "trials.log"))
+    study = optuna.create_study(
+        study_name="search", storage=optuna.storages.JournalStorage(journal), load_if_exists=True,
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=context.seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
+    )  # fmt: skip
+    if not study.trials:
+        # What the recipe says is the first to be tried, so that the search never loses to it.
+        study.enqueue_trial(Found.of(config.train.losses).values())
+    ended = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED
+    while (done := sum(trial.state in ended for trial in study.trials)) < config.search.trials:
+        context.reporter.tick("search", done, config.search.trials, "")
+        study.optimize(lambda trial: _trial(trial, config, lesson, inputs, context), n_trials=1)
+    best = Found(**study.best_params)
+    trials = [
+        {
+            "number": trial.number,
+            **trial.params,
+            "state": trial.state.name.lower(),
+            "validation_accuracy": trial.value,
+            "curve": list(trial.intermediate_values.values()),
+        }
+        for trial in study.trials
+        if trial.state in ended
+    ]
+    write_json(context.scratch / "search.json", {"best": best.values(), "trials": trials})
+    context.reporter.say(
+        f"search: temperature {best.temperature:.2f} and a share of {best.share:.2f} for the "
+        f"teacher, {study.best_value:.2f} % on validation after {config.search.epochs} epochs"
+    )
+    return {"best": best.values(), "trials": len(trials), "validation_accuracy": study.best_value}
+
+
+def _trial(
+    trial: Any, config: Config, lesson: Lesson, inputs: dict[str, Artifact], context: Context
+) -> float:
+    """A short training with the trial's values; its accuracy on validation, in percent."""
+    import optuna
+    import torch
+
+    wanted = config.search
+    found = Found(
+        temperature=trial.suggest_float("temperature", *wanted.temperature, log=True),
+        share=trial.suggest_float("share", *wanted.share),
+    )
+    data = inputs["data"].json("data.json")
+    torch.manual_seed(context.seed)
+    model = build(config.model, len(data["classes"]), data["channels"], data["image_size"])
+    losses = changed(config.train.losses, found)
+    objective = lesson.objective(model, losses, config.train.precision)
+    settings = config.train.model_copy(update={"epochs": wanted.epochs})
+    checkpoint = context.checkpoints / f"trial{trial.number}.safetensors"
+
+    def judge(epoch: int) -> None:
+        score = _score(model, inputs, data)
+        trial.report(score, epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        train(
+            objective, lesson, settings, checkpoint=checkpoint, on_epoch=judge,
+            tick=lambda done, total, note: context.reporter.tick(
+                f"search, trial {trial.number + 1} of {wanted.trials}", done, total, note
+            ),
+            deterministic=context.deterministic,
+        )  # fmt: skip
+    finally:
+        objective.close()
+        checkpoint.unlink(missing_ok=True)
+    return _score(model, inputs, data)
+
+
+def _score(model: Any, inputs: dict[str, Artifact], data: dict[str, Any]) -> float:
+    score = state_of_model(model, inputs["data"].path, data)["validation_accuracy"]
+    model.train()
+    return score
