@@ -85,13 +85,14 @@ def _artifacts(root: Path) -> dict[str, Artifact]:
         made[name] = seal(folder, name, metrics, {})
 
     def data(folder: Path) -> None:
-        about = {"classes": LABELS, "image_size": SIZE, "channels": 1}
+        about = {"classes": LABELS, "image_size": SIZE, "channels": 1, "own_test": True}
         write_json(folder / "data.json", about)
         for split in ("validation", "test"):
             (folder / split).mkdir()
             images = rng.integers(0, 256, (12, SIZE, SIZE, 1), np.uint8)
             np.save(folder / split / "images.npy", images)
             np.save(folder / split / "labels.npy", np.arange(12) % 3)
+            np.save(folder / split / "samples.npy", np.arange(12))
 
     def weights(kilobytes: int) -> Callable[[Path], object]:
         def fill(folder: Path) -> None:
@@ -111,6 +112,7 @@ def _artifacts(root: Path) -> dict[str, Artifact]:
     put("quantize", {"validation_accuracy": 94.0, "seconds": 1.0}, lambda folder: None)
     put("export", {"seconds": 1.0}, _export)
     put("verify", {"seconds": 1.0}, _verify)
+    put("audit", AUDITED, _audit)
     rows = _measurements()
     put("benchmark", {}, lambda folder: write_json(folder / "measurements.json", rows))
     return made
@@ -138,6 +140,44 @@ def _verify(folder: Path) -> None:
     ]  # fmt: skip
     torch = {"teacher": 95.5, "distill": 94.6, "prune": 94.25, "float": 94.25, "int8": 94.1}
     write_json(folder / "verify.json", {"rows": rows, "torch": torch, "ok": True})
+
+
+AUDITED = {
+    "worst_class": 0.9, "worst_class_name": "cat", "calibration_error": 2.5, "copied_errors": 0.4,
+    "robustness": 0.8, "seconds": 1.0,
+}  # fmt: skip
+
+
+def _audit(folder: Path) -> None:
+    from edgedistill.tasks import drift, judgement, routing
+
+    random = np.random.default_rng(2)
+    labels = np.arange(300) % 3
+    teacher = random.normal(size=(300, 3)).astype(np.float32)
+    teacher[np.arange(300), labels] += 3
+    student = teacher + random.normal(size=(300, 3)).astype(np.float32)
+    told = judgement.audit(student, teacher, labels, LABELS, [10, 20, 30])
+    rows = routing.curve(
+        student.max(axis=1) / 10, student.argmax(axis=1) == labels, teacher.argmax(axis=1) == labels
+    )
+    scores = {"teacher": 90.0, "shipped": 80.0}
+    write_json(
+        folder / "audit.json",
+        {
+            "file": "tiny.int8.onnx", "images": 300, "order": ["teacher", "shipped"],
+            "students": {"shipped": told},
+            "drops": [{"before": "prune", "stage": "shipped", "drop": 0.5, "became_wrong": 3,
+                       "became_right": 1}],
+            "corruptions": [{"kind": "none", "strength": 0, "accuracy": scores}],
+            "out_of_distribution": {
+                "images": "noise",
+                "models": {"shipped": judgement.ood(student, student / 2)},
+            },
+            "temperature": 1.5,
+            "routing": {"threshold": 0.5, "validation": rows[3], "test": rows[3], "curve": rows},
+            "reference": drift.describe(student, student.mean(axis=0)),
+        },
+    )  # fmt: skip
 
 
 def _measurements() -> list[dict[str, Any]]:

@@ -89,6 +89,7 @@ def _data(folder: Path) -> Artifact:
     images = np.random.default_rng(0).integers(0, 256, (64, SIZE, SIZE, 3), np.uint8)
     np.save(folder / "test" / "images.npy", images)
     np.save(folder / "test" / "labels.npy", np.arange(64) % len(LABELS))
+    np.save(folder / "test" / "samples.npy", np.arange(64))
     write_json(folder / "data.json", {"classes": LABELS, "image_size": SIZE, "channels": 3})
     return seal(folder, "data", {}, {})
 
@@ -120,7 +121,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
         io="integer",
     )
     (root / "export").mkdir()
-    context = Context(root / "export", 0, True, Silent())
+    context = Context(root / "export", 0, True, Silent(), root / "answers")
     metrics = STAGES["export"].run(config, {"data": data, "quantize": quantize}, context)
     export = seal(root / "export", "export", metrics, {})
     return Exported(data, quantize, export, metrics)

@@ -24,6 +24,7 @@ ORDER: list[set[str]] = [
     {"cache", "data", "models", "tasks"},
     {"train", "distill", "compress", "runtimes", "devices"},
     {"stages"},
+    {"plan"},
     {"pipeline"},
     {"report"},
     {"package"},
@@ -37,6 +38,7 @@ BESIDE = {
     ("tasks", "models"),
     ("train", "distill"),
     ("devices", "runtimes"),
+    ("distill", "runtimes"),
     ("package", "report"),
 }
 HEAVY = {

@@ -10,7 +10,8 @@ import pytest
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache
 from edgedistill.errors import UserError
-from edgedistill.pipeline import plan, run_until, steps
+from edgedistill.pipeline import plan, run_until
+from edgedistill.plan import steps
 from edgedistill.recipe import Recipe, parse_recipe
 from edgedistill.stages import STAGES
 from edgedistill.target import load_target
@@ -51,9 +52,9 @@ def document(tmp_path: Path) -> dict[str, Any]:
         "teacher": {**family, "widths": [8, 8, 8]},
         "student": {**family, "widths": [16, 16, 16]},
         "stages": {
-            "teacher": {"train": QUICK},
+            "teacher": {"train": dict(QUICK)},
             "teach": {"views": 2, "precision": "fp32"},
-            "distill": QUICK,
+            "distill": dict(QUICK),
             "prune": {**QUICK, "speedup": 1.5, "rounds": 2, "epochs_between": 0.5, "max_drop": 100},
             "quantize": {**QUICK, "calibration_samples": 16, "sensitivity_samples": 8},
         },
@@ -74,13 +75,15 @@ def test_stages_run_once_and_what_depends_on_a_change_runs_again(
 ) -> None:
     cache = Cache(tmp_path / "cache")
     first = run_until(recipe(document), TARGET, cache, Silent(), "quantize")
-    assert list(first) == ["data", "teacher", "teach", "distill", "prune", "quantize"]
+    assert list(first) == [
+        "data", "teacher", "teach", "judge", "distill", "prune", "quantize",
+    ]  # fmt: skip
     again = Silent()
     run_until(recipe(document), TARGET, cache, again, "quantize")
     assert again.said == []
     changed = states(recipe(document, "stages.prune.epochs=2"), cache)
     assert [name for name, state in changed.items() if state == "cached"] == [
-        "data", "teacher", "teach", "distill",
+        "data", "teacher", "teach", "judge", "distill",
     ]  # fmt: skip
     assert "cached" not in states(recipe(document, "seed=1"), cache).values()
     metrics = first["prune"].metrics
@@ -97,7 +100,7 @@ def test_targets_share_what_does_not_depend_on_them(
     run_until(recipe(document), TARGET, cache, Silent(), "distill")
     shared = states(recipe(document), cache, "linux-x64-vnni")
     assert [name for name, state in shared.items() if state == "cached"] == [
-        "data", "teacher", "teach", "distill",
+        "data", "teacher", "teach", "judge", "distill",
     ]  # fmt: skip
 
 
@@ -139,6 +142,68 @@ def test_labels_alone_ask_no_teacher(document: dict[str, Any]) -> None:
         document["stages"][stage] = {**document["stages"][stage], "losses": labels}
     planned = steps(recipe(document), TARGET)
     assert "teach" not in [step.name for step in planned]
+
+
+def test_assistants_learn_from_the_one_before(document: dict[str, Any], tmp_path: Path) -> None:
+    document["assistants"] = [document["teacher"], document["student"]]
+    document["stages"]["distill"]["losses"] = [{"kind": "soft_targets"}, {"kind": "hints"}]
+    planned = {step.name: step.inputs for step in steps(recipe(document), TARGET)}
+    assert [name for name in planned if "judge" not in name][:8] == [
+        "data", "teacher", "teach", "assistant1", "teach_assistant1", "assistant2",
+        "teach_assistant2", "distill",
+    ]  # fmt: skip
+    assert planned["assistant1"] == {"data": "data", "teach": "teach", "teacher": "teacher"}
+    assert planned["distill"] == {
+        "data": "data", "teach": "teach_assistant2", "teacher": "assistant2",
+    }  # fmt: skip
+    done = run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "prune")
+    assert done["assistant2"].metrics["params"] == done["distill"].metrics["params"]
+    assert done["distill"].digest != done["assistant2"].digest
+
+
+def test_of_the_peers_the_best_of_the_students_kind_is_kept(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    document["stages"]["distill"] |= {
+        "peers": [document["student"], document["teacher"]],
+        "losses": [{"kind": "labels"}, {"kind": "peers"}],
+        "peer_losses": [{"kind": "labels"}],
+    }
+    done = run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "distill")
+    metrics = done["distill"].metrics
+    assert len(metrics["peers"]) == 3
+    assert metrics["exported_peer"] in (0, 1)
+    assert metrics["validation_accuracy"] == max(metrics["peers"][:2])
+
+
+def test_images_without_labels_are_learned_from_the_teacher(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    folder = tmp_path / "unlabelled" / "deeper"
+    folder.mkdir(parents=True)
+    for number in range(10):
+        Image.new("RGB", (8, 8), (20 * number,) * 3).save(folder / f"{number}.png")
+    document["data"]["unlabelled"] = str(tmp_path / "unlabelled")
+    done = run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "distill")
+    assert done["data"].metrics["counts"] == {"train": 82, "validation": 8, "test": 20}
+    assert done["data"].metrics["unlabelled"] == 10
+    assert done["teach"].metrics["answers"] == 2 * 82
+    assert np.load(done["data"].file("train") / "samples.npy").max() == 89
+
+
+@pytest.mark.parametrize("keep", ["full", "half", "top_k"])
+def test_answers_are_kept_in_the_wanted_form(
+    document: dict[str, Any], tmp_path: Path, keep: str
+) -> None:
+    document["stages"]["teach"] |= {"keep": keep, "top_k": 1}
+    done = run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "distill")
+    metrics = done["teach"].metrics
+    assert ("kept_divergence" in metrics) == (keep != "full")
+    if keep != "full":
+        assert metrics["kept_divergence"] < 1e-3
+        assert metrics["kept_top1"] == 100
 
 
 def test_a_student_that_does_not_fit_is_refused_before_anything_is_trained(

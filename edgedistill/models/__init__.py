@@ -72,10 +72,18 @@ def load(folder: Path) -> nn.Module:
 
     Raises UserError: the weights do not fit what `model.json` describes.
     """
+    from edgedistill.models.weights import fit, read
+
+    module = fresh(folder)
+    fit(module, read(folder / "weights.safetensors"), str(folder / "weights.safetensors"))
+    return module.eval()
+
+
+def fresh(folder: Path) -> nn.Module:
+    """The shape of the model in `folder`, pruning replayed, with new random weights."""
     from pydantic import TypeAdapter
 
     from edgedistill.models.pruned import replay
-    from edgedistill.models.weights import fit, read
 
     saved = json.loads((folder / "model.json").read_text())
     model: Model = TypeAdapter(Model).validate_python(saved["model"])
@@ -86,8 +94,7 @@ def load(folder: Path) -> nn.Module:
     module = _normalized(inner, model, saved["channels"]).eval()
     if saved["pruning"]:
         replay(module, saved["pruning"], *shape)
-    fit(module, read(folder / "weights.safetensors"), str(folder / "weights.safetensors"))
-    return module.eval()
+    return module
 
 
 def fingerprint(model: Model) -> str:

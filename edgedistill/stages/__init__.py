@@ -25,6 +25,12 @@ class Context:
     seed: int
     deterministic: bool
     reporter: Reporter
+    answers: Path
+    """Folder for teachers' answers that must outlive this stage."""
+
+    def kept(self, dear: bool) -> Path:
+        """Where answers gather: those that were paid for outlive this stage."""
+        return self.answers if dear else self.checkpoints
 
     @property
     def checkpoints(self) -> Path:
@@ -58,12 +64,16 @@ _EXPORT = ("torch", "onnx", "onnxscript", "onnxruntime", "litert-torch", "openvi
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("data", 1, ("pillow", "numpy")),
-        Stage("teacher", 1, ("torch",)),
-        Stage("teach", 1, ("torch",)),
-        Stage("distill", 1, ("torch", "accelerate")),
-        Stage("prune", 1, ("torch", "torch-pruning", "accelerate")),
-        Stage("quantize", 1, ("torch", "torchao", "nncf", "accelerate")),
+        Stage("data", 2, ("pillow", "numpy")),
+        Stage("teacher", 2, ("torch",)),
+        Stage("teach", 2, ("torch",)),
+        Stage("judge", 1, ()),
+        Stage("search", 1, ("torch", "accelerate", "optuna")),
+        Stage("control", 1, ("torch", "accelerate")),
+        Stage("audit", 1, _EXPORT),
+        Stage("distill", 2, ("torch", "accelerate")),
+        Stage("prune", 2, ("torch", "torch-pruning", "accelerate")),
+        Stage("quantize", 2, ("torch", "torchao", "nncf", "accelerate")),
         Stage("export", 1, _EXPORT),
         Stage("verify", 1, _EXPORT),
         Stage("benchmark", 1, _EXPORT, on_machine=True),

@@ -50,7 +50,7 @@ def test_files_and_teacher_are_measured_in_one_run(inputs: dict[str, Any], tmp_p
     reporter = Reporter()
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    metrics = run(CONFIG, inputs, Context(scratch, 0, False, reporter))
+    metrics = run(CONFIG, inputs, Context(scratch, 0, False, reporter, scratch / "answers"))
     rows = seal(scratch, "benchmark", {}, {}).json("measurements.json")
     assert [(row["model"], row["runtime"], row["precision"], row["file"]) for row in rows] == [
         ("student", "onnxruntime", "fp32", "tiny.fp32.onnx"),
@@ -79,7 +79,7 @@ def test_a_teacher_that_a_runtime_cannot_take_is_left_out_aloud(
     reporter = Reporter()
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    metrics = run(CONFIG, inputs, Context(scratch, 0, False, reporter))
+    metrics = run(CONFIG, inputs, Context(scratch, 0, False, reporter, scratch / "answers"))
     assert [row["runtime"] for row in metrics["rows"]] == ["onnxruntime", "onnxruntime", "torch"]
     assert metrics["warnings"] == [
         "teacher: not timed in onnxruntime, which cannot take it (RuntimeError('no such operator'))"

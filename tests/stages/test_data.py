@@ -18,7 +18,9 @@ class Silent:
 def test_stage_leaves_splits_and_their_description(tmp_path):
     data = DigitsData(source="digits", image_size=8, limit=50)
     config = Config(data=data, fingerprint=fingerprint(data))
-    metrics = STAGES["data"].run(config, {}, Context(tmp_path, 0, True, Silent()))
+    metrics = STAGES["data"].run(
+        config, {}, Context(tmp_path, 0, True, Silent(), tmp_path / "answers")
+    )
     seal(tmp_path, "data", metrics, {})
     artifact = open_sealed(tmp_path)
     assert metrics["counts"] == {"train": 40, "validation": 10, "test": 359}

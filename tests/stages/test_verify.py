@@ -14,13 +14,17 @@ from edgedistill.stages import STAGES, Context
 from edgedistill.stages.verify import Config
 
 
+def config(asked: VerifyConfig, *models: str) -> Config:
+    return Config(verify=asked, models=models, teacher=None, fingerprint="")
+
+
 def run(
     folder: Path, exported: Exported, export: Artifact, asked: VerifyConfig
 ) -> tuple[Artifact, Silent]:
     reporter = Silent()
     inputs = {"data": exported.data, "quantize": exported.quantize, "export": export}
-    context = Context(folder, 0, True, reporter)
-    metrics = STAGES["verify"].run(Config(verify=asked), inputs, context)
+    context = Context(folder, 0, True, reporter, folder / "answers")
+    metrics = STAGES["verify"].run(config(asked), inputs, context)
     return seal(folder, "verify", metrics, {}), reporter
 
 
@@ -81,8 +85,9 @@ def test_models_before_the_files_are_scored_on_the_same_images(
         "export": exported.export,
         "teacher": teacher,
     }
-    context = Context(tmp_path / "verify", 0, True, Silent())
-    metrics = STAGES["verify"].run(Config(verify=VerifyConfig(layer_samples=1)), inputs, context)
+    context = Context(tmp_path / "verify", 0, True, Silent(), tmp_path / "answers")
+    asked = config(VerifyConfig(layer_samples=1), "teacher")
+    metrics = STAGES["verify"].run(asked, inputs, context)
     assert set(metrics["test_accuracy"]) == {"teacher", "float", "int8"}
     assert 0 <= metrics["test_accuracy"]["teacher"] <= 100
 

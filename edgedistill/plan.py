@@ -1,0 +1,224 @@
+"""Which stages a recipe asks for, with what config, reading what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from edgedistill.artifact import text_digest
+from edgedistill.data import fingerprint as data_fingerprint
+from edgedistill.data import listing
+from edgedistill.devices.machine import machine, multiplies_bf16
+from edgedistill.distill.losses import needs_answers, needs_layers
+from edgedistill.distill.teachers.fingerprint import fingerprint as teacher_fingerprint
+from edgedistill.models import fingerprint as model_fingerprint
+from edgedistill.recipe import Loss, Model, ModelCommon, Recipe, Teacher, Training
+from edgedistill.target import Frozen, Target
+
+T = TypeVar("T", bound=Training)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One run of a stage: what it is to do, and the steps whose artifacts it reads."""
+
+    name: str
+    stage: str
+    config: Frozen
+    inputs: dict[str, str]
+    """By the name under which the stage looks for them."""
+
+
+def steps(recipe: Recipe, target: Target) -> list[Step]:
+    """The steps of a compile, in order. A config holds only what its stage depends on, so that
+    steps which do not depend on the target are shared between targets."""
+    plan = _Plan(recipe, target)
+    plan.teaching()
+    plan.student()
+    plan.files()
+    return plan.steps
+
+
+def model_steps(recipe: Recipe) -> list[str]:
+    """The steps that leave a model of the recipe's, from the teacher to the one that ships."""
+    assistants = [assistant_name(number) for number in range(len(recipe.assistants))]
+    return ["teacher", *assistants, "distill", *(["prune"] if recipe.stages.prune else [])]
+
+
+def assistant_name(number: int) -> str:
+    return f"assistant{number + 1}"
+
+
+class _Plan:
+    def __init__(self, recipe: Recipe, target: Target) -> None:
+        self.recipe, self.target = recipe, target
+        self.steps: list[Step] = []
+        self.teacher, self.answers, self.judged = "teacher", "teach", "judge"
+        """The steps that the next student learns from."""
+
+    def add(self, name: str, config: Frozen, inputs: dict[str, str], stage: str = "") -> None:
+        self.steps.append(Step(name, stage or name, config, inputs))
+
+    def teaching(self) -> None:
+        """The data, the teacher, and each assistant, distilled from the one before."""
+        from edgedistill.stages import data, teacher
+
+        recipe = self.recipe
+        wanted = recipe.stages
+        prepared = data.Config(data=recipe.data, fingerprint=data_fingerprint(recipe.data))
+        self.add("data", prepared, {})
+        training = wanted.teacher.train
+        made = teacher.Config(
+            model=recipe.teacher,
+            fingerprint=teacher_fingerprint(recipe.teacher),
+            train=_resolved(training) if training else None,
+            losses=wanted.teacher.losses,
+            augment=recipe.data.augment,
+            workers=recipe.data.workers,
+        )
+        self.add("teacher", made, {"data": "data"})
+        source: Teacher = recipe.teacher
+        for number, assistant in enumerate(recipe.assistants):
+            name = assistant_name(number)
+            self.asked(source, wanted.distill.learned_from)
+            self.distilled(name, assistant)
+            self.teacher, self.answers, self.judged = name, f"teach_{name}", f"judge_{name}"
+            source = assistant
+        later = [stage for stage in (wanted.prune, wanted.quantize) if stage]
+        losses = [loss for stage in later for loss in stage.losses]
+        self.asked(source, [*wanted.distill.learned_from, *losses])
+
+    def asked(self, source: Teacher, losses: Sequence[Loss]) -> None:
+        from edgedistill.stages import judge, teach
+
+        if not needs_answers(losses):
+            return
+        wanted = self.recipe.stages.teach
+        config = teach.Config(
+            teacher=source,
+            fingerprint=teacher_fingerprint(source),
+            views=wanted.views,
+            batch_size=wanted.batch_size,
+            precision=_precision(wanted.precision),
+            keep=wanted.keep,
+            top_k=wanted.top_k,
+            augment=self.recipe.data.augment,
+        )
+        self.add(self.answers, config, {"data": "data", "teacher": self.teacher}, "teach")
+        judging = judge.Config(judge=self.recipe.stages.judge)
+        self.add(self.judged, judging, {"data": "data", "teach": self.answers}, "judge")
+
+    def distilled(self, name: str, model: Model) -> None:
+        from edgedistill.stages import distill, search
+
+        settings = _resolved(self.recipe.stages.distill)
+        shared: dict[str, Any] = {
+            "model": model,
+            "fingerprint": model_fingerprint(model),
+            "train": settings,
+            "augment": self.recipe.data.augment,
+            "workers": self.recipe.data.workers,
+        }
+        inputs = self.lesson(settings.learned_from)
+        if settings.search is not None:
+            searched = "search" if name == "distill" else f"search_{name}"
+            self.add(searched, search.Config(search=settings.search, **shared), inputs, "search")
+            inputs = {**inputs, "search": searched}
+        self.add(name, distill.Config(**shared), inputs, "distill")
+
+    def student(self) -> None:
+        """The student, from its first weights to one quantized graph."""
+        from edgedistill.stages import prune, quantize
+
+        recipe, wanted = self.recipe, self.recipe.stages
+        self.distilled("distill", recipe.student)
+        last = {"distill": "distill"}
+        if wanted.prune:
+            pruning = prune.Config(
+                prune=_resolved(wanted.prune),
+                round_to=wanted.prune.round_to or self.target.channel_multiple,
+                augment=recipe.data.augment,
+                workers=recipe.data.workers,
+            )
+            self.add("prune", pruning, self.lesson(wanted.prune.losses) | last)
+            last = {"prune": "prune"}
+        quantizing = quantize.Config(
+            quantize=_resolved(wanted.quantize) if wanted.quantize else None,
+            scheme=self.target.scheme,
+            augment=recipe.data.augment,
+            workers=recipe.data.workers,
+        )
+        losses = wanted.quantize.losses if wanted.quantize else ()
+        self.add("quantize", quantizing, self.lesson(losses) | last)
+
+    def files(self) -> None:
+        """The files, checked and measured."""
+        from edgedistill.stages import audit, benchmark, control, export, verify
+
+        recipe, target, wanted = self.recipe, self.target, self.recipe.stages
+        precisions = [
+            precision
+            for precision in wanted.export.precisions or target.precisions
+            if precision != "int8" or wanted.quantize
+        ]
+        models = {name: name for name in model_steps(recipe)}
+        exporting = export.Config(
+            name=recipe.name,
+            runtimes=target.runtimes,
+            precisions=tuple(precisions),
+            io=target.scheme.io,
+        )
+        inputs = {"data": "data", "quantize": "quantize", **models}
+        self.add("export", exporting, inputs)
+        inputs = {**inputs, "export": "export"}
+        verifying = verify.Config(
+            verify=wanted.verify,
+            models=tuple(models),
+            teacher=None if isinstance(recipe.teacher, ModelCommon) else recipe.teacher,
+            fingerprint=teacher_fingerprint(recipe.teacher),
+        )
+        self.add("verify", verifying, inputs)
+        if wanted.audit.control:
+            again = control.Config(
+                train=_resolved(wanted.distill),
+                augment=recipe.data.augment,
+                workers=recipe.data.workers,
+            )
+            trained: dict[str, str] = {
+                name: name for name in ("distill", "prune") if name in models
+            }
+            self.add("control", again, {"data": "data", **trained})
+            inputs = {**inputs, "control": "control"}
+        strangers = wanted.audit.out_of_distribution
+        auditing = audit.Config(
+            audit=wanted.audit,
+            models=tuple(models),
+            teacher=recipe.teacher,
+            fingerprint=teacher_fingerprint(recipe.teacher),
+            out_of_distribution=text_digest(listing(strangers)) if strangers else "",
+        )
+        self.add("audit", auditing, {**inputs, "verify": "verify"})
+        measuring = benchmark.Config(
+            benchmark=wanted.benchmark, threads=target.threads, machine=text_digest(machine())
+        )
+        self.add("benchmark", measuring, {"data": "data", "export": "export", **models})
+
+    def lesson(self, losses: Sequence[Loss]) -> dict[str, str]:
+        """What training on these losses reads."""
+        answers = {"teach": self.answers} if needs_answers(losses) else {}
+        if answers and self.recipe.stages.judge.acts:
+            answers["judge"] = self.judged
+        layers = {"teacher": self.teacher} if needs_layers(losses) else {}
+        return {"data": "data", **answers, **layers}
+
+
+def _precision(wanted: str) -> Any:
+    if wanted != "auto":
+        return wanted
+    return "bf16" if multiplies_bf16() else "fp32"
+
+
+def _resolved(training: T) -> T:
+    """The training with `precision: auto` decided for this machine, so that it is in the key."""
+    return training.model_copy(update={"precision": _precision(training.precision)})

@@ -1,0 +1,243 @@
+"""Ask of the student what its accuracy does not tell: whom it fails, what it copied, how sure it
+is, what it does with bad images, and when it should pass a request on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgedistill.artifact import Artifact, write_json
+from edgedistill.data import Split, open_split, read_unlabelled
+from edgedistill.data.corrupt import KINDS, corrupt
+from edgedistill.distill.asking import plain_answers
+from edgedistill.distill.teachers import Room, identity, is_dear
+from edgedistill.models import load
+from edgedistill.recipe import AuditConfig, Teacher
+from edgedistill.runtimes import RUNTIMES
+from edgedistill.stages import Context
+from edgedistill.target import Frozen
+from edgedistill.tasks import calibration, drift, judgement, routing
+from edgedistill.tasks.classification import Predict, accuracy, logits_of, torch_predictor
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgedistill.runtimes import Floats
+
+_SMALLEST = ("int8", "fp16", "fp32")
+_EMBEDDED = 10_000
+"""Images of either split whose nearest neighbours are looked for."""
+_NOISE = 500
+
+
+class Config(Frozen):
+    audit: AuditConfig
+    models: tuple[str, ...]
+    """Steps that leave models, from the teacher to the one that ships."""
+    teacher: Teacher
+    fingerprint: str
+    out_of_distribution: str
+    """Digest of that folder's listing."""
+
+
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+    begin = time.monotonic()
+    data = inputs["data"].json("data.json")
+    test = open_split(inputs["data"].path, "test")
+    held_out = open_split(inputs["data"].path, "validation")
+    with np.load(inputs["verify"].file("logits.npz")) as kept:
+        stored = {name: kept[name] for name in kept.files}
+    file, shipped = _shipped(inputs["export"])
+    teacher = stored.get("teacher")
+    students = {name: stored[name] for name in config.models[1:] if name in stored}
+    students["shipped"] = logits_of(shipped, test)
+    if "control" in inputs:
+        students["control"] = _control(inputs, test)
+    counts = list(data["class_counts"]["train"].values())
+    found: dict[str, Any] = {
+        "file": file,
+        "images": len(test),
+        "order": ["teacher", *students],
+        "students": {
+            name: judgement.audit(logits, teacher, test.labels, data["classes"], counts)
+            for name, logits in students.items()
+        },
+        "drops": [
+            {key: value for key, value in row.items() if not key.startswith("became")}
+            | {key: len(row[key]) for key in ("became_wrong", "became_right")}
+            for row in judgement.drops(
+                {name: each for name, each in students.items() if name != "control"}, test.labels
+            )
+        ],
+    }
+    context.reporter.tick("audit", 1, 4, "errors")
+    predictors = _predictors(config, inputs) | {"shipped": shipped}
+    found["corruptions"] = _corruptions(config.audit, predictors, test, context)
+    context.reporter.tick("audit", 2, 4, "corruptions")
+    found["out_of_distribution"] = _unknown(config.audit, predictors, test, data, context.seed)
+    found["coverage"] = _coverage(inputs, context.seed)
+    context.reporter.tick("audit", 3, 4, "coverage")
+    room = Room(inputs["teacher"].path, data["classes"], data["channels"], data["image_size"])
+    known = plain_answers(
+        config.teacher, identity(config.teacher, config.fingerprint, inputs["teacher"]), room,
+        inputs["data"], "validation", context.kept(is_dear(config.teacher)), context.reporter,
+    )  # fmt: skip
+    own = logits_of(shipped, held_out)
+    found["temperature"] = calibration.fit_temperature(own, held_out.labels)
+    found["routing"] = None
+    if teacher is not None and known is not None:
+        found["routing"] = _routing(
+            config.audit, found["temperature"], (own, known, held_out.labels),
+            (students["shipped"], teacher, test.labels),
+        )  # fmt: skip
+    found["reference"] = drift.describe(own, own.mean(axis=0))
+    write_json(context.scratch / "audit.json", found)
+    return {**_figures(found), "seconds": time.monotonic() - begin}
+
+
+def _shipped(export: Artifact) -> tuple[str, Predict]:
+    """The file that is held against the contract: the primary runtime's, as small as it comes."""
+    files = export.json("export.json")["files"]
+    own = [entry for entry in files if entry["runtime"] == files[0]["runtime"]]
+    entry = min(own, key=lambda each: _SMALLEST.index(each["precision"]))
+    path = export.file("files") / Path(entry["file"]).name
+    return entry["file"], RUNTIMES[entry["runtime"]].load(path)
+
+
+def _predictors(config: Config, inputs: dict[str, Artifact]) -> dict[str, Predict]:
+    return {
+        name: torch_predictor(load(inputs[name].file("model")))
+        for name in config.models
+        if inputs[name].file("model").exists()
+    }
+
+
+def _control(inputs: dict[str, Artifact], test: Split) -> Floats:
+    return logits_of(torch_predictor(load(inputs["control"].file("model"))), test)
+
+
+def _corruptions(
+    asked: AuditConfig, predictors: Mapping[str, Predict], test: Split, context: Context
+) -> list[dict[str, Any]]:
+    """Rows {kind, strength, accuracy: of each model}, the first of the images as they are."""
+    if not asked.corruption_samples:
+        return []
+    count = min(asked.corruption_samples, len(test))
+    ids = np.sort(np.random.default_rng([context.seed, 3]).permutation(len(test))[:count])
+    images, labels = np.asarray(test.images[ids]), test.labels[ids]
+
+    def row(kind: str, strength: int, split: Split) -> dict[str, Any]:
+        scores = {name: accuracy(logits_of(each, split), labels)
+                  for name, each in predictors.items()}  # fmt: skip
+        return {"kind": kind, "strength": strength, "accuracy": scores}
+
+    rows = [row("none", 0, Split(images, labels))]
+    for kind in KINDS:
+        for strength in (1, 2, 3):
+            worse = corrupt(images, kind, strength, context.seed, ids)
+            rows.append(row(kind, strength, Split(worse, labels)))
+    return rows
+
+
+def _unknown(
+    asked: AuditConfig,
+    predictors: Mapping[str, Predict],
+    test: Split,
+    data: dict[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """How well each model's confidence tells the test images from images of no class."""
+    shape = data["image_size"], data["image_size"], data["channels"]
+    if asked.out_of_distribution is None:
+        random = np.random.default_rng([seed, 4])
+        strangers = random.integers(0, 256, (_NOISE, *shape), np.uint8)
+    else:
+        strangers = read_unlabelled(asked.out_of_distribution, shape[0], shape[2])
+    other = Split(strangers, np.zeros(len(strangers), np.int64))
+    return {
+        "images": "noise" if asked.out_of_distribution is None else len(strangers),
+        "models": {
+            name: judgement.ood(logits_of(each, test), logits_of(each, other))
+            for name, each in predictors.items()
+        },
+    }
+
+
+def _coverage(inputs: dict[str, Artifact], seed: int) -> dict[str, Any] | None:
+    """The share of the test images that have nothing like them in train, as the student sees; None
+    where it has no linear layer, whose input would be the embedding."""
+    from torch import nn
+
+    student = load(inputs["distill"].file("model"))
+    if not any(isinstance(module, nn.Linear) for module in student.modules()):
+        return None
+    parts = []
+    for name in ("train", "test"):
+        split = open_split(inputs["data"].path, name)
+        chosen = np.random.default_rng([seed, 5]).permutation(len(split))[:_EMBEDDED]
+        parts.append(_embeddings(student, split, np.sort(chosen)))
+    train, test = parts
+    return judgement.coverage(train, test)
+
+
+def _embeddings(model: nn.Module, split: Split, ids: Any) -> Floats:
+    """What enters the last linear layer, (samples, channels)."""
+    from edgedistill.distill.taps import EMBEDDING, Taps
+
+    taps = Taps().on(model, [EMBEDDING], "student")
+    predict: Callable[[Any], Any] = torch_predictor(model)
+    rows = []
+    for start in range(0, len(ids), 500):
+        predict(split.pixels(ids[start : start + 500]))
+        rows.append(taps.seen[EMBEDDING].float().numpy())
+    taps.close()
+    return np.concatenate(rows)
+
+
+def _routing(
+    asked: AuditConfig,
+    temperature: float,
+    chosen_on: tuple[Any, Any, Any],
+    tried_on: tuple[Any, Any, Any],
+) -> dict[str, Any]:
+    """The threshold on the student's confidence, chosen on validation, and what it does on the
+    test set; both curves."""
+
+    def rows(student: Any, teacher: Any, labels: Any, points: int | None) -> list[dict[str, Any]]:
+        sure = calibration.confidence(student, temperature)
+        return routing.curve(
+            sure, student.argmax(axis=1) == labels, teacher.argmax(axis=1) == labels, points
+        )
+
+    everything = rows(*chosen_on, None)
+    wanted = everything[-1]["accuracy"] - asked.routing_drop
+    choice = routing.choose(everything, min(wanted, max(r["accuracy"] for r in everything)))
+    exact = rows(*tried_on, None)
+    below = [row for row in exact if row["threshold"] <= choice["threshold"]]
+    aim = exact[-1]["accuracy"] - asked.routing_drop
+    return {
+        "threshold": choice["threshold"],
+        "temperature": temperature,
+        "validation": {"wanted": wanted, **choice},
+        "test": {"teacher": exact[-1]["accuracy"], "student": exact[0]["accuracy"], **below[-1]},
+        "share_for_teacher_less_drop": routing.choose(exact, aim)["share_routed"],
+        "curve": rows(*tried_on, 101),
+    }
+
+
+def _figures(found: dict[str, Any]) -> dict[str, Any]:
+    """What a contract may promise."""
+    shipped = found["students"]["shipped"]
+    rows = [row["accuracy"]["shipped"] for row in found["corruptions"]]
+    agreed = shipped["agreement"] or {}
+    return {
+        "worst_class": shipped["worst"]["retention"],
+        "worst_class_name": shipped["worst"]["class"],
+        "calibration_error": shipped["student"]["ece"],
+        "copied_errors": agreed.get("copied_error_share"),
+        "robustness": float(np.mean(rows[1:]) / rows[0]) if rows and rows[0] else None,
+    }
