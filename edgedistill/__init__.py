@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgedistill.api import benchmark, compare, compile, evaluate
+    from edgedistill.api import audit, benchmark, compare, compile, drift, evaluate, teach
     from edgedistill.errors import UserError
     from edgedistill.package import Bundle
     from edgedistill.recipe import Recipe
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Bundle", "Recipe", "Target", "UserError", "benchmark", "compare", "compile", "evaluate",
+    "Bundle", "Recipe", "Target", "UserError", "audit", "benchmark", "compare", "compile", "drift",
+    "evaluate", "teach",
 ]  # fmt: skip
 
 _HOMES = {"Bundle": "package", "Recipe": "recipe", "Target": "target", "UserError": "errors"}

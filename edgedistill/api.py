@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.devices import Protocol
+from edgedistill.errors import UserError
 from edgedistill.package import Bundle, write_bundle
+from edgedistill.package.audit import audit as audit_of
+from edgedistill.package.audit import drift as drift_of
 from edgedistill.package.compare import side_by_side
 from edgedistill.package.evaluate import Samples, accuracy
 from edgedistill.package.measure import measure, subjects
@@ -80,6 +83,39 @@ def compile(
     return bundles[0] if one else bundles
 
 
+def teach(
+    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
+    export: str | Path | None = None,
+    cache: str | Path | None = None,
+    set: Sequence[str] = (),
+    reporter: Reporter | None = None,
+) -> dict[str, Any]:
+    """Ask a recipe's teacher for all answers that its student will learn from, and keep them in
+    the cache; what is there already is not asked again. `export` writes them as parquet too.
+
+    Returns the stage's metrics: answers, accuracy on the training images, seconds. Raises
+    UserError: no loss of the recipe needs answers, or the teacher does not give them.
+    """
+    from edgedistill.cache import Cache, default_root
+    from edgedistill.distill.exchange import write_parquet
+    from edgedistill.pipeline import run_until
+    from edgedistill.plan import steps
+
+    wanted = read_recipe(recipe, set)
+    target = load_target("android-arm64")
+    if "teach" not in [step.name for step in steps(wanted, target)]:
+        raise UserError(
+            "no loss of this recipe learns from the teacher's answers",
+            "give one, e.g. {kind: soft_targets}",
+        )
+    reporter = reporter or _Log()
+    store = Cache(Path(cache) if cache else default_root(), reporter.say)
+    done = run_until(wanted, target, store, reporter, "teach")
+    if export is not None:
+        write_parquet(done["teach"], done["data"], Path(export))
+    return dict(done["teach"].metrics)
+
+
 def _place(out: str | Path | None, recipe: Recipe, target: Target, several: bool) -> Path:
     if out is None:
         return Path(f"{recipe.name}-{target.name}")
@@ -124,6 +160,27 @@ def benchmark(
     Raises UserError: neither a bundle nor a model file, or a runtime that is not installed.
     """
     return measure(subjects(subject), Protocol(warmup, runs, seconds, threads))
+
+
+def audit(bundle: Bundle | str | Path, data: Samples | None = None) -> dict[str, Any]:
+    """What a bundle's student does beyond its accuracy: classes it fails, errors it copied, how
+    sure it is, bad images, routing; as the compile found it, or for labelled images as `evaluate`
+    takes them, of the file that ships.
+
+    Raises UserError: unreadable data, or labels that the bundle does not know.
+    """
+    bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    return audit_of(bundle, data)
+
+
+def drift(bundle: Bundle | str | Path, data: str | Path) -> dict[str, Any]:
+    """Whether the images below the folder `data` still look like those the bundle was compiled
+    with: {verdict: stable, shifted or drifted; psi_classes; psi_confidence; note; ...}.
+
+    Raises UserError: no images there, or too few to tell.
+    """
+    bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    return drift_of(bundle, Path(data))
 
 
 def compare(

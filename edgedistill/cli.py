@@ -100,6 +100,36 @@ def compile_(
 
 
 @app.command()
+def teach(
+    recipe: RecipeFile = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write the answers as parquet too, to this file.")
+    ] = None,
+    settings: Settings = [],  # noqa: B006
+    cache: CacheFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the teacher for all answers that training needs, and keep them."""
+    from edgedistill import api
+    from edgedistill.progress import reporting
+
+    with reporting() as reporter:
+        told = api.teach(recipe, export, cache, settings, reporter)
+    if as_json:
+        print_json(told)
+        return
+    right = ", ".join(f"{each:.2f}" for each in told["training_accuracy"])
+    rows = [("answers", told["answers"]), ("right, % of each view", right),
+            ("MB", told["bytes"] / 1e6)]  # fmt: skip
+    if "kept_divergence" in told:
+        rows += [("lost by the form, nats", told["kept_divergence"]),
+                 ("same top class, %", told["kept_top1"])]  # fmt: skip
+    print_table(("figure", ""), rows)
+    if export is not None:
+        say(f"wrote {export}")
+
+
+@app.command()
 def check(
     recipe: RecipeFile = None,
     target: Targets = ["android-arm64"],  # noqa: B006
@@ -208,6 +238,45 @@ def evaluate(
 
 
 @app.command()
+def audit(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.")],
+    data: Annotated[
+        Path | None, typer.Option(help="Other labelled images, as `evaluate` takes them.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What a bundle's student does beyond its accuracy, class by class and beside its teacher."""
+    from edgedistill import api
+    from edgedistill.report.audit import tables
+
+    found = api.audit(bundle, data)
+    if as_json:
+        print_json(found)
+        return
+    print(f"{found['file']}, {found['images']} images")
+    for title, header, rows in tables(found):
+        print(f"\n{title}")
+        print_table(header, rows)
+
+
+@app.command()
+def drift(
+    bundle: Annotated[Path, typer.Argument(help="A bundle.")],
+    data: Annotated[Path, typer.Option(help="A folder of images from the field, at any depth.")],
+    as_json: Json = False,
+) -> int:
+    """Whether images from the field still look like those trained on; drifted: exit code 1."""
+    from edgedistill import api
+
+    found = api.drift(bundle, data)
+    if as_json:
+        print_json(found)
+    else:
+        print(found["note"])
+    return 1 if found["verdict"] == "drifted" else 0
+
+
+@app.command()
 def benchmark(
     subject: Annotated[Path, typer.Argument(help="A bundle or a model file.")],
     threads: Threads = 1,
@@ -256,7 +325,7 @@ def show(cache: CacheFolder = None, as_json: Json = False) -> None:
     from edgedistill.cache import Cache, default_root
 
     store = Cache(cache or default_root(), say)
-    entries = store.entries() + store.unfinished()
+    entries = store.entries() + store.unfinished() + store.answers()
     if as_json:
         print_json([asdict(entry) for entry in entries])
         return
@@ -280,7 +349,7 @@ def prune(
 
 @cache_app.command()
 def clear(cache: CacheFolder = None) -> None:
-    """Remove everything, unfinished work included."""
+    """Remove everything, unfinished work included; only answers that were paid for stay."""
     _remove(cache, 0)
 
 

@@ -23,7 +23,8 @@ def bundle(make_result: Make, tmp_path: Path) -> edgedistill.Bundle:
 
 def test_the_public_names() -> None:
     assert edgedistill.__all__ == [
-        "Bundle", "Recipe", "Target", "UserError", "benchmark", "compare", "compile", "evaluate",
+        "Bundle", "Recipe", "Target", "UserError", "audit", "benchmark", "compare", "compile",
+        "drift", "evaluate", "teach",
     ]  # fmt: skip
     for name in edgedistill.__all__:
         assert getattr(edgedistill, name).__name__ == name

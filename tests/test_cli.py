@@ -216,6 +216,7 @@ def test_the_cache_is_shown_pruned_and_cleared(own_cache: Path, capsys: Output) 
         with store.work(key) as scratch:
             (scratch / "x").write_bytes(bytes(2000))
             store.commit(key, key.split("-")[0], {}, {})
+    del store  # which keeps what it made
     assert run(["cache"]) == 0
     out, err = capsys.readouterr()
     assert [line.split()[0] for line in out.splitlines()] == ["stage", "data", "teacher"]
@@ -338,3 +339,67 @@ def test_init_says_what_it_cannot_make_out(words: str, message: str, capsys: Out
     assert code == 2
     assert message in capsys.readouterr().err
     assert not path.exists()
+
+
+# --- teach, audit, drift --------------------------------------------------------------------
+
+
+def test_teach_asks_keeps_and_exports(tmp_path: Path, capsys: Output) -> None:
+    import pyarrow.parquet
+
+    export = tmp_path / "answers.parquet"
+    line = ["teach", "--set", "data.limit=100", "--set", "stages.teacher.train.epochs=1",
+            "--set", "stages.teach.views=2"]  # fmt: skip
+    assert run([*line, "--export", str(export)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[1].split() == ["answers", "180"]
+    assert printed.err.endswith(f"wrote {export}\n")
+    table = pyarrow.parquet.read_table(export)
+    assert table.column_names == ["sample", "view", "label", "logits"]
+    assert table.num_rows == 180
+    assert run([*line, "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["answers"] == 180
+
+    # What was exported is a teacher itself.
+    stored = ["--set", f"teacher={{family: stored, path: {export}}}", "--set",
+              "stages.teacher.train=null", "--set", "data.limit=100"]  # fmt: skip
+    assert run(["teach", *stored, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["training_accuracy"] == [again["training_accuracy"][0]] * 4
+
+
+def test_teach_wants_a_loss_that_learns_from_answers(capsys: Output) -> None:
+    labels = "[{kind: labels}]"
+    line = ["teach"]
+    for stage in ("distill", "prune", "quantize"):
+        line += ["--set", f"stages.{stage}.losses={labels}"]
+    assert run(line) == 2
+    assert "no loss of this recipe learns from the teacher's answers" in capsys.readouterr().err
+
+
+def test_audit_prints_tables(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    from edgedistill.tasks import judgement
+
+    random = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    logits = random.normal(size=(60, 2)).astype(np.float32)
+    told = judgement.audit(logits, logits + 0.1, labels, ["cat", "dog"], [5, 9])
+    found = {"file": "a.tflite", "images": 60, "order": ["shipped"], "students": {"shipped": told}}
+    monkeypatch.setattr(api, "audit", lambda bundle, data: found)
+    assert run(["audit", "bundle"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("a.tflite, 60 images\n\nStudents, and the file that ships\n")
+    assert "teacher's errors copied %" in printed
+    assert run(["audit", "bundle", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 60
+
+
+@pytest.mark.parametrize(("verdict", "code"), [("stable", 0), ("shifted", 0), ("drifted", 1)])
+def test_drift_says_its_verdict_and_drifted_is_exit_code_1(
+    verdict: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    found = {"verdict": verdict, "note": f"{verdict}: a sentence."}
+    monkeypatch.setattr(api, "drift", lambda bundle, data: found)
+    assert run(["drift", "bundle", "--data", "folder"]) == code
+    assert capsys.readouterr().out == f"{verdict}: a sentence.\n"

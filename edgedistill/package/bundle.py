@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     Images = Picture | Sequence[Picture]
 
 MANIFEST = "edgedistill.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
 class Prediction:
     label: str
     confidence: float
-    """Softmax of the label's logit, 0..1."""
+    """Softmax of the label's logit, at the bundle's temperature, 0..1."""
     scores: dict[str, float]
     """Softmax of every label."""
+    routed: bool = False
+    """Whether the fallback answered."""
 
 
 class Bundle:
@@ -147,11 +149,18 @@ class Bundle:
         images: Images,
         runtime: str | None = None,
         precision: str | None = None,
+        fallback: Callable[[np.ndarray], np.ndarray] | None = None,
+        threshold: float | None = None,
     ) -> list[Prediction]:
         """Labels for images: uint8 arrays (height, width[, channels]), Pillow images or paths; one
-        image, or several of them.
+        image, or several of them. Confidences are softmax at the bundle's own temperature.
 
-        Raises UserError: an image that cannot be decoded or converted; no such file.
+        fallback: asked about the images on which the confidence is below `threshold`, by default
+        the one chosen when the bundle was compiled; from pixels (batch, channels, height, width)
+        in 0..1 to logits (batch, classes), such as a teacher's.
+
+        Raises UserError: an image that cannot be decoded or converted; no such file; a fallback
+        but no threshold.
         """
         import numpy as np
 
@@ -159,7 +168,27 @@ class Bundle:
         if not len(pixels):
             return []
         logits = np.asarray(model(pixels), dtype=np.float64)
-        return [_prediction(row, self.labels) for row in _softmax(logits)]
+        scores = _softmax(logits / self.manifest["temperature"])
+        found = [_prediction(row, self.labels) for row in scores]
+        if fallback is None:
+            return found
+        limit = self._threshold(threshold)
+        unsure = np.flatnonzero(scores.max(axis=1) < limit)
+        if len(unsure):
+            answers = _softmax(np.asarray(fallback(pixels[unsure]), dtype=np.float64))
+            for place, row in zip(unsure, answers, strict=True):
+                found[place] = replace(_prediction(row, self.labels), routed=True)
+        return found
+
+    def _threshold(self, given: float | None) -> float:
+        limit = given if given is not None else self.manifest["routing"].get("threshold")
+        if limit is None:
+            raise UserError(
+                f"{self.path}: no threshold was chosen when it was compiled, as its teacher did "
+                "not answer on the test set",
+                "give `threshold`, a confidence in 0..1",
+            )
+        return float(limit)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

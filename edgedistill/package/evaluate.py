@@ -29,7 +29,7 @@ def accuracy(
     `edgedistill.evaluate`."""
     import numpy as np
 
-    images, labels = _read(bundle, samples)
+    images, labels = read_samples(bundle, samples)
     if not len(labels):
         raise UserError("there are no images to evaluate on", "give at least one")
     right = [0] * len(entries)
@@ -49,7 +49,7 @@ def accuracy(
     ]
 
 
-def _read(bundle: Bundle, samples: Samples | None) -> tuple[Any, np.ndarray]:
+def read_samples(bundle: Bundle, samples: Samples | None) -> tuple[Any, np.ndarray]:
     """Images of any kind that a bundle takes, and labels as places in its list."""
     if isinstance(samples, tuple):
         return _pair(bundle, *samples)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from edgedistill.artifact import file_digest, write_json
 from edgedistill.devices import measurements
 from edgedistill.errors import UserError
+from edgedistill.package.audit import AUDIT
 from edgedistill.package.bundle import FORMAT, MANIFEST, Bundle, is_bundle
 from edgedistill.report import build_report, write_html
 
@@ -58,6 +59,7 @@ def _fill(result: Result, folder: Path) -> None:
     for path in models:
         shutil.copyfile(path, folder / path.name)
     shutil.copytree(result.artifacts["verify"].file("golden"), folder / "golden")
+    shutil.copyfile(result.artifacts["audit"].file(AUDIT), folder / AUDIT)
     digests = bundle_digests(folder)
     write_json(folder / "report.json", report)
     write_html(report, folder / "report.html")
@@ -67,7 +69,7 @@ def _fill(result: Result, folder: Path) -> None:
 def bundle_digests(folder: Path) -> dict[str, str]:
     """SHA-256 of the model files and golden data. Measurements and the report, which differ from
     run to run, are left out."""
-    told = {MANIFEST, "report.json", "report.html"}
+    told = {MANIFEST, AUDIT, "report.json", "report.html"}
     return {
         path.relative_to(folder).as_posix(): file_digest(path)
         for path in sorted(folder.rglob("*"))
@@ -79,6 +81,8 @@ def _manifest(
     result: Result, report: dict[str, Any], described: dict[str, Any], digests: dict[str, str]
 ) -> dict[str, Any]:
     data = result.artifacts["data"].json("data.json")
+    audited = result.artifacts["audit"].json(AUDIT)
+    routing = audited["routing"] or {}
     return {
         "bundle_format": FORMAT,
         "name": result.recipe.name,
@@ -94,6 +98,9 @@ def _manifest(
             "range": [0, 1],
             "resize": "the middle square, bilinear, to image_size; normalization is inside",
         },
+        "temperature": audited["temperature"],
+        "routing": {key: routing[key] for key in ("threshold", "validation", "test") if routing},
+        "reference": audited["reference"],
         "digests": digests,
         "recipe": report["recipe"],
         "target": report["target"],

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import edgedistill
 from edgedistill.devices import is_machine, machine
+from edgedistill.plan import model_steps
 from edgedistill.report.contract import contract
 from edgedistill.report.warnings import warnings
 
 if TYPE_CHECKING:
     from edgedistill.pipeline import Result
-
-_MODEL_STAGES = ("teacher", "distill", "prune")
 
 
 def build_report(result: Result) -> dict[str, Any]:
@@ -43,11 +42,22 @@ def build_report(result: Result) -> dict[str, Any]:
         "files": files,
         "verified": _verify(result).get("ok"),
         "measurements": measured,
+        "audited": result.artifacts["audit"].metrics,
+        "audit": result.artifacts["audit"].json("audit.json"),
+        "judged": _judged(result),
     }
     report["contract"] = contract(result.recipe, result.target, report)
     report["warnings"] = warnings(result, report)
     report["ok"] = all(line["status"] != "missed" for line in report["contract"])
     return report
+
+
+def _judged(result: Result) -> dict[str, Any] | None:
+    """What the teacher's answers were found to be worth; None where nobody learned from them."""
+    if "judge" not in result.artifacts:
+        return None
+    found: dict[str, Any] = result.artifacts["judge"].json("judge.json")
+    return found
 
 
 def _verify(result: Result) -> dict[str, Any]:
@@ -113,9 +123,7 @@ def _stages(
     """What each stage that touches the model did."""
     tested = _verify(result).get("torch", {})
     rows: list[dict[str, Any]] = []
-    for name in _MODEL_STAGES:
-        if name not in result.artifacts:
-            continue
+    for name in model_steps(result.recipe):
         artifact = result.artifacts[name]
         weights = artifact.file("model/weights.safetensors")
         size = weights.stat().st_size / 1000 if weights.exists() else None

@@ -14,6 +14,7 @@ def contract(recipe: Recipe, target: Target, report: dict[str, Any]) -> list[dic
     Latency and memory of a target that is not this machine stay `not measured`.
     """
     asked, budget, reached = recipe.contract, target.budget, report["summary"]
+    audited = report["audited"]
     here = report["measured_on_target"]
     lines = [
         _line("accuracy drop", reached["accuracy_drop"], asked.max_accuracy_drop, "points"),
@@ -25,6 +26,13 @@ def contract(recipe: Recipe, target: Target, report: dict[str, Any]) -> list[dic
               _tighter(asked.max_latency_ms, budget.latency_ms), "ms", _away(target, here)),
         _line("memory", reached["peak_memory_mb"] if here else None,
               _tighter(asked.max_memory_mb, budget.memory_mb), "MB", _away(target, here)),
+        _line("worst class", audited["worst_class"], asked.min_worst_class,
+              "of the teacher's", audited["worst_class_name"], at_least=True),
+        _line("calibration error", audited["calibration_error"], asked.max_calibration_error, "%"),
+        _line("copied errors", audited["copied_errors"], asked.max_copied_errors,
+              "of the teacher's"),
+        _line("robustness", audited["robustness"], asked.min_robustness,
+              "of clean accuracy", at_least=True),
         _parity(report),
     ]  # fmt: skip
     return [line for line in lines if line is not None]

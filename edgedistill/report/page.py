@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from edgedistill.report.audit import ordered
 from edgedistill.report.terminal import headline, limit_of, milliseconds, number, reached_by
 
 _OPERATORS_SHOWN = 12
@@ -31,6 +32,7 @@ def page(report: dict[str, Any]) -> str:
     )
     rendered: str = environment.get_template("page.html.j2").render(
         report=report,
+        students=ordered(report["audit"]["students"], report["audit"]["order"]),
         headline=headline(report),
         latencies=_bars(report),
         spread=_spread(report),

@@ -23,8 +23,8 @@ def bundle(make_result: Make, tmp_path: Path) -> Bundle:
 def test_a_bundle_holds_models_golden_data_and_reports(bundle: Bundle) -> None:
     names = {item.relative_to(bundle.path).as_posix() for item in bundle.path.rglob("*.*")}
     assert names == {
-        "edgedistill.json", "golden/inputs.npy", "report.html", "report.json", "tiny.fp32.onnx",
-        "tiny.int8.onnx",
+        "audit.json", "edgedistill.json", "golden/inputs.npy", "report.html", "report.json",
+        "tiny.fp32.onnx", "tiny.int8.onnx",
     }  # fmt: skip
     assert list(bundle.path.parent.iterdir()) == [bundle.path]
     assert bundle.labels == ["bird", "cat", "ship"]

@@ -1,0 +1,69 @@
+"""What a bundle's student does beyond its accuracy: as the compile found it, or on other images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.artifact import read_json
+from edgedistill.errors import UserError
+from edgedistill.package.bundle import Bundle
+from edgedistill.package.evaluate import Samples, read_samples
+
+if TYPE_CHECKING:
+    import numpy as np
+
+AUDIT = "audit.json"
+_BATCH = 256
+
+
+def audit(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
+    """The compile's audit of the student; on other labelled images, what can be said of the file
+    that ships without the teacher: {file, images, students: {shipped}}."""
+    if samples is None:
+        path = bundle.path / AUDIT
+        if not path.is_file():
+            raise UserError(
+                f"{bundle.path}: has no {AUDIT}",
+                "it was written by an older version: compile the bundle again, or give --data",
+            )
+        found: dict[str, Any] = read_json(path)
+        return found
+    from edgedistill.tasks import judgement
+
+    images, labels = read_samples(bundle, samples)
+    told = judgement.audit(_logits(bundle, images), None, labels, bundle.labels)
+    return {
+        "file": bundle.file()["file"],
+        "images": len(labels),
+        "order": ["shipped"],
+        "students": {"shipped": told},
+    }
+
+
+def drift(bundle: Bundle, folder: Path) -> dict[str, Any]:
+    """Whether the images below a folder, as the file that ships answers them, still look like
+    those that the bundle was compiled with; see `tasks.drift.compare`."""
+    from edgedistill.data import read_unlabelled
+    from edgedistill.tasks import drift as drifting
+
+    reference = bundle.manifest.get("reference")
+    if reference is None:
+        raise UserError(
+            f"{bundle.path}: carries no reference statistics", "compile the bundle again"
+        )
+    shape = bundle.manifest["preprocessing"]
+    logits = _logits(bundle, read_unlabelled(folder, shape["image_size"], shape["channels"]))
+    observed = drifting.describe(logits, logits.mean(axis=0), reference["edges"])
+    return {**drifting.compare(reference, observed), "observed": observed}
+
+
+def _logits(bundle: Bundle, images: Any) -> np.ndarray:
+    import numpy as np
+
+    model = bundle.model()
+    parts = [
+        model(bundle.pixels(images[start : start + _BATCH]))
+        for start in range(0, len(images), _BATCH)
+    ]
+    return np.concatenate(parts)

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import edgedistill
+from edgedistill.errors import UserError
+from edgedistill.package import write_bundle
+from edgedistill.report.audit import tables
+
+
+@pytest.fixture
+def bundle(make_result: Callable[..., Any], tmp_path: Path) -> edgedistill.Bundle:
+    return write_bundle(make_result(), tmp_path / "bundle")
+
+
+def pictures(folder: Path, values: Any) -> Path:
+    folder.mkdir()
+    for place, value in enumerate(values):
+        Image.new("L", (8, 8), int(value)).save(folder / f"{place}.png")
+    return folder
+
+
+def test_the_compiles_audit_is_in_the_bundle(bundle: edgedistill.Bundle) -> None:
+    found = edgedistill.audit(bundle)
+    assert found["images"] == 300
+    titles = [title for title, _, _ in tables(found)]
+    assert titles[:3] == [
+        "Students, and the file that ships", "Classes, of the file that ships",
+        "Against the teacher",
+    ]  # fmt: skip
+    for title, header, rows in tables(found):
+        assert rows, title
+        assert {len(row) for row in rows} == {len(header)}, title
+
+
+def test_other_images_are_audited_without_the_teacher(bundle: edgedistill.Bundle) -> None:
+    images = np.stack([np.full((8, 8, 1), value, np.uint8) for value in (0, 0, 255, 255)])
+    found = edgedistill.audit(bundle, (images, [0, 2, 2, 2]))
+    assert found["images"] == 4
+    shipped = found["students"]["shipped"]
+    assert shipped["overall"]["student_accuracy"] == 75.0
+    assert shipped["agreement"] is None
+    assert [title for title, _, _ in tables(found)] == [
+        "Students, and the file that ships", "Classes, of the file that ships",
+    ]  # fmt: skip
+
+
+def test_an_audit_that_was_taken_out_is_missed(bundle: edgedistill.Bundle) -> None:
+    (bundle.path / "audit.json").unlink()
+    with pytest.raises(UserError, match=r"has no audit\.json"):
+        edgedistill.audit(bundle.path)
+
+
+def test_drift_compares_with_what_the_bundle_carries(
+    bundle: edgedistill.Bundle, tmp_path: Path
+) -> None:
+    from edgedistill.package.audit import drift
+    from edgedistill.tasks import drift as drifting
+
+    usual = np.random.default_rng(0).integers(0, 256, 200)
+    images = np.stack([np.full((8, 8, 1), value, np.uint8) for value in usual])
+    logits = bundle.model()(bundle.pixels(images))
+    bundle.manifest["reference"] = drifting.describe(logits, logits.mean(axis=0))
+    same = np.random.default_rng(1).integers(0, 256, 200)
+    assert drift(bundle, pictures(tmp_path / "same", same))["verdict"] == "stable"
+    dark = drift(bundle, pictures(tmp_path / "dark", np.full(200, 3)))
+    assert dark["verdict"] == "drifted"
+    assert dark["note"].startswith("Drifted: of 200 predictions against 200")
+
+
+def test_a_fallback_answers_where_the_student_is_unsure(bundle: edgedistill.Bundle) -> None:
+    images = [np.full((8, 8, 1), value, np.uint8) for value in (0, 110, 255)]
+    alone = bundle.predict(images)
+    asked: list[int] = []
+
+    def teacher(pixels: np.ndarray) -> np.ndarray:
+        asked.append(len(pixels))
+        return np.tile(np.array([[0.0, 9.0, 0.0]]), (len(pixels), 1))
+
+    middle = sorted(each.confidence for each in alone)[1]
+    found = bundle.predict(images, fallback=teacher, threshold=middle)
+    assert asked == [1]
+    assert [each.routed for each in found].count(True) == 1
+    assert next(each for each in found if each.routed).label == "cat"
+    assert bundle.predict(images, fallback=teacher, threshold=0.0) == alone
+    assert bundle.predict(images, fallback=teacher)[0].confidence > 0  # the bundle's own threshold
+    bundle.manifest["routing"] = {}
+    with pytest.raises(UserError, match="no threshold was chosen"):
+        bundle.predict(images, fallback=teacher)
