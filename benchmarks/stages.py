@@ -64,10 +64,11 @@ def trained_directly(wanted: Recipe, artifacts: dict[str, Artifact], folder: Pat
             "precision": "bf16" if multiplies_bf16() else "fp32",
         }
     )
-    lesson = Lesson(split, settings.losses, wanted.data.augment, wanted.seed, answers)
+    lesson = Lesson(split, wanted.data.augment, wanted.seed, answers)
     reporter = Quiet()
     train(
-        model, lesson, settings, checkpoint=folder / "run.safetensors",
+        lesson.objective(model, settings.losses, settings.precision), lesson, settings,
+        checkpoint=folder / "run.safetensors",
         tick=lambda done, total, note: reporter.tick("trained directly", done, total, note),
     )  # fmt: skip
     save(model, folder, description)

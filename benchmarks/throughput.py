@@ -94,10 +94,11 @@ def main() -> None:
         return build(recipe.student, 10, 3, 32).to(memory_format=torch.channels_last)
 
     def ours() -> float:
-        lesson = Lesson(split, settings.losses, recipe.data.augment, recipe.seed, answers)
+        lesson = Lesson(split, recipe.data.augment, recipe.seed, answers)
         with TemporaryDirectory() as folder:
             return train(
-                student(), lesson, settings, checkpoint=Path(folder, "run.safetensors"),
+                lesson.objective(student(), settings.losses, settings.precision), lesson, settings,
+                checkpoint=Path(folder, "run.safetensors"),
                 tick=lambda *_: None,
             )["images_per_second"]  # fmt: skip
 

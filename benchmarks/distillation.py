@@ -1,0 +1,145 @@
+"""What each way of distilling is worth, on a part of CIFAR-10, beside labels alone.
+
+Every row is the recipe of `examples/cifar10.yaml` with a ResNet-8 student, neither pruned nor
+quantized, 10,000 training images and the same number of student image-passes; only `losses` (and
+for some rows the teacher's store, the peers or the assistant) differ. Accuracies are of the test
+set, in float. Settings of each way are its paper's, or were chosen on validation with seed 100.
+
+    python -m benchmarks.distillation [--seeds 0 1 2] [--only NAME ...] [--cache DIR]
+
+Rows that are there already are not trained again. With OMP_NUM_THREADS=1, two of these on two
+cores, with seeds or names apart, train nearly twice as fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cifar10 import TARGET, recipe
+from benchmarks.common import RESULTS, Quiet, mean_and_std, write
+from edgedistill.artifact import Artifact, write_json
+from edgedistill.cache import Cache, default_root
+from edgedistill.data import open_split
+from edgedistill.models import load
+from edgedistill.pipeline import run_until
+from edgedistill.tasks.classification import accuracy, logits_of, torch_predictor
+
+EPOCHS = 40
+LIMIT = 10_000
+COMMON = (
+    f"data.limit={LIMIT}", "student={family: resnet_cifar, depth: 8, shortcut: conv}",
+    "stages.prune=null", "stages.quantize=null", f"stages.distill.epochs={EPOCHS}", "contract={}",
+    "stages.teach.views=8",
+)  # fmt: skip
+LABELS = "{kind: labels, weight: 0.1}"
+SOFT = "{kind: soft_targets, weight: 0.9}"
+
+
+def losses(*kinds: str) -> str:
+    return f"stages.distill.losses=[{', '.join(kinds)}]"
+
+
+PEER = "{family: resnet_cifar, depth: 8, shortcut: conv}"
+WAYS: dict[str, tuple[str, ...]] = {
+    "labels only": (losses("{kind: labels}"),),
+    "soft targets": (losses(SOFT, LABELS),),
+    "soft targets, no labels": (losses("{kind: soft_targets}"),),
+    "standardized soft targets": (
+        losses("{kind: soft_targets, weight: 9, temperature: 2, standardize: true}",
+               "{kind: labels, weight: 0.1}"),
+    ),
+    "decoupled": (losses("{kind: decoupled, alpha: 1, beta: 8}", "{kind: labels}"),),
+    "hints": (losses("{kind: hints, weight: 0.5}", "{kind: labels}"),),
+    "attention": (losses("{kind: attention, weight: 30}", "{kind: labels}"),),
+    "relations": (losses("{kind: relations, weight: 10}", "{kind: labels}"),),
+    "similarity": (losses("{kind: similarity, weight: 300}", "{kind: labels}"),),
+    "exits (self)": (losses("{kind: exits}", "{kind: labels}"),),
+    "peers (online)": (
+        losses("{kind: peers}", "{kind: labels}"), f"stages.distill.peers=[{PEER}]",
+        # Two students share the passes that the others have alone.
+        f"stages.distill.epochs={EPOCHS // 2}",
+    ),
+    "assistant": (
+        losses(SOFT, LABELS), "assistants=[{family: resnet_cifar, depth: 20}]",
+    ),
+    "born again": (losses(SOFT, LABELS), f"assistants=[{PEER}]"),
+    "soft targets and hints": (losses(SOFT, LABELS, "{kind: hints, weight: 0.5}"),),
+    "soft targets, kept in float16": (losses(SOFT, LABELS), "stages.teach.keep=half"),
+    "soft targets, top 3 kept": (losses(SOFT, LABELS), "stages.teach.keep=top_k",
+                                 "stages.teach.top_k=3"),
+    "soft targets, errors to labels": (losses(SOFT, LABELS), "stages.judge.wrong=labels"),
+}  # fmt: skip
+
+
+def train_one(name: str, seed: int, cache: Cache) -> dict[str, Any]:
+    """The figures of one way with one seed; kept beside the cache, so that they outlive a kill."""
+    kept = cache.root / "benchmarks" / "distillation" / f"{name.replace(' ', '-')}-{seed}.json"
+    if kept.exists():
+        found: dict[str, Any] = json.loads(kept.read_text())
+        return found
+    wanted = recipe(*COMMON, f"seed={seed}", *WAYS[name])
+    made = run_until(wanted, TARGET, cache, Quiet(), last="distill")
+    found = {
+        "accuracy": tested(made),
+        "passes": made["distill"].metrics["passes"],
+        "images_per_second": made["distill"].metrics["images_per_second"],
+        "settings": [loss.model_dump() for loss in wanted.stages.distill.losses],
+    }
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    write_json(kept, found)
+    return found
+
+
+def tested(made: dict[str, Artifact]) -> float:
+    split = open_split(made["data"].path, "test")
+    model = torch_predictor(load(made["distill"].file("model")))
+    return accuracy(logits_of(model, split), split.labels)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--only", nargs="*", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--cache", type=Path, default=default_root())
+    wanted = parser.parse_args()
+    cache = Cache(wanted.cache, print)
+    for name in wanted.only:
+        for seed in wanted.seeds:
+            found = train_one(name, seed, cache)
+            print(f"{name}, seed {seed}: {found['accuracy']:.2f} %", flush=True)
+    if list(wanted.only) != list(WAYS):
+        return
+    write("distillation", rows(wanted.seeds, cache), seeds=wanted.seeds,
+          data=f"CIFAR-10, JPEG copy, {LIMIT} training images", epochs=EPOCHS,
+          student="ResNet-8", teacher="ResNet-56")  # fmt: skip
+    print(f"wrote {RESULTS / 'distillation.json'}")
+
+
+def rows(seeds: list[int], cache: Cache) -> list[dict[str, Any]]:
+    made = []
+    base: tuple[float, float] | None = None
+    for name in WAYS:
+        each = [train_one(name, seed, cache) for seed in seeds]
+        mean, std = mean_and_std([one["accuracy"] for one in each])
+        base = base or (mean, std)
+        made.append(
+            {
+                "name": name,
+                "accuracy_mean": mean,
+                "accuracy_std": std,
+                "gain": mean - base[0],
+                # Of the difference of two means, so that a way is not praised for its luck.
+                "deviations": (mean - base[0]) / max((std**2 + base[1] ** 2) ** 0.5, 1e-9),
+                "passes": each[0]["passes"],
+                "samples": [one["accuracy"] for one in each],
+                "settings": each[0]["settings"],
+            }
+        )
+    return made
+
+
+if __name__ == "__main__":
+    main()
