@@ -96,7 +96,13 @@ def problems(error: ValidationError, model: type[BaseModel], where: str) -> str:
 
     where: the file, put before each line.
     """
-    return "\n".join(f"{where}: {_problem(dict(item), model)}" for item in error.errors())
+    told = (_one_line(_problem(dict(item), model)) for item in error.errors())
+    return "\n".join(f"{where}: {text}" for text in told)
+
+
+def _one_line(text: str) -> str:
+    """With characters that no terminal shows, or that would end the line, as escapes."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _problem(item: dict[str, Any], model: type[BaseModel]) -> str:

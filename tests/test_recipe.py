@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgedistill.errors import UserError
@@ -279,6 +279,7 @@ junk = st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from([*MINIMAL, "contract"]), junk))
+@example({"data": {"data": None, "source": "\r"}})
 def test_no_document_breaks_the_report_of_its_mistakes(changes: dict[str, Any]) -> None:
     message = ""
     try:
