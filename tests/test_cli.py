@@ -135,6 +135,8 @@ def test_a_real_interrupt_is_exit_code_130() -> None:
         stderr=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[1],
+        # A shell's background jobs, such as these tests may be, are started deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "at work\n"
