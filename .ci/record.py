@@ -20,7 +20,8 @@ def main() -> None:
         }
         for block in sorted(blocks.glob("*.sh"))
     ]
-    write("quickstart", rows, seeds=[0], printed=(blocks / "1.out").read_text())
+    printed = (blocks / "1.out").read_text().replace(f"{Path.cwd()}/", "")
+    write("quickstart", rows, seeds=[0], printed=printed)
     shutil.copyfile(RESULTS / "quickstart.json", result)
 
 

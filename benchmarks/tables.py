@@ -60,9 +60,9 @@ def _filled(found: re.Match[str], results: Path) -> str:
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:
-    """Every figure that any row has, in order; deviations stand beside their means."""
+    """Every figure that any row has, the name first; deviations stand beside their means."""
     found = dict.fromkeys(key for row in rows for key, value in row.items() if _is_figure(value))
-    return [key for key in found if not key.endswith("_std")]
+    return sorted((key for key in found if not key.endswith("_std")), key=lambda key: key != "name")
 
 
 def _is_figure(value: Any) -> bool:
