@@ -114,6 +114,7 @@ class Store:
     layout: Layout
     views: int
     samples: int
+    split: str = "train"
     loss: Loss = field(default_factory=Loss)
 
     def __post_init__(self) -> None:
@@ -135,8 +136,8 @@ class Store:
         wrong = ~np.isfinite(logits).all(axis=1)
         if wrong.any():
             raise UserError(
-                "the teacher's answers are not finite for training samples "
-                f"{ids[wrong][:8].tolist()}",
+                f"the teacher's answers are not finite for samples {ids[wrong][:8].tolist()} of "
+                f"`{self.split}`",
                 "check the teacher's weights and normalization",
             )
         records = self.layout.pack(view, ids, logits, agreement)
@@ -179,7 +180,7 @@ def opened(
             _same(read_json(path), head, folder)
         else:
             write_json(path, head)
-        yield Store(folder, layout, views, samples)
+        yield Store(folder, layout, views, samples, made_by.get("split", "train"))
 
 
 def _same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:

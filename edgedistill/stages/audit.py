@@ -215,7 +215,7 @@ def _routing(
 
     everything = rows(*chosen_on, None)
     wanted = everything[-1]["accuracy"] - asked.routing_drop
-    choice = routing.choose(everything, min(wanted, max(r["accuracy"] for r in everything)))
+    choice = routing.choose(everything, wanted)
     exact = rows(*tried_on, None)
     below = [row for row in exact if row["threshold"] <= choice["threshold"]]
     aim = exact[-1]["accuracy"] - asked.routing_drop

@@ -103,8 +103,8 @@ def test_an_answer_that_is_not_a_number_names_its_samples(tmp_path: Path) -> Non
     broken = answer(ids, 0)
     broken[2] = np.nan
     with (
-        opened(tmp_path, FULL, 1, 100, {}) as store,
-        pytest.raises(UserError, match=r"not finite for training samples \[42\]"),
+        opened(tmp_path, FULL, 1, 100, {"split": "test"}) as store,
+        pytest.raises(UserError, match=r"not finite for samples \[42\] of `test`"),
     ):
         store.add(0, ids, broken)
 

@@ -21,7 +21,8 @@ from loopback import Asked, Pixels, Reply, first, of_three, serve
 from numpy.typing import NDArray
 
 from edgedistill.distill.teachers import Answered, Question, Room, Teacher, http, open_teacher
-from edgedistill.distill.teachers.http import _retry_after, find, logits_of
+from edgedistill.distill.teachers.http import _retry_after
+from edgedistill.distill.teachers.response import find, logits_of
 from edgedistill.errors import UserError
 from edgedistill.recipe import HttpTeacher
 
