@@ -92,6 +92,14 @@ def test_folder_says_what_it_passed_over(make_folder):
     )
 
 
+def test_folder_hears_of_a_link_to_nowhere(make_folder):
+    root = make_folder("train", cat=2, dog=2)
+    (root / "dog" / "gone.png").symlink_to(root / "nowhere.png")
+    source = open_source(FolderData(source="folder", train=root, image_size=8))
+    named = [source.train.name(at) for at in range(len(source.train.labels))]
+    assert any(name.endswith("dog/gone.png") for name in named)
+
+
 def test_folder_that_is_missing(tmp_path):
     error = error_of(FolderData(source="folder", train=tmp_path / "no", image_size=8))
     assert error.message == f"folder not found: {tmp_path / 'no'}"

@@ -68,7 +68,8 @@ def unlabelled(root: Path) -> tuple[Samples, tuple[str, ...]]:
 
 def _images(folder: Path) -> tuple[list[Path], list[Path]]:
     """Images below a folder, and files that are none."""
-    files = [each for each in sorted(folder.rglob("*")) if each.is_file() and not _hidden(each)]
+    # Not `is_file`: a link to nowhere is to be heard of when it is read.
+    files = [path for path in sorted(folder.rglob("*")) if not (path.is_dir() or _hidden(path))]
     images = [each for each in files if each.suffix.lower() in SUFFIXES]
     return images, [each for each in files if each.suffix.lower() not in SUFFIXES]
 
