@@ -98,9 +98,4 @@ def _operators(report: dict[str, Any]) -> list[dict[str, Any]]:
     shipped = report["summary"]["file"]
     measured = (row for row in report["measurements"] if row["file"] == shipped)
     found: list[dict[str, Any]] = next((row["operators"] for row in measured), [])
-    longest = sorted(found, key=lambda row: -(row.get("microseconds") or 0))[:_OPERATORS_SHOWN]
-    top = max((row.get("microseconds") or 0 for row in longest), default=0)
-    return [
-        {**row, "width": 100 * (row.get("microseconds") or 0) / top if top else 0}
-        for row in longest
-    ]
+    return sorted(found, key=lambda row: -(row.get("microseconds") or 0))[:_OPERATORS_SHOWN]

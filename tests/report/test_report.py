@@ -154,3 +154,16 @@ def test_the_page_asks_nothing_of_the_network_and_escapes_names(make_result: Mak
     assert not re.search(r"(src|href)=|url\(|@import|<script", text)
     assert "&lt;script&gt;" in text
     assert "94.00 %" in text
+
+
+def test_operators_without_times_are_not_said_to_be_sorted_by_them(
+    make_result: Callable[..., Any],
+) -> None:
+    report = build_report(make_result())
+    assert "the longest first" in page(report) and "Where the time goes" in page(report)
+    for row in report["measurements"]:
+        for operator in row["operators"]:
+            operator["microseconds"] = None
+    told = page(report)
+    assert "Where the time goes" not in told and "the longest first" not in told
+    assert "What runs where" in told and "gives no times of single operators" in told
