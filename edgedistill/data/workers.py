@@ -57,7 +57,7 @@ def _in_processes(chunks: Iterator[list[Payload]], form: Form, workers: int) -> 
 
     # Not `fork`: the parent may run threads of torch, arrow or BLAS, whose locks a fork copies.
     executor = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_follow_parent
+        workers, multiprocessing.get_context("spawn"), initializer=follow_parent
     )
     try:
         ahead: deque[Future[Decoded]] = deque()
@@ -71,7 +71,7 @@ def _in_processes(chunks: Iterator[list[Payload]], form: Form, workers: int) -> 
         executor.shutdown(cancel_futures=True)
 
 
-def _follow_parent() -> None:
+def follow_parent() -> None:
     """Leave Ctrl-C to the parent, and end when it ends, however it does."""
     import multiprocessing
     import signal

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.distill.teachers import Room
+from edgedistill.distill.teachers import Room, Teacher
+from edgedistill.distill.teachers.apart import TeacherApart
 from edgedistill.distill.teachers.model_file import (
     FileTeacher,
     Run,
@@ -33,7 +34,13 @@ REFUSED = frozenset(
 """Operators that reach beyond the model: into files, or into Python."""
 
 
-def open_(config: KerasTeacher, room: Room) -> FileTeacher:
+def open_(config: KerasTeacher, room: Room) -> Teacher:
+    """In a process of its own: where TensorFlow has run, training with torch may end the process
+    without a word. Raises UserError as `open_here` does."""
+    return TeacherApart(open_here, config, room)
+
+
+def open_here(config: KerasTeacher, room: Room) -> FileTeacher:
     """A SavedModel answers with its signature `serving_default`. Of several outputs, the first of
     shape (batch, classes) is the answer.
 

@@ -10,13 +10,14 @@ import pytest
 from asking import SIZE, answers, linear, question, room, softmax, weights
 
 from edgedistill.distill.teachers import Teacher, open_teacher
+from edgedistill.distill.teachers.keras import open_here
 from edgedistill.errors import UserError
 from edgedistill.recipe import KerasTeacher
 
 
 def teacher(path: Path, channels: int = 3, **settings: Any) -> Teacher:
     config = KerasTeacher(family="keras", path=path, **settings)
-    return open_teacher(config, room(channels=channels))
+    return open_here(config, room(channels=channels))
 
 
 def refusal(path: Path, channels: int = 3) -> UserError:
@@ -89,6 +90,15 @@ def test_pixels_are_normalized_and_answers_come_back(
     found = answers(teacher(path, mean=(0.5,) * 3, std=(0.25,) * 3), asked)
     normalized = (asked.pixels - np.float32(0.5)) / np.float32(0.25)
     assert np.allclose(found, linear(normalized, "NHWC"), atol=1e-4)
+
+
+def test_a_recipe_s_teacher_answers_from_a_process_of_its_own(keras: Any, tmp_path: Path) -> None:
+    config = KerasTeacher(family="keras", path=_file(".keras")(classifier(keras), tmp_path))
+    asked = question()
+    apart = open_teacher(config, room())
+    assert np.allclose(answers(apart, asked), answers(open_here(config, room()), asked), atol=1e-5)
+    with pytest.raises(UserError, match="takes images of 8x8 pixels, the data's are 4x4"):
+        open_teacher(config, room(image_size=4))
 
 
 @FORMS
