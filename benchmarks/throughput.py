@@ -2,13 +2,16 @@
 
 Three sides, a slice of training each in turn: the distill stage's loop from stored answers, a
 hand-written loop from the same stored answers, and the hand-written loop with the ResNet-56
-teacher run live. Same images, augmentation, batches, precision, optimizer and schedule.
+teacher run live. Same images, augmentation, batches, precision, optimizer and schedule. For two
+students: the wide one that the recipe starts from, and a ResNet-8, of the size it ends with.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +28,7 @@ from edgedistill.devices.machine import multiplies_bf16
 from edgedistill.distill.store import open_answers
 from edgedistill.models import build, load
 from edgedistill.pipeline import run_until
-from edgedistill.recipe import load_recipe
+from edgedistill.recipe import ResNetCifar, load_recipe
 from edgedistill.target import load_target
 from edgedistill.train import Lesson, epoch_order, learning_rate, train
 
@@ -89,43 +92,59 @@ def main() -> None:
         }
     )
 
-    def student() -> Any:
-        torch.manual_seed(recipe.seed)
-        return build(recipe.student, 10, 3, 32).to(memory_format=torch.channels_last)
+    students = {
+        "the recipe's student": recipe.student,
+        "ResNet-8": ResNetCifar(family="resnet_cifar", depth=8),
+    }
 
-    def ours() -> float:
+    def student(name: str) -> Any:
+        torch.manual_seed(recipe.seed)
+        return build(students[name], 10, 3, 32).to(memory_format=torch.channels_last)
+
+    def ours(name: str) -> float:
         lesson = Lesson(split, recipe.data.augment, recipe.seed, answers)
         with TemporaryDirectory() as folder:
             return train(
-                lesson.objective(student(), settings.losses, settings.precision), lesson, settings,
-                checkpoint=Path(folder, "run.safetensors"),
+                lesson.objective(student(name), settings.losses, settings.precision),
+                lesson, settings, checkpoint=Path(folder, "run.safetensors"),
                 tick=lambda *_: None,
             )["images_per_second"]  # fmt: skip
 
-    sides = {
+    sides: dict[str, Callable[[str], float]] = {
         "edgedistill, stored answers": ours,
-        "plain loop, stored answers": lambda: plain(student(), split, answers, recipe, bf16, None),
-        "plain loop, live teacher": lambda: plain(student(), split, None, recipe, bf16, teacher),
+        "plain loop, stored answers": lambda name: plain(
+            student(name), split, answers, recipe, bf16, None
+        ),
+        "plain loop, live teacher": lambda name: plain(
+            student(name), split, None, recipe, bf16, teacher
+        ),
     }
-    samples: dict[str, list[float]] = {name: [] for name in sides}
-    for each in sides.values():
-        each()
+    pairs = list(product(students, sides))
+    samples: dict[tuple[str, str], list[float]] = {pair: [] for pair in pairs}
+    for name, side in pairs:
+        sides[side](name)
     for number in range(wanted.rounds):
-        for name, each in sides.items():
-            samples[name].append(each())
-            print(f"round {number + 1}: {name}: {samples[name][-1]:.0f} images/s", flush=True)
-    ours_, stored, live = (np.array(samples[name]) for name in sides)
+        for name, side in pairs:
+            samples[name, side].append(sides[side](name))
+            print(f"round {number + 1}: {name}: {side}: {samples[name, side][-1]:.0f} images/s",
+                  flush=True)  # fmt: skip
     rows = []
-    for name, values in samples.items():
-        mean, std = mean_and_std(values)
-        rows.append({"name": name, "images_per_second_mean": mean, "images_per_second_std": std,
-                     "samples": values})  # fmt: skip
+    for name in students:
+        stages, stored, live = (np.array(samples[name, side]) for side in sides)
+        ratios = {
+            "ratio_to_plain_loop": float(np.median(stages / stored)),
+            "ratio_to_live_teacher": float(np.median(stages / live)),
+        }
+        for side in sides:
+            mean, std = mean_and_std(samples[name, side])
+            rows.append({
+                "name": f"{name}: {side}", "images_per_second_mean": mean,
+                "images_per_second_std": std, "samples": samples[name, side],
+                **(ratios if sides[side] is ours else {}),
+            })  # fmt: skip
     write(
         "throughput", rows, seeds=[recipe.seed], precision=settings.precision,
-        steps=STEPS, batch_size=settings.batch_size,
-        data="CIFAR-10, JPEG copy",
-        ratio_to_plain_loop=float(np.median(ours_ / stored)),
-        ratio_to_live_teacher=float(np.median(ours_ / live)),
+        steps=STEPS, batch_size=settings.batch_size, data="CIFAR-10, JPEG copy",
     )  # fmt: skip
 
 
