@@ -25,7 +25,8 @@ from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
 from edgedistill.models import load
 from edgedistill.pipeline import run_until
-from edgedistill.tasks.classification import accuracy, logits_of, torch_predictor
+from edgedistill.tasks.classification import accuracy
+from edgedistill.tasks.predict import logits_of, torch_predictor
 
 EPOCHS = 40
 LIMIT = 10_000

@@ -28,11 +28,12 @@ from edgedistill.models.pruned import replay
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import Recipe
 from edgedistill.runtimes import program as programs
-from edgedistill.tasks.classification import accuracy, logits_of, torch_predictor
+from edgedistill.tasks.classification import accuracy
+from edgedistill.tasks.predict import logits_of, torch_predictor
 from edgedistill.train import Lesson, train
 
 
-def test_accuracy(model: Any, artifacts: dict[str, Artifact]) -> float:
+def test_quality(model: Any, artifacts: dict[str, Artifact]) -> float:
     split = open_split(artifacts["data"].path, "test")
     return accuracy(logits_of(torch_predictor(model.eval()), split), split.labels)
 
@@ -96,10 +97,10 @@ def main() -> None:
         for name, value in (
             (
                 "distilled, before pruning, float",
-                test_accuracy(_model(trained, "distill"), trained),
+                test_quality(_model(trained, "distill"), trained),
             ),
-            ("pruned, float", test_accuracy(_model(trained, "prune"), trained)),
-            ("same shape trained directly, float", test_accuracy(direct, trained)),
+            ("pruned, float", test_quality(_model(trained, "prune"), trained)),
+            ("same shape trained directly, float", test_quality(direct, trained)),
             ("pruned, int8, quantized while training", int8_accuracy(trained)),
             ("pruned, int8, quantized after training", int8_accuracy(after)),
         ):

@@ -103,7 +103,7 @@ def main() -> None:
                 "answered_twice_and_not_under_way_at_a_kill": len(twice - under_way),
                 "answers_kept": told["answers"],
                 "missing": int(np.isnan(logits).any(axis=1).sum()),
-                "training_accuracy": told["training_accuracy"],
+                "training_quality": told["training_quality"],
             }
         ]
     write("store", rows, seeds=[wanted.seed], data="scikit-learn's digits")

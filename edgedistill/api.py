@@ -13,7 +13,7 @@ from edgedistill.package import Bundle, write_bundle
 from edgedistill.package.audit import audit as audit_of
 from edgedistill.package.audit import drift as drift_of
 from edgedistill.package.compare import side_by_side
-from edgedistill.package.evaluate import Samples, accuracy
+from edgedistill.package.evaluate import Samples, qualities
 from edgedistill.package.measure import measure, subjects
 from edgedistill.package.write import check_place
 from edgedistill.recipe import Recipe, load_recipe, parse_recipe
@@ -93,7 +93,7 @@ def teach(
     """Ask a recipe's teacher for all answers that its student will learn from, and keep them in
     the cache; what is there already is not asked again. `export` writes them as parquet too.
 
-    Returns the stage's metrics: answers, accuracy on the training images, seconds. Raises
+    Returns the stage's metrics: answers, quality on the training images, seconds. Raises
     UserError: no loss of the recipe needs answers, or the teacher does not give them.
     """
     from edgedistill.cache import Cache, default_root
@@ -128,7 +128,8 @@ def evaluate(
     runtime: str | None = None,
     precision: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Accuracy of a bundle's files, in percent: of all, or of a runtime or precision.
+    """Quality of a bundle's files, the task's metric in percent (a classifier's accuracy): of all,
+    or of a runtime or precision.
 
     `data`: a folder of class folders, a `.parquet` or `.npz` file, a recipe or the mapping of a
     recipe's `data` (their test set), or a pair (images, labels); by default the test set that the
@@ -144,7 +145,7 @@ def evaluate(
         for entry in bundle.files
         if all(value in (None, entry[key]) for key, value in wanted.items())
     ]
-    return accuracy(bundle, entries, data)
+    return qualities(bundle, entries, data)
 
 
 def benchmark(
@@ -188,7 +189,7 @@ def compare(
 ) -> list[dict[str, Any]]:
     """Two bundles (the file each ships) or model files side by side: rows {figure, unit, a, b,
     where}. Latency and memory are measured now, in turn; parity is of b's outputs against a's on
-    a's golden inputs; accuracy is what each bundle's own report says. None where unknown.
+    a's golden inputs; quality is what each bundle's own report says. None where unknown.
 
     Raises UserError: neither a bundle nor a model file.
     """

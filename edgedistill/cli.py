@@ -118,7 +118,7 @@ def teach(
     if as_json:
         print_json(told)
         return
-    right = ", ".join(f"{each:.2f}" for each in told["training_accuracy"])
+    right = ", ".join(f"{each:.2f}" for each in told["training_quality"])
     rows = [("answers", told["answers"]), ("right, % of each view", right),
             ("MB", told["bytes"] / 1e6)]  # fmt: skip
     if "kept_divergence" in told:
@@ -230,11 +230,11 @@ def evaluate(
     precision: Annotated[str | None, typer.Option(help="Only files of this precision.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Accuracy of a bundle's files on a test set."""
+    """How good a bundle's files are on a test set."""
     from edgedistill import api
 
     rows = api.evaluate(bundle, data, runtime, precision)
-    print_rows(rows, ("file", "runtime", "precision", "accuracy", "images"), as_json)
+    print_rows(rows, ("file", "runtime", "precision", "quality", "metric", "images"), as_json)
 
 
 @app.command()

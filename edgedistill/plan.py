@@ -66,7 +66,9 @@ class _Plan:
 
         recipe = self.recipe
         wanted = recipe.stages
-        prepared = data.Config(data=recipe.data, fingerprint=data_fingerprint(recipe.data))
+        prepared = data.Config(
+            data=recipe.data, task=recipe.task, fingerprint=data_fingerprint(recipe.data)
+        )
         self.add("data", prepared, {})
         training = wanted.teacher.train
         made = teacher.Config(
@@ -106,6 +108,8 @@ class _Plan:
             augment=self.recipe.data.augment,
         )
         self.add(self.answers, config, {"data": "data", "teacher": self.teacher}, "teach")
+        if self.recipe.task != "classification":
+            return
         judging = judge.Config(judge=self.recipe.stages.judge)
         self.add(self.judged, judging, {"data": "data", "teach": self.answers}, "judge")
 
@@ -154,7 +158,7 @@ class _Plan:
 
     def files(self) -> None:
         """The files, checked and measured."""
-        from edgedistill.stages import audit, benchmark, control, export, verify
+        from edgedistill.stages import benchmark, export, verify
 
         recipe, target, wanted = self.recipe, self.target, self.recipe.stages
         precisions = [
@@ -179,6 +183,18 @@ class _Plan:
             fingerprint=teacher_fingerprint(recipe.teacher),
         )
         self.add("verify", verifying, inputs)
+        if recipe.task == "classification":
+            self.audited({**inputs, "verify": "verify"}, models)
+        measuring = benchmark.Config(
+            benchmark=wanted.benchmark, threads=target.threads, machine=text_digest(machine())
+        )
+        self.add("benchmark", measuring, {"data": "data", "export": "export", **models})
+
+    def audited(self, inputs: dict[str, str], models: dict[str, str]) -> None:
+        """What the student does beyond its quality; asked of classifiers only."""
+        from edgedistill.stages import audit, control
+
+        recipe, wanted = self.recipe, self.recipe.stages
         if wanted.audit.control:
             again = control.Config(
                 train=_resolved(wanted.distill),
@@ -198,11 +214,7 @@ class _Plan:
             fingerprint=teacher_fingerprint(recipe.teacher),
             out_of_distribution=text_digest(listing(strangers)) if strangers else "",
         )
-        self.add("audit", auditing, {**inputs, "verify": "verify"})
-        measuring = benchmark.Config(
-            benchmark=wanted.benchmark, threads=target.threads, machine=text_digest(machine())
-        )
-        self.add("benchmark", measuring, {"data": "data", "export": "export", **models})
+        self.add("audit", auditing, inputs)
 
     def lesson(self, losses: Sequence[Loss]) -> dict[str, str]:
         """What training on these losses reads."""

@@ -185,7 +185,7 @@ def _contract_lines(target: str) -> list[str]:
     return [
         f"# What must hold for {target}; if missed, `edgedistill compile` exits with 1.",
         "contract:",
-        "  max_accuracy_drop: 3  # points below the teacher",
+        "  max_drop: 3  # points below the teacher",
         "  # max_size_kb: 110",
         "  # max_latency_ms: 5",
     ]

@@ -45,6 +45,7 @@ class Lesson:
     teacher: torch.nn.Module | None = None
     """The teacher itself, where a loss looks into it while it runs."""
     workers: int | None = None
+    task: str = "classification"
 
     def loss(
         self,
@@ -84,7 +85,8 @@ class Lesson:
         if teacher is not None:
             teacher = teacher.to(memory_format=torch.channels_last)
         weighed = self.judgement.weight if self.judgement else 1.0
-        return Objective(losses, model, teacher, example, precision == "bf16", weighed)
+        return Objective(losses, model, teacher, example, precision == "bf16", weighed,
+                         self.task)  # fmt: skip
 
 
 def open_lesson(
@@ -106,7 +108,8 @@ def open_lesson(
 
         teacher = load(inputs["teacher"].path / "model")
     split = open_split(inputs["data"].path, "train")
-    return Lesson(split, augment, seed, answers, judgement, teacher, workers)
+    task = inputs["data"].json("data.json")["task"]
+    return Lesson(split, augment, seed, answers, judgement, teacher, workers, task)
 
 
 def learning_rate(step: int, steps: int, config: Training) -> float:

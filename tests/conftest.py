@@ -27,7 +27,7 @@ RECIPE = {
     "teacher": {"family": "resnet_cifar", "depth": 14},
     "student": {"family": "resnet_cifar", "depth": 8},
     "stages": {"teacher": {"train": {}}, "prune": {"speedup": 2}},
-    "contract": {"max_accuracy_drop": 3, "max_size_kb": 50, "max_latency_ms": 5},
+    "contract": {"max_drop": 3, "max_size_kb": 50, "max_latency_ms": 5},
 }
 
 
@@ -85,7 +85,13 @@ def _artifacts(root: Path) -> dict[str, Artifact]:
         made[name] = seal(folder, name, metrics, {})
 
     def data(folder: Path) -> None:
-        about = {"classes": LABELS, "image_size": SIZE, "channels": 1, "own_test": True}
+        about = {
+            "task": "classification",
+            "classes": LABELS,
+            "image_size": SIZE,
+            "channels": 1,
+            "own_test": True,
+        }
         write_json(folder / "data.json", about)
         for split in ("validation", "test"):
             (folder / split).mkdir()
@@ -107,9 +113,9 @@ def _artifacts(root: Path) -> dict[str, Artifact]:
         ("distill", 95.0, 8.0, 120),
         ("prune", 94.5, 4.0, 60),
     ):
-        metrics = {"validation_accuracy": score, "macs": macs, "params": size / 4, "seconds": 2.0}
+        metrics = {"validation_quality": score, "macs": macs, "params": size / 4, "seconds": 2.0}
         put(name, metrics, weights(size))
-    put("quantize", {"validation_accuracy": 94.0, "seconds": 1.0}, lambda folder: None)
+    put("quantize", {"validation_quality": 94.0, "seconds": 1.0}, lambda folder: None)
     put("export", {"seconds": 1.0}, _export)
     put("verify", {"seconds": 1.0}, _verify)
     put("audit", AUDITED, _audit)
@@ -134,7 +140,7 @@ def _verify(folder: Path) -> None:
     np.save(folder / "golden" / "inputs.npy", pixels)
     rows = [
         {"runtime": "onnxruntime", "precision": precision, "file": f"tiny.{precision}.onnx",
-         "accuracy": accuracy, "agreement": 0.998, "max_steps": 1, "mean_steps": 0.01,
+         "quality": accuracy, "agreement": 0.998, "max_steps": 1, "mean_steps": 0.01,
          "within_step": 0.999, "ok": True}
         for precision, accuracy in (("fp32", 94.25), ("int8", 94.0))
     ]  # fmt: skip

@@ -90,7 +90,8 @@ def _data(folder: Path) -> Artifact:
     np.save(folder / "test" / "images.npy", images)
     np.save(folder / "test" / "labels.npy", np.arange(64) % len(LABELS))
     np.save(folder / "test" / "samples.npy", np.arange(64))
-    write_json(folder / "data.json", {"classes": LABELS, "image_size": SIZE, "channels": 3})
+    about = {"task": "classification", "classes": LABELS, "image_size": SIZE, "channels": 3}
+    write_json(folder / "data.json", about)
     return seal(folder, "data", {}, {})
 
 

@@ -74,7 +74,7 @@ def test_compile_refuses_a_place_before_it_works(
 def test_evaluate_counts_right_answers_of_each_file(bundle: edgedistill.Bundle) -> None:
     images = np.stack([np.full((8, 8, 1), value, np.uint8) for value in (0, 0, 255, 255)])
     rows = edgedistill.evaluate(bundle, (images, [0, 2, 2, 2]))
-    assert [(row["precision"], row["accuracy"], row["images"]) for row in rows] == [
+    assert [(row["precision"], row["quality"], row["images"]) for row in rows] == [
         ("fp32", 75.0, 4), ("int8", 75.0, 4),
     ]  # fmt: skip
     assert len(edgedistill.evaluate(bundle.path, (images, [0, 2, 2, 2]), precision="int8")) == 1
@@ -100,8 +100,8 @@ def test_benchmark_takes_a_bundle_or_a_file(bundle: edgedistill.Bundle) -> None:
 def test_compare_puts_figures_side_by_side(bundle: edgedistill.Bundle) -> None:
     rows = {row["figure"]: row for row in edgedistill.compare(
         bundle, bundle.path / "tiny.fp32.onnx", runs=10)}  # fmt: skip
-    assert rows["test accuracy"]["a"] == 94.0
-    assert rows["test accuracy"]["b"] is None
+    assert rows["test quality"]["a"] == 94.0
+    assert rows["test quality"]["b"] is None
     assert rows["top-1 agreement"]["b"] == 100.0
     assert rows["largest difference of a logit"]["b"] == 0.0
     assert rows["latency p50"]["b"] > 0

@@ -368,7 +368,7 @@ def test_teach_asks_keeps_and_exports(tmp_path: Path, capsys: Output) -> None:
               "stages.teacher.train=null", "--set", "data.limit=100"]  # fmt: skip
     assert run(["teach", *stored, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["training_accuracy"] == [again["training_accuracy"][0]] * 4
+    assert told["training_quality"] == [again["training_quality"][0]] * 4
 
 
 def test_teach_wants_a_loss_that_learns_from_answers(capsys: Output) -> None:

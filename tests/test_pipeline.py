@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import edgedistill
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache
 from edgedistill.errors import UserError
@@ -15,6 +16,7 @@ from edgedistill.plan import steps
 from edgedistill.recipe import Recipe, parse_recipe
 from edgedistill.stages import STAGES
 from edgedistill.target import load_target
+from edgedistill.tasks import TASKS
 
 TARGET = load_target("android-arm64")
 QUICK = {"epochs": 1, "batch_size": 16, "precision": "fp32"}
@@ -123,7 +125,7 @@ def test_pruning_that_costs_too_much_is_undone_aloud(
     scores = iter([40.0, 90.0])
 
     def unlucky(*arguments: Any) -> dict[str, float]:
-        return {**honest(*arguments), "validation_accuracy": next(scores)}
+        return {**honest(*arguments), "validation_quality": next(scores)}
 
     cache, reporter = Cache(tmp_path / "cache"), Silent()
     run_until(recipe(document), TARGET, cache, reporter, "distill")
@@ -173,7 +175,7 @@ def test_of_the_peers_the_best_of_the_students_kind_is_kept(
     metrics = done["distill"].metrics
     assert len(metrics["peers"]) == 3
     assert metrics["exported_peer"] in (0, 1)
-    assert metrics["validation_accuracy"] == max(metrics["peers"][:2])
+    assert metrics["validation_quality"] == max(metrics["peers"][:2])
 
 
 def test_images_without_labels_are_learned_from_the_teacher(
@@ -257,7 +259,38 @@ def test_a_search_never_loses_to_the_recipe_and_is_used(
     assert (first["temperature"], first["share"]) == (4.0, 0.9)
     assert len(found["trials"]) == 3
     finished = [row for row in found["trials"] if row["state"] == "complete"]
-    best = max(finished, key=lambda row: row["validation_accuracy"])
+    best = max(finished, key=lambda row: row["validation_quality"])
     assert found["best"] == {key: best[key] for key in ("temperature", "share")}
     searched = steps(recipe(document), TARGET)
     assert next(s for s in searched if s.name == "distill").inputs["search"] == "search"
+
+
+@pytest.mark.parametrize(("task", "values"), [("multilabel", 2), ("regression", 1)])
+def test_a_task_of_other_labels_compiles_and_is_evaluated(
+    document: dict[str, Any], tmp_path: Path, task: str, values: int
+) -> None:
+    random = np.random.default_rng(1)
+    for name, count in (("train", 80), ("test", 20)):
+        bright = np.arange(count) % 2
+        images = random.integers(0, 128, (count, 8, 8, 3)) + 127 * bright[:, None, None, None]
+        labels = np.stack([bright, 1 - bright], axis=1)[:, :values]
+        np.savez(tmp_path / name, images=images.astype(np.uint8), labels=labels.astype(float))
+    document |= {"task": task, "contract": {"max_drop": 500}}
+    document["stages"] |= {
+        "prune": None,
+        "distill": {**QUICK, "losses": [
+            {"kind": "labels"}, {"kind": "soft_targets"},
+            *([{"kind": "bounded"}] if task == "regression" else []),
+        ]},
+        "export": {"precisions": ["fp32", "int8"]}, "benchmark": {"runs": 10, "seconds": 0.1},
+    }  # fmt: skip
+    bundle = edgedistill.compile(document, out=tmp_path / "out", cache=tmp_path / "cache")
+    assert isinstance(bundle, edgedistill.Bundle)
+    assert bundle.report["verified"]
+    assert bundle.report["audit"] is None
+    rows = edgedistill.evaluate(bundle)
+    assert {row["metric"] for row in rows} == {TASKS[task].metric}
+    told = {row["file"]: row["quality"] for row in bundle.report["files"]}
+    assert {row["file"]: pytest.approx(row["quality"]) for row in rows} == told
+    (found,) = bundle.predict(np.zeros((8, 8, 3), np.uint8))
+    assert list(found.scores) == [str(number) for number in range(values)]

@@ -128,6 +128,34 @@ def test_a_mistake_is_said_exactly(changes: dict[str, Any], message: str) -> Non
     assert mistakes(**changes) == [f"r.yaml: {message}"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stages": {**MINIMAL["stages"], "distill": {"losses": [{"kind": "bounded"}]}}},
+         "`stages.distill.losses`: `bounded` is for `task: regression`"),
+        ({"task": "regression",
+          "stages": {**MINIMAL["stages"], "prune": {"speedup": 2, "losses": [
+              {"kind": "decoupled"}]}}},
+         "`stages.prune.losses`: `decoupled` is for `task: classification`"),
+        ({"task": "multilabel",
+          "stages": {"teacher": {"train": {}, "losses": [{"kind": "labels", "smoothing": 0.1}]}}},
+         "`stages.teacher.losses`: `smoothing` is for `task: classification`"),
+        ({"task": "multilabel", "stages": {**MINIMAL["stages"], "teach": {"keep": "top_k"}}},
+         "`stages.teach.keep: top_k` is for `task: classification`"),
+        ({"task": "multilabel", "stages": {**MINIMAL["stages"], "judge": {"wrong": "drop"}}},
+         "`stages.judge`: a teacher's errors are told in `task: classification` only"),
+        ({"task": "regression", "contract": {"min_worst_class": 0.9}},
+         "`contract.min_worst_class` is for `task: classification`"),
+        ({"task": "regression", "stages": {}, "teacher": {"family": "http", "url": "http://a/b"}},
+         "`task: regression`: a teacher of the family `http` answers with shares of classes here; "
+         "take a torch, ONNX, TFLite or Keras model that gives plain outputs, a Python function, "
+         "or stored answers"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_with_the_task_is_said(changes: dict[str, Any], message: str) -> None:
+    assert mistakes(**changes) == [f"r.yaml: {message}"]
+
+
 def test_a_recipe_that_is_no_mapping() -> None:
     with pytest.raises(UserError, match=r"^r\.yaml: a recipe is a mapping, got list"):
         parse_recipe([1], "r.yaml")

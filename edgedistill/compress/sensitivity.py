@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edgedistill.compress.observers import Echo, FixedRounding, Rounding
@@ -16,14 +19,19 @@ if TYPE_CHECKING:
 
     from edgedistill.compress.quantize import Prepared
 
+Outputs = NDArray[np.float32]
+
 _BATCH = 64
 
 
-def sensitivity(prepared: Prepared, pixels: Tensor, labels: Tensor) -> list[dict[str, Any]]:
+def sensitivity(
+    prepared: Prepared, pixels: Tensor, quality: Callable[[Outputs], float]
+) -> list[dict[str, Any]]:
     """Round one layer's weights and output at a time, all others in float, and compare.
 
-    prepared: calibrated; pixels: (samples, channels, height, width); labels: (samples,), int64.
-    Returns a row for each layer, the costliest first: `layer`, `drop_points` (points of accuracy
+    prepared: calibrated; pixels: (samples, channels, height, width); quality: of outputs
+    (samples, values), in percent.
+    Returns a row for each layer, the costliest first: `layer`, `drop_points` (points of quality
     lost) and `sqnr_db` (of the logits, in decibels: the higher, the less noise).
     """
     training = prepared.training
@@ -37,27 +45,31 @@ def sensitivity(prepared: Prepared, pixels: Tensor, labels: Tensor) -> list[dict
     with torch.no_grad():
         for start in range(0, len(pixels), _BATCH):
             batch = slice(start, start + _BATCH)
-            _measure(prepared, layers, pixels[batch], labels[batch], tallies)
+            _measure(prepared, layers, pixels[batch], tallies)
     for each, was in zip(roundings, enabled, strict=True):
         each.fake_quant_enabled.copy_(was)
     prepared.train(training)
-    rows = [{"layer": name, **tally.row(len(labels))} for name, tally in tallies.items()]
+    rows = [{"layer": name, **tally.row(quality)} for name, tally in tallies.items()]
     return sorted(rows, key=lambda row: (-row["drop_points"], row["sqnr_db"]))
 
 
 class _Tally:
     def __init__(self) -> None:
-        self.lost, self.signal, self.noise = 0, 0.0, 0.0
+        self.exact: list[Tensor] = []
+        self.rounded: list[Tensor] = []
+        self.signal, self.noise = 0.0, 0.0
 
-    def add(self, exact: Tensor, rounded: Tensor, labels: Tensor) -> None:
-        self.lost += int((exact.argmax(1) == labels).sum() - (rounded.argmax(1) == labels).sum())
+    def add(self, exact: Tensor, rounded: Tensor) -> None:
+        self.exact.append(exact)
+        self.rounded.append(rounded)
         self.signal += float(exact.double().square().sum())
         self.noise += float((rounded - exact).double().square().sum())
 
-    def row(self, samples: int) -> dict[str, float]:
+    def row(self, quality: Callable[[Outputs], float]) -> dict[str, float]:
+        before, after = (quality(torch.cat(each).numpy()) for each in (self.exact, self.rounded))
         ratio = self.signal / max(self.noise, 1e-12 * self.signal, 1e-30)
         sqnr = 10 * math.log10(max(ratio, 1e-12))
-        return {"drop_points": 100 * self.lost / samples, "sqnr_db": sqnr}
+        return {"drop_points": before - after, "sqnr_db": sqnr}
 
 
 def _layers(prepared: Prepared) -> dict[str, list[Node]]:
@@ -83,7 +95,6 @@ def _measure(
     prepared: Prepared,
     layers: dict[str, list[Node]],
     images: Tensor,
-    labels: Tensor,
     tallies: dict[str, _Tally],
 ) -> None:
     """Run a batch once in float; then, for each layer, only what comes after its rounding."""
@@ -99,7 +110,7 @@ def _measure(
         rounded = torch.fx.Interpreter(graph).run(images, initial_env=known)
         for each in modules:
             each.disable_fake_quant()
-        tallies[name].add(_first(exact), _first(rounded), labels)
+        tallies[name].add(_first(exact), _first(rounded))
 
 
 def _after(prepared: Prepared, nodes: list[Node]) -> set[Node]:

@@ -14,7 +14,7 @@ from edgedistill.data.augment import Pixels
 from edgedistill.data.decode import BadImage, Form, decode
 from edgedistill.data.prepare import test_part
 from edgedistill.data.sources import Samples, arrays, folder, open_source, parquet
-from edgedistill.data.sources.base import check_labels, existing, to_classes
+from edgedistill.data.sources.base import check_labels, existing, for_task, to_classes
 from edgedistill.data.splits import Split
 from edgedistill.data.workers import decode_all, worker_count
 from edgedistill.errors import UserError
@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 
 def read_images(
-    source: Path | Data, classes: Sequence[str], image_size: int, channels: int
+    source: Path | Data,
+    classes: Sequence[str],
+    image_size: int,
+    channels: int,
+    task: str = "classification",
 ) -> Split:
     """Labelled images in memory: a folder of class folders, a `.parquet` (or a folder of them) or
     `.npz` file, or the test set of a recipe's `data`. Labels are matched by class name where the
@@ -36,8 +40,8 @@ def read_images(
     Raises UserError: nothing there, a class or label that the model does not have, an image that
     cannot be decoded.
     """
-    samples, ids = _find(source, classes)
-    check_labels(samples, classes)
+    samples, ids = _find(source, classes, task)
+    check_labels(samples, classes, task)
     return Split(_decoded(samples, ids, image_size, channels), samples.labels[ids])
 
 
@@ -65,13 +69,15 @@ def _decoded(
     return images
 
 
-def _find(source: Path | Data, classes: Sequence[str]) -> tuple[Samples, NDArray[np.int64]]:
+def _find(
+    source: Path | Data, classes: Sequence[str], task: str
+) -> tuple[Samples, NDArray[np.int64]]:
     if not isinstance(source, Path):
-        opened = open_source(source)
+        opened = open_source(source, task)
         samples, ids = test_part(opened)
-        check_labels(samples, opened.classes)
+        check_labels(samples, opened.classes, task)
         return to_classes(samples, opened.classes, classes, source.source), ids
-    samples = _find_path(source, classes)
+    samples = for_task(_find_path(source, classes), task)
     return samples, np.arange(len(samples.labels))
 
 

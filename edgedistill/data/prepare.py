@@ -23,6 +23,7 @@ from edgedistill.data.splits import (
     SplitWriter,
     balanced,
     held_out,
+    known,
     open_split,
 )
 from edgedistill.data.workers import decode_all, worker_count
@@ -37,7 +38,7 @@ Codes = NDArray[np.int8]
 """For each sample of a source the number of its split in `SPLITS`, or `UNUSED`."""
 
 
-def prepare(data: Data, seed: int, out: Path, reporter: Reporter) -> dict[str, Any]:
+def prepare(data: Data, task: str, seed: int, out: Path, reporter: Reporter) -> dict[str, Any]:
     """Decode, split and check `data` into folder `out`; returns metrics.
 
     Writes `train|validation|test/{images,labels,samples}.npy` and `data.json`. Which training
@@ -46,12 +47,12 @@ def prepare(data: Data, seed: int, out: Path, reporter: Reporter) -> dict[str, A
 
     Raises UserError: anything that is wrong with the data.
     """
-    source = open_source(data)
+    source = open_source(data, task)
     for note in source.notes:
         reporter.say(f"data: {note}")
-    parts = assign(source, data, seed)
+    parts = assign(source, data, task, seed)
     written = _write(parts, data, out, reporter)
-    _check_classes(written.labels, source.classes)
+    _check_classes(written.labels, source.classes, task)
     if written.skipped:
         reporter.say(f"data: images left out: {len(written.skipped)}; first {written.skipped[0]}")
     twins = duplicates.find({name: open_split(out, name) for name in SPLITS}, reporter)
@@ -59,12 +60,13 @@ def prepare(data: Data, seed: int, out: Path, reporter: Reporter) -> dict[str, A
     _say_duplicates(found, written, reporter)
     metrics = {
         "counts": {name: len(labels) for name, labels in written.labels.items()},
-        "unlabelled": int(np.sum(written.labels["train"] < 0)),
-        "class_counts": _class_counts(written.labels, source.classes),
+        "unlabelled": int(np.sum(~known(written.labels["train"]))),
+        "class_counts": _class_counts(written.labels, source.classes, task),
         "duplicates": {kind: found[kind] for kind in ("exact", "near")},
         "skipped": len(written.skipped),
     }
     document = {
+        "task": task,
         "classes": list(source.classes),
         "image_size": data.image_size,
         "channels": data.channels,
@@ -87,12 +89,12 @@ class Part:
     first: int = 0
 
 
-def assign(source: Source, data: Data, seed: int) -> list[Part]:
+def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
     """Each part of the source with the split of each of its samples.
 
     Raises UserError: one class only, labels outside the classes, a class missing from a split.
     """
-    if len(source.classes) < 2:
+    if task == "classification" and len(source.classes) < 2:
         raise UserError(
             f"there is one class only: `{source.classes[0]}`" if source.classes
             else "there are no classes",
@@ -100,7 +102,7 @@ def assign(source: Source, data: Data, seed: int) -> list[Part]:
         )  # fmt: skip
     given = [source.train] if source.test is None else [source.train, source.test]
     for samples in given:
-        check_labels(samples, source.classes)
+        check_labels(samples, source.classes, task)
     train = _train_codes(source, data, seed)
     parts = [Part(source.train, train)]
     if source.test is not None:
@@ -109,7 +111,7 @@ def assign(source: Source, data: Data, seed: int) -> list[Part]:
         name: np.concatenate([part.samples.labels[part.codes == code] for part in parts])
         for code, name in enumerate(SPLITS)
     }
-    _check_classes(labels, source.classes, data.limit)
+    _check_classes(labels, source.classes, task, data.limit)
     if source.unlabelled is not None:
         more = len(source.unlabelled.labels)
         parts.append(Part(source.unlabelled, np.zeros(more, np.int8), len(source.train.labels)))
@@ -139,11 +141,12 @@ def _train_codes(source: Source, data: Data, seed: int) -> Codes:
 
 
 def _check_classes(
-    labels: dict[str, Labels], classes: Sequence[str], limit: int | None = None
+    labels: dict[str, Labels], classes: Sequence[str], task: str, limit: int | None = None
 ) -> None:
     for name, values in labels.items():
-        counts = np.bincount(values[values >= 0], minlength=len(classes))
-        if counts.all():
+        counts = _counts(values, len(classes))
+        # What is rare beside other labels may be missing where choices are made, not elsewhere.
+        if task == "regression" or counts.all() or (task, name) == ("multilabel", "validation"):
             continue
         missing = classes[int(np.argmin(counts))]
         if limit is not None and limit < 2 * len(classes):
@@ -224,17 +227,23 @@ def _usable(
     assert start == len(wanted), "a source must give every image it is asked for"
 
 
-def _class_counts(labels: dict[str, Labels], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+def _class_counts(
+    labels: dict[str, Labels], classes: Sequence[str], task: str
+) -> dict[str, dict[str, int]]:
+    if task == "regression":
+        return {}
     return {
-        name: dict(
-            zip(
-                classes,
-                np.bincount(values[values >= 0], minlength=len(classes)).tolist(),
-                strict=True,
-            )
-        )
+        name: dict(zip(classes, _counts(values, len(classes)).tolist(), strict=True))
         for name, values in labels.items()
     }
+
+
+def _counts(labels: Labels, classes: int) -> NDArray[np.int64]:
+    """How many samples each class has."""
+    there = labels[known(labels)]
+    if there.ndim == 2:
+        return np.count_nonzero(there, axis=0)
+    return np.bincount(there, minlength=classes)
 
 
 def _describe(
@@ -264,7 +273,9 @@ def _describe(
     return {**counts, "examples": examples}
 
 
-def _named(classes: Sequence[str], label: np.int64) -> str | None:
+def _named(classes: Sequence[str], label: Any) -> Any:
+    if np.ndim(label):
+        return label.tolist()
     return classes[int(label)] if label >= 0 else None
 
 

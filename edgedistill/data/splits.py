@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgedistill.data.augment import Images, Pixels
 from edgedistill.data.counter import uniform
 
-Labels = NDArray[np.int64]
+Labels = NDArray[Any]
 
 SPLITS = ("train", "validation", "test")
 TEST_SEED = 20261122
@@ -27,7 +27,8 @@ HELD_OUT, BALANCED = 100, 101
 @dataclass(frozen=True)
 class Split:
     """images: (samples, height, width, channels), uint8, mapped from disk where they lie there;
-    labels: (samples,), int64, -1 where nobody knows; numbers: (samples,), int64, each
+    labels: (samples,), int64, a class, -1 where nobody knows; or (samples, values), float32, NaN
+    where nobody knows; numbers: (samples,), int64, each
     image's place in the user's own data."""
 
     images: Images
@@ -93,7 +94,7 @@ class SplitWriter:
 
     def close(self) -> Labels:
         """Write the labels, the places and the final count; returns the labels."""
-        labels = np.concatenate([np.empty(0, np.int64), *self._labels])
+        labels = np.concatenate(self._labels) if self._labels else np.empty(0, np.int64)
         self._stream.seek(0)
         self._stream.write(self._header(len(labels)))
         self._stream.close()
@@ -104,8 +105,8 @@ class SplitWriter:
 
 
 def held_out(labels: Labels, share: float, seed: int) -> NDArray[np.bool_]:
-    """A stratified choice: of each class `share` of its images, at least one, and never all of
-    them unless there is only one."""
+    """A choice, stratified where there are classes: of each `share` of its images, at least one,
+    and never all of them unless there is only one."""
     chosen = np.zeros(len(labels), np.bool_)
     rank = uniform(seed, np.arange(len(labels)), slot=HELD_OUT)
     for members in _by_class(labels):
@@ -127,7 +128,15 @@ def balanced(labels: Labels, limit: int, seed: int) -> NDArray[np.bool_]:
     return chosen
 
 
+def known(labels: Labels) -> NDArray[np.bool_]:
+    """(samples,): whose label anybody knows."""
+    return labels >= 0 if labels.ndim == 1 else ~np.isnan(labels).any(axis=1)
+
+
 def _by_class(labels: Labels) -> list[NDArray[np.int64]]:
+    """The samples of each class; all together where labels are no classes."""
+    if labels.ndim == 2:
+        return [np.arange(len(labels))]
     order = np.argsort(labels, kind="stable")
     starts = np.flatnonzero(np.diff(labels[order])) + 1
     return [part for part in np.split(order, starts) if len(part)]

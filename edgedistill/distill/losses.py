@@ -1,6 +1,7 @@
 """What a student's answers to a batch are worth, sample by sample.
 
-Each loss takes logits (batch, classes), float32, and gives (batch,).
+Each loss takes logits (batch, classes), or a regression's values (batch, values), float32, and
+gives (batch,).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgedistill.recipe import Attention, Decoupled, Hints, Loss, SoftTargets
+from edgedistill.recipe import Attention, Bounded, Decoupled, Hints, Loss, SoftTargets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +22,29 @@ def labels(student: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
     return F.cross_entropy(
         student, target, label_smoothing=smoothing, reduction="none", ignore_index=-1
     )
+
+
+def binary_labels(student: Tensor, target: Tensor) -> Tensor:
+    """Binary cross entropy with target (batch, classes), each 0 or 1, the mean over the classes;
+    nothing where it is NaN, unknown."""
+    from torch.nn import functional as F
+
+    known, wanted = _known(target)
+    each = F.binary_cross_entropy_with_logits(student, wanted, reduction="none")
+    return each.mean(dim=1) * known
+
+
+def squared(student: Tensor, target: Tensor) -> Tensor:
+    """The squared error to target (batch, values), summed over the values; nothing where it is
+    NaN, unknown."""
+    known, wanted = _known(target)
+    return (student - wanted).square().sum(dim=1) * known
+
+
+def _known(target: Tensor) -> tuple[Tensor, Tensor]:
+    """(batch,), 1 or 0, and the target with nothing that is no number in it: 0 times NaN is NaN."""
+    missing = target.isnan()
+    return (~missing.any(dim=1)).to(target.dtype), target.masked_fill(missing, 0.0)
 
 
 def soft_targets(
@@ -95,15 +119,14 @@ def bounded(student: Tensor, teacher: Tensor, target: Tensor, margin: float) -> 
     """Squared error to the target, counted only where the student is not yet better than the
     teacher by `margin` (Chen et al. 2017, "Learning Efficient Object Detection Models with
     Knowledge Distillation", eq. 5). student, teacher, target: (batch, values)."""
-    own = (student - target).square().sum(dim=1)
-    other = (teacher - target).square().sum(dim=1)
+    own, other = squared(student, target), squared(teacher, target)
     return own * (own + margin > other)
 
 
 def needs_answers(wanted: Sequence[Loss]) -> bool:
     """Whether any loss with a weight reads the teacher's logits."""
     return any(
-        isinstance(loss, SoftTargets | Decoupled) or getattr(loss, "of", "") == "logits"
+        isinstance(loss, SoftTargets | Decoupled | Bounded) or getattr(loss, "of", "") == "logits"
         for loss in wanted
         if loss.weight > 0
     )

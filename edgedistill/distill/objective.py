@@ -18,9 +18,9 @@ class Objective(nn.Module):
     """The weighted sum of the losses for one student; whatever they have to learn themselves
     (projections, exits) is among its parameters, beside the student's.
 
-    Called with pixels (batch, channels, height, width), target (batch,), the teacher's logits
-    (batch, classes) or None, and doubts about them (batch,) or None. The teacher, where one runs
-    along, is neither trained nor saved.
+    Called with pixels (batch, channels, height, width), target (batch,) or (batch, values), the
+    teacher's logits (batch, classes) or None, and doubts about them (batch,) or None. The teacher,
+    where one runs along, is neither trained nor saved.
     """
 
     _trust: Tensor
@@ -34,6 +34,7 @@ class Objective(nn.Module):
         example: Tensor,
         bf16: bool = False,
         weighed: float = 1.0,
+        task: str = "classification",
     ) -> None:
         """weighed: how far the teacher counts where its answer is `Doubt.WEIGH`."""
         super().__init__()
@@ -46,7 +47,7 @@ class Objective(nn.Module):
         # By `Doubt`.
         self.register_buffer("_trust", torch.tensor([1.0, weighed, 0.0, 0.0]), persistent=False)
         self.register_buffer("_emphasis", torch.tensor([1.0, 1.0, alone, 0.0]), persistent=False)
-        scene = Scene(student, teacher, example)
+        scene = Scene(student, teacher, example, task)
         self._bound = [bind(loss, scene) for loss in wanted if loss.weight > 0]
         self.learned = nn.ModuleList(
             bound.term for bound in self._bound if isinstance(bound.term, nn.Module)

@@ -15,6 +15,7 @@ from edgedistill.distill.taps import EMBEDDING, ends, paired, shapes
 from edgedistill.errors import UserError
 from edgedistill.recipe import (
     Attention,
+    Bounded,
     Decoupled,
     Exits,
     Hints,
@@ -31,8 +32,9 @@ from edgedistill.recipe import (
 class Batch:
     """What the losses of one batch look at.
 
-    logits, teacher: (batch, classes), float32; target: (batch,); trust and emphasis: (batch,), how
-    far the teacher and the label count for each sample, 1 where they are None.
+    logits, teacher: (batch, classes), float32; target: (batch,), or (batch, values); trust and
+    emphasis: (batch,), how far the teacher and the label count for each sample, 1 where they are
+    None.
     """
 
     logits: Tensor
@@ -71,6 +73,7 @@ class Scene:
     student: nn.Module
     teacher: nn.Module | None
     example: Tensor
+    task: str = "classification"
 
     def teacher_module(self, loss: Loss) -> nn.Module:
         if self.teacher is None:
@@ -98,14 +101,28 @@ def bind(loss: Loss, scene: Scene) -> Bound:
 
 
 def _labels(loss: Labels, scene: Scene) -> Bound:
+    if scene.task == "multilabel":
+        return Bound(lambda b: b.labelled(losses.binary_labels(b.logits, b.target)))
+    if scene.task == "regression":
+        return Bound(lambda b: b.labelled(losses.squared(b.logits, b.target)))
     return Bound(lambda b: b.labelled(losses.labels(b.logits, b.target, loss.smoothing)))
 
 
 def _soft_targets(loss: SoftTargets, scene: Scene) -> Bound:
+    if scene.task == "multilabel":
+        return Bound(lambda b: b.trusted(losses.binary(b.logits, b.by_teacher(), loss.temperature)))
+    if scene.task == "regression":
+        return Bound(lambda b: b.trusted(losses.squared(b.logits, b.by_teacher())))
     return Bound(
         lambda b: b.trusted(
             losses.soft_targets(b.logits, b.by_teacher(), loss.temperature, loss.standardize)
         )
+    )
+
+
+def _bounded(loss: Bounded, scene: Scene) -> Bound:
+    return Bound(
+        lambda b: b.trusted(losses.bounded(b.logits, b.by_teacher(), b.target, loss.margin))
     )
 
 
@@ -277,6 +294,7 @@ _BINDERS: dict[type, Callable[[Any, Scene], Bound]] = {
     Labels: _labels,
     SoftTargets: _soft_targets,
     Decoupled: _decoupled,
+    Bounded: _bounded,
     Hints: _hints,
     Attention: _attention,
     Relations: _relations,

@@ -20,6 +20,12 @@ _BATCH = 256
 def audit(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
     """The compile's audit of the student; on other labelled images, what can be said of the file
     that ships without the teacher: {file, images, students: {shipped}}."""
+    if bundle.manifest["task"] != "classification":
+        raise UserError(
+            f"{bundle.path}: holds no classifier (its task is {bundle.manifest['task']}), and only "
+            "those are audited",
+            "`edgedistill evaluate` says how good it is",
+        )
     if samples is None:
         path = bundle.path / AUDIT
         if not path.is_file():
@@ -50,7 +56,8 @@ def drift(bundle: Bundle, folder: Path) -> dict[str, Any]:
     reference = bundle.manifest.get("reference")
     if reference is None:
         raise UserError(
-            f"{bundle.path}: carries no reference statistics", "compile the bundle again"
+            f"{bundle.path}: carries no reference statistics",
+            "only classifiers do; one of an older version must be compiled again",
         )
     shape = bundle.manifest["preprocessing"]
     logits = _logits(bundle, read_unlabelled(folder, shape["image_size"], shape["channels"]))

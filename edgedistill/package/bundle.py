@@ -26,11 +26,12 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Prediction:
-    label: str
-    confidence: float
-    """Softmax of the label's logit, at the bundle's temperature, 0..1."""
+    label: str | None
+    """The likeliest; None of a regression."""
+    confidence: float | None
+    """The label's probability, at the bundle's temperature, 0..1; None of a regression."""
     scores: dict[str, float]
-    """Softmax of every label."""
+    """Every label's probability; of a regression, the values by their names."""
     routed: bool = False
     """Whether the fallback answered."""
 
@@ -153,56 +154,53 @@ class Bundle:
         threshold: float | None = None,
     ) -> list[Prediction]:
         """Labels for images: uint8 arrays (height, width[, channels]), Pillow images or paths; one
-        image, or several of them. Confidences are softmax at the bundle's own temperature.
+        image, or several of them. A classifier's confidences are softmax at the bundle's own
+        temperature.
 
         fallback: asked about the images on which the confidence is below `threshold`, by default
         the one chosen when the bundle was compiled; from pixels (batch, channels, height, width)
-        in 0..1 to logits (batch, classes), such as a teacher's.
+        in 0..1 to logits (batch, classes), such as a teacher's. For classifiers.
 
         Raises UserError: an image that cannot be decoded or converted; no such file; a fallback
         but no threshold.
         """
         import numpy as np
 
+        from edgedistill.tasks import TASKS
+
         model, pixels = self.model(runtime, precision), self.pixels(images)
         if not len(pixels):
             return []
         logits = np.asarray(model(pixels), dtype=np.float64)
-        scores = _softmax(logits / self.manifest["temperature"])
-        found = [_prediction(row, self.labels) for row in scores]
+        task = TASKS[self.manifest["task"]]
+        scores = task.scores(logits / self.manifest["temperature"])
+        found = [self._prediction(row) for row in scores]
         if fallback is None:
             return found
         limit = self._threshold(threshold)
         unsure = np.flatnonzero(scores.max(axis=1) < limit)
         if len(unsure):
-            answers = _softmax(np.asarray(fallback(pixels[unsure]), dtype=np.float64))
+            answers = task.scores(np.asarray(fallback(pixels[unsure]), dtype=np.float64))
             for place, row in zip(unsure, answers, strict=True):
-                found[place] = replace(_prediction(row, self.labels), routed=True)
+                found[place] = replace(self._prediction(row), routed=True)
         return found
+
+    def _prediction(self, scores: np.ndarray) -> Prediction:
+        named = dict(zip(self.labels, map(float, scores), strict=True))
+        if self.manifest["task"] == "regression":
+            return Prediction(None, None, named)
+        best = int(scores.argmax())
+        return Prediction(self.labels[best], float(scores[best]), named)
 
     def _threshold(self, given: float | None) -> float:
         limit = given if given is not None else self.manifest["routing"].get("threshold")
         if limit is None:
             raise UserError(
-                f"{self.path}: no threshold was chosen when it was compiled, as its teacher did "
-                "not answer on the test set",
+                f"{self.path}: no threshold was chosen when it was compiled: that takes a "
+                "classifier, and a teacher that answers on the test set",
                 "give `threshold`, a confidence in 0..1",
             )
         return float(limit)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    import numpy as np
-
-    above = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares: np.ndarray = above / above.sum(axis=1, keepdims=True)
-    return shares
-
-
-def _prediction(scores: np.ndarray, labels: list[str]) -> Prediction:
-    best = int(scores.argmax())
-    named = dict(zip(labels, map(float, scores), strict=True))
-    return Prediction(labels[best], float(scores[best]), named)
 
 
 def is_bundle(path: Path) -> bool:

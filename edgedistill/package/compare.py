@@ -31,7 +31,7 @@ def side_by_side(
     first, second = measure([left, right], protocol, outputs=True)
     rows = [
         _row("file", "", left.path.name, right.path.name, ""),
-        _row("test accuracy", "%", left.accuracy, right.accuracy, "each bundle's report"),
+        _row("test quality", "%", left.quality, right.quality, "each bundle's report"),
     ]
     for key, (figure, unit) in _FIGURES.items():
         where = "file" if key == "size_kb" else first["where"]

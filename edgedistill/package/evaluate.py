@@ -22,30 +22,33 @@ class _Document(Frozen):
     data: Data
 
 
-def accuracy(
+def qualities(
     bundle: Bundle, entries: list[dict[str, Any]], samples: Samples | None
 ) -> list[dict[str, Any]]:
-    """Rows {runtime, precision, file, accuracy, images} of the files in `entries`; see
+    """Rows {runtime, precision, file, quality, metric, images} of the files in `entries`; see
     `edgedistill.evaluate`."""
     import numpy as np
+
+    from edgedistill.tasks import TASKS
 
     images, labels = read_samples(bundle, samples)
     if not len(labels):
         raise UserError("there are no images to evaluate on", "give at least one")
-    right = [0] * len(entries)
+    task = TASKS[bundle.manifest["task"]]
+    outputs: list[list[np.ndarray]] = [[] for _ in entries]
     for begin in range(0, len(labels), _BATCH):
         part = slice(begin, begin + _BATCH)
         pixels = bundle.pixels(images[part])
         for place, entry in enumerate(entries):
-            logits = bundle.model(entry["runtime"], entry["precision"])(pixels)
-            right[place] += int(np.count_nonzero(logits.argmax(axis=1) == labels[part]))
+            outputs[place].append(bundle.model(entry["runtime"], entry["precision"])(pixels))
     return [
         {
             **{key: entry[key] for key in ("runtime", "precision", "file")},
-            "accuracy": 100 * hits / len(labels),
+            "quality": task.quality(np.concatenate(found), labels),
+            "metric": task.metric,
             "images": len(labels),
         }
-        for entry, hits in zip(entries, right, strict=True)
+        for entry, found in zip(entries, outputs, strict=True)
     ]
 
 
@@ -65,7 +68,9 @@ def read_samples(bundle: Bundle, samples: Samples | None) -> tuple[Any, np.ndarr
         if source.suffix in (".yaml", ".yml"):
             source = load_recipe(source).data
     shape = bundle.manifest["preprocessing"]
-    split = read_images(source, bundle.labels, shape["image_size"], shape["channels"])
+    split = read_images(
+        source, bundle.labels, shape["image_size"], shape["channels"], bundle.manifest["task"]
+    )
     return split.images, split.labels
 
 
@@ -73,6 +78,8 @@ def _pair(bundle: Bundle, images: Any, labels: Any) -> tuple[Any, np.ndarray]:
     import numpy as np
 
     labels = np.asarray(labels)
+    if bundle.manifest["task"] != "classification":
+        return images, _values(bundle, images, labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UserError(
             f"labels are {labels.dtype} of shape {labels.shape}",
@@ -87,6 +94,16 @@ def _pair(bundle: Bundle, images: Any, labels: Any) -> tuple[Any, np.ndarray]:
             "number them from 0, in the order of the bundle's labels",
         )
     return images, labels
+
+
+def _values(bundle: Bundle, images: Any, labels: np.ndarray) -> np.ndarray:
+    wanted = len(images), len(bundle.labels)
+    if labels.shape != wanted or labels.dtype.kind not in "biuf":
+        raise UserError(
+            f"labels are {labels.dtype} of shape {labels.shape}, expected numbers {wanted}",
+            f"give for each image its values: {', '.join(bundle.labels)}",
+        )
+    return labels.astype("float32")
 
 
 def _document(data: Mapping[str, Any]) -> Data:

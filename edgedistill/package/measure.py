@@ -27,7 +27,7 @@ class Subject:
     pixels: np.ndarray
     """float32 (samples, channels, height, width) in 0..1: golden inputs, or noise."""
     shipped: bool = True
-    accuracy: float | None = None
+    quality: float | None = None
     """On the test set, in percent, as the bundle's report has it."""
 
     @property
@@ -52,7 +52,7 @@ def subjects(subject: Bundle | str | Path) -> list[Subject]:
 
 
 def _of_bundle(bundle: Bundle) -> list[Subject]:
-    known = {row["file"]: row["accuracy"] for row in bundle.report["files"]}
+    known = {row["file"]: row["quality"] for row in bundle.report["files"]}
     pixels = bundle.golden()
     return [
         Subject(

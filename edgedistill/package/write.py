@@ -59,7 +59,8 @@ def _fill(result: Result, folder: Path) -> None:
     for path in models:
         shutil.copyfile(path, folder / path.name)
     shutil.copytree(result.artifacts["verify"].file("golden"), folder / "golden")
-    shutil.copyfile(result.artifacts["audit"].file(AUDIT), folder / AUDIT)
+    if "audit" in result.artifacts:
+        shutil.copyfile(result.artifacts["audit"].file(AUDIT), folder / AUDIT)
     digests = bundle_digests(folder)
     write_json(folder / "report.json", report)
     write_html(report, folder / "report.html")
@@ -81,8 +82,8 @@ def _manifest(
     result: Result, report: dict[str, Any], described: dict[str, Any], digests: dict[str, str]
 ) -> dict[str, Any]:
     data = result.artifacts["data"].json("data.json")
-    audited = result.artifacts["audit"].json(AUDIT)
-    routing = audited["routing"] or {}
+    audited = result.artifacts["audit"].json(AUDIT) if "audit" in result.artifacts else {}
+    routing = audited.get("routing") or {}
     return {
         "bundle_format": FORMAT,
         "name": result.recipe.name,
@@ -98,9 +99,9 @@ def _manifest(
             "range": [0, 1],
             "resize": "the middle square, bilinear, to image_size; normalization is inside",
         },
-        "temperature": audited["temperature"],
+        "temperature": audited.get("temperature", 1.0),
         "routing": {key: routing[key] for key in ("threshold", "validation", "test") if routing},
-        "reference": audited["reference"],
+        "reference": audited.get("reference"),
         "digests": digests,
         "recipe": report["recipe"],
         "target": report["target"],

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from edgedistill.document import override, problems, read_yaml
 from edgedistill.errors import UserError
+from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.data import (
     ArraysData,
     Augment,
@@ -25,6 +26,7 @@ from edgedistill.recipe.data import (
 from edgedistill.recipe.losses import (
     DISTILLATION,
     Attention,
+    Bounded,
     Decoupled,
     Exits,
     FeatureLoss,
@@ -60,6 +62,7 @@ from edgedistill.recipe.stages import (
     Training,
     VerifyConfig,
 )
+from edgedistill.recipe.tasks import unfit
 from edgedistill.recipe.teachers import (
     Ensemble,
     HttpTeacher,
@@ -83,6 +86,7 @@ __all__ = [
     "AuditConfig",
     "Augment",
     "BenchmarkConfig",
+    "Bounded",
     "Contract",
     "Data",
     "DataCommon",
@@ -137,33 +141,10 @@ __all__ = [
 ]
 
 
-class Contract(Frozen):
-    """What the result must keep. Unmet: exit code 1. Figures are the primary runtime's."""
-
-    max_accuracy_drop: float | None = Field(default=None, ge=0.0)
-    """Points of test accuracy below the teacher."""
-    min_retention: float | None = Field(default=None, gt=0.0, le=1.0)
-    """Share of the teacher's test accuracy kept."""
-    max_size_kb: float | None = Field(default=None, gt=0.0)
-    max_macs: float | None = Field(default=None, gt=0.0)
-    """Millions of multiply-accumulates."""
-    max_latency_ms: float | None = Field(default=None, gt=0.0)
-    """Median on the device measured; `not measured` where the target itself was not."""
-    max_memory_mb: float | None = Field(default=None, gt=0.0)
-    min_worst_class: float | None = Field(default=None, gt=0.0, le=1.0)
-    """Share of the teacher's accuracy kept on the class that lost most."""
-    max_calibration_error: float | None = Field(default=None, ge=0.0)
-    """Expected calibration error on the test set, in percent."""
-    max_copied_errors: float | None = Field(default=None, ge=0.0, le=1.0)
-    """Share of the teacher's errors that the student makes in the same way."""
-    min_robustness: float | None = Field(default=None, gt=0.0, le=1.0)
-    """Accuracy on corrupted images, the mean over all kinds and strengths, as a share of that on
-    the same images as they are."""
-
-
 class Recipe(Frozen):
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    task: Literal["classification"] = "classification"
+    task: Literal["classification", "multilabel", "regression"] = "classification"
+    """One class for each image; a yes or no for each class; or one or more numbers."""
     data: Data
     teacher: Teacher
     assistants: tuple[Model, ...] = ()
@@ -191,6 +172,13 @@ class Recipe(Frozen):
                 "the teacher has no `weights`, is not `pretrained`, and `stages.teacher.train` "
                 "does not train it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _task_can_be_done(self) -> Recipe:
+        problem = unfit(self.task, self.teacher, self.stages, self.contract)
+        if problem:
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")

@@ -65,7 +65,8 @@ class FolderData(DataCommon):
 
 
 class ParquetData(DataCommon):
-    """Parquet in Hugging Face's layout: an image column (bytes, path) and an integer label."""
+    """Parquet in Hugging Face's layout: an image column (bytes, path) and a label: an integer, a
+    number, or a list of numbers."""
 
     source: Literal["parquet"]
     train: Path
@@ -73,7 +74,8 @@ class ParquetData(DataCommon):
     image: str = "img"
     label: str = "label"
     classes: tuple[str, ...] | None = None
-    """Class names in label order; by default those in the file's own metadata, else numbers."""
+    """Names in label order: of classes, or of a label's values; by default those in the file's own
+    metadata, else numbers."""
 
 
 class TorchvisionData(DataCommon):
@@ -100,7 +102,7 @@ class HuggingFaceData(DataCommon):
 
 class ArraysData(DataCommon):
     """`.npz` files with `images`, uint8 (samples, height, width[, channels]), and `labels`
-    (samples,)."""
+    (samples,), whole numbers; or numbers, (samples[, values])."""
 
     source: Literal["arrays"]
     train: Path
@@ -110,11 +112,13 @@ class ArraysData(DataCommon):
 
 class FunctionData(DataCommon):
     """A user's own `module:function`. Called with "train" or "test", it yields (image, label):
-    image uint8 (height, width[, channels]) or a Pillow image, label int."""
+    image uint8 (height, width[, channels]) or a Pillow image; label an int, or numbers, as many
+    for each image."""
 
     source: Literal["function"]
     function: str
     classes: tuple[str, ...]
+    """Names in label order: of classes, or of a label's values."""
 
 
 Data = Annotated[

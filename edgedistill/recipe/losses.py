@@ -15,14 +15,18 @@ class LossCommon(Frozen):
 
 
 class Labels(LossCommon):
-    """Cross entropy with the labels."""
+    """The labels: cross entropy; binary cross entropy where any number of classes may be right;
+    the squared error of a regression."""
 
     kind: Literal["labels"]
     smoothing: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Of a classification's labels."""
 
 
 class SoftTargets(LossCommon):
-    """KL divergence to the teacher at a temperature, times T^2 (Hinton et al. 2015)."""
+    """KL divergence to the teacher at a temperature, times T^2 (Hinton et al. 2015); where any
+    number of classes may be right, of each class's yes or no, the mean. In a regression the
+    squared error to the teacher's values, which no temperature changes."""
 
     kind: Literal["soft_targets"]
     temperature: float = Field(default=4.0, gt=0.0)
@@ -41,6 +45,15 @@ class Decoupled(LossCommon):
     """Weight of the label's part."""
     beta: float = Field(default=8.0, ge=0.0)
     """Weight of the other classes' part."""
+
+
+class Bounded(LossCommon):
+    """Regression: the squared error to the labels, where the student is not yet better than the
+    teacher by a margin (Chen et al. 2017)."""
+
+    kind: Literal["bounded"]
+    margin: float = Field(default=0.0, ge=0.0)
+    """Of the squared error, summed over a sample's values."""
 
 
 class Pair(Frozen):
@@ -115,7 +128,8 @@ class Peers(LossCommon):
 
 Loss = Annotated[
     Union[
-        Labels, SoftTargets, Decoupled, Hints, Attention, Relations, Similarity, Exits, Peers,
+        Labels, SoftTargets, Decoupled, Bounded, Hints, Attention, Relations, Similarity, Exits,
+        Peers,
     ],
     Field(discriminator="kind"),
 ]  # fmt: skip

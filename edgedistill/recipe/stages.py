@@ -176,7 +176,7 @@ class PruneConfig(Training):
     round_to: int | None = Field(default=None, ge=1)
     """Channel counts are a multiple of this; by default the target's."""
     max_drop: float = Field(default=3.0, ge=0.0)
-    """Points of validation accuracy that pruning may cost; past it, pruning is undone."""
+    """Points of validation quality that pruning may cost; past it, pruning is undone."""
     losses: tuple[Loss, ...] = DISTILLATION
 
     @model_validator(mode="after")
@@ -206,9 +206,9 @@ class QuantizeConfig(Training):
     sensitivity_samples: int = Field(default=256, ge=0)
     """Validation images for the per-layer sensitivity table; 0 leaves it out."""
     float_above: float | None = Field(default=None, gt=0.0)
-    """Leave a layer in float if quantizing it alone costs more points of accuracy than this."""
+    """Leave a layer in float if quantizing it alone costs more points of quality than this."""
     max_drop: float = Field(default=3.0, ge=0.0)
-    """Points of validation accuracy that quantization may cost before the report says so."""
+    """Points of validation quality that quantization may cost before the report says so."""
     losses: tuple[Loss, ...] = DISTILLATION
 
     @model_validator(mode="after")
@@ -236,8 +236,8 @@ class VerifyConfig(Frozen):
     """fp32: largest difference of an output, relative to the outputs' range."""
     half_tolerance: float = Field(default=2e-2, gt=0.0)
     """fp16: the same."""
-    accuracy: float = Field(default=0.3, ge=0.0)
-    """int8: points of accuracy by which a runtime may differ from the torch graph."""
+    quality: float = Field(default=0.3, ge=0.0)
+    """int8: points of quality by which a runtime may differ from the torch graph."""
     layer_samples: int = Field(default=16, ge=1)
     """Images for the layer-by-layer comparison."""
 

@@ -18,15 +18,19 @@ if TYPE_CHECKING:
 def build_report(result: Result) -> dict[str, Any]:
     """The report of one target's compile.
 
-    Accuracies in percent, sizes in KB of 1,000 bytes, MACs in millions, parameters in thousands,
-    times in milliseconds, memory in 10^6 bytes. A figure nobody measured is None.
+    Quality is the task's metric in percent, sizes in KB of 1,000 bytes, MACs in millions,
+    parameters in thousands, times in milliseconds, memory in 10^6 bytes. A figure nobody measured
+    is None.
     """
+    from edgedistill.tasks import TASKS
+
     measured = _measured(result)
     files = _files(result, measured)
     shipped = next(row for row in files if row["shipped"])
     stages = _stages(result, files, measured)
     here = machine()
     on_target = is_machine(result.target, here)
+    audit = result.artifacts.get("audit")
     report: dict[str, Any] = {
         "edgedistill": edgedistill.__version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -37,15 +41,16 @@ def build_report(result: Result) -> dict[str, Any]:
         "measured_on_target": on_target,
         "where": _where(result, measured, on_target),
         "data": result.artifacts["data"].metrics,
-        "summary": _summary(stages, shipped, _teacher_row(measured, result.target.primary)),
+        "summary": _summary(stages, shipped, _teacher_row(measured, result.target.primary),
+                            TASKS[result.recipe.task].metric),
         "stages": stages,
         "files": files,
         "verified": _verify(result).get("ok"),
         "measurements": measured,
-        "audited": result.artifacts["audit"].metrics,
-        "audit": result.artifacts["audit"].json("audit.json"),
+        "audited": audit.metrics if audit else {},
+        "audit": audit.json("audit.json") if audit else None,
         "judged": _judged(result),
-    }
+    }  # fmt: skip
     report["contract"] = contract(result.recipe, result.target, report)
     report["warnings"] = warnings(result, report)
     report["ok"] = all(line["status"] != "missed" for line in report["contract"])
@@ -87,7 +92,7 @@ def _files(result: Result, measured: list[dict[str, Any]]) -> list[dict[str, Any
         checked, timed = parity.get(entry["file"], {}), speed.get(entry["file"], {})
         row = {key: entry[key] for key in ("runtime", "precision", "file")}
         row["size_kb"] = entry["bytes"] / 1000
-        for key in ("accuracy", "agreement", "within_step", "max_steps", "mean_steps",
+        for key in ("quality", "agreement", "within_step", "max_steps", "mean_steps",
                     "first_drift"):  # fmt: skip
             row[key] = checked.get(key)
         row["parity"] = checked.get("ok")
@@ -127,7 +132,7 @@ def _stages(
         artifact = result.artifacts[name]
         weights = artifact.file("model/weights.safetensors")
         size = weights.stat().st_size / 1000 if weights.exists() else None
-        rows.append({**_stage(name, artifact.metrics), "test_accuracy": tested.get(name),
+        rows.append({**_stage(name, artifact.metrics), "test_quality": tested.get(name),
                      "size_kb": size, "size_of": "weights, float"})  # fmt: skip
     _time_floats(rows, files, measured, result.target.primary)
     shape = {key: rows[-1][key] for key in ("macs", "params")}
@@ -135,16 +140,16 @@ def _stages(
     speed = {key: shipped[key] for key in ("size_kb", "p50_ms", "where")}
     if result.recipe.stages.quantize is not None:
         row = _stage("quantize", result.artifacts["quantize"].metrics)
-        rows.append({**row, **shape, "test_accuracy": tested.get("int8"), "size_kb": None})
+        rows.append({**row, **shape, "test_quality": tested.get("int8"), "size_kb": None})
     rows.append({**_stage("export", result.artifacts["export"].metrics), **shape, **speed,
-                 "test_accuracy": shipped["accuracy"],
+                 "test_quality": shipped["quality"],
                  "size_of": shipped["file"]})  # fmt: skip
     return rows
 
 
 def _stage(name: str, metrics: dict[str, Any]) -> dict[str, Any]:
-    keys = ("validation_accuracy", "macs", "params", "seconds", "images_per_second")
-    empty = {"test_accuracy": None, "size_kb": None, "p50_ms": None, "where": None}
+    keys = ("validation_quality", "macs", "params", "seconds", "images_per_second")
+    empty = {"test_quality": None, "size_kb": None, "p50_ms": None, "where": None}
     return {"stage": name, **empty, **{key: metrics.get(key) for key in keys}}
 
 
@@ -166,19 +171,23 @@ def _time_floats(
 
 
 def _summary(
-    stages: list[dict[str, Any]], shipped: dict[str, Any], timed_teacher: dict[str, Any]
+    stages: list[dict[str, Any]],
+    shipped: dict[str, Any],
+    timed_teacher: dict[str, Any],
+    metric: str,
 ) -> dict[str, Any]:
     teacher = stages[0]
-    accuracy, reference = shipped["accuracy"], teacher["test_accuracy"]
-    both = accuracy is not None and reference is not None
+    quality, reference = shipped["quality"], teacher["test_quality"]
+    both = quality is not None and reference is not None
     return {
         "file": shipped["file"],
         "runtime": shipped["runtime"],
         "precision": shipped["precision"],
-        "accuracy": accuracy,
-        "teacher_accuracy": reference,
-        "accuracy_drop": reference - accuracy if both else None,
-        "retention": accuracy / reference if both and reference else None,
+        "metric": metric,
+        "quality": quality,
+        "teacher_quality": reference,
+        "quality_drop": reference - quality if both else None,
+        "retention": quality / reference if both and reference else None,
         "size_kb": shipped["size_kb"],
         "macs": stages[-1]["macs"],
         "params": stages[-1]["params"],

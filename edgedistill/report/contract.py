@@ -17,8 +17,8 @@ def contract(recipe: Recipe, target: Target, report: dict[str, Any]) -> list[dic
     audited = report["audited"]
     here = report["measured_on_target"]
     lines = [
-        _line("accuracy drop", reached["accuracy_drop"], asked.max_accuracy_drop, "points"),
-        _line("accuracy kept", reached["retention"], asked.min_retention, "of the teacher's",
+        _line("quality drop", reached["quality_drop"], asked.max_drop, "points"),
+        _line("quality kept", reached["retention"], asked.min_retention, "of the teacher's",
               at_least=True),
         _line("size", reached["size_kb"], _tighter(asked.max_size_kb, budget.size_kb), "KB"),
         _line("MACs", reached["macs"], asked.max_macs, "M"),
@@ -26,12 +26,13 @@ def contract(recipe: Recipe, target: Target, report: dict[str, Any]) -> list[dic
               _tighter(asked.max_latency_ms, budget.latency_ms), "ms", _away(target, here)),
         _line("memory", reached["peak_memory_mb"] if here else None,
               _tighter(asked.max_memory_mb, budget.memory_mb), "MB", _away(target, here)),
-        _line("worst class", audited["worst_class"], asked.min_worst_class,
-              "of the teacher's", audited["worst_class_name"], at_least=True),
-        _line("calibration error", audited["calibration_error"], asked.max_calibration_error, "%"),
-        _line("copied errors", audited["copied_errors"], asked.max_copied_errors,
+        _line("worst class", audited.get("worst_class"), asked.min_worst_class,
+              "of the teacher's", audited.get("worst_class_name", ""), at_least=True),
+        _line("calibration error", audited.get("calibration_error"),
+              asked.max_calibration_error, "%"),
+        _line("copied errors", audited.get("copied_errors"), asked.max_copied_errors,
               "of the teacher's"),
-        _line("robustness", audited["robustness"], asked.min_robustness,
+        _line("robustness", audited.get("robustness"), asked.min_robustness,
               "of clean accuracy", at_least=True),
         _parity(report),
     ]  # fmt: skip

@@ -32,7 +32,7 @@ def page(report: dict[str, Any]) -> str:
     )
     rendered: str = environment.get_template("page.html.j2").render(
         report=report,
-        students=ordered(report["audit"]["students"], report["audit"]["order"]),
+        students=_students(report["audit"]),
         headline=headline(report),
         latencies=_bars(report),
         spread=_spread(report),
@@ -40,6 +40,10 @@ def page(report: dict[str, Any]) -> str:
         recipe=json.dumps(report["recipe"], indent=2),
     )
     return rendered
+
+
+def _students(audit: dict[str, Any] | None) -> dict[str, Any]:
+    return ordered(audit["students"], audit["order"]) if audit else {}
 
 
 def _percent(share: float | None) -> str:

@@ -41,11 +41,11 @@ def headline(report: dict[str, Any]) -> str:
     """The result in one sentence."""
     reached = report["summary"]
     parts = [f"{reached['precision']} student in {reached['runtime']}"]
-    if reached["accuracy"] is not None:
-        parts.append(f"{reached['accuracy']:.2f} % on the test set")
-    if reached["accuracy_drop"] is not None:
+    if reached["quality"] is not None:
+        parts.append(f"{reached['metric']} {reached['quality']:.2f} % on the test set")
+    if reached["quality_drop"] is not None:
         parts.append(
-            f"teacher {reached['teacher_accuracy']:.2f} % ({100 * reached['retention']:.1f} % kept)"
+            f"teacher {reached['teacher_quality']:.2f} % ({100 * reached['retention']:.1f} % kept)"
         )
     size = f"{reached['size_kb']:.1f} KB"
     if reached["smaller_than_teacher"]:
@@ -84,8 +84,8 @@ def _stages(report: dict[str, Any], width: int) -> Table:
         width,
         {"stage": [row["stage"] for row in rows]},
         {
-            "val %": [number(row["validation_accuracy"]) for row in rows],
-            "test %": [number(row["test_accuracy"]) for row in rows],
+            "val %": [number(row["validation_quality"]) for row in rows],
+            "test %": [number(row["test_quality"]) for row in rows],
             "M MACs": [number(row["macs"]) for row in rows],
             "KB": [number(row["size_kb"], 1) for row in rows],
             "p50 ms": [milliseconds(row["p50_ms"]) for row in rows],
@@ -106,7 +106,7 @@ def _files(report: dict[str, Any], width: int) -> Table:
             "precision": [row["precision"] + (" *" if row["shipped"] else "") for row in rows],
         },
         {
-            "test %": [number(row["accuracy"]) for row in rows],
+            "test %": [number(row["quality"]) for row in rows],
             "parity": [parity[row["parity"]] for row in rows],
             "KB": [number(row["size_kb"], 1) for row in rows],
             "p50 ms": [milliseconds(row["p50_ms"]) for row in rows],

@@ -13,7 +13,7 @@ _NOISE = 1.05
 
 
 def warnings(result: Result, report: dict[str, Any]) -> list[str]:
-    """Sentences: what the stages warned of, accuracy lost beyond what the recipe allows, sizes
+    """Sentences: what the stages warned of, quality lost beyond what the recipe allows, sizes
     and costs that grew, and files slower than those they should beat."""
     told = [
         f"{name}: {text}"
@@ -36,21 +36,21 @@ def _undone(result: Result) -> list[str]:
         metrics = result.artifacts[name].metrics if name in result.artifacts else {}
         if metrics.get("undone"):
             drop = metrics["drop"]
-            found.append(f"{name}: undone, as it cost {drop:.1f} points of validation accuracy")
+            found.append(f"{name}: undone, as it cost {drop:.1f} points of validation quality")
         if metrics.get("kept_in_float"):
             found.append(f"{name}: left in float: {', '.join(metrics['kept_in_float'])}")
     return found
 
 
 def _lost(result: Result, stages: list[dict[str, Any]]) -> list[str]:
-    """Stages that cost more validation accuracy than the recipe allows them."""
+    """Stages that cost more validation quality than the recipe allows them."""
     found = []
     for before, after in pairwise(stages):
         allowed = getattr(getattr(result.recipe.stages, after["stage"], None), "max_drop", None)
-        old, new = before["validation_accuracy"], after["validation_accuracy"]
+        old, new = before["validation_quality"], after["validation_quality"]
         if None not in (allowed, old, new) and old - new > allowed:
             found.append(
-                f"{after['stage']}: validation accuracy fell by {old - new:.1f} points "
+                f"{after['stage']}: validation quality fell by {old - new:.1f} points "
                 f"({old:.1f} to {new:.1f} %); the recipe allows {allowed:g}"
             )
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parity:
-    """Of logits (batch, classes) against the reference on the same pixels."""
+    """Of outputs (batch, values) against the reference on the same pixels."""
 
-    agreement: float
-    """Share of images with the same top-1."""
+    agreement: float | None
+    """Share of images that are decided alike; None where the task decides nothing."""
     max_difference: float
     mean_difference: float
     """As shares of the reference's range."""
@@ -30,11 +31,16 @@ class Parity:
     """Share of values at most one step off."""
 
 
-def compare(logits: Floats, reference: Floats, step: float | None = None) -> Parity:
-    """`step`: the output's scale, where it is quantized."""
-    apart = np.abs(logits.astype(np.float64) - reference)
+def compare(
+    outputs: Floats,
+    reference: Floats,
+    step: float | None = None,
+    agreement: Callable[[Array, Array], float] | None = None,
+) -> Parity:
+    """step: the output's scale, where it is quantized; agreement: the task's."""
+    apart = np.abs(outputs.astype(np.float64) - reference)
     width = float(np.ptp(reference)) or 1.0
-    same = float((logits.argmax(1) == reference.argmax(1)).mean())
+    same = agreement(outputs, reference) if agreement else None
     found = (same, float(apart.max()) / width, float(apart.mean()) / width)
     if step is None:
         return Parity(*found)
@@ -45,7 +51,7 @@ def compare(logits: Floats, reference: Floats, step: float | None = None) -> Par
 
 
 def misses(
-    found: Parity, accuracy_apart: float, runtime: str, precision: str, asked: VerifyConfig
+    found: Parity, quality_apart: float, runtime: str, precision: str, asked: VerifyConfig
 ) -> list[str]:
     """The tolerances that a file does not keep, in words."""
     told = []
@@ -54,14 +60,14 @@ def misses(
         within = found.within_step
         if within is not None and within < wanted:
             told.append(f"{within:.2%} of the outputs within one step, {wanted:.2%} wanted")
-        if accuracy_apart > asked.accuracy:
-            told.append(f"accuracy {accuracy_apart:.2f} points apart, {asked.accuracy:g} allowed")
+        if quality_apart > asked.quality:
+            told.append(f"quality {quality_apart:.2f} points apart, {asked.quality:g} allowed")
     else:
         limit = asked.float_tolerance if precision == "fp32" else asked.half_tolerance
         if found.max_difference > limit:
             told.append(f"an output {found.max_difference:.2g} of the range off, {limit:g} allowed")
-    if found.agreement < asked.agreement:
-        told.append(f"top-1 agrees on {found.agreement:.2%}, {asked.agreement:.2%} wanted")
+    if found.agreement is not None and found.agreement < asked.agreement:
+        told.append(f"decided alike on {found.agreement:.2%}, {asked.agreement:.2%} wanted")
     return told
 
 

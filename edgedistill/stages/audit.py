@@ -21,7 +21,8 @@ from edgedistill.runtimes import RUNTIMES
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import calibration, drift, judgement, routing
-from edgedistill.tasks.classification import Predict, accuracy, logits_of, torch_predictor
+from edgedistill.tasks.classification import accuracy
+from edgedistill.tasks.predict import Predict, logits_of, torch_predictor
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,7 +10,7 @@ from edgedistill.models import fresh, save
 from edgedistill.recipe import Augment, Labels, Training
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.classification import state_of_model
+from edgedistill.tasks.predict import state_of_model
 from edgedistill.train import open_lesson, train
 
 

@@ -16,6 +16,7 @@ from edgedistill.target import Frozen
 
 class Config(Frozen):
     data: recipe.Data
+    task: str
     fingerprint: str
     """`edgedistill.data.fingerprint(data)`: so that changed files are another key."""
 
@@ -26,4 +27,4 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
-    return prepare(config.data, context.seed, context.scratch, context.reporter)
+    return prepare(config.data, config.task, context.seed, context.scratch, context.reporter)

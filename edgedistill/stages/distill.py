@@ -11,7 +11,7 @@ from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, DistillConfig, Model
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.classification import state_of_model
+from edgedistill.tasks.predict import state_of_model
 from edgedistill.train import open_lesson, train
 
 
@@ -55,9 +55,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     states = [state_of_model(model, inputs["data"].path, data) for model in models]
     # A peer of another shape is not what the recipe wants to ship, however good it is.
     alike = [number for number, kind in enumerate(kinds) if kind == config.model]
-    best = max(alike, key=lambda number: states[number]["validation_accuracy"])
+    best = max(alike, key=lambda number: states[number]["validation_quality"])
     if settings.peers:
-        metrics["peers"] = [state["validation_accuracy"] for state in states]
+        metrics["peers"] = [state["validation_quality"] for state in states]
         metrics["exported_peer"] = best
     save(models[best], context.scratch / "model", describe_model(config.model, *shape))
     return {**metrics, **states[best]}

@@ -18,7 +18,7 @@ from edgedistill.models import load, save
 from edgedistill.recipe import Augment, PruneConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.classification import state_of_model
+from edgedistill.tasks.predict import state_of_model
 from edgedistill.train import Lesson, open_lesson, train
 
 if TYPE_CHECKING:
@@ -53,11 +53,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         history.append(record)
         folder = done
     after = state_of_model(load(folder), inputs["data"].path, data)
-    drop = inputs["distill"].metrics["validation_accuracy"] - after["validation_accuracy"]
+    drop = inputs["distill"].metrics["validation_quality"] - after["validation_quality"]
     undone = drop > config.prune.max_drop
     if undone:
         context.reporter.say(
-            f"prune: undone, it cost {drop:.2f} points of validation accuracy and "
+            f"prune: undone, it cost {drop:.2f} points of validation quality and "
             f"`stages.prune.max_drop` allows {config.prune.max_drop:g}"
         )
     result = state_of_model(load(original), inputs["data"].path, data) if undone else after

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split
@@ -13,7 +14,8 @@ from edgedistill.models import load
 from edgedistill.recipe import Augment, QuantizeConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Scheme
-from edgedistill.tasks.classification import accuracy, logits_of, torch_predictor
+from edgedistill.tasks import task_of
+from edgedistill.tasks.predict import logits_of, torch_predictor
 from edgedistill.train import open_lesson, train
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     student = inputs.get("prune") or inputs["distill"]
     program = fold(load(student.path / "model"), data["channels"], data["image_size"])
     torch.export.save(program, context.scratch / "float.pt2")
-    metrics = {"float_validation_accuracy": _validate(program, inputs)}
+    metrics = {"float_validation_quality": _validate(program, inputs)}
     if config.quantize is None:
         write_json(context.scratch / "quantize.json", {"method": None})
         return metrics
@@ -63,7 +65,9 @@ def _quantize(
     calibrate(prepared, _calibration(split, settings, context.seed))
     rows: list[dict[str, Any]] = []
     if settings.sensitivity_samples:
-        rows = sensitivity(prepared, *_held_out(inputs["data"], settings.sensitivity_samples))
+        pixels, labels = _held_out(inputs["data"], settings.sensitivity_samples)
+        quality = task_of(inputs["data"].json("data.json")).quality
+        rows = sensitivity(prepared, pixels, lambda outputs: quality(outputs, labels))
     touchy = [
         row["layer"]
         for row in rows
@@ -96,13 +100,13 @@ def _quantize(
         },
     )
     after = _validate(quantized, inputs)
-    drop = before["float_validation_accuracy"] - after
+    drop = before["float_validation_quality"] - after
     if drop > settings.max_drop:
         context.reporter.say(
-            f"quantize: int8 costs {drop:.2f} points of validation accuracy; "
+            f"quantize: int8 costs {drop:.2f} points of validation quality; "
             f"`stages.quantize.max_drop` is {settings.max_drop:g}"
         )
-    return {**training, "validation_accuracy": after, "drop": drop, "kept_in_float": list(kept)}
+    return {**training, "validation_quality": after, "drop": drop, "kept_in_float": list(kept)}
 
 
 def _train(
@@ -131,7 +135,9 @@ def _train(
 def _validate(program: ExportedProgram, inputs: dict[str, Artifact]) -> float:
     split = open_split(inputs["data"].path, "validation")
     predict = torch_predictor(program.module(check_guards=False))
-    return accuracy(logits_of(predict, split), split.labels)
+    return task_of(inputs["data"].json("data.json")).quality(
+        logits_of(predict, split), split.labels
+    )
 
 
 def _calibration(split: Split, settings: QuantizeConfig, seed: int) -> Iterator[Tensor]:
@@ -144,9 +150,9 @@ def _calibration(split: Split, settings: QuantizeConfig, seed: int) -> Iterator[
         yield torch.from_numpy(split.pixels(chosen[start : start + 64])).contiguous()
 
 
-def _held_out(data: Artifact, samples: int) -> tuple[Tensor, Tensor]:
+def _held_out(data: Artifact, samples: int) -> tuple[Tensor, NDArray[Any]]:
     import torch
 
     split = open_split(data.path, "validation")
     ids = np.linspace(0, len(split) - 1, min(samples, len(split))).astype(np.int64)
-    return torch.from_numpy(split.pixels(ids)), torch.from_numpy(np.asarray(split.labels[ids]))
+    return torch.from_numpy(split.pixels(ids)), split.labels[ids]

@@ -10,7 +10,7 @@ from edgedistill.models import build
 from edgedistill.recipe import Augment, DistillConfig, Model, SearchConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.classification import state_of_model
+from edgedistill.tasks.predict import state_of_model
 from edgedistill.train import Lesson, open_lesson, train
 
 
@@ -47,7 +47,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
             "number": trial.number,
             **trial.params,
             "state": trial.state.name.lower(),
-            "validation_accuracy": trial.value,
+            "validation_quality": trial.value,
             "curve": list(trial.intermediate_values.values()),
         }
         for trial in study.trials
@@ -58,7 +58,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         f"search: temperature {best.temperature:.2f} and a share of {best.share:.2f} for the "
         f"teacher, {study.best_value:.2f} % on validation after {config.search.epochs} epochs"
     )
-    return {"best": best.values(), "trials": len(trials), "validation_accuracy": study.best_value}
+    return {"best": best.values(), "trials": len(trials), "validation_quality": study.best_value}
 
 
 def _trial(
@@ -102,6 +102,6 @@ def _trial(
 
 
 def _score(model: Any, inputs: dict[str, Artifact], data: dict[str, Any]) -> float:
-    score = state_of_model(model, inputs["data"].path, data)["validation_accuracy"]
+    score = state_of_model(model, inputs["data"].path, data)["validation_quality"]
     model.train()
     return score

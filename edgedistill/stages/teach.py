@@ -16,7 +16,7 @@ from edgedistill.distill.teachers import Room, identity, is_dear, open_teacher
 from edgedistill.recipe import Augment, Teacher
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.classification import accuracy
+from edgedistill.tasks import task_of
 
 
 class Config(Frozen):
@@ -67,8 +67,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     everyone = np.arange(len(split))
     return {
         "answers": asked.wanted,
-        "training_accuracy": [
-            accuracy(answers(everyone, number), split.labels) for number in range(config.views)
+        "training_quality": [
+            task_of(data).quality(answers(everyone, number), split.labels)
+            for number in range(config.views)
         ],
         **_lost(store),
         "bytes": (context.scratch / "answers.npy").stat().st_size,

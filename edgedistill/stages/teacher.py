@@ -13,7 +13,7 @@ from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teacher, Training
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.classification import state_of_model, state_of_split
+from edgedistill.tasks.predict import state_of_model, state_of_split
 from edgedistill.train import open_lesson, train
 
 
@@ -43,7 +43,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         config.model, config.fingerprint, room, inputs["data"], "validation",
         context.kept(is_dear(config.model)), context.reporter,
     )  # fmt: skip
-    return state_of_split(answers, inputs["data"].path, "validation")
+    return state_of_split(answers, inputs["data"].path, data, "validation")
 
 
 def _model(

@@ -1,7 +1,6 @@
 """Hold every file against the torch graph it was made from, on the whole test set.
 
-This is where the test set is opened, once: the accuracies of the models before it are taken here
-too.
+This is where the test set is opened, once: the quality of the models before it is taken here too.
 """
 
 from __future__ import annotations
@@ -23,7 +22,8 @@ from edgedistill.runtimes import RUNTIMES, parity
 from edgedistill.runtimes import program as programs
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.classification import accuracy, logits_of, torch_predictor
+from edgedistill.tasks import Task, task_of
+from edgedistill.tasks.predict import logits_of, torch_predictor
 
 if TYPE_CHECKING:
     from edgedistill.runtimes import Floats
@@ -39,7 +39,7 @@ _KERNELS = "this machine's kernels"
 class Config(Frozen):
     verify: VerifyConfig
     models: tuple[str, ...]
-    """Steps whose models' accuracy is taken too."""
+    """Steps whose models' quality is taken too."""
     teacher: Teacher | None
     """One that is no torch model, and is asked for the test images too."""
     fingerprint: str
@@ -51,7 +51,7 @@ class _Reference:
 
     program: Any
     logits: Floats
-    accuracy: float
+    quality: float
     layers: list[programs.Layer]
 
     @property
@@ -64,6 +64,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     split = open_split(inputs["data"].path, "test")
     exported = inputs["export"].json("export.json")["files"]
     described = inputs["data"].json("data.json")
+    task = task_of(described)
     answers: dict[str, Floats] = {}
     for stage in config.models:
         if inputs[stage].file("model").exists():
@@ -76,12 +77,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
                               context.kept(is_dear(config.teacher)), context.reporter)  # fmt: skip
         if asked is not None:
             answers["teacher"] = asked
-    scores = {stage: accuracy(logits, split.labels) for stage, logits in answers.items()}
+    scores = {stage: task.quality(logits, split.labels) for stage, logits in answers.items()}
     references = {}
     for kind in ("float", "int8"):
         if inputs["quantize"].file(f"{kind}.pt2").exists():
-            references[kind] = _reference(inputs["quantize"].file(f"{kind}.pt2"), split)
-            scores[kind] = references[kind].accuracy
+            references[kind] = _reference(inputs["quantize"].file(f"{kind}.pt2"), split, task)
+            scores[kind] = references[kind].quality
             answers[kind] = references[kind].logits
     golden = context.scratch / "golden"
     golden.mkdir(exist_ok=True)
@@ -90,7 +91,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     for place, entry in enumerate(exported, 1):
         reference = references["int8" if entry["precision"] == "int8" else "float"]
         rows.append(_row(entry, inputs["export"].file("files"), reference, split, config.verify,
-                         golden))  # fmt: skip
+                         golden, task))  # fmt: skip
         context.reporter.tick("verify", place, len(exported), entry["file"])
     warnings = [f"{row['file']}: {text}" for row in rows for text in _words(row)]
     for text in warnings:
@@ -100,15 +101,15 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     ok = all(row["ok"] for row in rows)
     write_json(context.scratch / "verify.json", {"ok": ok, "rows": rows, "torch": scores,
                                                  "images": len(split)})  # fmt: skip
-    return {"ok": ok, "test_accuracy": scores, "warnings": warnings,
+    return {"ok": ok, "test_quality": scores, "warnings": warnings,
             "seconds": time.monotonic() - begin}  # fmt: skip
 
 
-def _reference(path: Path, split: Split) -> _Reference:
+def _reference(path: Path, split: Split, task: Task) -> _Reference:
     program = programs.load(path)
     logits = logits_of(torch_predictor(programs.module(program)), split)
     folded = programs.fold_weights(program)
-    return _Reference(folded, logits, accuracy(logits, split.labels), programs.layers(folded))
+    return _Reference(folded, logits, task.quality(logits, split.labels), programs.layers(folded))
 
 
 def _row(
@@ -118,19 +119,20 @@ def _row(
     split: Split,
     asked: VerifyConfig,
     golden: Path,
+    task: Task,
 ) -> dict[str, Any]:
     runtime, precision = entry["runtime"], entry["precision"]
     path = folder / entry["file"]
     logits = logits_of(RUNTIMES[runtime].load(path), split)
     np.save(golden / f"outputs_{entry['file']}.npy", logits[:_GOLDEN])
-    found = parity.compare(logits, reference.logits, reference.step)
-    score = accuracy(logits, split.labels)
-    apart = abs(score - reference.accuracy)
+    found = parity.compare(logits, reference.logits, reference.step, task.agreement)
+    score = task.quality(logits, split.labels)
+    apart = abs(score - reference.quality)
     missed = parity.misses(found, apart, runtime, precision, asked)
-    row = {"runtime": runtime, "precision": precision, "file": entry["file"], "accuracy": score,
+    row = {"runtime": runtime, "precision": precision, "file": entry["file"], "quality": score,
            **dataclasses.asdict(found), "missed": missed, "first_drift": None}  # fmt: skip
     if missed:
-        row |= _explain(path, entry, reference, split, asked)
+        row |= _explain(path, entry, reference, split, asked, task)
     # The file is what ships: a kernel of this machine that strays is said, and no fault of it.
     ok = not missed or row["cause"] == _KERNELS
     if runtime == "litert" and precision == "int8":
@@ -148,14 +150,16 @@ def _explain(
     reference: _Reference,
     split: Split,
     asked: VerifyConfig,
+    task: Task,
 ) -> dict[str, Any]:
     """Whether the file or this machine's kernels miss a tolerance, and where it begins."""
     runtime, precision = entry["runtime"], entry["precision"]
     first = min(_PLAIN, len(split))
     pixels, labels = split.pixels(np.arange(first)), split.labels[:first]
     logits = RUNTIMES[runtime].load(path, optimize=False)(pixels)
-    plain = parity.compare(logits, reference.logits[:first], reference.step)
-    apart = abs(accuracy(logits, labels) - accuracy(reference.logits[:first], labels))
+    expected = reference.logits[:first]
+    plain = parity.compare(logits, expected, reference.step, task.agreement)
+    apart = abs(task.quality(logits, labels) - task.quality(expected, labels))
     kept = not parity.misses(plain, apart, runtime, precision, asked)
     told = {"plain_kernels": {**dataclasses.asdict(plain), "images": first},
             "cause": _KERNELS if kept else "the file"}  # fmt: skip

@@ -58,7 +58,7 @@ def test_arrays_are_taken_by_number(tmp_path):
 
 def test_a_recipes_data_give_its_test_set(tmp_path, reporter):
     data = DigitsData(source="digits", image_size=8)
-    prepare(data, 4, tmp_path, reporter)
+    prepare(data, "classification", 4, tmp_path, reporter)
     prepared, read = open_split(tmp_path, "test"), read_images(data, tuple("0123456789"), 8, 1)
     assert np.array_equal(read.images, prepared.images)
     assert np.array_equal(read.labels, prepared.labels)

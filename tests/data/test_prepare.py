@@ -19,7 +19,7 @@ def folder(train: Path, test: Path | None = None, **options) -> FolderData:
 
 def error_of(data, tmp_path, reporter) -> UserError:
     with pytest.raises(UserError) as caught:
-        prepare(data, 0, tmp_path / "out", reporter)
+        prepare(data, "classification", 0, tmp_path / "out", reporter)
     return caught.value
 
 
@@ -33,7 +33,7 @@ def contents(out: Path) -> dict[str, bytes]:
 
 def test_splits_hold_every_image_once(make_folder, tmp_path, reporter):
     train = make_folder("train", cat=10, dog=20)
-    metrics = prepare(folder(train), 0, tmp_path / "out", reporter)
+    metrics = prepare(folder(train), "classification", 0, tmp_path / "out", reporter)
     document = json.loads((tmp_path / "out" / "data.json").read_text())
     assert metrics["counts"] == {"train": 21, "validation": 3, "test": 6}
     assert document["classes"] == ["cat", "dog"]
@@ -60,7 +60,7 @@ def test_splits_hold_every_image_once(make_folder, tmp_path, reporter):
 def test_the_test_set_does_not_depend_on_the_seed(tmp_path, reporter):
     data = DigitsData(source="digits", image_size=8)
     for seed in (0, 1):
-        prepare(data, seed, tmp_path / str(seed), reporter)
+        prepare(data, "classification", seed, tmp_path / str(seed), reporter)
     first, second = contents(tmp_path / "0"), contents(tmp_path / "1")
     assert first["test/images.npy"] == second["test/images.npy"]
     assert first["validation/images.npy"] != second["validation/images.npy"]
@@ -70,15 +70,17 @@ def test_the_test_set_does_not_depend_on_the_seed(tmp_path, reporter):
 
 def test_the_same_seed_gives_the_same_bytes_whatever_was_there(make_folder, tmp_path, reporter):
     data = folder(make_folder("train", cat=9, dog=9))
-    prepare(data, 3, tmp_path / "a", reporter)
-    prepare(data, 9, tmp_path / "b", reporter)
-    prepare(data, 3, tmp_path / "b", reporter)
+    prepare(data, "classification", 3, tmp_path / "a", reporter)
+    prepare(data, "classification", 9, tmp_path / "b", reporter)
+    prepare(data, "classification", 3, tmp_path / "b", reporter)
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
 def test_limit_takes_a_balanced_part(make_folder, tmp_path, reporter):
     train, test = make_folder("train", cat=30, dog=10), make_folder("test", cat=2, dog=2)
-    metrics = prepare(folder(train, test, limit=12), 0, tmp_path / "out", reporter)
+    metrics = prepare(
+        folder(train, test, limit=12), "classification", 0, tmp_path / "out", reporter
+    )
     assert metrics["counts"] == {"train": 10, "validation": 2, "test": 4}
     assert metrics["class_counts"]["train"] == {"cat": 5, "dog": 5}
 
@@ -90,7 +92,7 @@ def test_grey_arrays_become_the_wanted_size_and_channels(tmp_path, reporter):
     data = ArraysData(
         source="arrays", train=tmp_path / "a.npz", test=tmp_path / "b.npz", image_size=8
     )
-    prepare(data, 0, tmp_path / "out", reporter)
+    prepare(data, "classification", 0, tmp_path / "out", reporter)
     assert open_split(tmp_path / "out", "test").images.shape == (4, 8, 8, 3)
 
 
@@ -100,7 +102,7 @@ def test_duplicates_across_splits_are_counted_named_and_said(make_folder, tmp_pa
     copy.save(test / "dog" / "1.png")
     nearly = np.asarray(Image.open(train / "dog" / "4.png")).astype(int) + 3
     Image.fromarray(np.clip(nearly, 0, 255).astype(np.uint8)).save(test / "cat" / "2.png")
-    metrics = prepare(folder(train, test), 1, tmp_path / "out", reporter)
+    metrics = prepare(folder(train, test), "classification", 1, tmp_path / "out", reporter)
     found = json.loads((tmp_path / "out" / "data.json").read_text())["duplicates"]
     names = {(each.get("train") or each.get("validation"), each["test"], each["exact"])
              for each in found["examples"]}  # fmt: skip
@@ -158,7 +160,9 @@ def test_an_image_that_cannot_be_decoded_is_named(make_folder, tmp_path, reporte
 def test_a_share_of_damaged_images_may_be_left_out(make_folder, tmp_path, reporter):
     train = make_folder("train", cat=20, dog=20)
     (train / "dog" / "4.png").write_bytes(b"no picture")
-    metrics = prepare(folder(train, skip_unreadable=0.05), 0, tmp_path / "out", reporter)
+    metrics = prepare(
+        folder(train, skip_unreadable=0.05), "classification", 0, tmp_path / "out", reporter
+    )
     assert sum(metrics["counts"].values()) == 39
     assert metrics["skipped"] == 1
     assert len(open_split(tmp_path / "out", "train").images) == metrics["counts"]["train"]
@@ -182,7 +186,7 @@ def test_more_damaged_images_than_allowed(make_folder, tmp_path, reporter):
 def test_images_of_another_kind_are_refused_if_the_recipe_says_so(make_folder, tmp_path, reporter):
     train = make_folder("train", cat=10, dog=10)
     Image.new("L", (8, 8)).save(train / "cat" / "0.png")
-    prepare(folder(train), 0, tmp_path / "converted", reporter)
+    prepare(folder(train), "classification", 0, tmp_path / "converted", reporter)
     data = folder(train, convert_channels=False, skip_unreadable=0.5)
     error = error_of(data, tmp_path, reporter)
     assert error.message == ("train/cat/0.png: is a grey image where 3 channels (RGB) are meant")
@@ -197,4 +201,4 @@ def test_a_full_disk_is_left_to_the_pipeline(make_folder, tmp_path, reporter):
         (tmp_path / "out" / split).mkdir(parents=True)
         (tmp_path / "out" / split / "images.npy").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left on device"):
-        prepare(data, 0, tmp_path / "out", reporter)
+        prepare(data, "classification", 0, tmp_path / "out", reporter)

@@ -184,8 +184,7 @@ def test_parquet_with_labels_that_are_no_numbers(tmp_path):
     file = tmp_path / "a.parquet"
     pq.write_table(pa.table({"img": [b"", b""], "label": ["cat", "dog"]}), file)
     assert error_of(parquet(file, file)).message == (
-        f"{file}: column `label`: labels are object of shape (2,); whole numbers, "
-        "one for each image, are meant"
+        f"{file}: column `label`: labels are <U3 of shape (2,)"
     )
 
 
@@ -210,6 +209,44 @@ def test_label_outside_the_classes(tmp_path):
     assert caught.value.message == (
         "a.parquet row 2: label 2 is outside the 2 classes (0..1); 2 such in all"
     )
+
+
+def test_parquet_with_lists_of_numbers(tmp_path):
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"img": [b"", b""], "label": [[0, 1, 1], [1, 0, 0]]}), file)
+    source = open_source(parquet(file, file), "multilabel")
+    assert source.classes == ("0", "1", "2")
+    assert source.train.labels.tolist() == [[0, 1, 1], [1, 0, 0]]
+    assert source.train.labels.dtype == np.float32
+    pq.write_table(pa.table({"img": [b"", b""], "label": [[0, 1, 1], [1, 0]]}), file)
+    assert "not as many labels for each image" in error_of(parquet(file, file)).message
+
+
+def test_numbers_are_no_classes_but_classes_are_numbers(tmp_path):
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"img": [b"", b""], "label": [0.5, 2.0]}), file)
+    error = error_of(parquet(file, file))
+    assert error.message == (
+        "a.parquet row 0: its label is [0.5]; a class, as a whole number, is meant"
+    )
+    assert "`task: regression`" in error.hint
+    assert open_source(parquet(file, file), "regression").train.labels.tolist() == [[0.5], [2.0]]
+    file = write_parquet(tmp_path / "b.parquet", [3, 1])
+    assert open_source(parquet(file, file), "regression").train.labels.tolist() == [[3.0], [1.0]]
+
+
+def test_labels_that_the_task_cannot_have(tmp_path):
+    source = open_source(arrays(tmp_path / "a.npz", images=np.zeros((2, 8, 8), np.uint8),
+                                labels=np.array([[0.0, 1.0], [0.5, np.nan]])),
+                         "multilabel")  # fmt: skip
+    with pytest.raises(UserError) as caught:
+        check_labels(source.train, source.classes, "multilabel")
+    assert caught.value.message == "a.npz image 1: label [0.5, nan]; 1 such in all"
+    assert caught.value.hint == "give 0 or 1 for each class"
+    with pytest.raises(UserError, match=r"label \[0\.5, nan\]; 1 such"):
+        check_labels(source.train, source.classes, "regression")
+    with pytest.raises(UserError, match=r"2 values for the 3 names in `data\.classes`"):
+        check_labels(source.train, ("a", "b", "c"), "regression")
 
 
 # --- arrays
@@ -263,15 +300,14 @@ def test_arrays_may_be_compressed_and_grey(tmp_path):
             "",
         ),
         (
-            {"images": np.zeros((2, 8, 8), np.uint8), "labels": [0.5, 1]},
-            "`labels`: labels are float64 of shape (2,); whole numbers, one for each image, "
-            "are meant",
-            "number the classes from 0",
+            {"images": np.zeros((2, 8, 8), np.uint8), "labels": ["cat", "dog"]},
+            "`labels`: labels are <U3 of shape (2,)",
+            "give a whole number for each image, or numbers, as many for each",
         ),
         (
             {"images": np.zeros((2, 8, 8), np.uint8), "labels": np.array(["a", 1], object)},
             "`labels` are Python objects, which only a pickle can hold",
-            "save them as integers",
+            "save them as numbers",
         ),
         (
             {"images": np.array([None, 1]), "labels": [0, 1]},

@@ -11,12 +11,14 @@ from torch.nn import functional as F
 
 from edgedistill.distill.losses import (
     binary,
+    binary_labels,
     bounded,
     decoupled,
     labels,
     needs_answers,
     needs_layers,
     soft_targets,
+    squared,
     z_score,
 )
 from edgedistill.recipe import Hints, Labels, Relations, SoftTargets
@@ -155,3 +157,27 @@ def test_labels_are_cross_entropy(smoothing: float) -> None:
     student = random(0, 4, 5)
     wanted = F.cross_entropy(student, TARGET, label_smoothing=smoothing)
     assert torch.allclose(labels(student, TARGET, smoothing).mean(), wanted)
+
+
+@given(logits, hnp.arrays("float32", (4, 5), elements=st.sampled_from([0.0, 1.0])))
+def test_binary_labels_are_each_class_s_cross_entropy(student: Any, target: Any) -> None:
+    logit, wanted = torch.tensor(student), torch.tensor(target)
+    value = binary_labels(logit, wanted)
+    each = -(wanted * F.logsigmoid(logit) + (1 - wanted) * F.logsigmoid(-logit))
+    assert torch.allclose(value, each.mean(1), atol=1e-5)
+
+
+def test_losses_of_values_pass_over_what_nobody_knows() -> None:
+    student = random(0, 3, 2).requires_grad_()
+    target = torch.tensor([[1.0, 0.0], [torch.nan, torch.nan], [0.0, 1.0]], dtype=torch.float64)
+    for loss in (binary_labels, squared):
+        value = loss(student, target)
+        assert value[1] == 0 and value[0] > 0
+        (gradient,) = torch.autograd.grad(value.sum(), student)
+        assert gradient.isfinite().all() and not gradient[1].any() and gradient[0].any()
+
+
+def test_squared_is_the_distance_and_its_gradient_twice_the_difference() -> None:
+    student, target = random(0, 4, 3).requires_grad_(), random(1, 4, 3)
+    squared(student, target).sum().backward()
+    assert student.grad is not None and torch.allclose(student.grad, 2 * (student - target))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import edgedistill
 from edgedistill.errors import UserError
 from edgedistill.package import Bundle, write_bundle
 
@@ -114,3 +115,28 @@ def test_a_file_that_is_not_there_is_named(bundle: Bundle) -> None:
     assert bundle.file(precision="fp32")["file"] == "tiny.fp32.onnx"
     with pytest.raises(UserError, match="no file with precision `int4`"):
         bundle.file(precision="int4")
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_a_bundle_of_another_task_is_whole_without_an_audit(
+    task: str, make_result: Make, tmp_path: Path
+) -> None:
+    result = make_result(task=task)
+    del result.artifacts["audit"]
+    bundle = write_bundle(result, tmp_path / task)
+    assert "Beyond accuracy" not in (bundle.path / "report.html").read_text()
+    (found,) = bundle.predict(np.zeros((8, 8, 1), np.uint8))
+    logits = bundle.model()(np.zeros((1, 1, 8, 8), np.float32))[0]
+    scores = np.array([found.scores[label] for label in bundle.labels])
+    if task == "regression":
+        assert (found.label, found.confidence) == (None, None)
+        assert np.allclose(scores, logits)
+    else:
+        assert found.label == bundle.labels[int(logits.argmax())]
+        assert np.allclose(scores, 1 / (1 + np.exp(-logits)))
+    with pytest.raises(UserError, match="that takes a classifier"):
+        bundle.predict(np.zeros((8, 8, 1), np.uint8), fallback=lambda pixels: pixels)
+    for ask in (edgedistill.audit, lambda one: edgedistill.drift(one, tmp_path)):
+        with pytest.raises(UserError, match=r"only those are audited|no reference") as raised:
+            ask(bundle)
+        assert raised.value.hint

@@ -34,8 +34,8 @@ def change(result: Any, stage: str, file: str, edit: Callable[[Any], object]) ->
 def test_stages_show_quality_size_and_latency(make_result: Make) -> None:
     rows = build_report(make_result())["stages"]
     assert [row["stage"] for row in rows] == ["teacher", "distill", "prune", "quantize", "export"]
-    assert [row["validation_accuracy"] for row in rows] == [96.0, 95.0, 94.5, 94.0, None]
-    assert [row["test_accuracy"] for row in rows] == [95.5, 94.6, 94.25, 94.1, 94.0]
+    assert [row["validation_quality"] for row in rows] == [96.0, 95.0, 94.5, 94.0, None]
+    assert [row["test_quality"] for row in rows] == [95.5, 94.6, 94.25, 94.1, 94.0]
     assert [row["size_kb"] for row in rows[:3]] == [400, 120, 60]
     assert [row["p50_ms"] for row in rows] == [1.0, 0.4, 0.2, None, 0.1]
     assert rows[-1]["macs"] == 4.0
@@ -45,18 +45,18 @@ def test_stages_show_quality_size_and_latency(make_result: Make) -> None:
 def test_summary_holds_the_shipped_file_against_the_teacher(make_result: Make) -> None:
     found = build_report(make_result())["summary"]
     assert found["file"] == "tiny.int8.onnx"
-    assert found["accuracy_drop"] == pytest.approx(1.5)
+    assert found["quality_drop"] == pytest.approx(1.5)
     assert found["faster_than_teacher"] == pytest.approx(10)
 
 
 @pytest.mark.usefixtures("here")
 def test_contract_lines_are_ok_or_missed(make_result: Make) -> None:
-    limits = {"max_accuracy_drop": 1, "max_size_kb": 50, "max_latency_ms": 5, "max_macs": 5,
+    limits = {"max_drop": 1, "max_size_kb": 50, "max_latency_ms": 5, "max_macs": 5,
               "min_retention": 0.9, "max_memory_mb": 1}  # fmt: skip
     report = build_report(make_result(contract=limits))
     status = {line["name"]: line["status"] for line in report["contract"]}
     assert status == {
-        "accuracy drop": "missed", "accuracy kept": "ok", "size": "ok", "MACs": "ok",
+        "quality drop": "missed", "quality kept": "ok", "size": "ok", "MACs": "ok",
         "latency": "ok", "memory": "missed", "parity": "ok",
     }  # fmt: skip
     assert not report["ok"]
@@ -89,8 +89,8 @@ def test_stages_that_made_things_worse_are_warned_of(make_result: Make) -> None:
                                  "prune": {"speedup": 2, "max_drop": 0.2}})  # fmt: skip
     change(result, "benchmark", "measurements.json", lambda rows: rows[4].update(p50_ms=0.5))
     assert build_report(result)["warnings"] == [
-        "prune: validation accuracy fell by 0.5 points (95.0 to 94.5 %); the recipe allows 0.2",
-        "quantize: validation accuracy fell by 0.5 points (94.5 to 94.0 %); the recipe allows 0.2",
+        "prune: validation quality fell by 0.5 points (95.0 to 94.5 %); the recipe allows 0.2",
+        "quantize: validation quality fell by 0.5 points (94.5 to 94.0 %); the recipe allows 0.2",
         "tiny.int8.onnx: slower than fp32 in onnxruntime on this machine (0.5 against 0.2 ms)",
     ]
 
@@ -101,7 +101,7 @@ def test_pruning_undone_and_layers_in_float_are_warned_of(make_result: Make) -> 
     result.artifacts["prune"].metrics.update(undone=True, drop=4.0)
     result.artifacts["quantize"].metrics.update(kept_in_float=["stem"])
     assert build_report(result)["warnings"] == [
-        "prune: undone, as it cost 4.0 points of validation accuracy",
+        "prune: undone, as it cost 4.0 points of validation quality",
         "quantize: left in float: stem",
     ]
 
@@ -113,7 +113,7 @@ def test_a_report_is_json_and_missing_figures_are_none(make_result: Make) -> Non
                                                            found["rows"].clear()))  # fmt: skip
     report = build_report(result)
     assert json.loads(json.dumps(report)) == report
-    assert report["summary"]["accuracy"] is None
+    assert report["summary"]["quality"] is None
     assert {line["name"]: line["status"] for line in report["contract"]}["parity"] == "not measured"
     assert summary(report)
     assert page(report)
@@ -133,7 +133,7 @@ def test_the_summary_fits_the_terminal(make_result: Make, width: int) -> None:
 def test_the_summary_tells_the_result_in_a_sentence(make_result: Make) -> None:
     text = summary(build_report(make_result()), 200)
     assert re.search(
-        r"^int8 student in onnxruntime; 94\.00 % on the test set; "
+        r"^int8 student in onnxruntime; accuracy 94\.00 % on the test set; "
         r"teacher 95\.50 % \(98\.4 % kept\); \d\.\d KB \(\d+\.\dx smaller\); "
         r"0\.1 ms here \(10\.0x faster than the teacher in onnxruntime\)\.$",
         text,

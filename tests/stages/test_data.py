@@ -17,7 +17,7 @@ class Silent:
 
 def test_stage_leaves_splits_and_their_description(tmp_path):
     data = DigitsData(source="digits", image_size=8, limit=50)
-    config = Config(data=data, fingerprint=fingerprint(data))
+    config = Config(data=data, task="classification", fingerprint=fingerprint(data))
     metrics = STAGES["data"].run(
         config, {}, Context(tmp_path, 0, True, Silent(), tmp_path / "answers")
     )
@@ -28,10 +28,14 @@ def test_stage_leaves_splits_and_their_description(tmp_path):
     assert artifact.file("train/images.npy").exists()
 
 
+def _config(data):
+    return Config(data=data, task="classification", fingerprint="x").model_dump()
+
+
 def test_augmentation_and_workers_are_not_part_of_the_key():
     first = DigitsData(source="digits")
     second = DigitsData(source="digits", augment=Augment(shift=2), workers=2)
-    configs = [Config(data=data, fingerprint="x").model_dump() for data in (first, second)]
+    configs = [_config(data) for data in (first, second)]
     assert configs[0] == configs[1]
     third = DigitsData(source="digits", validation=0.2)
-    assert Config(data=third, fingerprint="x").model_dump() != configs[0]
+    assert _config(third) != configs[0]

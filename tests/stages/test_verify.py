@@ -88,8 +88,8 @@ def test_models_before_the_files_are_scored_on_the_same_images(
     context = Context(tmp_path / "verify", 0, True, Silent(), tmp_path / "answers")
     asked = config(VerifyConfig(layer_samples=1), "teacher")
     metrics = STAGES["verify"].run(asked, inputs, context)
-    assert set(metrics["test_accuracy"]) == {"teacher", "float", "int8"}
-    assert 0 <= metrics["test_accuracy"]["teacher"] <= 100
+    assert set(metrics["test_quality"]) == {"teacher", "float", "int8"}
+    assert 0 <= metrics["test_quality"]["teacher"] <= 100
 
 
 def test_a_wrong_file_fails_and_its_first_drifting_layer_is_named(

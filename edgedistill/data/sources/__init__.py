@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from edgedistill.data.sources import arrays, folder, function, libraries, parquet
-from edgedistill.data.sources.base import Samples, Source
+from edgedistill.data.sources.base import Samples, Source, for_task
 from edgedistill.recipe import Data
 
 __all__ = ["OPENERS", "Samples", "Source", "open_source"]
@@ -23,10 +25,15 @@ OPENERS: dict[str, Callable[[Any], Source]] = {
 }
 
 
-def open_source(data: Data) -> Source:
+def open_source(data: Data, task: str = "classification") -> Source:
     """Find classes, labels and images; no image is decoded yet. Raises UserError."""
     source = OPENERS[data.source](data)
+    test = None if source.test is None else for_task(source.test, task)
+    source = dataclasses.replace(source, train=for_task(source.train, task), test=test)
     if data.unlabelled is None:
         return source
     more, notes = folder.unlabelled(data.unlabelled)
+    if task != "classification":
+        blank = np.full((len(more.labels), len(source.classes)), np.nan, np.float32)
+        more = dataclasses.replace(more, labels=blank)
     return dataclasses.replace(source, unlabelled=more, notes=(*source.notes, *notes))

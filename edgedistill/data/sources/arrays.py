@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.sources.base import Samples, Source, class_names, existing, whole_labels
+from edgedistill.data.sources.base import Samples, Source, class_names, existing, read_labels
 from edgedistill.errors import UserError, nearest
 from edgedistill.recipe import ArraysData
 
@@ -40,10 +40,10 @@ def samples(path: Path) -> Samples:
     if _header(path, "labels").dtype.hasobject:
         raise UserError(
             f"{path}: `labels` are Python objects, which only a pickle can hold",
-            "save them as integers",
+            "save them as numbers",
         )
     with np.load(path, allow_pickle=False) as file:
-        labels = whole_labels(file["labels"], f"{path}: `labels`")
+        labels = read_labels(file["labels"], f"{path}: `labels`")
     if len(labels) != images.shape[0]:
         raise UserError(f"{path}: {images.shape[0]} images but {len(labels)} labels")
 

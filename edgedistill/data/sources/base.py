@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from edgedistill.errors import UserError, nearest
 if TYPE_CHECKING:
     from edgedistill.data.decode import Payload
 
-Labels = NDArray[np.int64]
+Labels = NDArray[Any]
 UNLABELLED = -1
 """The label of an image whose class nobody knows."""
 
@@ -66,27 +67,80 @@ def existing(path: Path, what: str) -> Path:
     return path
 
 
-def whole_labels(values: Any, where: str) -> Labels:
-    """Labels as int64 (samples,). Raises UserError: they are not whole numbers."""
-    labels = np.asarray(values)
-    if labels.ndim != 1 or (labels.size and labels.dtype.kind not in "iu"):
+def read_labels(values: Any, where: str) -> Labels:
+    """Whole numbers, one a sample, as int64 (samples,); any others as float32 (samples, values).
+
+    Raises UserError: they are neither, or not as many for each sample.
+    """
+    try:
+        labels = np.asarray(values)
+        if labels.dtype.kind == "O":
+            labels = np.stack([np.asarray(each) for each in labels])
+    except ValueError as error:
         raise UserError(
-            f"{where}: labels are {labels.dtype} of shape {labels.shape}; whole numbers, "
-            "one for each image, are meant",
-            "number the classes from 0",
+            f"{where}: not as many labels for each image ({error})",
+            "give a number, or equally long lists of numbers",
+        ) from None
+    if not labels.size or (labels.dtype.kind in "iu" and labels.ndim == 1):
+        return labels.astype(np.int64)
+    if labels.dtype.kind not in "biuf" or labels.ndim > 2:
+        raise UserError(
+            f"{where}: labels are {labels.dtype} of shape {labels.shape}",
+            "give a whole number for each image, or numbers, as many for each",
         )
-    return labels.astype(np.int64)
+    return labels.astype(np.float32).reshape(len(labels), -1)
 
 
 def class_names(given: Sequence[str] | None, train: Labels) -> tuple[str, ...]:
-    """The names given, or else the numbers that occur in `train`, from 0."""
+    """The names given, or else the numbers that occur in `train`, from 0; of labels that are
+    lists, their places."""
     if given is not None:
         return tuple(given)
-    return tuple(str(label) for label in range(int(train.max(initial=-1)) + 1))
+    count = train.shape[1] if train.ndim == 2 else int(train.max(initial=-1)) + 1
+    return tuple(str(number) for number in range(count))
 
 
-def check_labels(samples: Samples, classes: Sequence[str]) -> None:
-    """Raises UserError: a label outside the class list."""
+def for_task(samples: Samples, task: str) -> Samples:
+    """The samples, labels as the task has them (see `data.splits.Split`).
+
+    Raises UserError: labels of another kind.
+    """
+    labels = samples.labels
+    if task != "classification":
+        values = labels.astype(np.float32).reshape(len(labels), -1)
+        return dataclasses.replace(samples, labels=values)
+    if labels.ndim == 1:
+        return samples
+    raise UserError(
+        f"{samples.name(0)}: its label is {labels[0].tolist()}; a class, as a whole number, is "
+        "meant",
+        "number the classes from 0; or say `task: multilabel` or `task: regression`",
+    )
+
+
+def check_labels(samples: Samples, classes: Sequence[str], task: str = "classification") -> None:
+    """Raises UserError: a label outside the class list, or not as many values as names."""
+    labels = samples.labels
+    if task == "classification":
+        _check_classes(samples, classes)
+        return
+    if labels.shape[1] != len(classes):
+        raise UserError(
+            f"{samples.name(0)}: {labels.shape[1]} values for the {len(classes)} names in "
+            "`data.classes`",
+            "give a name for each value",
+        )
+    wrong = ~np.isfinite(labels) if task == "regression" else (labels != 0) & (labels != 1)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong.any(axis=1))[0])
+        raise UserError(
+            f"{samples.name(first)}: label {labels[first].tolist()}; {int(wrong.any(1).sum())} "
+            "such in all",
+            "give numbers" if task == "regression" else "give 0 or 1 for each class",
+        )
+
+
+def _check_classes(samples: Samples, classes: Sequence[str]) -> None:
     outside = np.flatnonzero((samples.labels < 0) | (samples.labels >= len(classes)))
     if len(outside):
         first = int(outside[0])
@@ -102,15 +156,24 @@ def to_classes(
 ) -> Samples:
     """The same samples, numbered in the order of `classes` rather than of `names`.
 
-    Raises UserError: a name that is not among `classes`.
+    Raises UserError: a name that is not among `classes`, or of values, one that is missing.
     """
     if tuple(names) == tuple(classes):
         return samples
+    if samples.labels.ndim == 2 and sorted(names) != sorted(classes):
+        raise UserError(
+            f"{where}: its values are {', '.join(names)}; the model's are {', '.join(classes)}",
+            "give all of the model's, and no others",
+        )
     for name in names:
         if name not in classes:
             raise UserError(
                 f"{where}: class `{name}` is not one of the model's {len(classes)} classes",
                 nearest(name, list(classes)),
             )
-    number = np.array([list(classes).index(name) for name in names], np.int64)
-    return Samples(number[samples.labels], samples.read, samples.name, samples.encoded_bytes)
+    labels = samples.labels
+    if labels.ndim == 2:
+        labels = labels[:, [list(names).index(name) for name in classes]]
+    else:
+        labels = np.array([list(classes).index(name) for name in names], np.int64)[labels]
+    return dataclasses.replace(samples, labels=labels)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.sources.base import Samples, Source, whole_labels
+from edgedistill.data.sources.base import Samples, Source, read_labels
 from edgedistill.errors import UserError
 from edgedistill.recipe import FunctionData
 from edgedistill.usercode import load_function
 
-Function = Callable[[str], Iterable[tuple[Any, int]]]
+Function = Callable[[str], Iterable[tuple[Any, Any]]]
 
 
 def open_source(data: FunctionData) -> Source:
@@ -26,7 +26,7 @@ def open_source(data: FunctionData) -> Source:
 def _samples(function: Function, name: str, split: str) -> Samples:
     """Called once for the labels and once for the images: neither has to fit in memory."""
     values = [label for _, label in _pairs(function, name, split)]
-    labels = whole_labels(values, f"{name} ({split})")
+    labels = read_labels(values, f"{name} ({split})")
     if not len(labels):
         raise UserError(f'{name}("{split}") gave no samples')
 
@@ -34,7 +34,11 @@ def _samples(function: Function, name: str, split: str) -> Samples:
         wanted = set(ids.tolist())
         again = itertools.zip_longest(_pairs(function, name, split), labels)
         for sample, (pair, label) in enumerate(again):
-            if pair is None or label is None or pair[1] != label:
+            if (
+                pair is None
+                or label is None
+                or not np.array_equal(np.ravel(pair[1]), np.ravel(label))
+            ):
                 raise UserError(
                     f'{name}("{split}") gave other samples the second time it was called',
                     "seed whatever is random in it",
@@ -45,7 +49,7 @@ def _samples(function: Function, name: str, split: str) -> Samples:
     return Samples(labels, read, lambda each: f"{split} sample {each}")
 
 
-def _pairs(function: Function, name: str, split: str) -> Iterator[tuple[Any, int]]:
+def _pairs(function: Function, name: str, split: str) -> Iterator[tuple[Any, Any]]:
     samples = iter(function(split))
     number = 0
     while True:

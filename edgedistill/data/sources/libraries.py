@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.sources.base import Samples, Source, class_names, require, whole_labels
+from edgedistill.data.sources.base import Samples, Source, class_names, read_labels, require
 from edgedistill.errors import UserError, nearest
 from edgedistill.recipe import DigitsData, HuggingFaceData, TorchvisionData
 
@@ -27,7 +27,7 @@ def open_digits(data: DigitsData) -> Source:
     def read(ids: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
         return iter(images[ids])
 
-    train = Samples(whole_labels(bunch.target, "digits"), read, lambda each: f"digit {each}")
+    train = Samples(read_labels(bunch.target, "digits"), read, lambda each: f"digit {each}")
     names = tuple(str(name) for name in bunch.target_names)
     return Source(names, train, None, DIGITS_TEST_SHARE)
 
@@ -72,7 +72,7 @@ def _torchvision_samples(dataset: Any, split: str) -> Samples:
         return (dataset[int(each)][0] for each in ids)
 
     return Samples(
-        whole_labels(_torchvision_labels(dataset), f"{split} split"),
+        read_labels(_torchvision_labels(dataset), f"{split} split"),
         read,
         lambda each: f"{split} image {each}",
     )
@@ -128,7 +128,7 @@ def _huggingface_samples(datasets: Any, dataset: Any, data: HuggingFaceData, spl
                 yield value["bytes"] or value["path"]
 
     return Samples(
-        whole_labels(dataset[data.label][:], f"{data.name}: column `{data.label}`"),
+        read_labels(dataset[data.label][:], f"{data.name}: column `{data.label}`"),
         read,
         lambda each: f"{split} row {each}",
         encoded.data.nbytes,

@@ -1,4 +1,5 @@
-"""Parquet in Hugging Face's layout: an image column (bytes, path) and an integer label.
+"""Parquet in Hugging Face's layout: an image column (bytes, path) and a label: an integer, a
+number, or a list of numbers.
 
 The class names lie in the schema's `huggingface` metadata, as the `datasets` library writes it.
 """
@@ -19,8 +20,8 @@ from edgedistill.data.sources.base import (
     Source,
     class_names,
     existing,
+    read_labels,
     require,
-    whole_labels,
 )
 from edgedistill.errors import UserError, nearest
 from edgedistill.recipe import ParquetData
@@ -124,7 +125,7 @@ def _labels(file: Any, column: str, path: Path) -> Labels:
     values = file.read(columns=[column]).column(0)
     if values.null_count:
         raise UserError(f"{path}: column `{column}` has {values.null_count} empty labels")
-    return whole_labels(values.to_numpy(), f"{path}: column `{column}`")
+    return read_labels(values.to_numpy(), f"{path}: column `{column}`")
 
 
 def _images(file: Any, column: str, rows: NDArray[np.int64]) -> Iterator[bytes | None]:

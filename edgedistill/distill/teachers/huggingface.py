@@ -17,7 +17,7 @@ from edgedistill.errors import UserError
 from edgedistill.recipe import HuggingFaceTeacher as Config
 from edgedistill.runtimes import import_package
 from edgedistill.runtimes.native import hushed
-from edgedistill.tasks.classification import Predict, torch_predictor
+from edgedistill.tasks.predict import Predict, torch_predictor
 
 
 class HuggingFaceTeacher:

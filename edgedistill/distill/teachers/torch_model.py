@@ -9,7 +9,7 @@ import numpy as np
 from edgedistill.distill.teachers import Answered, Question, Room, check_answers
 from edgedistill.models import load
 from edgedistill.recipe import Model
-from edgedistill.tasks.classification import torch_predictor
+from edgedistill.tasks.predict import torch_predictor
 
 
 class TorchTeacher:

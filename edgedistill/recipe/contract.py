@@ -1,0 +1,31 @@
+"""What the result is promised to be."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from edgedistill.target import Frozen
+
+
+class Contract(Frozen):
+    """What the result must keep. Unmet: exit code 1. Figures are the primary runtime's."""
+
+    max_drop: float | None = Field(default=None, ge=0.0)
+    """Points of quality (the task's metric on the test set, in percent) below the teacher."""
+    min_retention: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Share of the teacher's quality kept."""
+    max_size_kb: float | None = Field(default=None, gt=0.0)
+    max_macs: float | None = Field(default=None, gt=0.0)
+    """Millions of multiply-accumulates."""
+    max_latency_ms: float | None = Field(default=None, gt=0.0)
+    """Median on the device measured; `not measured` where the target itself was not."""
+    max_memory_mb: float | None = Field(default=None, gt=0.0)
+    min_worst_class: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Share of the teacher's accuracy kept on the class that lost most."""
+    max_calibration_error: float | None = Field(default=None, ge=0.0)
+    """Expected calibration error on the test set, in percent."""
+    max_copied_errors: float | None = Field(default=None, ge=0.0, le=1.0)
+    """Share of the teacher's errors that the student makes in the same way."""
+    min_robustness: float | None = Field(default=None, gt=0.0, le=1.0)
+    """Accuracy on corrupted images, the mean over all kinds and strengths, as a share of that on
+    the same images as they are."""
