@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,13 +75,13 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def _images(folder: Path, **changes: Any) -> dict[str, Any]:
+def with_images(folder: Path, **changes: Any) -> dict[str, Any]:
     pictures(folder / "images", {"cat": 20, "dog": 20})
     return recipe(folder, **changes)
 
 
 def several_mistakes(folder: Path) -> dict[str, Any]:
-    return _images(
+    return with_images(
         folder, stages__prune={"ratoi": 0.5}, stages__distill={"epochs": "many"},
         stages__quantize={"method": "qta"}, data__validation=1.5, student__depth=9,
     )  # fmt: skip
@@ -104,7 +104,7 @@ def class_missing(folder: Path) -> dict[str, Any]:
 
 
 def unreadable(folder: Path) -> dict[str, Any]:
-    document = _images(folder)
+    document = with_images(folder)
     (folder / "images" / "cat" / "07.png").write_bytes(b"not a picture")
     return document
 
@@ -137,12 +137,12 @@ def weights_of(depth: int, classes: int, path: Path) -> None:
 
 def wrong_weights(folder: Path) -> dict[str, Any]:
     weights_of(14, 2, folder / "teacher.safetensors")
-    return _images(folder, teacher__weights="teacher.safetensors")
+    return with_images(folder, teacher__weights="teacher.safetensors")
 
 
 def other_classes(folder: Path) -> dict[str, Any]:
     weights_of(8, 5, folder / "teacher.safetensors")
-    return _images(folder, teacher__weights="teacher.safetensors")
+    return with_images(folder, teacher__weights="teacher.safetensors")
 
 
 def function_with_other_classes(folder: Path) -> dict[str, Any]:
@@ -152,19 +152,19 @@ def function_with_other_classes(folder: Path) -> dict[str, Any]:
         "    return nn.Sequential(nn.Flatten(), nn.Linear(192, 7))\n"
     )
     student = {"family": "function", "function": "mine:student"}
-    return _images(folder, student=student)
+    return with_images(folder, student=student)
 
 
 def pickle(folder: Path) -> dict[str, Any]:
     (folder / "teacher.pth").write_bytes(b"\x80\x02}q\x00.")
-    return _images(folder, teacher__weights="teacher.pth")
+    return with_images(folder, teacher__weights="teacher.pth")
 
 
 CASES = [
     Case("Misspelt key, wrong type, value out of range: all at once", several_mistakes),
-    Case("Missing recipe", _images, ("compile", "recipy.yaml")),
+    Case("Missing recipe", with_images, ("compile", "recipy.yaml")),
     Case("Missing data folder", lambda folder: recipe(folder)),
-    Case("Missing weights", lambda f: _images(f, teacher__weights="teacher.safetensors")),
+    Case("Missing weights", lambda f: with_images(f, teacher__weights="teacher.safetensors")),
     Case("Empty folder", empty_folder),
     Case("One class only", one_class),
     Case("A class missing from the test set", class_missing),
@@ -176,9 +176,9 @@ CASES = [
     Case("Weights that do not fit the model", wrong_weights),
     Case("A teacher of other classes", other_classes),
     Case("A student of other classes", function_with_other_classes),
-    Case("A target that does not exist", _images,
+    Case("A target that does not exist", with_images,
          ("compile", "recipe.yaml", "--target", "andriod-arm64")),
-    Case("A runtime that is not installed", _images, block="openvino"),
+    Case("A runtime that is not installed", with_images, block="openvino"),
     Case("A pickle offered as weights", pickle),
 ]  # fmt: skip
 
@@ -214,7 +214,7 @@ def run(case: Case, folder: Path) -> tuple[int, str]:
 
 
 def damaged_cache(folder: Path) -> tuple[int, str]:
-    case = Case("", _images)
+    case = Case("", with_images)
     run(case, folder)
     for labels in (folder / "cache" / "artifacts").glob("data-*/train/labels.npy"):
         labels.write_bytes(labels.read_bytes() + b"!")
@@ -243,11 +243,11 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 def full_disk(folder: Path) -> tuple[int, str]:
     with small_disk(folder):
-        return run(Case("", _images), folder)
+        return run(Case("", with_images), folder)
 
 
 def interrupted(folder: Path) -> tuple[int, str]:
-    document = _images(folder, stages__distill={"epochs": 100000, "batch_size": 8})
+    document = with_images(folder, stages__distill={"epochs": 100000, "batch_size": 8})
     (folder / "recipe.yaml").write_text(yaml.safe_dump(document))
     process = subprocess.Popen(
         [sys.executable, "-m", "edgedistill", *Case("", None).command], cwd=folder, text=True,
@@ -272,15 +272,17 @@ SPECIAL = [
 ]
 
 
-def main() -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args()
+Work = tuple[str, Callable[[Path], tuple[int, str]], tuple[int, ...], tuple[str, ...]]
+"""Title, what runs in a folder and gives exit code and text, the codes expected, the command."""
+
+
+def transcribe(name: str, heading: str, work: list[Work]) -> None:
+    """Write `results/NAME.md`; SystemExit where a case did not end as it should."""
     lines = [
-        "# What bad input gets to read", "",
-        "By `python -m benchmarks.bad_input`: real commands, their output and exit code.", "",
+        f"# {heading}", "",
+        f"By `python -m benchmarks.{name}`: real commands, their output and exit code.", "",
     ]  # fmt: skip
     wrong = []
-    work = [(c.title, lambda f, c=c: run(c, f), c.expected, c.command) for c in CASES]
-    work += [(title, each, expected, Case("", None).command) for title, each, expected in SPECIAL]
     for title, each, expected, command in work:
         with TemporaryDirectory() as folder:
             code, text = each(Path(folder))
@@ -293,9 +295,19 @@ def main() -> None:
         lines += [f"## {title}", "", "```console", f"$ edgedistill {' '.join(command)}",
                   *text.rstrip().splitlines(), "$ echo $?", str(code), "```", ""]  # fmt: skip
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "bad_input.md").write_text("\n".join(lines))
+    (RESULTS / f"{name}.md").write_text("\n".join(lines))
     if wrong:
         raise SystemExit(f"not as they should be: {', '.join(wrong)}")
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    work: list[Work] = [
+        (c.title, lambda f, c=c: run(c, f), c.expected, c.command)  # type: ignore[misc]
+        for c in CASES
+    ]
+    work += [(title, each, expected, Case("", None).command) for title, each, expected in SPECIAL]
+    transcribe("bad_input", "What bad input gets to read", work)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from edgedistill.data import open_split
 from edgedistill.models import load
 from edgedistill.pipeline import run_until
 from edgedistill.tasks.classification import accuracy
+from edgedistill.tasks.judgement import agreement
 from edgedistill.tasks.predict import logits_of, torch_predictor
 
 EPOCHS = 40
@@ -63,6 +64,11 @@ WAYS: dict[str, tuple[str, ...]] = {
         # Two students share the passes that the others have alone.
         f"stages.distill.epochs={EPOCHS // 2}",
     ),
+    "a teacher that trains along (online)": (
+        losses("{kind: peers}", "{kind: labels}"),
+        "stages.distill.peers=[{family: resnet_cifar, depth: 20}]",
+        "stages.distill.peer_losses=[{kind: labels}]",
+    ),
     "assistant": (
         losses(SOFT, LABELS), "assistants=[{family: resnet_cifar, depth: 20}]",
     ),
@@ -84,7 +90,7 @@ def train_one(name: str, seed: int, cache: Cache) -> dict[str, Any]:
     wanted = recipe(*COMMON, f"seed={seed}", *WAYS[name])
     made = run_until(wanted, TARGET, cache, Quiet(), last="distill")
     found = {
-        "accuracy": tested(made),
+        **tested(made),
         "passes": made["distill"].metrics["passes"],
         "images_per_second": made["distill"].metrics["images_per_second"],
         "settings": [loss.model_dump() for loss in wanted.stages.distill.losses],
@@ -94,10 +100,16 @@ def train_one(name: str, seed: int, cache: Cache) -> dict[str, Any]:
     return found
 
 
-def tested(made: dict[str, Artifact]) -> float:
+def tested(made: dict[str, Artifact]) -> dict[str, float]:
+    """Accuracy on the test set, and the share of the teacher's errors there that were copied, in
+    percent."""
     split = open_split(made["data"].path, "test")
-    model = torch_predictor(load(made["distill"].file("model")))
-    return accuracy(logits_of(model, split), split.labels)
+    student, teacher = (
+        logits_of(torch_predictor(load(made[name].file("model"))), split)
+        for name in ("distill", "teacher")
+    )
+    copied = agreement(student, teacher, split.labels)["copied_error_share"]
+    return {"accuracy": accuracy(student, split.labels), "copied_errors": 100.0 * copied}
 
 
 def main() -> None:
@@ -125,6 +137,7 @@ def rows(seeds: list[int], cache: Cache) -> list[dict[str, Any]]:
     for name in WAYS:
         each = [train_one(name, seed, cache) for seed in seeds]
         mean, std = mean_and_std([one["accuracy"] for one in each])
+        copied, copied_std = mean_and_std([one["copied_errors"] for one in each])
         base = base or (mean, std)
         made.append(
             {
@@ -134,6 +147,8 @@ def rows(seeds: list[int], cache: Cache) -> list[dict[str, Any]]:
                 "gain": mean - base[0],
                 # Of the difference of two means, so that a way is not praised for its luck.
                 "deviations": (mean - base[0]) / max((std**2 + base[1] ** 2) ** 0.5, 1e-9),
+                "copied_errors_mean": copied,
+                "copied_errors_std": copied_std,
                 "passes": each[0]["passes"],
                 "samples": [one["accuracy"] for one in each],
                 "settings": each[0]["settings"],

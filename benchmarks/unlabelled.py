@@ -57,7 +57,7 @@ def accuracy(name: str, seed: int, cache: Cache) -> float:
         f"stages.distill.epochs={PASSES / images}",
         *([f"data.unlabelled={others}"] if more else []),
     )  # fmt: skip
-    return tested(run_until(wanted, TARGET, cache, Quiet(), last="distill"))
+    return tested(run_until(wanted, TARGET, cache, Quiet(), last="distill"))["accuracy"]
 
 
 def main() -> None:

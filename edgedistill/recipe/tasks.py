@@ -59,6 +59,8 @@ def _losses(stages: Stages) -> Iterator[tuple[str, Loss]]:
         stage = getattr(stages, name)
         for loss in stage.losses if stage else ():
             yield f"stages.{name}", loss
+    for loss in stages.distill.peer_losses or ():
+        yield "stages.distill", loss
 
 
 def _of_classes(loss: Loss) -> str:
