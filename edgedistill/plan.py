@@ -56,6 +56,8 @@ class _Plan:
         self.steps: list[Step] = []
         self.teacher, self.answers, self.judged = "teacher", "teach", "judge"
         """The steps that the next student learns from."""
+        self.texts = {"texts": "teacher"} if recipe.task == "retrieval" else {}
+        """In a retrieval, where the images' captions lie."""
 
     def add(self, name: str, config: Frozen, inputs: dict[str, str], stage: str = "") -> None:
         self.steps.append(Step(name, stage or name, config, inputs))
@@ -67,7 +69,10 @@ class _Plan:
         recipe = self.recipe
         wanted = recipe.stages
         prepared = data.Config(
-            data=recipe.data, task=recipe.task, fingerprint=data_fingerprint(recipe.data)
+            data=recipe.data,
+            task=recipe.task,
+            embedding=getattr(recipe.teacher, "embedding", None),
+            fingerprint=data_fingerprint(recipe.data),
         )
         self.add("data", prepared, {})
         training = wanted.teacher.train
@@ -107,7 +112,8 @@ class _Plan:
             top_k=wanted.top_k,
             augment=self.recipe.data.augment,
         )
-        self.add(self.answers, config, {"data": "data", "teacher": self.teacher}, "teach")
+        inputs = {"data": "data", "teacher": self.teacher, **self.texts}
+        self.add(self.answers, config, inputs, "teach")
         if self.recipe.task != "classification":
             return
         judging = judge.Config(judge=self.recipe.stages.judge)
@@ -175,7 +181,7 @@ class _Plan:
         )
         inputs = {"data": "data", "quantize": "quantize", **models}
         self.add("export", exporting, inputs)
-        inputs = {**inputs, "export": "export"}
+        inputs = {**inputs, "export": "export", **self.texts}
         verifying = verify.Config(
             verify=wanted.verify,
             models=tuple(models),
@@ -222,7 +228,7 @@ class _Plan:
         if answers and self.recipe.stages.judge.acts:
             answers["judge"] = self.judged
         layers = {"teacher": self.teacher} if needs_layers(losses) else {}
-        return {"data": "data", **answers, **layers}
+        return {"data": "data", **answers, **layers, **self.texts}
 
 
 def _precision(wanted: str) -> Any:

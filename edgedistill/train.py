@@ -21,6 +21,7 @@ from edgedistill.distill.losses import needs_answers, needs_layers
 from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
 from edgedistill.recipe import Augment, Loss, Training
+from edgedistill.tasks.predict import read_texts
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from edgedistill.distill.doubts import Judgement
     from edgedistill.distill.objective import Objective
     from edgedistill.distill.store import Answers
+    from edgedistill.tasks.retrieval import Texts
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class Lesson:
     """The teacher itself, where a loss looks into it while it runs."""
     workers: int | None = None
     task: str = "classification"
+    head: Callable[[torch.Tensor], torch.Tensor] | None = None
+    """In a retrieval, from embeddings (batch, dimensions) to what is learned: how near each is to
+    every caption (batch, captions)."""
 
     def loss(
         self,
@@ -86,7 +91,7 @@ class Lesson:
             teacher = teacher.to(memory_format=torch.channels_last)
         weighed = self.judgement.weight if self.judgement else 1.0
         return Objective(losses, model, teacher, example, precision == "bf16", weighed,
-                         self.task)  # fmt: skip
+                         self.task, self.head)  # fmt: skip
 
 
 def open_lesson(
@@ -109,7 +114,21 @@ def open_lesson(
         teacher = load(inputs["teacher"].path / "model")
     split = open_split(inputs["data"].path, "train")
     task = inputs["data"].json("data.json")["task"]
-    return Lesson(split, augment, seed, answers, judgement, teacher, workers, task)
+    head = similarities(read_texts(inputs["texts"])) if "texts" in inputs else None
+    return Lesson(split, augment, seed, answers, judgement, teacher, workers, task, head)
+
+
+def similarities(texts: Texts) -> Callable[[torch.Tensor], torch.Tensor]:
+    """As `Texts.similarities`, with gradients."""
+    import torch
+    from torch.nn import functional as F
+
+    scaled = torch.from_numpy(texts.scale * texts.embeddings)
+
+    def head(images: torch.Tensor) -> torch.Tensor:
+        return F.linear(F.normalize(images, dim=1), scaled.to(images.device))
+
+    return head
 
 
 def learning_rate(step: int, steps: int, config: Training) -> float:

@@ -88,6 +88,8 @@ def _artifacts(root: Path) -> dict[str, Artifact]:
         about = {
             "task": "classification",
             "classes": LABELS,
+            "labels": LABELS,
+            "captions": LABELS,
             "image_size": SIZE,
             "channels": 1,
             "own_test": True,

@@ -294,3 +294,34 @@ def test_a_task_of_other_labels_compiles_and_is_evaluated(
     assert {row["file"]: pytest.approx(row["quality"]) for row in rows} == told
     (found,) = bundle.predict(np.zeros((8, 8, 3), np.uint8))
     assert list(found.scores) == [str(number) for number in range(values)]
+
+
+def test_a_retrieval_ships_texts_that_images_are_near_to(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    image = document["teacher"]
+    document |= {
+        "task": "retrieval",
+        "teacher": {"family": "dual_encoder", "image": image, "embedding": 6, "text_layers": 1},
+    }
+    document["data"] |= {"classes": ["night", "day"], "caption": "it is {}"}
+    adam = {**QUICK, "epochs": 15, "optimizer": "adamw", "learning_rate": 0.005}
+    document["stages"] |= {
+        "teacher": {"train": adam}, "distill": {**adam, "losses": [
+            {"kind": "soft_targets"}, {"kind": "labels"},
+            {"kind": "relations", "of": "logits", "weight": 0.1}]},
+        "export": {"precisions": ["int8"]}, "benchmark": {"runs": 10, "seconds": 0.1},
+    }  # fmt: skip
+    bundle = edgedistill.compile(
+        document, "android-arm64", tmp_path / "out", cache=tmp_path / "cache"
+    )
+    assert isinstance(bundle, edgedistill.Bundle)
+    assert bundle.manifest["texts"]["captions"] == ["it is night", "it is day"]
+    assert np.load(bundle.path / "texts.npy").shape == (2, 6)
+    assert bundle.model()(np.zeros((3, 3, 8, 8), np.float32)).shape == (3, 6)
+    assert bundle.report["verified"]
+    bright, dark = np.full((8, 8, 3), 200, np.uint8), np.full((8, 8, 3), 60, np.uint8)
+    assert [each.label for each in bundle.predict([bright, dark])] == ["day", "night"]
+    (row,) = edgedistill.evaluate(bundle, runtime="litert")
+    assert (row["metric"], row["quality"]) == ("recall@1", 100.0)
+    assert row["recall_at_5"] == 100.0

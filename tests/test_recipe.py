@@ -21,6 +21,8 @@ MINIMAL: dict[str, Any] = {
     "stages": {"teacher": {"train": {"epochs": 1}}},
 }
 
+DUAL = {"family": "dual_encoder", "image": {"family": "resnet_cifar", "depth": 8}}
+
 
 def mistakes(**changes: Any) -> list[str]:
     with pytest.raises(UserError) as error:
@@ -144,6 +146,13 @@ def test_a_mistake_is_said_exactly(changes: dict[str, Any], message: str) -> Non
          "`stages.teach.keep: top_k` is for `task: classification`"),
         ({"task": "multilabel", "stages": {**MINIMAL["stages"], "judge": {"wrong": "drop"}}},
          "`stages.judge`: a teacher's errors are told in `task: classification` only"),
+        ({"task": "retrieval"},
+         "`task: retrieval` goes with a teacher of the family `dual_encoder`, and no other"),
+        ({"task": "retrieval", "teacher": DUAL, "student": DUAL},
+         "`student`: give the image encoder alone; the teacher's texts go with it"),
+        ({"task": "retrieval", "teacher": DUAL,
+          "stages": {**MINIMAL["stages"], "distill": {"losses": [{"kind": "exits"}]}}},
+         "`stages.distill.losses`: `exits` is for `task: classification`"),
         ({"task": "regression", "contract": {"min_worst_class": 0.9}},
          "`contract.min_worst_class` is for `task: classification`"),
         ({"task": "regression", "stages": {}, "teacher": {"family": "http", "url": "http://a/b"}},

@@ -15,7 +15,7 @@ from edgedistill.artifact import write_json
 from edgedistill.data import duplicates
 from edgedistill.data.decode import Form
 from edgedistill.data.sources import Samples, Source, open_source
-from edgedistill.data.sources.base import check_labels
+from edgedistill.data.sources.base import ONE_OF_MANY, check_labels
 from edgedistill.data.splits import (
     SPLITS,
     TEST_SEED,
@@ -38,7 +38,14 @@ Codes = NDArray[np.int8]
 """For each sample of a source the number of its split in `SPLITS`, or `UNUSED`."""
 
 
-def prepare(data: Data, task: str, seed: int, out: Path, reporter: Reporter) -> dict[str, Any]:
+def prepare(
+    data: Data,
+    task: str,
+    seed: int,
+    out: Path,
+    reporter: Reporter,
+    embedding: int | None = None,
+) -> dict[str, Any]:
     """Decode, split and check `data` into folder `out`; returns metrics.
 
     Writes `train|validation|test/{images,labels,samples}.npy` and `data.json`. Which training
@@ -67,7 +74,12 @@ def prepare(data: Data, task: str, seed: int, out: Path, reporter: Reporter) -> 
     }
     document = {
         "task": task,
-        "classes": list(source.classes),
+        # What the models' outputs are; of an embedding, its dimensions.
+        "classes": [f"dimension {n}" for n in range(embedding)]
+        if embedding
+        else list(source.classes),
+        "labels": list(source.classes),
+        "captions": [data.caption.format(name) for name in source.classes],
         "image_size": data.image_size,
         "channels": data.channels,
         "own_test": source.test is not None,
@@ -94,7 +106,7 @@ def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
 
     Raises UserError: one class only, labels outside the classes, a class missing from a split.
     """
-    if task == "classification" and len(source.classes) < 2:
+    if task in ONE_OF_MANY and len(source.classes) < 2:
         raise UserError(
             f"there is one class only: `{source.classes[0]}`" if source.classes
             else "there are no classes",

@@ -3,7 +3,7 @@ down out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -35,11 +35,13 @@ class Objective(nn.Module):
         bf16: bool = False,
         weighed: float = 1.0,
         task: str = "classification",
+        head: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """weighed: how far the teacher counts where its answer is `Doubt.WEIGH`."""
+        """weighed: how far the teacher counts where its answer is `Doubt.WEIGH`; head: turns the
+        outputs of both sides into logits."""
         super().__init__()
         self.student = student
-        self._bf16 = bf16
+        self._bf16, self._head = bf16, head
         self._weights = [loss.weight for loss in wanted if loss.weight > 0]
         by_label = sum(loss.weight for loss in wanted if isinstance(loss, Labels))
         # Where the label stands in for the teacher, it gets all the weight there is.
@@ -73,7 +75,7 @@ class Objective(nn.Module):
             if self._teacher is not None:
                 with torch.no_grad():
                     self._teacher[0](pixels)
-        return logits.float()
+        return logits.float() if self._head is None else self._head(logits.float())
 
     def judge(
         self,
@@ -84,6 +86,8 @@ class Objective(nn.Module):
         peers: Sequence[Tensor] = (),
     ) -> Tensor:
         """The weighted sum, of the batch that was answered last."""
+        if teacher is not None and self._head is not None:
+            teacher = self._head(teacher)
         trust = None if doubts is None else self._trust[doubts]
         emphasis = None if doubts is None else self._emphasis[doubts]
         seen = Batch(

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from edgedistill.runtimes import Loaded
+    from edgedistill.tasks import Task
 
     Picture = np.ndarray | Image | str | Path
     Images = Picture | Sequence[Picture]
 
 MANIFEST = "edgedistill.json"
+TEXTS = "texts.npy"
 FORMAT = 2
 
 
@@ -76,6 +78,18 @@ class Bundle:
         return list(self.manifest["labels"])
 
     @property
+    def task(self) -> Task:
+        """What its quality means."""
+        import numpy as np
+
+        from edgedistill.tasks import task_named
+        from edgedistill.tasks.retrieval import Texts
+
+        texts = self.manifest.get("texts")
+        placed = Texts(np.load(self.path / TEXTS), texts["scale"]) if texts else None
+        return task_named(self.manifest["task"], placed)
+
+    @property
     def report(self) -> dict[str, Any]:
         """What the compile did; the same as `report.json`."""
         found: dict[str, Any] = json.loads((self.path / "report.json").read_text())
@@ -120,7 +134,7 @@ class Bundle:
         self, runtime: str | None = None, precision: str | None = None, threads: int = 1
     ) -> Loaded:
         """A model file as a callable: pixels float32 (batch, channels, height, width) in 0..1 to
-        logits float32 (batch, classes). Loaded once."""
+        logits float32 (batch, classes), or a regression's values, or embeddings. Loaded once."""
         from edgedistill.runtimes import RUNTIMES
 
         entry = self.file(runtime, precision)
@@ -155,7 +169,7 @@ class Bundle:
     ) -> list[Prediction]:
         """Labels for images: uint8 arrays (height, width[, channels]), Pillow images or paths; one
         image, or several of them. A classifier's confidences are softmax at the bundle's own
-        temperature.
+        temperature; in a retrieval they are of the texts that an image is near to.
 
         fallback: asked about the images on which the confidence is below `threshold`, by default
         the one chosen when the bundle was compiled; from pixels (batch, channels, height, width)
@@ -166,13 +180,11 @@ class Bundle:
         """
         import numpy as np
 
-        from edgedistill.tasks import TASKS
-
         model, pixels = self.model(runtime, precision), self.pixels(images)
         if not len(pixels):
             return []
         logits = np.asarray(model(pixels), dtype=np.float64)
-        task = TASKS[self.manifest["task"]]
+        task = self.task
         scores = task.scores(logits / self.manifest["temperature"])
         found = [self._prediction(row) for row in scores]
         if fallback is None:

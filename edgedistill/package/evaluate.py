@@ -29,12 +29,10 @@ def qualities(
     `edgedistill.evaluate`."""
     import numpy as np
 
-    from edgedistill.tasks import TASKS
-
     images, labels = read_samples(bundle, samples)
     if not len(labels):
         raise UserError("there are no images to evaluate on", "give at least one")
-    task = TASKS[bundle.manifest["task"]]
+    task = bundle.task
     outputs: list[list[np.ndarray]] = [[] for _ in entries]
     for begin in range(0, len(labels), _BATCH):
         part = slice(begin, begin + _BATCH)
@@ -46,6 +44,7 @@ def qualities(
             **{key: entry[key] for key in ("runtime", "precision", "file")},
             "quality": task.quality(np.concatenate(found), labels),
             "metric": task.metric,
+            **task.further(np.concatenate(found), labels),
             "images": len(labels),
         }
         for entry, found in zip(entries, outputs, strict=True)
@@ -78,7 +77,7 @@ def _pair(bundle: Bundle, images: Any, labels: Any) -> tuple[Any, np.ndarray]:
     import numpy as np
 
     labels = np.asarray(labels)
-    if bundle.manifest["task"] != "classification":
+    if bundle.manifest["task"] in ("multilabel", "regression"):
         return images, _values(bundle, images, labels)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise UserError(

@@ -13,7 +13,7 @@ from edgedistill.artifact import file_digest, write_json
 from edgedistill.devices import measurements
 from edgedistill.errors import UserError
 from edgedistill.package.audit import AUDIT
-from edgedistill.package.bundle import FORMAT, MANIFEST, Bundle, is_bundle
+from edgedistill.package.bundle import FORMAT, MANIFEST, TEXTS, Bundle, is_bundle
 from edgedistill.report import build_report, write_html
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def _fill(result: Result, folder: Path) -> None:
     for path in models:
         shutil.copyfile(path, folder / path.name)
     shutil.copytree(result.artifacts["verify"].file("golden"), folder / "golden")
+    if result.recipe.task == "retrieval":
+        shutil.copyfile(result.artifacts["teacher"].file("texts.npy"), folder / TEXTS)
     if "audit" in result.artifacts:
         shutil.copyfile(result.artifacts["audit"].file(AUDIT), folder / AUDIT)
     digests = bundle_digests(folder)
@@ -90,7 +92,8 @@ def _manifest(
         "ok": report["ok"],
         "shipped": report["summary"]["file"],
         "task": result.recipe.task,
-        "labels": described["labels"],
+        "labels": data["labels"],
+        "texts": _texts(result),
         "files": [{**entry, "file": Path(entry["file"]).name} for entry in described["files"]],
         "preprocessing": {
             "image_size": data["image_size"],
@@ -111,6 +114,13 @@ def _manifest(
         "measurements": [_measured(row) for row in report["measurements"]],
         "contract": report["contract"],
     }
+
+
+def _texts(result: Result) -> dict[str, Any] | None:
+    """What images are compared with: the captions, as `texts.npy` places them, by label."""
+    if result.recipe.task != "retrieval":
+        return None
+    return {"file": TEXTS, **result.artifacts["teacher"].json("texts.json")}
 
 
 def _measured(row: dict[str, Any]) -> dict[str, Any]:

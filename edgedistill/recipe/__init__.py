@@ -40,6 +40,7 @@ from edgedistill.recipe.losses import (
     SoftTargets,
 )
 from edgedistill.recipe.models import (
+    DualEncoderModel,
     FunctionModel,
     Model,
     ModelCommon,
@@ -93,6 +94,7 @@ __all__ = [
     "Decoupled",
     "DigitsData",
     "DistillConfig",
+    "DualEncoderModel",
     "Ensemble",
     "Exits",
     "ExportConfig",
@@ -143,8 +145,9 @@ __all__ = [
 
 class Recipe(Frozen):
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    task: Literal["classification", "multilabel", "regression"] = "classification"
-    """One class for each image; a yes or no for each class; or one or more numbers."""
+    task: Literal["classification", "multilabel", "regression", "retrieval"] = "classification"
+    """One class for each image; a yes or no for each class; one or more numbers; or a place in a
+    space that images share with texts."""
     data: Data
     teacher: Teacher
     assistants: tuple[Model, ...] = ()
@@ -176,7 +179,7 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _task_can_be_done(self) -> Recipe:
-        problem = unfit(self.task, self.teacher, self.stages, self.contract)
+        problem = unfit(self.task, self.teacher, self.student, self.stages, self.contract)
         if problem:
             raise ValueError(problem)
         return self

@@ -41,6 +41,8 @@ class DataCommon(Frozen):
     unlabelled: Path | None = None
     """A folder of further training images, at any depth, whose classes nobody knows: the student
     learns them from the teacher alone."""
+    caption: str = Field(default="a photo of a {}", pattern=r"\{\}")
+    """Retrieval: the text that goes with an image; `{}` becomes its class's name."""
     augment: Augment = Augment()
     workers: int | None = Field(default=None, ge=0)
     """Processes that decode and augment; none given: as many as the images' size calls for."""

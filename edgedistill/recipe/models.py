@@ -71,7 +71,34 @@ class FunctionModel(ModelCommon):
     args: dict[str, Any] = Field(default_factory=dict)
 
 
+class DualEncoderModel(ModelCommon):
+    """An image and a text encoder that meet in one space, in the manner of CLIP (Radford et al.
+    2021): the teacher of `task: retrieval`. The text encoder reads bytes."""
+
+    family: Literal["dual_encoder"]
+    image: Annotated[
+        Union[ResidualModel, TorchvisionModel, TimmModel, FunctionModel],
+        Field(discriminator="family"),
+    ]
+    """Gives embeddings where it otherwise gives logits."""
+    embedding: int = Field(default=64, ge=2)
+    """Dimensions of the space."""
+    text_width: int = Field(default=64, ge=4, multiple_of=4)
+    text_layers: int = Field(default=2, ge=1)
+    text_length: int = Field(default=64, ge=8)
+    """Bytes of a text; what is beyond is not read."""
+
+    @model_validator(mode="after")
+    def _weights_are_of_both(self) -> DualEncoderModel:
+        inner = self.image
+        if inner.weights or inner.mean or getattr(inner, "pretrained", False):
+            raise ValueError(
+                "`weights`, `mean` and `std` are of the whole; `image` has none of its own"
+            )
+        return self
+
+
 Model = Annotated[
-    Union[ResidualModel, TorchvisionModel, TimmModel, FunctionModel],
+    Union[ResidualModel, TorchvisionModel, TimmModel, FunctionModel, DualEncoderModel],
     Field(discriminator="family"),
 ]

@@ -14,7 +14,7 @@ from edgedistill.recipe.losses import (
     Peers,
     SoftTargets,
 )
-from edgedistill.recipe.models import ModelCommon
+from edgedistill.recipe.models import DualEncoderModel, Model, ModelCommon
 from edgedistill.recipe.stages import Stages
 from edgedistill.recipe.teachers import (
     KerasTeacher,
@@ -27,15 +27,20 @@ from edgedistill.recipe.teachers import (
 
 _FREE = (ModelCommon, OnnxTeacher, TfliteTeacher, KerasTeacher, PythonTeacher, StoredTeacher)
 """Teachers whose answers may be any numbers, not only shares of classes."""
+_ONE_OF_MANY = ("classification", "retrieval")
+"""Tasks in which one class, or one caption, is right."""
 
 
-def unfit(task: str, teacher: Teacher, stages: Stages, contract: Contract) -> str:
+def unfit(task: str, teacher: Teacher, student: Model, stages: Stages, contract: Contract) -> str:
     """What in a recipe does not go with its task, in words; empty where all does."""
+    if (task == "retrieval") != isinstance(teacher, DualEncoderModel):
+        return "`task: retrieval` goes with a teacher of the family `dual_encoder`, and no other"
+    if isinstance(student, DualEncoderModel):
+        return "`student`: give the image encoder alone; the teacher's texts go with it"
     for place, loss in _losses(stages):
-        if isinstance(loss, Bounded) and task != "regression":
-            return f"`{place}.losses`: `bounded` is for `task: regression`"
-        if task != "classification" and _of_classes(loss):
-            return f"`{place}.losses`: {_of_classes(loss)} is for `task: classification`"
+        what, tasks = _needs(loss)
+        if tasks and task not in tasks:
+            return f"`{place}.losses`: {what} is for `task: {tasks[0]}`"
     if task == "classification":
         return ""
     if not isinstance(teacher, _FREE) or getattr(teacher, "outputs", "logits") != "logits":
@@ -63,12 +68,16 @@ def _losses(stages: Stages) -> Iterator[tuple[str, Loss]]:
         yield "stages.distill", loss
 
 
-def _of_classes(loss: Loss) -> str:
-    """How a loss needs classes that exclude each other; empty where it does not."""
-    if isinstance(loss, Decoupled | Exits | Peers):
-        return f"`{loss.kind}`"
+def _needs(loss: Loss) -> tuple[str, tuple[str, ...]]:
+    """What of a loss goes with some tasks only, and with which; none named for all."""
+    if isinstance(loss, Bounded):
+        return "`bounded`", ("regression",)
+    if isinstance(loss, Exits | Peers):
+        return f"`{loss.kind}`", ("classification",)
+    if isinstance(loss, Decoupled):
+        return "`decoupled`", _ONE_OF_MANY
     if isinstance(loss, SoftTargets) and loss.standardize:
-        return "`standardize`"
+        return "`standardize`", _ONE_OF_MANY
     if isinstance(loss, Labels) and loss.smoothing:
-        return "`smoothing`"
-    return ""
+        return "`smoothing`", _ONE_OF_MANY
+    return "", ()

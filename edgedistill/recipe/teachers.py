@@ -7,7 +7,13 @@ from typing import Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
-from edgedistill.recipe.models import FunctionModel, ResidualModel, TimmModel, TorchvisionModel
+from edgedistill.recipe.models import (
+    DualEncoderModel,
+    FunctionModel,
+    ResidualModel,
+    TimmModel,
+    TorchvisionModel,
+)
 from edgedistill.target import Frozen
 
 
@@ -137,8 +143,9 @@ class Ensemble(Frozen):
 
 Teacher = Annotated[
     Union[
-        ResidualModel, TorchvisionModel, TimmModel, FunctionModel, OnnxTeacher, TfliteTeacher,
-        KerasTeacher, HuggingFaceTeacher, PythonTeacher, HttpTeacher, StoredTeacher, Ensemble,
+        ResidualModel, TorchvisionModel, TimmModel, FunctionModel, DualEncoderModel, OnnxTeacher,
+        TfliteTeacher, KerasTeacher, HuggingFaceTeacher, PythonTeacher, HttpTeacher, StoredTeacher,
+        Ensemble,
     ],
     Field(discriminator="family"),
 ]  # fmt: skip

@@ -22,8 +22,6 @@ def build_report(result: Result) -> dict[str, Any]:
     parameters in thousands, times in milliseconds, memory in 10^6 bytes. A figure nobody measured
     is None.
     """
-    from edgedistill.tasks import TASKS
-
     measured = _measured(result)
     files = _files(result, measured)
     shipped = next(row for row in files if row["shipped"])
@@ -42,7 +40,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "where": _where(result, measured, on_target),
         "data": result.artifacts["data"].metrics,
         "summary": _summary(stages, shipped, _teacher_row(measured, result.target.primary),
-                            TASKS[result.recipe.task].metric),
+                            _metric(result)),
         "stages": stages,
         "files": files,
         "verified": _verify(result).get("ok"),
@@ -55,6 +53,12 @@ def build_report(result: Result) -> dict[str, Any]:
     report["warnings"] = warnings(result, report)
     report["ok"] = all(line["status"] != "missed" for line in report["contract"])
     return report
+
+
+def _metric(result: Result) -> str:
+    from edgedistill.tasks import METRICS
+
+    return METRICS[result.recipe.task]
 
 
 def _judged(result: Result) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from edgedistill.models import fresh, save
 from edgedistill.recipe import Augment, Labels, Training
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import state_of_model
+from edgedistill.tasks.predict import state_of_model, task_of
 from edgedistill.train import open_lesson, train
 
 
@@ -24,7 +24,6 @@ class Config(Frozen):
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     import torch
 
-    data = inputs["data"].json("data.json")
     student = inputs.get("prune") or inputs["distill"]
     torch.manual_seed(context.seed)
     model = fresh(student.file("model"))
@@ -40,4 +39,4 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     )  # fmt: skip
     description = json.loads((student.file("model") / "model.json").read_text())
     save(model, context.scratch / "model", description)
-    return {**metrics, **state_of_model(model, inputs["data"].path, data)}
+    return {**metrics, **state_of_model(model, inputs["data"], task_of(inputs))}

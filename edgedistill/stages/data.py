@@ -17,6 +17,8 @@ from edgedistill.target import Frozen
 class Config(Frozen):
     data: recipe.Data
     task: str
+    embedding: int | None = None
+    """Retrieval: dimensions of the space, whose names are then the outputs'."""
     fingerprint: str
     """`edgedistill.data.fingerprint(data)`: so that changed files are another key."""
 
@@ -27,4 +29,7 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
-    return prepare(config.data, config.task, context.seed, context.scratch, context.reporter)
+    return prepare(
+        config.data, config.task, context.seed, context.scratch, context.reporter,
+        config.embedding,
+    )  # fmt: skip

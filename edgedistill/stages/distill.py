@@ -11,7 +11,7 @@ from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, DistillConfig, Model
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import state_of_model
+from edgedistill.tasks.predict import state_of_model, task_of
 from edgedistill.train import open_lesson, train
 
 
@@ -52,7 +52,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     )  # fmt: skip
     for objective in objectives:
         objective.close()
-    states = [state_of_model(model, inputs["data"].path, data) for model in models]
+    task = task_of(inputs)
+    states = [state_of_model(model, inputs["data"], task) for model in models]
     # A peer of another shape is not what the recipe wants to ship, however good it is.
     alike = [number for number, kind in enumerate(kinds) if kind == config.model]
     best = max(alike, key=lambda number: states[number]["validation_quality"])

@@ -18,7 +18,7 @@ from edgedistill.models import load, save
 from edgedistill.recipe import Augment, PruneConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import state_of_model
+from edgedistill.tasks.predict import state_of_model, task_of
 from edgedistill.train import Lesson, open_lesson, train
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         passes, seconds = passes + record["passes"], seconds + record["seconds"]
         history.append(record)
         folder = done
-    after = state_of_model(load(folder), inputs["data"].path, data)
+    task = task_of(inputs)
+    after = state_of_model(load(folder), inputs["data"], task)
     drop = inputs["distill"].metrics["validation_quality"] - after["validation_quality"]
     undone = drop > config.prune.max_drop
     if undone:
@@ -60,7 +61,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
             f"prune: undone, it cost {drop:.2f} points of validation quality and "
             f"`stages.prune.max_drop` allows {config.prune.max_drop:g}"
         )
-    result = state_of_model(load(original), inputs["data"].path, data) if undone else after
+    result = state_of_model(load(original), inputs["data"], task) if undone else after
     shutil.copytree(
         original if undone else folder, context.scratch / "model", dirs_exist_ok=True,
         ignore=shutil.ignore_patterns("round.json", "*.part"),

@@ -14,8 +14,7 @@ from edgedistill.models import load
 from edgedistill.recipe import Augment, QuantizeConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Scheme
-from edgedistill.tasks import task_of
-from edgedistill.tasks.predict import logits_of, torch_predictor
+from edgedistill.tasks.predict import logits_of, task_of, torch_predictor
 from edgedistill.train import open_lesson, train
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _quantize(
     rows: list[dict[str, Any]] = []
     if settings.sensitivity_samples:
         pixels, labels = _held_out(inputs["data"], settings.sensitivity_samples)
-        quality = task_of(inputs["data"].json("data.json")).quality
+        quality = task_of(inputs).quality
         rows = sensitivity(prepared, pixels, lambda outputs: quality(outputs, labels))
     touchy = [
         row["layer"]
@@ -135,9 +134,7 @@ def _train(
 def _validate(program: ExportedProgram, inputs: dict[str, Artifact]) -> float:
     split = open_split(inputs["data"].path, "validation")
     predict = torch_predictor(program.module(check_guards=False))
-    return task_of(inputs["data"].json("data.json")).quality(
-        logits_of(predict, split), split.labels
-    )
+    return task_of(inputs).quality(logits_of(predict, split), split.labels)
 
 
 def _calibration(split: Split, settings: QuantizeConfig, seed: int) -> Iterator[Tensor]:

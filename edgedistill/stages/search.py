@@ -10,7 +10,7 @@ from edgedistill.models import build
 from edgedistill.recipe import Augment, DistillConfig, Model, SearchConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import state_of_model
+from edgedistill.tasks.predict import state_of_model, task_of
 from edgedistill.train import Lesson, open_lesson, train
 
 
@@ -82,7 +82,7 @@ def _trial(
     checkpoint = context.checkpoints / f"trial{trial.number}.safetensors"
 
     def judge(epoch: int) -> None:
-        score = _score(model, inputs, data)
+        score = _score(model, inputs)
         trial.report(score, epoch)
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -98,10 +98,10 @@ def _trial(
     finally:
         objective.close()
         checkpoint.unlink(missing_ok=True)
-    return _score(model, inputs, data)
+    return _score(model, inputs)
 
 
-def _score(model: Any, inputs: dict[str, Artifact], data: dict[str, Any]) -> float:
-    score = state_of_model(model, inputs["data"].path, data)["validation_quality"]
+def _score(model: Any, inputs: dict[str, Artifact]) -> float:
+    score = state_of_model(model, inputs["data"], task_of(inputs))["validation_quality"]
     model.train()
     return score

@@ -16,7 +16,7 @@ from edgedistill.distill.teachers import Room, identity, is_dear, open_teacher
 from edgedistill.recipe import Augment, Teacher
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks import task_of
+from edgedistill.tasks.predict import task_of
 
 
 class Config(Frozen):
@@ -68,7 +68,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     return {
         "answers": asked.wanted,
         "training_quality": [
-            task_of(data).quality(answers(everyone, number), split.labels)
+            task_of(inputs).quality(answers(everyone, number), split.labels)
             for number in range(config.views)
         ],
         **_lost(store),

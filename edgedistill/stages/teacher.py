@@ -3,7 +3,11 @@ good it is."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.distill.asking import plain_answers
@@ -13,7 +17,9 @@ from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teacher, Training
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import state_of_model, state_of_split
+from edgedistill.tasks import task_named
+from edgedistill.tasks.predict import state_of_model, state_of_split, task_of
+from edgedistill.tasks.retrieval import Texts
 from edgedistill.train import open_lesson, train
 
 
@@ -43,7 +49,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         config.model, config.fingerprint, room, inputs["data"], "validation",
         context.kept(is_dear(config.model)), context.reporter,
     )  # fmt: skip
-    return state_of_split(answers, inputs["data"].path, data, "validation")
+    return state_of_split(answers, inputs["data"], "validation", task_of(inputs))
 
 
 def _model(
@@ -54,10 +60,13 @@ def _model(
     torch.manual_seed(context.seed)
     data = inputs["data"].json("data.json")
     shape = len(data["classes"]), data["channels"], data["image_size"]
-    module = build(model, *shape)
+    task, captions = data["task"], data["captions"]
+    module: Any = build(model, *shape)
     metrics: dict[str, Any] = {}
     if config.train is not None:
         lesson = open_lesson(inputs, config.losses, config.augment, context.seed, config.workers)
+        if task == "retrieval":
+            lesson = replace(lesson, head=lambda seen: module.similarities(seen, captions))
         metrics = train(
             lesson.objective(module, config.losses, config.train.precision), lesson, config.train,
             checkpoint=context.checkpoints / "training.safetensors",
@@ -65,4 +74,16 @@ def _model(
             deterministic=context.deterministic,
         )  # fmt: skip
     save(module, context.scratch / "model", describe_model(model, *shape))
-    return {**metrics, **state_of_model(module, inputs["data"].path, data)}
+    texts = _texts(module.eval(), captions, context.scratch) if task == "retrieval" else None
+    return {**metrics, **state_of_model(module, inputs["data"], task_named(task, texts))}
+
+
+def _texts(module: Any, captions: list[str], folder: Path) -> Texts:
+    """Write where the captions lie in the space that the teacher's images lie in."""
+    import torch
+
+    with torch.no_grad():
+        texts = Texts(module.texts(captions).cpu().numpy(), float(module.scale))
+    np.save(folder / "texts.npy", texts.embeddings)
+    write_json(folder / "texts.json", {"captions": captions, "scale": texts.scale})
+    return texts

@@ -22,8 +22,8 @@ from edgedistill.runtimes import RUNTIMES, parity
 from edgedistill.runtimes import program as programs
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks import Task, task_of
-from edgedistill.tasks.predict import logits_of, torch_predictor
+from edgedistill.tasks import Task
+from edgedistill.tasks.predict import logits_of, task_of, torch_predictor
 
 if TYPE_CHECKING:
     from edgedistill.runtimes import Floats
@@ -64,7 +64,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     split = open_split(inputs["data"].path, "test")
     exported = inputs["export"].json("export.json")["files"]
     described = inputs["data"].json("data.json")
-    task = task_of(described)
+    task = task_of(inputs)
     answers: dict[str, Floats] = {}
     for stage in config.models:
         if inputs[stage].file("model").exists():
@@ -130,6 +130,7 @@ def _row(
     apart = abs(score - reference.quality)
     missed = parity.misses(found, apart, runtime, precision, asked)
     row = {"runtime": runtime, "precision": precision, "file": entry["file"], "quality": score,
+           **task.further(logits, split.labels),
            **dataclasses.asdict(found), "missed": missed, "first_drift": None}  # fmt: skip
     if missed:
         row |= _explain(path, entry, reference, split, asked, task)

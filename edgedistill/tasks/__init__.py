@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgedistill.tasks import calibration, classification, multilabel, regression
+from edgedistill.tasks.retrieval import Texts
 
 Array = NDArray[Any]
 
@@ -26,6 +27,8 @@ class Task:
     """Share of the samples on which two outputs decide alike; None where nothing is decided."""
     scores: Callable[[Array], Array]
     """Outputs, float64, as an app reads them: probabilities, or the values themselves."""
+    further: Callable[[Array, Array], dict[str, float]] = lambda outputs, labels: {}
+    """More figures of outputs against labels, in percent."""
 
 
 TASKS = {
@@ -40,6 +43,21 @@ TASKS = {
 }  # fmt: skip
 
 
-def task_of(data: dict[str, Any]) -> Task:
-    """The task of what `data.json` describes."""
-    return TASKS[data["task"]]
+METRICS = {name: task.metric for name, task in TASKS.items()} | {"retrieval": "recall@1"}
+
+
+def task_named(name: str, texts: Texts | None = None) -> Task:
+    """texts: what the images of a retrieval are compared with."""
+    if name != "retrieval":
+        return TASKS[name]
+    assert texts is not None, "a retrieval without texts"
+
+    def further(images: Array, labels: Array) -> dict[str, float]:
+        return {
+            "recall_at_5": texts.recall(images, labels, 5),
+            "text_to_image_precision_at_10": texts.precision(images, labels),
+        }
+
+    return Task(
+        "retrieval", METRICS["retrieval"], texts.recall, texts.agreement, texts.shares, further
+    )

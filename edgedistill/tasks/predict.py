@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.tasks import task_of
+from edgedistill.artifact import Artifact
+from edgedistill.tasks import Task, task_named
+from edgedistill.tasks.retrieval import Texts
 
 if TYPE_CHECKING:
     from edgedistill.data import Split
@@ -43,29 +44,39 @@ def torch_predictor(module: Any, precision: str = "fp32") -> Predict:
     return predict
 
 
+def read_texts(teacher: Artifact) -> Texts:
+    """The captions as the teacher of a retrieval places them."""
+    return Texts(np.load(teacher.file("texts.npy")), teacher.json("texts.json")["scale"])
+
+
+def task_of(inputs: dict[str, Artifact]) -> Task:
+    """The task of a stage that reads the artifact of `data` and, in a retrieval, `texts`."""
+    texts = read_texts(inputs["texts"]) if "texts" in inputs else None
+    return task_named(inputs["data"].json("data.json")["task"], texts)
+
+
 def state_of_split(
-    answers: NDArray[np.float32] | None, data_folder: Path, data: dict[str, Any], name: str
+    answers: NDArray[np.float32] | None, data: Artifact, name: str, task: Task
 ) -> dict[str, float]:
     """The quality (percent) of outputs (samples, classes) for a split; nothing for no answers."""
     from edgedistill.data import open_split
 
     if answers is None:
         return {}
-    labels = open_split(data_folder, name).labels
-    return {f"{name}_quality": task_of(data).quality(answers, labels)}
+    return {f"{name}_quality": task.quality(answers, open_split(data.path, name).labels)}
 
 
-def state_of_model(module: Any, data_folder: Path, data: dict[str, Any]) -> dict[str, float]:
+def state_of_model(module: Any, data: Artifact, task: Task) -> dict[str, float]:
     """A model's quality on validation (percent), macs (millions) and params (thousands)."""
     from edgedistill.data import open_split
     from edgedistill.models import count
 
-    split = open_split(data_folder, "validation")
+    split, described = open_split(data.path, "validation"), data.json("data.json")
     module.eval()
-    macs, params = count(module, data["channels"], data["image_size"])
+    macs, params = count(module, described["channels"], described["image_size"])
     outputs = logits_of(torch_predictor(module), split)
     return {
-        "validation_quality": task_of(data).quality(outputs, split.labels),
+        "validation_quality": task.quality(outputs, split.labels),
         "macs": macs,
         "params": params,
     }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgedistill.data.sources import arrays, folder, function, libraries, parquet
-from edgedistill.data.sources.base import Samples, Source, for_task
+from edgedistill.data.sources.base import ONE_OF_MANY, Samples, Source, for_task
 from edgedistill.recipe import Data
 
 __all__ = ["OPENERS", "Samples", "Source", "open_source"]
@@ -33,7 +33,7 @@ def open_source(data: Data, task: str = "classification") -> Source:
     if data.unlabelled is None:
         return source
     more, notes = folder.unlabelled(data.unlabelled)
-    if task != "classification":
+    if task not in ONE_OF_MANY:
         blank = np.full((len(more.labels), len(source.classes)), np.nan, np.float32)
         more = dataclasses.replace(more, labels=blank)
     return dataclasses.replace(source, unlabelled=more, notes=(*source.notes, *notes))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from edgedistill.data.decode import Payload
 
 Labels = NDArray[Any]
+ONE_OF_MANY = ("classification", "retrieval")
+"""Tasks whose labels are classes; in a retrieval a class stands for its caption."""
 UNLABELLED = -1
 """The label of an image whose class nobody knows."""
 
@@ -106,7 +108,7 @@ def for_task(samples: Samples, task: str) -> Samples:
     Raises UserError: labels of another kind.
     """
     labels = samples.labels
-    if task != "classification":
+    if task not in ONE_OF_MANY:
         values = labels.astype(np.float32).reshape(len(labels), -1)
         return dataclasses.replace(samples, labels=values)
     if labels.ndim == 1:
@@ -121,7 +123,7 @@ def for_task(samples: Samples, task: str) -> Samples:
 def check_labels(samples: Samples, classes: Sequence[str], task: str = "classification") -> None:
     """Raises UserError: a label outside the class list, or not as many values as names."""
     labels = samples.labels
-    if task == "classification":
+    if task in ONE_OF_MANY:
         _check_classes(samples, classes)
         return
     if labels.shape[1] != len(classes):

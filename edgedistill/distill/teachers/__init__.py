@@ -104,6 +104,7 @@ _FILES = {
     "torchvision": "torch_model",
     "timm": "torch_model",
     "function": "torch_model",
+    "dual_encoder": "torch_model",
     "onnx": "onnx",
     "tflite": "tflite",
     "keras": "keras",
