@@ -6,6 +6,7 @@ for some rows the teacher's store, the peers or the assistant) differ. Accuracie
 set, in float. Settings of each way are its paper's, or were chosen on validation with seed 100.
 
     python -m benchmarks.distillation [--seeds 0 1 2] [--only NAME ...] [--cache DIR]
+    python -m benchmarks.distillation --tune [NAME ...]
 
 Rows that are there already are not trained again. With OMP_NUM_THREADS=1, two of these on two
 cores, with seeds or names apart, train nearly twice as fast.
@@ -30,6 +31,7 @@ from edgedistill.tasks.judgement import agreement
 from edgedistill.tasks.predict import logits_of, torch_predictor
 
 EPOCHS = 40
+TRIAL_EPOCHS = 16
 LIMIT = 10_000
 COMMON = (
     f"data.limit={LIMIT}", "student={family: resnet_cifar, depth: 8, shortcut: conv}",
@@ -37,7 +39,6 @@ COMMON = (
     "stages.teach.views=8",
 )  # fmt: skip
 LABELS = "{kind: labels, weight: 0.1}"
-SOFT = "{kind: soft_targets, weight: 0.9}"
 
 
 def losses(*kinds: str) -> str:
@@ -45,40 +46,63 @@ def losses(*kinds: str) -> str:
 
 
 PEER = "{family: resnet_cifar, depth: 8, shortcut: conv}"
-WAYS: dict[str, tuple[str, ...]] = {
-    "labels only": (losses("{kind: labels}"),),
-    "soft targets": (losses(SOFT, LABELS),),
-    "soft targets, no labels": (losses("{kind: soft_targets}"),),
+TRIED: dict[str, tuple[str, tuple[float, ...]]] = {
+    "soft targets": ("{kind: soft_targets, weight: 0.9, temperature: %g}", (2, 4, 8)),
     "standardized soft targets": (
-        losses("{kind: soft_targets, weight: 9, temperature: 2, standardize: true}",
-               "{kind: labels, weight: 0.1}"),
+        "{kind: soft_targets, weight: %g, temperature: 2, standardize: true}", (2, 4, 9),
     ),
-    "decoupled": (losses("{kind: decoupled, alpha: 1, beta: 8}", "{kind: labels}"),),
-    "hints": (losses("{kind: hints, weight: 0.5}", "{kind: labels}"),),
-    "attention": (losses("{kind: attention, weight: 30}", "{kind: labels}"),),
-    "relations": (losses("{kind: relations, weight: 10}", "{kind: labels}"),),
-    "similarity": (losses("{kind: similarity, weight: 300}", "{kind: labels}"),),
-    "exits (self)": (losses("{kind: exits}", "{kind: labels}"),),
+    "decoupled": ("{kind: decoupled, alpha: 1, beta: %g}", (1, 2, 8)),
+    "hints": ("{kind: hints, weight: %g}", (0.1, 0.5, 2)),
+    "attention": ("{kind: attention, weight: %g}", (10, 100, 1000)),
+    "relations": ("{kind: relations, weight: %g}", (0.1, 1, 10)),
+    "similarity": ("{kind: similarity, weight: %g}", (30, 300, 3000)),
+    "exits (self)": ("{kind: exits, weight: %g}", (0.1, 0.3, 1)),
+}  # fmt: skip
+"""Loss of a way and what of it is tried on validation: `--tune` does, in shorter runs of another
+seed."""
+CHOSEN = {
+    "soft targets": 4, "standardized soft targets": 9, "decoupled": 8, "hints": 0.5,
+    "attention": 100, "relations": 1, "similarity": 300, "exits (self)": 0.3,
+}  # fmt: skip
+TUNED = {name: TRIED[name][0] % value for name, value in CHOSEN.items()}
+SOFT, HARD = TUNED["soft targets"], "{kind: labels}"
+WAYS: dict[str, tuple[str, ...]] = {
+    "labels only": (losses(HARD),),
+    **{name: (losses(kind, LABELS if "soft" in name else HARD),) for name, kind in TUNED.items()},
+    "soft targets, no labels": (losses("{kind: soft_targets}"),),
     "peers (online)": (
-        losses("{kind: peers}", "{kind: labels}"), f"stages.distill.peers=[{PEER}]",
+        losses("{kind: peers}", HARD), f"stages.distill.peers=[{PEER}]",
         # Two students share the passes that the others have alone.
         f"stages.distill.epochs={EPOCHS // 2}",
     ),
     "a teacher that trains along (online)": (
-        losses("{kind: peers}", "{kind: labels}"),
+        losses("{kind: peers}", HARD),
         "stages.distill.peers=[{family: resnet_cifar, depth: 20}]",
         "stages.distill.peer_losses=[{kind: labels}]",
     ),
-    "assistant": (
-        losses(SOFT, LABELS), "assistants=[{family: resnet_cifar, depth: 20}]",
-    ),
+    "assistant": (losses(SOFT, LABELS), "assistants=[{family: resnet_cifar, depth: 20}]"),
     "born again": (losses(SOFT, LABELS), f"assistants=[{PEER}]"),
-    "soft targets and hints": (losses(SOFT, LABELS, "{kind: hints, weight: 0.5}"),),
+    "soft targets, similarity, hints": (
+        losses(SOFT, LABELS, TUNED["similarity"], TUNED["hints"]),
+    ),
     "soft targets, kept in float16": (losses(SOFT, LABELS), "stages.teach.keep=half"),
-    "soft targets, top 3 kept": (losses(SOFT, LABELS), "stages.teach.keep=top_k",
-                                 "stages.teach.top_k=3"),
+    "soft targets, top 3 kept": (
+        losses(SOFT, LABELS), "stages.teach.keep=top_k", "stages.teach.top_k=3",
+    ),
     "soft targets, errors to labels": (losses(SOFT, LABELS), "stages.judge.wrong=labels"),
 }  # fmt: skip
+
+
+def tune(names: list[str], cache: Cache) -> None:
+    """Print what each way reaches on validation with each of its settings."""
+    for name in names:
+        kind, values = TRIED[name]
+        for value in values:
+            way = losses(kind % value, LABELS if "soft" in name else HARD)
+            wanted = recipe(*COMMON, "seed=100", way, f"stages.distill.epochs={TRIAL_EPOCHS}")
+            made = run_until(wanted, TARGET, cache, Quiet(), last="distill")
+            reached = made["distill"].metrics["validation_quality"]
+            print(f"{name} at {value:g}: {reached:.2f} % on validation", flush=True)
 
 
 def train_one(name: str, seed: int, cache: Cache) -> dict[str, Any]:
@@ -116,9 +140,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--only", nargs="*", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--tune", nargs="*", choices=list(TRIED))
     parser.add_argument("--cache", type=Path, default=default_root())
     wanted = parser.parse_args()
     cache = Cache(wanted.cache, print)
+    if wanted.tune is not None:
+        tune(wanted.tune or list(TRIED), cache)
+        return
     for name in wanted.only:
         for seed in wanted.seeds:
             found = train_one(name, seed, cache)
