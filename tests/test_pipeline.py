@@ -19,6 +19,7 @@ from edgedistill.target import load_target
 from edgedistill.tasks import TASKS
 
 TARGET = load_target("android-arm64")
+LITERT = TARGET.model_copy(update={"runtimes": ("litert",)})
 QUICK = {"epochs": 1, "batch_size": 16, "precision": "fp32"}
 
 
@@ -284,7 +285,7 @@ def test_a_task_of_other_labels_compiles_and_is_evaluated(
         ]},
         "export": {"precisions": ["fp32", "int8"]}, "benchmark": {"runs": 10, "seconds": 0.1},
     }  # fmt: skip
-    bundle = edgedistill.compile(document, out=tmp_path / "out", cache=tmp_path / "cache")
+    bundle = edgedistill.compile(document, LITERT, tmp_path / "out", tmp_path / "cache")
     assert isinstance(bundle, edgedistill.Bundle)
     assert bundle.report["verified"]
     assert bundle.report["audit"] is None
@@ -312,9 +313,7 @@ def test_a_retrieval_ships_texts_that_images_are_near_to(
             {"kind": "relations", "of": "logits", "weight": 0.1}]},
         "export": {"precisions": ["int8"]}, "benchmark": {"runs": 10, "seconds": 0.1},
     }  # fmt: skip
-    bundle = edgedistill.compile(
-        document, "android-arm64", tmp_path / "out", cache=tmp_path / "cache"
-    )
+    bundle = edgedistill.compile(document, LITERT, tmp_path / "out", tmp_path / "cache")
     assert isinstance(bundle, edgedistill.Bundle)
     assert bundle.manifest["texts"]["captions"] == ["it is night", "it is day"]
     assert np.load(bundle.path / "texts.npy").shape == (2, 6)

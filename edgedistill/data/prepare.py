@@ -253,9 +253,12 @@ def _class_counts(
 def _counts(labels: Labels, classes: int) -> NDArray[np.int64]:
     """How many samples each class has."""
     there = labels[known(labels)]
+    counts: NDArray[np.int64]
     if there.ndim == 2:
-        return np.count_nonzero(there, axis=0)
-    return np.bincount(there, minlength=classes)
+        counts = np.count_nonzero(there, axis=0)
+    else:
+        counts = np.bincount(there, minlength=classes)
+    return counts
 
 
 def _describe(

@@ -130,7 +130,9 @@ def balanced(labels: Labels, limit: int, seed: int) -> NDArray[np.bool_]:
 
 def known(labels: Labels) -> NDArray[np.bool_]:
     """(samples,): whose label anybody knows."""
-    return labels >= 0 if labels.ndim == 1 else ~np.isnan(labels).any(axis=1)
+    if labels.ndim == 1:
+        return np.greater_equal(labels, 0)
+    return np.asarray(~np.isnan(labels).any(axis=1), np.bool_)
 
 
 def _by_class(labels: Labels) -> list[NDArray[np.int64]]:
