@@ -75,8 +75,8 @@ def baseline(cache: Cache, epochs: float, *overrides: str) -> dict[str, Artifact
 
     def wanted(decay: float, share: float) -> Recipe:
         return recipe(
-            "name=labels-only", "student.depth=8", "stages.prune=null", "stages.quantize=null",
-            *overrides, f"stages.distill.epochs={share * epochs}",
+            *overrides, "name=labels-only", "student.depth=8", "stages.prune=null",
+            "stages.quantize=null", f"stages.distill.epochs={share * epochs}",
             "stages.distill.losses=[{kind: labels}]", f"stages.distill.weight_decay={decay}",
             "contract={}",
         )  # fmt: skip
