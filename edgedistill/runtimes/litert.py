@@ -37,6 +37,7 @@ def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Ten
         tflite_edit.halve_weights(file)
     if quantized and spec.io == "float":
         tflite_edit.float_boundary(file)
+    tflite_edit.name_the_rest(file)
     pixels = _described(file, file.graph.inputs[0], INPUT)
     logits = _described(file, file.graph.outputs[0], OUTPUT)
     file.model.description = f"{spec.name}, {spec.precision}".encode()

@@ -37,6 +37,13 @@ def name_tensors(file: File, layers: list[Layer]) -> None:
     file.tensor(file.graph.outputs[0]).name = OUTPUT.encode()
 
 
+def name_the_rest(file: File) -> None:
+    """Give what has no name one of its own: LiteRT's quantizer, for one, refuses a file in which
+    two tensors are called the same."""
+    for index, tensor in enumerate(file.graph.tensors):
+        tensor.name = tensor.name or f"c{index}".encode()
+
+
 def _channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (1, *shape[1:], shape[0]) if len(shape) == 3 else (1, *shape)
 

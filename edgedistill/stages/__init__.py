@@ -74,7 +74,7 @@ STAGES = {
         Stage("distill", 2, ("torch", "accelerate")),
         Stage("prune", 2, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 2, ("torch", "torchao", "nncf", "accelerate")),
-        Stage("export", 1, _EXPORT),
+        Stage("export", 2, _EXPORT),
         Stage("verify", 1, _EXPORT),
         Stage("benchmark", 1, _EXPORT, on_machine=True),
     )

@@ -44,6 +44,14 @@ def test_strided_slices_are_one_and_nothing_is_transposed(exported: Exported) ->
     assert kinds["CONV_2D"] == 3
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_every_tensor_has_a_name_of_its_own(exported: Exported, precision: str) -> None:
+    tensors = File.read(exported.file("litert", precision)).graph.tensors
+    names = [bytes(tensor.name) for tensor in tensors]
+    assert len({*names}) == len(names)
+    assert all(names)
+
+
 def test_stored_values_lie_at_multiples_of_sixteen(exported: Exported) -> None:
     content = exported.file("litert", "int8").read_bytes()
     file = File(content)
