@@ -23,7 +23,7 @@ from loopback import Endpoint, Reply, serve
 COMMAND = Case("", None).command
 
 
-def answering(body: str) -> Callable[[Path], tuple[int, str]]:
+def answering(body: str, **changes: Any) -> Callable[[Path], tuple[int, str]]:
     """A Python function as teacher; `images` is what it is asked about."""
 
     def case(folder: Path) -> tuple[int, str]:
@@ -31,16 +31,17 @@ def answering(body: str) -> Callable[[Path], tuple[int, str]]:
             f"import numpy as np\n\n\ndef answer(images):\n    {body}\n"
         )
         teacher = {"family": "python", "function": "mine:answer"}
-        return run(Case("", lambda f: with_images(f, teacher=teacher, **UNTRAINED)), folder)
+        return run(Case("", lambda f: with_images(f, teacher=teacher, **UNTRAINED, **changes)),
+                   folder)  # fmt: skip
 
     return case
 
 
-def replying(reply: Reply, **settings: Any) -> Callable[[Path], tuple[int, str]]:
-    """An endpoint that gives `reply` to every request from the third on."""
+def replying(reply: Reply, first: int = 3, **settings: Any) -> Callable[[Path], tuple[int, str]]:
+    """An endpoint that gives `reply` from request number `first` on."""
 
     def case(folder: Path) -> tuple[int, str]:
-        with serve(fair, lambda asked: reply if asked.number > 2 else Reply()) as endpoint:
+        with serve(fair, lambda asked: reply if asked.number >= first else Reply()) as endpoint:
             return asked_of(endpoint, folder, **settings)
 
     return case
@@ -100,6 +101,19 @@ def hints(student: str, teacher: str) -> dict[str, Any]:
     return losses({"kind": "hints", "layers": [{"student": student, "teacher": teacher}]})
 
 
+def five_axes(folder: Path) -> tuple[int, str]:
+    (folder / "mine.py").write_text(
+        "from torch import nn\n\n\n"
+        "def student(classes):\n"
+        "    return nn.Sequential(\n"
+        "        nn.Conv2d(3, 8, 3, padding=1), nn.Unflatten(1, (2, 4)), nn.Flatten(),\n"
+        "        nn.Linear(512, classes),\n"
+        "    )\n"
+    )
+    student = {"family": "function", "function": "mine:student"}
+    return learning(student=student, **hints("1", "layer1"))(folder)
+
+
 CASES = {
     "A teacher of five classes where the data has two": answering(
         "return np.zeros((len(images), 5))"
@@ -115,21 +129,19 @@ CASES = {
     "An endpoint that refuses": replying(Reply(403)),
     "An endpoint whose answer is no JSON": replying(Reply(body=b"<html>ok</html>")),
     "Probabilities that do not sum to one": says([0.5, 0.2]),
-    "A label outside the classes": says("horse", answer="label"),
+    "A label outside the classes": says("horse", first=0, answer="label"),
     "Answers in another place of the response": says({"predictions": [[0.5, 0.5]]}),
     "Too small a budget of requests": replying(Reply(), max_requests=10),
     "A store of another teacher's answers": other_store,
     "A layer that does not exist": learning(**hints("layer9", "layer3")),
-    "A layer that cannot be projected": learning(**hints("layer1", "conv9")),
+    "A layer that cannot be projected": five_axes,
     "Peers that nobody listens to": learning(
         **losses({"kind": "labels"}, peers=[{"family": "resnet_cifar", "depth": 8}])
     ),
     "A peer of another task": other_peer,
-    "Inner layers of a teacher that has none to show": lambda folder: learning(
-        teacher={"family": "stored", "path": str(Path(__file__))},
-        **UNTRAINED,
-        **hints("layer1", "layer1"),
-    )(folder),
+    "Inner layers of a teacher that has none to show": answering(
+        "return np.zeros((len(images), 2))", **hints("layer1", "layer1")
+    ),
     "A loss that does not go with the task": learning(
         task="regression", **losses({"kind": "decoupled"})
     ),

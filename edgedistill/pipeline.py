@@ -15,11 +15,12 @@ from typing import Any
 
 from edgedistill.artifact import Artifact, text_digest
 from edgedistill.cache import Cache
+from edgedistill.distill.losses import needs_layers
 from edgedistill.errors import UserError, exhausted
 from edgedistill.models import build
 from edgedistill.plan import Step, steps
 from edgedistill.progress import Reporter
-from edgedistill.recipe import Recipe
+from edgedistill.recipe import ModelCommon, Recipe, Teacher
 from edgedistill.stages import STAGES, Context, Stage
 from edgedistill.target import Target
 
@@ -116,22 +117,43 @@ def run_until(
     """Run the steps for one target up to the one named `last`, or all; artifacts by step.
 
     What can be known to fail is said before hours of training: a package that is missing, a
-    student that does not fit the data.
+    student that does not fit the data, layers that cannot be compared.
     """
     planned = steps(recipe, target)
     for step in planned:
         _versions(STAGES[step.stage])
     artifacts: dict[str, Artifact] = {}
+    rehearsed = False
     for step in planned:
         inputs = {role: artifacts[name] for role, name in step.inputs.items()}
-        if step.name == "teacher" and cache.find(_key(recipe, step, inputs)[0]) is None:
-            data = artifacts["data"].json("data.json")
-            for model in (recipe.student, *recipe.assistants, *recipe.stages.distill.peers):
-                build(model, len(data["classes"]), data["channels"], data["image_size"])
+        if inputs and not rehearsed and cache.find(_key(recipe, step, inputs)[0]) is None:
+            _rehearse(recipe, artifacts["data"].json("data.json"))
+            rehearsed = True
         artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter)
         if step.name == last:
             break
     return artifacts
+
+
+def _rehearse(recipe: Recipe, data: dict[str, Any]) -> None:
+    """Build every model, and bind the losses to it and to the one it learns from."""
+    import torch
+
+    from edgedistill.distill.objective import Objective
+
+    shape = len(data["classes"]), data["channels"], data["image_size"]
+    example = torch.zeros(1, *shape[1:], shape[2])
+    wanted = recipe.stages
+    for peer in wanted.distill.peers:
+        build(peer, *shape)
+    source: Teacher = recipe.teacher
+    for model in (*recipe.assistants, recipe.student):
+        student = build(model, *shape)
+        for losses in (wanted.distill.losses, wanted.prune.losses if wanted.prune else ()):
+            shown = needs_layers(losses) and isinstance(source, ModelCommon)
+            teacher = build(source, *shape) if shown else None  # type: ignore[arg-type]
+            Objective(losses, student, teacher, example, task=recipe.task).close()
+        source = model
 
 
 def _run_step(

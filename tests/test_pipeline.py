@@ -96,6 +96,22 @@ def test_stages_run_once_and_what_depends_on_a_change_runs_again(
     assert {"conv1", "linear"} <= {row["layer"] for row in sensitivity}
 
 
+def test_layers_that_cannot_be_compared_are_said_before_the_teacher_trains(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    said = Silent()
+    hints = "{kind: hints, layers: [{student: layer9, teacher: layer1}]}"
+    with pytest.raises(UserError, match="the student has no layer `layer9`"):
+        run_until(recipe(document, f"stages.distill.losses=[{hints}]"), TARGET,
+                  Cache(tmp_path / "cache"), said)  # fmt: skip
+    assert said.said == ["data: started"]
+    document["teacher"] = {"family": "python", "function": "numpy:zeros"}
+    document["stages"]["teacher"] = {}
+    with pytest.raises(UserError, match="compares inner layers, and this teacher has none to show"):
+        run_until(recipe(document, "stages.prune.losses=[{kind: attention}]"), TARGET,
+                  Cache(tmp_path / "cache"), said)  # fmt: skip
+
+
 def test_targets_share_what_does_not_depend_on_them(
     document: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -104,7 +104,7 @@ def _known(name: str, classes: Sequence[str]) -> str:
 
 def _by_class(answer: Any, classes: Sequence[str]) -> dict[str, float]:
     """The number given to each class, or to some. All are finite, as float32 too."""
-    if isinstance(answer, dict) and answer:
+    if isinstance(answer, dict) and answer and not _nested(answer):
         known = set(classes)
         for name in answer:
             if name not in known:
@@ -130,6 +130,11 @@ def _by_class(answer: Any, classes: Sequence[str]) -> dict[str, float]:
                 "the endpoint's model is at fault, or its input",
             )
     return given
+
+
+def _nested(answer: dict[str, Any]) -> bool:
+    """Whether it holds more than values, and so is not yet what was to be found."""
+    return any(isinstance(value, dict | list) for value in answer.values())
 
 
 def _spread(given: dict[str, float], classes: Sequence[str]) -> NDArray[np.float64]:
