@@ -1,8 +1,8 @@
 """The audit of the CIFAR-10 bundle: what each model on the way lost and copied, when to pass a
 request on to the teacher, and which images the bundle takes for those it was made with.
 
-Three result files: `audit` (a row a model; its `printed` is what `edgedistill audit BUNDLE` shows),
-`routing` (the share of the test images passed on to the teacher against accuracy) and `drift` (a
+Three result files: `audit` (a row a model; its `terminal` is what `edgedistill audit BUNDLE` shows),
+`routing` (what share of the test images passed on to the teacher reaches which accuracy) and `drift` (a
 row a folder: half of the test images as they are and corrupted, and spoken digits as pictures).
 
     python -m benchmarks.audit [--cache DIR]        (after `benchmarks.cifar10`, with its cache)
@@ -52,6 +52,23 @@ def models(found: dict[str, Any]) -> list[dict[str, Any]]:
             "accuracy_corrupted": None if None in worse else float(np.mean(worse[1:])),
         })  # fmt: skip
     return rows
+
+
+def routed(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row a choice: the share of the test images passed on, in percent, and what that reaches."""
+    curve, test = found["curve"], found["test"]
+    enough = test["teacher"] - recipe().stages.audit.routing_drop
+    least = next(row for row in curve if row["accuracy"] >= enough)
+    choices = {
+        "none, the student alone": curve[0],
+        "as chosen on validation": test,
+        "the least for the teacher's accuracy less half a point": least,
+        "all, the teacher alone": curve[-1],
+    }
+    return [
+        {"name": name, "passed_on": 100.0 * row["share_routed"], "accuracy": row["accuracy"]}
+        for name, row in choices.items()
+    ]
 
 
 def spoken(count: int) -> NDArray[np.uint8]:
@@ -111,13 +128,10 @@ def main() -> None:
         line = [sys.executable, "-m", "edgedistill", "audit", str(bundle.path)]
         printed = subprocess.run(line, check=True, capture_output=True, text=True).stdout
         found = read_json(bundle.path / "audit.json")
-        write("audit", models(found), seeds=[0], data=NOTE, printed=printed, audit=found)
+        write("audit", models(found), seeds=[0], data=NOTE, terminal=printed, audit=found)
         routing = found["routing"]
-        write(
-            "routing", routing["curve"], seeds=[0], data=NOTE, chosen=routing["test"],
-            threshold=routing["threshold"], temperature=routing["temperature"],
-            share_for_teacher_less_drop=routing["share_for_teacher_less_drop"],
-        )  # fmt: skip
+        write("routing", routed(routing), seeds=[0], data=NOTE, threshold=routing["threshold"],
+              temperature=routing["temperature"], curve=routing["curve"])  # fmt: skip
         write("drift", drifts(bundle, test, Path(scratch)), seeds=[0], data=NOTE)
 
 

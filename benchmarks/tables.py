@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-PAGES = ("README.md", "docs/design.md")
+PAGES = ("README.md", "docs/design.md", "docs/distillation.md")
 REGION = re.compile(
     r"(?P<begin><!-- results:begin (?P<name>\w+)(?: (?P<columns>[\w,]+))? -->\n)"
     r".*?(?P<end><!-- results:end -->)",
