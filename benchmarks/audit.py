@@ -1,9 +1,9 @@
 """The audit of the CIFAR-10 bundle: what each model on the way lost and copied, when to pass a
 request on to the teacher, and which images the bundle takes for those it was made with.
 
-Three result files: `audit` (a row a model; its `terminal` is what `edgedistill audit BUNDLE` shows),
-`routing` (what share of the test images passed on to the teacher reaches which accuracy) and `drift` (a
-row a folder: half of the test images as they are and corrupted, and spoken digits as pictures).
+Three result files: `audit`, a row a model, whose `terminal` is what `edgedistill audit BUNDLE`
+shows; `routing`, what share of the test images passed on to the teacher reaches which accuracy;
+`drift`, a row a folder: half of the test images, the same corrupted, spoken digits as pictures.
 
     python -m benchmarks.audit [--cache DIR]        (after `benchmarks.cifar10`, with its cache)
 """

@@ -41,12 +41,14 @@ HEADINGS = {
 }
 
 
-def rewrite(text: str, results: Path = RESULTS) -> str:
-    """A page with every region filled anew."""
-    return REGION.sub(lambda found: found["begin"] + _filled(found, results) + found["end"], text)
+def rewrite(text: str, results: Path = RESULTS, up: str = "") -> str:
+    """A page with every region filled anew; `up` leads from the page's folder to the root."""
+    return REGION.sub(
+        lambda found: found["begin"] + _filled(found, results, up) + found["end"], text
+    )
 
 
-def _filled(found: re.Match[str], results: Path) -> str:
+def _filled(found: re.Match[str], results: Path, up: str) -> str:
     path = results / f"{found['name']}.json"
     if not path.exists():
         return f"Not measured yet (`benchmarks/results/{path.name}` is missing).\n"
@@ -56,7 +58,7 @@ def _filled(found: re.Match[str], results: Path) -> str:
     lines.append("| --- |" + " ---: |" * (len(columns) - 1))
     lines += ["| " + " | ".join(_cell(row, c) for c in columns) + " |" for row in result["rows"]]
     printed = ["", "```", result["printed"].rstrip(), "```"] if "printed" in result else []
-    return "\n".join([*lines, *printed, "", _source(result, path.name)]) + "\n"
+    return "\n".join([*lines, *printed, "", _source(result, path.name, up)]) + "\n"
 
 
 def _columns(rows: list[dict[str, Any]]) -> list[str]:
@@ -81,12 +83,12 @@ def _cell(row: dict[str, Any], column: str) -> str:
     return f"{value:.4g}" + (f" ± {deviation:.2g}" if deviation is not None else "")
 
 
-def _source(result: dict[str, Any], file: str) -> str:
+def _source(result: dict[str, Any], file: str, up: str) -> str:
     here = result["machine"]
     what = f"{result['data']}; " if "data" in result else ""
     return (
         f"{what}measured on {here['processor']}, {here['cores']} cores, {result['date']}, commit "
-        f"{result['commit']} ([`{file}`](benchmarks/results/{file}))."
+        f"{result['commit']} ([`{file}`]({up}benchmarks/results/{file}))."
     )
 
 
@@ -95,7 +97,7 @@ def main() -> int:
     for name in PAGES:
         page = ROOT / name
         text = page.read_text()
-        fresh = rewrite(text)
+        fresh = rewrite(text, up="../" * name.count("/"))
         if fresh != text:
             stale.append(name)
             if "--check" not in sys.argv:
