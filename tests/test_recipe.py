@@ -147,7 +147,7 @@ def test_a_mistake_is_said_exactly(changes: dict[str, Any], message: str) -> Non
         ({"task": "multilabel", "stages": {**MINIMAL["stages"], "judge": {"wrong": "drop"}}},
          "`stages.judge`: a teacher's errors are told in `task: classification` only"),
         ({"task": "retrieval"},
-         "`task: retrieval` goes with a teacher of the family `dual_encoder`, and no other"),
+         "`task: retrieval` goes with a teacher of the family `dual_encoder` or `clip`"),
         ({"task": "retrieval", "teacher": DUAL, "student": DUAL},
          "`student`: give the image encoder alone; the teacher's texts go with it"),
         ({"task": "retrieval", "teacher": DUAL,

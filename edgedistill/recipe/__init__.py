@@ -65,6 +65,7 @@ from edgedistill.recipe.stages import (
 )
 from edgedistill.recipe.tasks import unfit
 from edgedistill.recipe.teachers import (
+    ClipTeacher,
     Ensemble,
     HttpTeacher,
     HuggingFaceTeacher,
@@ -88,6 +89,7 @@ __all__ = [
     "Augment",
     "BenchmarkConfig",
     "Bounded",
+    "ClipTeacher",
     "Contract",
     "Data",
     "DataCommon",

@@ -17,6 +17,7 @@ from edgedistill.recipe.losses import (
 from edgedistill.recipe.models import DualEncoderModel, Model, ModelCommon
 from edgedistill.recipe.stages import Stages
 from edgedistill.recipe.teachers import (
+    ClipTeacher,
     KerasTeacher,
     OnnxTeacher,
     PythonTeacher,
@@ -25,7 +26,10 @@ from edgedistill.recipe.teachers import (
     TfliteTeacher,
 )
 
-_FREE = (ModelCommon, OnnxTeacher, TfliteTeacher, KerasTeacher, PythonTeacher, StoredTeacher)
+_FREE = (
+    ModelCommon, OnnxTeacher, TfliteTeacher, KerasTeacher, ClipTeacher, PythonTeacher,
+    StoredTeacher,
+)  # fmt: skip
 """Teachers whose answers may be any numbers, not only shares of classes."""
 _ONE_OF_MANY = ("classification", "retrieval")
 """Tasks in which one class, or one caption, is right."""
@@ -33,8 +37,8 @@ _ONE_OF_MANY = ("classification", "retrieval")
 
 def unfit(task: str, teacher: Teacher, student: Model, stages: Stages, contract: Contract) -> str:
     """What in a recipe does not go with its task, in words; empty where all does."""
-    if (task == "retrieval") != isinstance(teacher, DualEncoderModel):
-        return "`task: retrieval` goes with a teacher of the family `dual_encoder`, and no other"
+    if (task == "retrieval") != isinstance(teacher, DualEncoderModel | ClipTeacher):
+        return "`task: retrieval` goes with a teacher of the family `dual_encoder` or `clip`"
     if isinstance(student, DualEncoderModel):
         return "`student`: give the image encoder alone; the teacher's texts go with it"
     for place, loss in _losses(stages):

@@ -68,6 +68,16 @@ class HuggingFaceTeacher(Frozen):
     """`openvino` goes through Optimum; `auto` takes what answers faster on this machine."""
 
 
+class ClipTeacher(Frozen):
+    """An image-text encoder from Hugging Face, such as CLIP (Radford et al. 2021) or SigLIP: a hub
+    name, or a local folder in the same format. The teacher of a retrieval."""
+
+    family: Literal["clip"]
+    name: str
+    embedding: int = Field(ge=2)
+    """Dimensions of its space."""
+
+
 class PythonTeacher(Frozen):
     """A user's own `module:function`: images uint8 (batch, height, width, channels) to an array
     (batch, classes)."""
@@ -144,8 +154,8 @@ class Ensemble(Frozen):
 Teacher = Annotated[
     Union[
         ResidualModel, TorchvisionModel, TimmModel, FunctionModel, DualEncoderModel, OnnxTeacher,
-        TfliteTeacher, KerasTeacher, HuggingFaceTeacher, PythonTeacher, HttpTeacher, StoredTeacher,
-        Ensemble,
+        TfliteTeacher, KerasTeacher, HuggingFaceTeacher, ClipTeacher, PythonTeacher, HttpTeacher,
+        StoredTeacher, Ensemble,
     ],
     Field(discriminator="family"),
 ]  # fmt: skip

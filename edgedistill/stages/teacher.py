@@ -11,14 +11,14 @@ import numpy as np
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.distill.asking import plain_answers
-from edgedistill.distill.teachers import Room, is_dear
+from edgedistill.distill.teachers import Room, is_dear, open_teacher
 from edgedistill.models import build, save
 from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teacher, Training
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import task_named
-from edgedistill.tasks.predict import state_of_model, state_of_split, task_of
+from edgedistill.tasks.predict import state_of_model, state_of_split
 from edgedistill.tasks.retrieval import Texts
 from edgedistill.train import open_lesson, train
 
@@ -45,11 +45,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
                 save(module, folder, describe_model(member.teacher, *shape))
     write_json(context.scratch / "teacher.json", {"teacher": config.fingerprint})
     room = Room(context.scratch, data["classes"], *shape[1:])
+    task = task_named(data["task"], _texts_of(config.model, room, data, context.scratch))
     answers = plain_answers(
         config.model, config.fingerprint, room, inputs["data"], "validation",
         context.kept(is_dear(config.model)), context.reporter,
     )  # fmt: skip
-    return state_of_split(answers, inputs["data"], "validation", task_of(inputs))
+    return state_of_split(answers, inputs["data"], "validation", task)
 
 
 def _model(
@@ -74,16 +75,24 @@ def _model(
             deterministic=context.deterministic,
         )  # fmt: skip
     save(module, context.scratch / "model", describe_model(model, *shape))
-    texts = _texts(module.eval(), captions, context.scratch) if task == "retrieval" else None
+    texts = None
+    if task == "retrieval":
+        with torch.no_grad():
+            placed = module.eval().texts(captions).cpu().numpy()
+            texts = _kept(Texts(placed, float(module.scale)), captions, context.scratch)
     return {**metrics, **state_of_model(module, inputs["data"], task_named(task, texts))}
 
 
-def _texts(module: Any, captions: list[str], folder: Path) -> Texts:
-    """Write where the captions lie in the space that the teacher's images lie in."""
-    import torch
+def _texts_of(config: Teacher, room: Room, data: dict[str, Any], folder: Path) -> Texts | None:
+    """The captions as a teacher that is no model of ours places them."""
+    if data["task"] != "retrieval":
+        return None
+    teacher: Any = open_teacher(config, room)
+    return _kept(teacher.texts(data["captions"]), data["captions"], folder)
 
-    with torch.no_grad():
-        texts = Texts(module.texts(captions).cpu().numpy(), float(module.scale))
+
+def _kept(texts: Texts, captions: list[str], folder: Path) -> Texts:
+    """Write where the captions lie in the space that the teacher's images lie in."""
     np.save(folder / "texts.npy", texts.embeddings)
     write_json(folder / "texts.json", {"captions": captions, "scale": texts.scale})
     return texts

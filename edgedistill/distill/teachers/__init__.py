@@ -109,6 +109,7 @@ _FILES = {
     "tflite": "tflite",
     "keras": "keras",
     "huggingface": "huggingface",
+    "clip": "clip",
     "python": "python",
     "http": "http",
     "stored": "stored",

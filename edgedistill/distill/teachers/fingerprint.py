@@ -9,6 +9,7 @@ from edgedistill.artifact import file_digest, text_digest
 from edgedistill.errors import UserError
 from edgedistill.models import fingerprint as model_fingerprint
 from edgedistill.recipe import (
+    ClipTeacher,
     Ensemble,
     HttpTeacher,
     HuggingFaceTeacher,
@@ -45,7 +46,7 @@ def fingerprint(teacher: Teacher) -> str:
 def _content(teacher: Teacher, paths: set[str]) -> Any:
     if isinstance(teacher, PythonTeacher):
         return file_digest(source_file(teacher.function, "teacher.function"))
-    if isinstance(teacher, HuggingFaceTeacher):
+    if isinstance(teacher, HuggingFaceTeacher | ClipTeacher):
         folder = Path(teacher.name)
         return _digest(folder) if folder.is_dir() else None
     if isinstance(teacher, HttpTeacher):

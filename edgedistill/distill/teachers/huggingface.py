@@ -23,9 +23,9 @@ from edgedistill.tasks.predict import Predict, torch_predictor
 class HuggingFaceTeacher:
     def __init__(self, config: Config, room: Room) -> None:
         """Raises UserError: it cannot be loaded, is no whole classifier, or has other classes."""
-        transformers = _imported()
+        transformers = imported()
         self._name, self._classes = config.name, room.classes
-        self._processor, model = _load(transformers, config.name)
+        self._processor, model = load(transformers, config.name, "AutoModelForImageClassification")
         _check_channels(config.name, model.config, room)
         self._order = class_order(model.config.id2label, room.classes, config.name)
         self._predict = torch_predictor(_logits_of(model), room.precision)
@@ -33,34 +33,36 @@ class HuggingFaceTeacher:
             self._predict = _openvino(config.name, room)
         elif config.backend == "auto":
             blank = np.zeros((8, room.channels, room.image_size, room.image_size), np.float32)
-            pixels = self._pixels(Question(np.arange(8), np.arange(8), False, blank))
+            asked = Question(np.arange(8), np.arange(8), False, blank)
+            pixels = pixels_for(self._processor, asked)
             self._predict = _faster(self._predict, config.name, room, pixels)
 
     def ask(self, question: Question) -> Iterator[Answered]:
         try:
-            logits = self._predict(self._pixels(question))
+            logits = self._predict(pixels_for(self._processor, question))
         except ValueError as error:
-            raise cannot(
-                self._name,
-                "run on the data's images",
-                error,
-                "check the size in its preprocessor_config.json",
-            ) from error
+            raise cannot_run(self._name, error) from error
         count = len(question.ids)
         logits = logits if self._order is None else logits[:, self._order]
         yield Answered(np.arange(count), check_answers(logits, count, self._classes, self._name))
 
-    def _pixels(self, question: Question) -> Floats:
-        """The images as the model's own processor makes them: resized, cropped, normalized."""
-        import torch
 
-        if hasattr(self._processor, "val_transforms"):
-            # timm's transforms, which scale Pillow images to 0..1, but no tensors.
-            images = torch.from_numpy(question.pixels)
-        else:
-            images = torch.from_numpy(question.images).permute(0, 3, 1, 2)
-        pixels: Floats = self._processor(images, return_tensors="pt")["pixel_values"].numpy()
-        return pixels
+def pixels_for(processor: Any, question: Question) -> Floats:
+    """The images as the model's own processor makes them: resized, cropped, normalized."""
+    import torch
+
+    if hasattr(processor, "val_transforms"):
+        # timm's transforms, which scale Pillow images to 0..1, but no tensors.
+        images = torch.from_numpy(question.pixels)
+    else:
+        images = torch.from_numpy(question.images).permute(0, 3, 1, 2)
+    pixels: Floats = processor(images, return_tensors="pt")["pixel_values"].numpy()
+    return pixels
+
+
+def cannot_run(name: str, error: Exception) -> UserError:
+    hint = "check the size in its preprocessor_config.json"
+    return cannot(name, "run on the data's images", error, hint)
 
 
 def open_(config: Config, room: Room) -> HuggingFaceTeacher:
@@ -92,7 +94,7 @@ def _first(names: Sequence[str], shown: int = 10) -> str:
     return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
 
 
-def _imported() -> Any:
+def imported() -> Any:
     # Without this, a hub model that has no safetensors is sent to a service that converts it and
     # opens a pull request at its owner's.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
@@ -108,17 +110,18 @@ def _imported() -> Any:
     return transformers
 
 
-def _load(transformers: Any, name: str) -> tuple[Any, Any]:
-    """The image processor, and the model with all of its weights."""
+def load(transformers: Any, name: str, kind: str) -> tuple[Any, Any]:
+    """The image processor, and the model, of one of transformers' `Auto` classes, with all of its
+    weights."""
     import torch
 
     if Path(name).is_dir() and not any(Path(name).glob("*.safetensors")):
         pickles = [path.name for path in sorted(Path(name).glob("*.bin"))]
         if pickles:
-            raise _only_pickles(name, f"its weights ({_first(pickles)})")
+            raise _only_pickles(name, kind, f"its weights ({_first(pickles)})")
     try:
         processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
-        model, found = transformers.AutoModelForImageClassification.from_pretrained(
+        model, found = getattr(transformers, kind).from_pretrained(
             name,
             use_safetensors=True,
             trust_remote_code=False,
@@ -127,27 +130,27 @@ def _load(transformers: Any, name: str) -> tuple[Any, Any]:
         )
     except Exception as error:  # transformers raises OSError, ValueError, and what the hub raised
         if "cannot be loaded with `safetensors`" in str(error):
-            raise _only_pickles(name, "its weights") from error
+            raise _only_pickles(name, kind, "its weights") from error
         raise cannot(
             name,
             "be loaded",
             error,
-            "give the hub name of an image classifier (`owner/model`) or a folder that "
+            "give the hub name of a model of that kind (`owner/model`) or a folder that "
             "`save_pretrained` wrote; without a network, what is in the hub's cache already",
         ) from error
     if found["missing_keys"]:
         raise UserError(
             f"{name}: has no weights for {_first(sorted(found['missing_keys']))}",
-            "it was not trained to classify: fine-tune it, or take one that was",
+            "it was not trained for this: fine-tune it, or take one that was",
         )
     return processor, model
 
 
-def _only_pickles(name: str, what: str) -> UserError:
+def _only_pickles(name: str, kind: str, what: str) -> UserError:
     return UserError(
         f"{name}: {what} are pickles, which can run any code when loaded; refused",
         "convert it once, from a source you trust:\n"
-        "  from transformers import AutoImageProcessor, AutoModelForImageClassification as Model\n"
+        f"  from transformers import AutoImageProcessor, {kind} as Model\n"
         f"  Model.from_pretrained({name!r}, use_safetensors=False).save_pretrained('teacher')\n"
         f"  AutoImageProcessor.from_pretrained({name!r}).save_pretrained('teacher')",
     )
