@@ -8,9 +8,12 @@ import pytest
 import torch
 from asking import answers, question, room
 
+from edgedistill.cache import Cache
 from edgedistill.distill.teachers import open_teacher
 from edgedistill.errors import UserError
-from edgedistill.recipe import ClipTeacher
+from edgedistill.pipeline import run_until
+from edgedistill.recipe import ClipTeacher, parse_recipe
+from edgedistill.target import load_target
 
 pytest.importorskip("transformers")
 
@@ -91,3 +94,26 @@ def test_a_model_without_texts_is_refused(tmp_path: Path) -> None:
     ViTImageProcessor(size={"height": 8, "width": 8}).save_pretrained(tmp_path)
     with pytest.raises(UserError, match="is a ViTModel, which has no text encoder"):
         teacher(tmp_path)
+
+
+class Silent:
+    def say(self, text: str) -> None:
+        pass
+
+    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        pass
+
+
+def test_a_student_is_distilled_from_it(folder: Path, tmp_path: Path) -> None:
+    document = {
+        "name": "tiny", "task": "retrieval",
+        "data": {"source": "digits", "channels": 3, "image_size": 8, "limit": 60},
+        "teacher": {"family": "clip", "name": str(folder), "embedding": SPACE},
+        "student": {"family": "resnet_cifar", "depth": 8, "widths": [8, 8, 8]},
+        "stages": {"teach": {"views": 1}, "distill": {"epochs": 1, "batch_size": 16}},
+    }  # fmt: skip
+    made = run_until(parse_recipe(document, "test"), load_target("android-arm64"),
+                     Cache(tmp_path), Silent(), "distill")  # fmt: skip
+    assert made["teacher"].json("texts.json")["captions"][3] == "a photo of a 3"
+    assert 0 <= made["teacher"].metrics["validation_quality"] <= 100
+    assert made["distill"].metrics["passes"] > 0
