@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,14 @@ def test_every_way_of_distilling_runs(path: Path, cache: Cache) -> None:
     made = run_until(load_recipe(path, quick), load_target("android-arm64"), cache, Silent(),
                      "distill")  # fmt: skip
     assert made["distill"].metrics["passes"] > 0
+
+
+def test_the_reader_of_strips_runs() -> None:
+    script = Path(__file__).parents[1] / "examples" / "read_strips.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--steps", "2"], check=True, capture_output=True, text=True
+    )
+    told = done.stdout.splitlines()
+    assert [line.split(":")[0] for line in told] == [
+        "teacher", "student, 300 labels", "student, sequence level", "student, token level",
+    ]  # fmt: skip
