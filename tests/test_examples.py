@@ -82,5 +82,6 @@ def test_the_reader_of_strips_runs() -> None:
     )  # fmt: skip
     told = done.stdout.splitlines()
     assert [line.split(":")[0] for line in told] == [
-        "teacher", "student, a tenth of the labels", "student, sequence level", "student, token level",
+        "teacher", "student, a tenth of the labels", "student, sequence level",
+        "student, token level",
     ]  # fmt: skip
