@@ -13,15 +13,8 @@ from typing import Annotated
 
 import typer
 
-from edgedistill.console import (
-    parse_size,
-    print_json,
-    print_report,
-    print_rows,
-    print_table,
-    say,
-    size_text,
-)
+from edgedistill.cache_commands import CacheFolder, Json, cache_app
+from edgedistill.console import print_json, print_report, print_rows, print_table, say
 
 app = typer.Typer(
     name="edgedistill",
@@ -32,7 +25,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-cache_app = typer.Typer(help="Show, prune or clear the cache.", rich_markup_mode=None)
 app.add_typer(cache_app, name="cache")
 
 RecipeFile = Annotated[
@@ -44,10 +36,6 @@ Targets = Annotated[
 Settings = Annotated[
     list[str], typer.Option("--set", help="Override: stages.distill.epochs=3; repeatable.")
 ]
-CacheFolder = Annotated[
-    Path | None, typer.Option("--cache", help="Cache folder; else $EDGEDISTILL_CACHE.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
 Runs = Annotated[int, typer.Option(min=10, help="Runs of each model.")]
 
@@ -119,7 +107,7 @@ def teach(
         print_json(told)
         return
     right = ", ".join(f"{each:.2f}" for each in told["training_quality"])
-    rows = [("answers", told["answers"]), ("right, % of each view", right),
+    rows = [("answers", told["answers"]), ("quality on each view, %", right),
             ("MB", told["bytes"] / 1e6)]  # fmt: skip
     if "kept_divergence" in told:
         rows += [("lost by the form, nats", told["kept_divergence"]),
@@ -308,56 +296,6 @@ def compare(
 
     rows = api.compare(a, b, threads=threads, runs=runs)
     print_rows(rows, ("figure", "unit", "a", "b", "where"), as_json)
-
-
-@cache_app.callback(invoke_without_command=True)
-def _cache(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        show()
-
-
-@cache_app.command()
-def show(cache: CacheFolder = None, as_json: Json = False) -> None:
-    """What is in the cache, the least recently used first."""
-    from dataclasses import asdict
-    from datetime import datetime
-
-    from edgedistill.cache import Cache, default_root
-
-    store = Cache(cache or default_root(), say)
-    entries = store.entries() + store.unfinished() + store.answers()
-    if as_json:
-        print_json([asdict(entry) for entry in entries])
-        return
-    rows = [
-        (e.kind, size_text(e.bytes), f"{datetime.fromtimestamp(e.used):%Y-%m-%d %H:%M}", e.key)
-        for e in entries
-    ]
-    print_table(("stage", "size", "last used", "key"), rows)
-    total = sum(entry.bytes for entry in entries)
-    say(f"{len(entries)} entries, {size_text(total)} in {store.root}")
-
-
-@cache_app.command()
-def prune(
-    keep: Annotated[str, typer.Option(help="How much to keep, e.g. 2GB or 500MB.")],
-    cache: CacheFolder = None,
-) -> None:
-    """Remove the least recently used entries until at most KEEP is left."""
-    _remove(cache, parse_size(keep))
-
-
-@cache_app.command()
-def clear(cache: CacheFolder = None) -> None:
-    """Remove everything, unfinished work included; only answers that were paid for stay."""
-    _remove(cache, 0)
-
-
-def _remove(cache: Path | None, keep: int) -> None:
-    from edgedistill.cache import Cache, default_root
-
-    removed = Cache(cache or default_root(), say).prune(keep)
-    say(f"removed {len(removed)} entries, {size_text(sum(entry.bytes for entry in removed))}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

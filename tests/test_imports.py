@@ -29,6 +29,7 @@ ORDER: list[set[str]] = [
     {"report"},
     {"package"},
     {"api", "starter", "console"},
+    {"cache_commands"},
     {"cli"},
     {"__main__"},
 ]
