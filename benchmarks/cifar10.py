@@ -92,8 +92,8 @@ def baseline(cache: Cache, epochs: float, *overrides: str) -> dict[str, Artifact
 
 
 def litert_quantized(artifacts: dict[str, Artifact], seed: int, out: Path) -> Path:
-    """The student of a compile, converted by litert-torch as its page shows it, through LiteRT's own
-    static int8 quantization."""
+    """The student of a compile, converted by litert-torch as its page shows it, through LiteRT's
+    own static int8 quantization."""
     import litert_torch
     import torch
     from ai_edge_quantizer import quantizer
