@@ -94,8 +94,8 @@ def compiled(name: str, teacher: str, folder: Path) -> dict[str, Any]:
     reached = report["summary"]
     return {
         "name": name,
-        "teacher_accuracy": reached["teacher_accuracy"],
-        "accuracy": reached["accuracy"],
+        "teacher_accuracy": reached["teacher_quality"],
+        "accuracy": reached["quality"],
         "size_kb": reached["size_kb"],
         "contract_kept": report["ok"],
         "exit_code": done.returncode,
