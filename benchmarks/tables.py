@@ -48,6 +48,11 @@ def rewrite(text: str, results: Path = RESULTS, up: str = "") -> str:
     )
 
 
+def refreshed(page: str) -> str:
+    """What one of `PAGES` should say."""
+    return rewrite((ROOT / page).read_text(), up="../" * page.count("/"))
+
+
 def _filled(found: re.Match[str], results: Path, up: str) -> str:
     path = results / f"{found['name']}.json"
     if not path.exists():
@@ -96,9 +101,8 @@ def main() -> int:
     stale = []
     for name in PAGES:
         page = ROOT / name
-        text = page.read_text()
-        fresh = rewrite(text, up="../" * name.count("/"))
-        if fresh != text:
+        fresh = refreshed(name)
+        if fresh != page.read_text():
             stale.append(name)
             if "--check" not in sys.argv:
                 page.write_text(fresh)
