@@ -222,7 +222,7 @@ def evaluate(
     from edgedistill import api
 
     rows = api.evaluate(bundle, data, runtime, precision)
-    print_rows(rows, ("file", "runtime", "precision", "quality", "metric", "images"), as_json)
+    print_rows(rows, ["file", *(column for column in rows[0] if column != "file")], as_json)
 
 
 @app.command()
