@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "edgedistill.json"
 TEXTS = "texts.npy"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ class Bundle:
 
     def _threshold(self, given: float | None) -> float:
         limit = given if given is not None else self.manifest["routing"].get("threshold")
-        if limit is None:
+        if limit is None or self.manifest["task"] != "classification":
             raise UserError(
                 f"{self.path}: no threshold was chosen when it was compiled: that takes a "
                 "classifier, and a teacher that answers on the test set",

@@ -135,7 +135,7 @@ def test_a_bundle_of_another_task_is_whole_without_an_audit(
         assert found.label == bundle.labels[int(logits.argmax())]
         assert np.allclose(scores, 1 / (1 + np.exp(-logits)))
     with pytest.raises(UserError, match="that takes a classifier"):
-        bundle.predict(np.zeros((8, 8, 1), np.uint8), fallback=lambda pixels: pixels)
+        bundle.predict(np.zeros((8, 8, 1), np.uint8), fallback=lambda pixels: pixels, threshold=0.5)
     for ask in (edgedistill.audit, lambda one: edgedistill.drift(one, tmp_path)):
         with pytest.raises(UserError, match=r"only those are audited|no reference") as raised:
             ask(bundle)
