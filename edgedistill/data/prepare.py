@@ -79,7 +79,7 @@ def prepare(
         if embedding
         else list(source.classes),
         "labels": list(source.classes),
-        "captions": [data.caption.format(name) for name in source.classes],
+        "captions": [data.caption.replace("{}", name) for name in source.classes],
         "image_size": data.image_size,
         "channels": data.channels,
         "own_test": source.test is not None,

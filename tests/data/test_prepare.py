@@ -202,3 +202,11 @@ def test_a_full_disk_is_left_to_the_pipeline(make_folder, tmp_path, reporter):
         (tmp_path / "out" / split / "images.npy").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left on device"):
         prepare(data, "classification", 0, tmp_path / "out", reporter)
+
+
+def test_a_caption_has_the_class_s_name_where_its_braces_are(make_folder, tmp_path, reporter):
+    data = folder(make_folder("train", cat=10, dog=10), caption="a {} in a {frame}")
+    prepare(data, "retrieval", 0, tmp_path / "out", reporter, embedding=4)
+    document = json.loads((tmp_path / "out" / "data.json").read_text())
+    assert document["captions"] == ["a cat in a {frame}", "a dog in a {frame}"]
+    assert len(document["classes"]) == 4
