@@ -290,7 +290,7 @@ def _describe(
 
 def _named(classes: Sequence[str], label: Any) -> Any:
     if np.ndim(label):
-        return label.tolist()
+        return None if np.isnan(label).any() else label.tolist()
     return classes[int(label)] if label >= 0 else None
 
 

@@ -210,3 +210,20 @@ def test_a_caption_has_the_class_s_name_where_its_braces_are(make_folder, tmp_pa
     document = json.loads((tmp_path / "out" / "data.json").read_text())
     assert document["captions"] == ["a cat in a {frame}", "a dog in a {frame}"]
     assert len(document["classes"]) == 4
+
+
+def test_images_without_numbers_are_found_again_and_counted(tmp_path, reporter):
+    images = np.stack([noise(at, 8) for at in range(40)])
+    for name, part in (("a", slice(0, 30)), ("b", slice(30, 40))):
+        np.savez(tmp_path / f"{name}.npz", images=images[part], labels=np.linspace(0, 1, 40)[part])
+    (tmp_path / "more").mkdir()
+    Image.fromarray(images[35]).save(tmp_path / "more" / "twin.png")
+    data = ArraysData(
+        source="arrays", train=tmp_path / "a.npz", test=tmp_path / "b.npz", image_size=8,
+        unlabelled=tmp_path / "more",
+    )  # fmt: skip
+    metrics = prepare(data, "regression", 0, tmp_path / "out", reporter)
+    labels = open_split(tmp_path / "out", "train").labels
+    assert (metrics["unlabelled"], int(np.isnan(labels).sum())) == (1, 1)
+    (twin,) = json.loads((tmp_path / "out" / "data.json").read_text())["duplicates"]["examples"]
+    assert twin["classes"] == [None, [pytest.approx(35 / 39)]]
