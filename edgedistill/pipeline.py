@@ -15,6 +15,7 @@ from typing import Any
 
 from edgedistill.artifact import Artifact, text_digest
 from edgedistill.cache import Cache
+from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.distill.losses import needs_layers
 from edgedistill.errors import UserError, exhausted
 from edgedistill.models import build
@@ -127,7 +128,7 @@ def run_until(
     for step in planned:
         inputs = {role: artifacts[name] for role, name in step.inputs.items()}
         if inputs and not rehearsed and cache.find(_key(recipe, step, inputs)[0]) is None:
-            _rehearse(recipe, artifacts["data"].json("data.json"))
+            _rehearse(recipe, artifacts["data"])
             rehearsed = True
         artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter)
         if step.name == last:
@@ -135,12 +136,16 @@ def run_until(
     return artifacts
 
 
-def _rehearse(recipe: Recipe, data: dict[str, Any]) -> None:
-    """Build every model, and bind the losses to it and to the one it learns from."""
+def _rehearse(recipe: Recipe, prepared: Artifact) -> None:
+    """Build every model, and bind the losses to it and to the one it learns from; find the
+    samples of every slice."""
     import torch
 
     from edgedistill.distill.objective import Objective
 
+    if recipe.stages.audit.slices:
+        read_slices(recipe.stages.audit.slices, sample_names(prepared))
+    data = prepared.json("data.json")
     shape = len(data["classes"]), data["channels"], data["image_size"]
     example = torch.zeros(1, *shape[1:], shape[2])
     wanted = recipe.stages

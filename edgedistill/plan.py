@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from edgedistill.artifact import text_digest
 from edgedistill.data import fingerprint as data_fingerprint
 from edgedistill.data import listing
+from edgedistill.data.slices import slices_digest
 from edgedistill.devices.machine import machine, multiplies_bf16
 from edgedistill.distill.losses import needs_answers, needs_layers
 from edgedistill.distill.teachers.fingerprint import fingerprint as teacher_fingerprint
@@ -212,13 +213,14 @@ class _Plan:
             }
             self.add("control", again, {"data": "data", **trained})
             inputs = {**inputs, "control": "control"}
-        strangers = wanted.audit.out_of_distribution
+        strangers, slices = wanted.audit.out_of_distribution, wanted.audit.slices
         auditing = audit.Config(
             audit=wanted.audit,
             models=tuple(models),
             teacher=recipe.teacher,
             fingerprint=teacher_fingerprint(recipe.teacher),
             out_of_distribution=text_digest(listing(strangers)) if strangers else "",
+            slices=slices_digest(slices) if slices else "",
         )
         self.add("audit", auditing, inputs)
 

@@ -48,9 +48,9 @@ def prepare(
 ) -> dict[str, Any]:
     """Decode, split and check `data` into folder `out`; returns metrics.
 
-    Writes `train|validation|test/{images,labels,samples}.npy` and `data.json`. Which training
-    images are used and which of them validate is drawn from `seed`; the test set never depends on
-    it.
+    Writes `train|validation|test/{images,labels,samples}.npy`, `test/names.json` and `data.json`.
+    Which training images are used and which of them validate is drawn from `seed`; the test set
+    never depends on it.
 
     Raises UserError: anything that is wrong with the data.
     """
@@ -85,6 +85,7 @@ def prepare(
         "own_test": source.test is not None,
         "preprocessing": "the square in the middle, resized bilinearly",
     }
+    write_json(out / "test" / "names.json", list(written.names_of("test")))
     write_json(
         out / "data.json",
         {**metrics, **document, "duplicates": found, "skipped": written.skipped[:EXAMPLES]},
@@ -189,6 +190,9 @@ class _Written:
                 return samples.name(int(chosen[image]))
             image -= len(chosen)
         raise AssertionError("an image that was never written")
+
+    def names_of(self, split: str) -> Iterator[str]:
+        return (samples.name(int(each)) for samples, chosen in self.names[split] for each in chosen)
 
 
 def _write(parts: list[Part], data: Data, out: Path, reporter: Reporter) -> _Written:

@@ -249,6 +249,10 @@ class AuditConfig(Frozen):
     """Test images that are blurred, made noisy and so on at three strengths; 0 leaves it out."""
     out_of_distribution: Path | None = None
     """A folder of images that belong to no class; without, noise stands in."""
+    slices: Path | None = None
+    """A CSV file that parts the test images: a column `sample` with an image's name as messages
+    call it (`test/cat/1.png`, `test.parquet row 12`), and others, such as `camera` or `light`;
+    each of their values is a slice."""
     control: bool = False
     """Train the student's shape once more, from the labels alone and for as many image-passes, to
     see what the teacher was worth."""

@@ -12,6 +12,8 @@ def tables(found: dict[str, Any]) -> list[Table]:
     """What `audit.json` holds, in the order in which one asks."""
     students = ordered(found["students"], found["order"])
     told = [_overall(students), _classes(students["shipped"])]
+    if students["shipped"]["slices"]:
+        told.append(_slices(students))
     if students["shipped"]["agreement"]:
         told += [_agreement(students), _hardness(students["shipped"])]
     if found.get("drops"):
@@ -56,6 +58,19 @@ def _classes(told: dict[str, Any]) -> Table:
         for row in told["classes"]
     ]  # fmt: skip
     return "Classes, of the file that ships", header, rows
+
+
+def _slices(students: dict[str, Any]) -> Table:
+    """Each slice, and what each student keeps there: which step lost it."""
+    shipped = students["shipped"]["slices"]
+    kept = [f"{name}, kept %" for name in students]
+    header = ["slice", "images", "accuracy %", "teacher %", *kept]
+    rows = [
+        [row["slice"], row["samples"], row["student_accuracy"], row["teacher_accuracy"],
+         *(_percent(told["slices"][number]["retention"]) for told in students.values())]
+        for number, row in enumerate(shipped)
+    ]  # fmt: skip
+    return "Slices, of the file that ships", header, rows
 
 
 _PARTS = {

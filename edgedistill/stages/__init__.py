@@ -64,13 +64,13 @@ _EXPORT = ("torch", "onnx", "onnxscript", "onnxruntime", "litert-torch", "openvi
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("data", 2, ("pillow", "numpy")),
+        Stage("data", 3, ("pillow", "numpy")),
         Stage("teacher", 2, ("torch",)),
         Stage("teach", 2, ("torch",)),
         Stage("judge", 1, ()),
         Stage("search", 1, ("torch", "accelerate", "optuna")),
         Stage("control", 1, ("torch", "accelerate")),
-        Stage("audit", 1, _EXPORT),
+        Stage("audit", 2, _EXPORT),
         Stage("distill", 2, ("torch", "accelerate")),
         Stage("prune", 2, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 2, ("torch", "torchao", "nncf", "accelerate")),

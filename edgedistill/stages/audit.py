@@ -13,6 +13,7 @@ import numpy as np
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split, read_unlabelled
 from edgedistill.data.corrupt import KINDS, corrupt
+from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.distill.asking import plain_answers
 from edgedistill.distill.teachers import Room, identity, is_dear
 from edgedistill.models import load
@@ -43,6 +44,8 @@ class Config(Frozen):
     fingerprint: str
     out_of_distribution: str
     """Digest of that folder's listing."""
+    slices: str
+    """Digest of that file."""
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
@@ -59,12 +62,14 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     if "control" in inputs:
         students["control"] = _control(inputs, test)
     counts = list(data["class_counts"]["train"].values())
+    asked = config.audit.slices
+    slices = read_slices(asked, sample_names(inputs["data"])) if asked else {}
     found: dict[str, Any] = {
         "file": file,
         "images": len(test),
         "order": ["teacher", *students],
         "students": {
-            name: judgement.audit(logits, teacher, test.labels, data["classes"], counts)
+            name: judgement.audit(logits, teacher, test.labels, data["classes"], counts, slices)
             for name, logits in students.items()
         },
         "drops": [

@@ -31,6 +31,8 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Any:
         labels = np.arange(count) % 3
         images = random.integers(0, 90, (count, 8, 8, 1)) + 80 * labels[:, None, None, None]
         np.savez(folder / name, images=images.astype(np.uint8), labels=labels)
+    lines = [f"test.npz image {row},{'left' if row < 20 else 'right'}" for row in range(30)]
+    (folder / "slices.csv").write_text("\n".join(["sample,side", *lines]) + "\n")
     recipe = parse_recipe(
         {
             "name": "tiny",
@@ -46,7 +48,8 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Any:
                 "quantize": {**QUICK, "method": "ptq", "calibration_samples": 16,
                              "sensitivity_samples": 0},
                 "export": {"precisions": ["fp32"]},
-                "audit": {"corruption_samples": 20, "control": True},
+                "audit": {"corruption_samples": 20, "control": True,
+                          "slices": str(folder / "slices.csv")},
             },
         },
         "test",
@@ -65,6 +68,13 @@ def test_every_student_is_audited_and_the_control_beside(audited: Any) -> None:
     assert [row["stage"] for row in found["drops"]] == ["shipped"]
     passes = audited["control"].metrics["passes"]
     assert passes == pytest.approx(audited["distill"].metrics["passes"], rel=0.2)
+
+
+def test_slices_are_those_of_the_table(audited: Any) -> None:
+    students = audited["audit"].json("audit.json")["students"]
+    for told in students.values():
+        rows = [(row["slice"], row["samples"]) for row in told["slices"]]
+        assert rows == [("side = left", 20), ("side = right", 10)]
 
 
 def test_corruptions_come_at_three_strengths_for_each_model(audited: Any) -> None:

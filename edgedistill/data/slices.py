@@ -1,0 +1,94 @@
+"""Named parts of the test set, from a table that the user writes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.artifact import Artifact, file_digest
+from edgedistill.errors import UserError, nearest
+
+SAMPLE = "sample"
+MOST = 100
+"""More slices than this are taken for a mistake: a column of numbers, say."""
+
+Mask = NDArray[np.bool_]
+
+
+def read_slices(path: Path, names: Sequence[str]) -> dict[str, Mask]:
+    """Each value of each column of a CSV file as `column = value`, with the samples it holds for,
+    (samples,). Column `sample` says which sample a line is about, by one of `names`; an empty
+    cell, like a sample without a line, is in no slice.
+
+    Raises UserError: the file is missing or not such a table, a sample is not of the test set or
+    comes twice, or there are more than 100 slices.
+    """
+    places = {name: place for place, name in enumerate(names)}
+    seen: set[str] = set()
+    found: dict[str, Mask] = {}
+    for number, row in _rows(path):
+        name = row.pop(SAMPLE)
+        if name not in places:
+            raise UserError(
+                f"{path}, line {number}: there is no test image `{name}`",
+                nearest(name, list(names)),
+            )
+        if name in seen:
+            raise UserError(f"{path}, line {number}: sample `{name}` is there already")
+        seen.add(name)
+        for column, value in row.items():
+            if value:
+                slice_name = f"{column} = {value}"
+                if slice_name not in found:
+                    found[slice_name] = np.zeros(len(names), np.bool_)
+                found[slice_name][places[name]] = True
+        if len(found) > MOST:
+            raise UserError(
+                f"{path}: has more than {MOST} slices by line {number}",
+                "leave out columns whose values are nearly all different",
+            )
+    return dict(sorted(found.items()))
+
+
+def slices_digest(path: Path) -> str:
+    """SHA-256 of the file. Raises UserError: there is none."""
+    if not path.is_file():
+        raise UserError(f"file not found: {path}", "check `stages.audit.slices`")
+    return file_digest(path)
+
+
+def sample_names(data: Artifact) -> list[str]:
+    """What messages call the test images, in their order."""
+    names: list[str] = data.json("test/names.json")
+    return names
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as text: {error}", "save it as UTF-8") from None
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    columns = reader.fieldnames or []
+    if SAMPLE not in columns or len(columns) < 2:
+        raise UserError(
+            f"{path}: its columns are {', '.join(columns) or 'none'}",
+            f"the first line names them: `{SAMPLE}`, and at least one to slice by",
+        )
+    rows = []
+    try:
+        for row in reader:
+            if None in row or None in row.values():
+                raise UserError(
+                    f"{path}, line {reader.line_num}: not as many cells as the {len(columns)} "
+                    "columns"
+                )
+            rows.append((reader.line_num, row))
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: {error}") from None
+    return rows
