@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgedistill.distill.taps import Taps
+from edgedistill.distill.taps import Taps, named
 from edgedistill.distill.terms import Batch, Scene, bind
+from edgedistill.models.fused import fused
 from edgedistill.recipe import Labels, Loss
 
 
@@ -60,7 +61,9 @@ class Objective(nn.Module):
         self._teacher: tuple[nn.Module, Taps] | None = None
         layers = [name for bound in self._bound for name in bound.teacher_layers]
         if teacher is not None and layers:
-            self._teacher = (teacher.eval(), Taps().on(teacher, layers, "teacher"))
+            there = named(teacher)
+            quick = fused(teacher, [there[name] for name in layers if name in there])
+            self._teacher = (quick, Taps().on(quick, layers, "teacher"))
 
     def forward(
         self, pixels: Tensor, target: Tensor, teacher: Tensor | None, doubts: Tensor | None = None

@@ -8,13 +8,14 @@ import numpy as np
 
 from edgedistill.distill.teachers import Answered, Question, Room, check_answers
 from edgedistill.models import load
+from edgedistill.models.fused import fused
 from edgedistill.recipe import Model
 from edgedistill.tasks.predict import torch_predictor
 
 
 class TorchTeacher:
     def __init__(self, room: Room) -> None:
-        self._predict = torch_predictor(load(room.artifact / "model"), room.precision)
+        self._predict = torch_predictor(fused(load(room.artifact / "model")), room.precision)
         self._classes = room.classes
 
     def ask(self, question: Question) -> Iterator[Answered]:
