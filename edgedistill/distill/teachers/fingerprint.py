@@ -14,6 +14,7 @@ from edgedistill.recipe import (
     HttpTeacher,
     HuggingFaceTeacher,
     ModelCommon,
+    OnnxTeacher,
     PythonTeacher,
     Teacher,
 )
@@ -51,7 +52,30 @@ def _content(teacher: Teacher, paths: set[str]) -> Any:
         return _digest(folder) if folder.is_dir() else None
     if isinstance(teacher, HttpTeacher):
         return None
-    return {name: _digest(getattr(teacher, name)) for name in sorted(paths)}
+    content = {name: _digest(getattr(teacher, name)) for name in sorted(paths)}
+    if isinstance(teacher, OnnxTeacher):
+        return {**content, "weights": [_digest(each) for each in _external(teacher.path)]}
+    return content
+
+
+def _external(path: Path) -> list[Path]:
+    """The files beside an ONNX file that hold its larger weights."""
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx.external_data_helper import uses_external_data
+
+    try:
+        tensors = onnx.load(path, load_external_data=False).graph.initializer
+    except DecodeError:
+        return []  # opening the teacher says what is wrong with it
+    places = {
+        entry.value
+        for tensor in tensors
+        if uses_external_data(tensor)
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    return [path.parent / place for place in sorted(places)]
 
 
 def _digest(path: Path) -> Any:

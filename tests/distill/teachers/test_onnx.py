@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from edgedistill.distill.teachers import Teacher, open_teacher
+from edgedistill.distill.teachers.fingerprint import fingerprint
 from edgedistill.distill.teachers.model_file import in_batches, layout_of
 from edgedistill.errors import UserError
 from edgedistill.recipe import OnnxTeacher
@@ -184,3 +185,25 @@ def test_layout_is_read_off_the_channels_or_else_is_the_usual() -> None:
     assert layout_of((None, 32, 32, 1), "NCHW") == "NHWC"
     assert layout_of((None, None, None, None), "NCHW") == "NCHW"
     assert layout_of((1, None, None, None), "NHWC") == "NHWC"
+
+
+def test_weights_beside_the_file_are_a_part_of_what_it_is_known_by(tmp_path: Path) -> None:
+    path = write(tmp_path / "teacher.onnx")
+    onnx.save(
+        onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0
+    )
+    config = OnnxTeacher(family="onnx", path=path)
+    before = fingerprint(config)
+    assert fingerprint(config) == before
+    beside = tmp_path / "weights.bin"
+    beside.write_bytes(beside.read_bytes()[::-1])
+    assert fingerprint(config) != before
+    beside.unlink()
+    with pytest.raises(UserError, match=r"is not there: .*weights\.bin"):
+        fingerprint(config)
+
+
+def test_a_damaged_file_still_has_a_fingerprint(tmp_path: Path) -> None:
+    path = tmp_path / "teacher.onnx"
+    path.write_bytes(b"\x0a\xff nothing of the kind")
+    assert fingerprint(OnnxTeacher(family="onnx", path=path))
