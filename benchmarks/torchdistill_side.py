@@ -2,10 +2,10 @@
 
 As in its own examples for CIFAR-10 (`KDLoss`, SGD, a teacher that runs along, torchvision's
 transforms), with this project's settings where they differ: the same models, batches, losses'
-weights, learning rate, decay and cosine. Reads commands from stdin: `epoch` trains one and
-answers with its seconds, `test` with the accuracy.
+weights, decay and cosine. Reads commands from stdin: `epoch` trains one and answers with its
+seconds, `validation` or `test` with the accuracy there.
 
-    python -m benchmarks.torchdistill_side FOLDER SEED EPOCHS fp32|bf16
+    python -m benchmarks.torchdistill_side FOLDER SEED EPOCHS fp32|bf16 LEARNING_RATE
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Pictures(Dataset[Any]):
         return self._transform(self._pictures[index]), self._labels[index]
 
 
-def box(folder: Path, epochs: int, channels_last: bool) -> Any:
+def box(folder: Path, epochs: int, channels_last: bool, rate: float) -> Any:
     from torchdistill.core.distillation import get_distillation_box
 
     settings = json.loads((folder / "settings.json").read_text())
@@ -70,7 +70,7 @@ def box(folder: Path, epochs: int, channels_last: bool) -> Any:
             "criterion": {"key": "WeightedSumLoss", "kwargs": {"sub_terms": {
                 "kd": {"criterion": {"key": "KDLoss", "kwargs": loss}, "weight": 1.0}}}},
             "optimizer": {"key": "SGD", "kwargs": {
-                "lr": settings["learning_rate"], "momentum": 0.9, "nesterov": True,
+                "lr": rate, "momentum": 0.9, "nesterov": True,
                 "weight_decay": settings["weight_decay"]}},
             "scheduler": {"key": "CosineAnnealingLR", "kwargs": {"T_max": epochs}},
         },
@@ -93,8 +93,8 @@ def train_epoch(made: Any, number: int, bf16: bool) -> float:
     return time.monotonic() - started
 
 
-def tested(made: Any, folder: Path) -> float:
-    with np.load(folder / "test.npz") as kept:
+def tested(made: Any, file: Path) -> float:
+    with np.load(file) as kept:
         images, labels = kept["images"], kept["labels"]
     model, right = made.student_model.eval(), 0
     with torch.no_grad():
@@ -106,17 +106,17 @@ def tested(made: Any, folder: Path) -> float:
 
 
 def main() -> None:
-    folder, seed, epochs, precision = sys.argv[1:]
+    folder, seed, epochs, precision, rate = sys.argv[1:]
     logging.disable(logging.INFO)
     torch.manual_seed(int(seed))
-    made = box(Path(folder), int(epochs), precision == "bf16")
+    made = box(Path(folder), int(epochs), precision == "bf16", float(rate))
     done = 0
     for line in sys.stdin:
         if line.strip() == "epoch":
             told: Any = train_epoch(made, done, precision == "bf16")
             done += 1
         else:
-            told = tested(made, Path(folder))
+            told = tested(made, Path(folder, f"{line.strip()}.npz"))
         print(json.dumps(told), flush=True)
 
 
