@@ -26,11 +26,7 @@ class Context:
     deterministic: bool
     reporter: Reporter
     answers: Path
-    """Folder for teachers' answers that must outlive this stage."""
-
-    def kept(self, dear: bool) -> Path:
-        """Where answers gather: those that were paid for outlive this stage."""
-        return self.answers if dear else self.checkpoints
+    """Folder for teachers' answers that are paid for, which outlive everything else."""
 
     @property
     def checkpoints(self) -> Path:

@@ -7,12 +7,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import Artifact, text_digest
+from edgedistill.artifact import Artifact
 from edgedistill.data import open_split
 from edgedistill.data.augment import view
 from edgedistill.distill.asking import ask, plain_answers
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
-from edgedistill.distill.teachers import Room, identity, is_dear, open_teacher
+from edgedistill.distill.teachers import Room, identity, open_teacher
 from edgedistill.recipe import Augment, Teacher
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -35,17 +35,16 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     data = inputs["data"].json("data.json")
     classes = data["classes"]
     room = Room(
-        inputs["teacher"].path, classes, data["channels"], data["image_size"], config.precision
-    )
+        inputs["teacher"].path, classes, data["channels"], data["image_size"], config.precision,
+        context.answers,
+    )  # fmt: skip
     layout = Layout(len(classes), config.keep, min(config.top_k, len(classes)))
     made_by: dict[str, Any] = {
         "teacher": identity(config.teacher, config.fingerprint, inputs["teacher"]),
         "data": inputs["data"].digest, "split": "train", "seed": context.seed,
         "augment": config.augment.model_dump(), "precision": config.precision,
     }  # fmt: skip
-    # What is paid for is kept under what it answers, whatever else changes in the recipe.
-    name = text_digest({**made_by, "form": layout.form, "k": layout.k})[:24]
-    place = context.kept(is_dear(config.teacher)) / name
+    place = context.checkpoints / "store"
 
     def pixels(ids: NDArray[np.int64], number: int) -> NDArray[np.float32]:
         images = np.asarray(split.images[ids])
@@ -59,7 +58,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         keep(store, context.scratch)
     held_out = plain_answers(
         config.teacher, made_by["teacher"], room, inputs["data"], "validation",
-        context.kept(is_dear(config.teacher)), context.reporter,
+        context.checkpoints, context.reporter,
     )  # fmt: skip
     if held_out is not None:
         np.save(context.scratch / "validation.npy", held_out)

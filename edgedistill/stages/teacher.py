@@ -11,7 +11,7 @@ import numpy as np
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.distill.asking import plain_answers
-from edgedistill.distill.teachers import Room, is_dear, open_teacher
+from edgedistill.distill.teachers import Room, open_teacher
 from edgedistill.models import build, save
 from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teacher, Training
@@ -44,11 +44,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
                 folder = context.scratch / f"member{at}" / "model"
                 save(module, folder, describe_model(member.teacher, *shape))
     write_json(context.scratch / "teacher.json", {"teacher": config.fingerprint})
-    room = Room(context.scratch, data["classes"], *shape[1:])
+    room = Room(context.scratch, data["classes"], *shape[1:], answers=context.answers)
     task = task_named(data["task"], _texts_of(config.model, room, data, context.scratch))
     answers = plain_answers(
         config.model, config.fingerprint, room, inputs["data"], "validation",
-        context.kept(is_dear(config.model)), context.reporter,
+        context.checkpoints, context.reporter,
     )  # fmt: skip
     return state_of_split(answers, inputs["data"], "validation", task)
 

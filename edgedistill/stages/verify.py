@@ -15,7 +15,7 @@ import numpy as np
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split
 from edgedistill.distill.asking import plain_answers
-from edgedistill.distill.teachers import Room, is_dear
+from edgedistill.distill.teachers import Room
 from edgedistill.models import load as load_model
 from edgedistill.recipe import Teacher, VerifyConfig
 from edgedistill.runtimes import RUNTIMES, parity
@@ -72,9 +72,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
             answers[stage] = logits_of(model, split)
     if config.teacher is not None:
         room = Room(inputs["teacher"].path, described["classes"], described["channels"],
-                    described["image_size"])  # fmt: skip
+                    described["image_size"], answers=context.answers)  # fmt: skip
         asked = plain_answers(config.teacher, config.fingerprint, room, inputs["data"], "test",
-                              context.kept(is_dear(config.teacher)), context.reporter)  # fmt: skip
+                              context.checkpoints, context.reporter)  # fmt: skip
         if asked is not None:
             answers["teacher"] = asked
     scores = {stage: task.quality(logits, split.labels) for stage, logits in answers.items()}

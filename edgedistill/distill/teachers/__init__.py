@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact
 from edgedistill.errors import UserError
-from edgedistill.recipe import Ensemble, HttpTeacher, ModelCommon
+from edgedistill.recipe import ModelCommon
 from edgedistill.recipe import Teacher as Config
 
 Images = NDArray[np.uint8]
@@ -75,6 +75,8 @@ class Room:
     channels: int
     image_size: int
     precision: str = "fp32"
+    answers: Path | None = None
+    """Folder in which answers that are paid for are kept for good."""
 
 
 def open_teacher(config: Config, room: Room) -> Teacher:
@@ -83,13 +85,6 @@ def open_teacher(config: Config, room: Room) -> Teacher:
     module = importlib.import_module(f"edgedistill.distill.teachers.{_FILES[config.family]}")
     teacher: Teacher = module.open_(config, room)
     return teacher
-
-
-def is_dear(config: Config) -> bool:
-    """Whether each answer costs money or a stranger's time."""
-    if isinstance(config, Ensemble):
-        return any(is_dear(member.teacher) for member in config.members)
-    return isinstance(config, HttpTeacher)
 
 
 def identity(config: Config, fingerprint: str, artifact: Artifact) -> str:
