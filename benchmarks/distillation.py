@@ -97,7 +97,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     ),
     "assistant": (losses(SOFT, LABELS), "assistants=[{family: resnet_cifar, depth: 20}]"),
     "born again": (losses(SOFT, LABELS), f"assistants=[{PEER}]"),
-    # On validation better than hints with soft targets, at either's weight, or with attention too.
+    # On validation better than hints and soft targets, with labels or with the teacher weighing more.
     "hints, relations": (losses(HARD, TUNED["hints"], TUNED["relations"]),),
     "soft targets, kept in float16": (losses(SOFT, LABELS), "stages.teach.keep=half"),
     "soft targets, top 3 kept": (
