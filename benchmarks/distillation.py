@@ -40,7 +40,7 @@ COMMON = (
     f"data.limit={LIMIT}", "student={family: resnet_cifar, depth: 8, shortcut: conv}",
     "stages.prune=null", "stages.quantize=null", f"stages.distill.epochs={EPOCHS}", "contract={}",
     "stages.teach.views=8",
-    # Of 0.1, 0.3, 1 and 2 the best on validation, for labels only as for soft targets.
+    # The best on validation: for labels only of 0.1, 0.3, 1 and 2, for soft targets of the first 3.
     "stages.distill.learning_rate=1",
 )  # fmt: skip
 LABELS = "{kind: labels, weight: 0.1}"
@@ -97,7 +97,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     ),
     "assistant": (losses(SOFT, LABELS), "assistants=[{family: resnet_cifar, depth: 20}]"),
     "born again": (losses(SOFT, LABELS), f"assistants=[{PEER}]"),
-    # On validation better than hints and soft targets, with labels or with the teacher weighing more.
+    # On validation better than hints with soft targets, whichever weighed more.
     "hints, relations": (losses(HARD, TUNED["hints"], TUNED["relations"]),),
     "soft targets, kept in float16": (losses(SOFT, LABELS), "stages.teach.keep=half"),
     "soft targets, top 3 kept": (

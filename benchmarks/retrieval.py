@@ -25,7 +25,7 @@ from edgedistill.tasks.predict import logits_of, read_texts, torch_predictor
 
 TEACHER = (
     "{family: dual_encoder, image: {family: resnet_cifar, depth: 20}, embedding: 64}",
-    "{epochs: 40, optimizer: adamw, learning_rate: 0.002, weight_decay: 0.01}",
+    "{epochs: 16, optimizer: adamw, learning_rate: 0.002, weight_decay: 0.01}",
 )
 WAYS = {
     "captions only": losses("{kind: labels}"),

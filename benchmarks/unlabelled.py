@@ -15,15 +15,15 @@ from pathlib import Path
 
 from benchmarks.cifar10 import TARGET, recipe
 from benchmarks.common import DATA, Quiet, mean_and_std, write
-from benchmarks.distillation import COMMON, losses, tested
+from benchmarks.distillation import COMMON, EPOCHS, LIMIT, SOFT, losses, tested
 from edgedistill.cache import Cache, default_root
 from edgedistill.pipeline import run_until
 
 LABELLED, VALIDATION, UNLABELLED = 500, 125, 20_000
 POOL = 10_000
 """Rows of the file that the labelled images are drawn from; the unlabelled are those after it."""
-PASSES = 400_000
-ALONE = losses("{kind: soft_targets}")
+PASSES = EPOCHS * LIMIT
+ALONE = losses(SOFT)
 ROWS: dict[str, tuple[bool, str]] = {
     "500 labelled, labels only": (False, losses("{kind: labels}")),
     "500 labelled, teacher only": (False, ALONE),
