@@ -108,6 +108,8 @@ def teach(
             "no loss of this recipe learns from the teacher's answers",
             "give one, e.g. {kind: soft_targets}",
         )
+    if export is not None and not Path(export).absolute().parent.is_dir():
+        raise UserError(f"{export}: its folder is not there", "make it, or name another file")
     reporter = reporter or _Log()
     store = Cache(Path(cache) if cache else default_root(), reporter.say)
     done = run_until(wanted, target, store, reporter, "teach")

@@ -138,6 +138,13 @@ class Cache:
                 removed.append(entry)
         return removed
 
+    def forget(self) -> list[Entry]:
+        """Remove the answers that were paid for."""
+        entries = self.answers()
+        for entry in entries:
+            shutil.rmtree(self.root / "answers" / entry.key, ignore_errors=True)
+        return entries
+
     def _remove(self, entry: Entry) -> bool:
         """Whether it could be removed: not while a run works on it or reads it."""
         unfinished = entry.kind == "unfinished"

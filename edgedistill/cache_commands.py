@@ -55,13 +55,19 @@ def prune(
 
 
 @cache_app.command()
-def clear(cache: CacheFolder = None) -> None:
-    """Remove everything, unfinished work included; only answers that were paid for stay."""
-    _remove(cache, 0)
+def clear(
+    cache: CacheFolder = None,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Answers of endpoints too, which were paid for.")
+    ] = False,
+) -> None:
+    """Remove everything, unfinished work included; answers that were paid for stay."""
+    _remove(cache, 0, answers)
 
 
-def _remove(cache: Path | None, keep: int) -> None:
+def _remove(cache: Path | None, keep: int, answers: bool = False) -> None:
     from edgedistill.cache import Cache, default_root
 
-    removed = Cache(cache or default_root(), say).prune(keep)
+    store = Cache(cache or default_root(), say)
+    removed = store.prune(keep) + (store.forget() if answers else [])
     say(f"removed {len(removed)} entries, {size_text(sum(entry.bytes for entry in removed))}")

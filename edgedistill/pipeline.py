@@ -7,6 +7,7 @@ digests, the seed, the libraries it touches, and for a measurement the machine.
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -18,10 +19,10 @@ from edgedistill.cache import Cache
 from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.distill.losses import needs_layers
 from edgedistill.errors import UserError, exhausted
-from edgedistill.models import build
+from edgedistill.models import build, check_knows
 from edgedistill.plan import Step, steps
 from edgedistill.progress import Reporter
-from edgedistill.recipe import ModelCommon, Recipe, Teacher
+from edgedistill.recipe import Ensemble, ModelCommon, Recipe, Teacher
 from edgedistill.stages import STAGES, Context, Stage
 from edgedistill.target import Target
 
@@ -124,13 +125,14 @@ def run_until(
     for step in planned:
         _versions(STAGES[step.stage])
     artifacts: dict[str, Artifact] = {}
+    sent: Counter[str] = Counter()
     rehearsed = False
     for step in planned:
         inputs = {role: artifacts[name] for role, name in step.inputs.items()}
         if inputs and not rehearsed and cache.find(_key(recipe, step, inputs)[0]) is None:
             _rehearse(recipe, artifacts["data"])
             rehearsed = True
-        artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter)
+        artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter, sent)
         if step.name == last:
             break
     return artifacts
@@ -149,6 +151,9 @@ def _rehearse(recipe: Recipe, prepared: Artifact) -> None:
     shape = len(data["classes"]), data["channels"], data["image_size"]
     example = torch.zeros(1, *shape[1:], shape[2])
     wanted = recipe.stages
+    if wanted.teacher.train is None:
+        for model in _torch_models(recipe.teacher):
+            check_knows(model, len(data["classes"]))
     for peer in wanted.distill.peers:
         build(peer, *shape)
     source: Teacher = recipe.teacher
@@ -161,8 +166,20 @@ def _rehearse(recipe: Recipe, prepared: Artifact) -> None:
         source = model
 
 
+def _torch_models(teacher: Teacher) -> list[Any]:
+    """The teacher, or those of an ensemble, as far as they are torch models."""
+    members = teacher.members if isinstance(teacher, Ensemble) else ()
+    each: list[Any] = [member.teacher for member in members] or [teacher]
+    return [model for model in each if isinstance(model, ModelCommon)]
+
+
 def _run_step(
-    recipe: Recipe, step: Step, inputs: dict[str, Artifact], cache: Cache, reporter: Reporter
+    recipe: Recipe,
+    step: Step,
+    inputs: dict[str, Artifact],
+    cache: Cache,
+    reporter: Reporter,
+    sent: Counter[str],
 ) -> Artifact:
     key, made_by = _key(recipe, step, inputs)
     artifact = cache.find(key)
@@ -174,7 +191,7 @@ def _run_step(
             return artifact
         reporter.say(f"{step.name}: {'going on' if any(scratch.iterdir()) else 'started'}")
         context = Context(
-            scratch, recipe.seed, recipe.deterministic, reporter, cache.root / "answers"
+            scratch, recipe.seed, recipe.deterministic, reporter, cache.root / "answers", sent
         )
         try:
             metrics = STAGES[step.stage].run(step.config, inputs, context)

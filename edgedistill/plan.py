@@ -100,7 +100,7 @@ class _Plan:
     def asked(self, source: Teacher, losses: Sequence[Loss]) -> None:
         from edgedistill.stages import judge, teach
 
-        if not needs_answers(losses):
+        if not self.judges(losses):
             return
         wanted = self.recipe.stages.teach
         config = teach.Config(
@@ -127,6 +127,7 @@ class _Plan:
         shared: dict[str, Any] = {
             "model": model,
             "fingerprint": model_fingerprint(model),
+            "peers": tuple(model_fingerprint(peer) for peer in settings.peers),
             "train": settings,
             "augment": self.recipe.data.augment,
             "workers": self.recipe.data.workers,
@@ -224,9 +225,14 @@ class _Plan:
         )
         self.add("audit", auditing, inputs)
 
+    def judges(self, losses: Sequence[Loss]) -> bool:
+        """Whether answers are asked for: to learn from, or to know whom to believe the layers."""
+        by_layers = needs_layers(losses) and self.recipe.stages.judge.acts
+        return needs_answers(losses) or by_layers
+
     def lesson(self, losses: Sequence[Loss]) -> dict[str, str]:
         """What training on these losses reads."""
-        answers = {"teach": self.answers} if needs_answers(losses) else {}
+        answers = {"teach": self.answers} if self.judges(losses) else {}
         if answers and self.recipe.stages.judge.acts:
             answers["judge"] = self.judged
         layers = {"teacher": self.teacher} if needs_layers(losses) else {}

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from edgedistill.data import open_split
 from edgedistill.data.loading import batches
+from edgedistill.data.splits import known
 from edgedistill.distill.doubts import open_judgement
-from edgedistill.distill.losses import needs_answers, needs_layers
+from edgedistill.distill.losses import needs_layers
 from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
-from edgedistill.recipe import Augment, Loss, Training
+from edgedistill.recipe import Augment, Labels, Loss, Training
 from edgedistill.tasks.predict import read_texts
 
 if TYPE_CHECKING:
@@ -48,9 +49,14 @@ class Lesson:
     """The teacher itself, where a loss looks into it while it runs."""
     workers: int | None = None
     task: str = "classification"
+    only: NDArray[np.int64] | None = None
+    """The samples that there is something to learn from, where these are not all."""
     head: Callable[[torch.Tensor], torch.Tensor] | None = None
     """In a retrieval, from embeddings (batch, dimensions) to what is learned: how near each is to
     every caption (batch, captions)."""
+
+    def __len__(self) -> int:
+        return len(self.split) if self.only is None else len(self.only)
 
     def loss(
         self,
@@ -104,7 +110,7 @@ def open_lesson(
     """A lesson from the artifacts of the stage `data` and, where `losses` need them, `teach` and
     `teacher`."""
     answers = judgement = teacher = None
-    if needs_answers(losses):
+    if "teach" in inputs:
         answers = open_answers(inputs["teach"].path)
     if "judge" in inputs:
         judgement = open_judgement(inputs["judge"].path)
@@ -115,7 +121,10 @@ def open_lesson(
     split = open_split(inputs["data"].path, "train")
     task = inputs["data"].json("data.json")["task"]
     head = similarities(read_texts(inputs["texts"])) if "texts" in inputs else None
-    return Lesson(split, augment, seed, answers, judgement, teacher, workers, task, head)
+    # From labels alone, an image that nobody has labelled would be trained on for nothing.
+    by_label = all(isinstance(loss, Labels) for loss in losses) and not known(split.labels).all()
+    only = np.flatnonzero(known(split.labels)) if by_label else None
+    return Lesson(split, augment, seed, answers, judgement, teacher, workers, task, only, head)
 
 
 def similarities(texts: Texts) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -169,8 +178,8 @@ def train(
     accelerator = Accelerator()
     objective = objective.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     wrapped, optimizer = accelerator.prepare(objective, _optimizer(objective, config))
-    batch_size = min(config.batch_size, len(lesson.split))
-    epoch_steps = len(lesson.split) // batch_size
+    batch_size = min(config.batch_size, len(lesson))
+    epoch_steps = len(lesson) // batch_size
     steps = max(1, round(config.epochs * epoch_steps))
     average = _Average(objective, config.ema) if config.ema else None
     state = _State(checkpoint, objective, optimizer, average)
@@ -180,7 +189,9 @@ def train(
     wrapped.train()
     while step < steps:
         epoch, offset = divmod(step, epoch_steps)
-        order = epoch_order(len(lesson.split), batch_size, lesson.seed, epoch)
+        order = epoch_order(len(lesson), batch_size, lesson.seed, epoch)
+        if lesson.only is not None:
+            order = [lesson.only[places] for places in order]
         order = order[offset : offset + steps - step]
         share = [ids[accelerator.process_index :: accelerator.num_processes] for ids in order]
         for batch in batches(
@@ -214,6 +225,7 @@ def train(
         on_epoch(epoch)
     if average is not None:
         average.store()
+    objective.to("cpu")
     spent = time.monotonic() - started
     return {
         "images_per_second": (step - first) * batch_size / max(spent, 1e-9),

@@ -74,21 +74,18 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as text: {error}", "save it as UTF-8") from None
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    columns = reader.fieldnames or []
+    try:
+        columns, rows = reader.fieldnames or [], [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num}: {error}") from None
     if SAMPLE not in columns or len(columns) < 2:
         raise UserError(
             f"{path}: its columns are {', '.join(columns) or 'none'}",
             f"the first line names them: `{SAMPLE}`, and at least one to slice by",
         )
-    rows = []
-    try:
-        for row in reader:
-            if None in row or None in row.values():
-                raise UserError(
-                    f"{path}, line {reader.line_num}: not as many cells as the {len(columns)} "
-                    "columns"
-                )
-            rows.append((reader.line_num, row))
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num}: {error}") from None
+    for number, row in rows:
+        if None in row or None in row.values():
+            raise UserError(
+                f"{path}, line {number}: not as many cells as the {len(columns)} columns"
+            )
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,9 @@ def write_parquet(teach: Artifact, data: Artifact, path: Path) -> int:
     """Write the answers of a stage `teach` to `path`, whole or not at all; returns their number.
 
     Columns: `sample`, the image's number in the user's training data; `view`; `label`, -1 where
-    it is unknown; `logits`, or `classes` and `log_probabilities` where only the likeliest were
-    kept. The class names are in the schema's metadata under `classes`.
+    it is unknown, or a list of values, NaN where they are; `logits`, or `classes` and
+    `log_probabilities` where only the likeliest were kept. The class names are in the schema's
+    metadata under `classes`.
     """
     arrow = require("pyarrow", "pyarrow", "writing parquet")
     parquet = require("pyarrow.parquet", "pyarrow", "writing parquet")
@@ -28,6 +30,8 @@ def write_parquet(teach: Artifact, data: Artifact, path: Path) -> int:
     answers, split = open_answers(teach.path), open_split(data.path, "train")
     classes = data.json("data.json")["classes"]
     fields = {"sample": arrow.int64(), "view": arrow.int32(), "label": arrow.int64()}
+    if split.labels.ndim == 2:
+        fields["label"] = arrow.list_(arrow.float32(), split.labels.shape[1])
     for name in answers.records.dtype.names or ():
         if name in ("logits", "classes", "log_probabilities"):
             number = answers.records.dtype[name]
@@ -39,19 +43,21 @@ def write_parquet(teach: Artifact, data: Artifact, path: Path) -> int:
             for start in range(0, len(split), _ROWS):
                 records = np.asarray(answers.records[view, start : start + _ROWS])
                 here = slice(start, start + len(records))
-                columns = {
+                columns: dict[str, Any] = {
                     "sample": split.samples[here],
                     "view": np.full(len(records), view, np.int32),
                     "label": split.labels[here],
                 }
+                values = [
+                    columns[name] if name in columns else records[name] for name in schema.names
+                ]
                 arrays = [
-                    arrow.array(columns[field.name])
-                    if field.name in columns
-                    else arrow.FixedSizeListArray.from_arrays(
-                        arrow.array(np.ascontiguousarray(records[field.name]).ravel()),
-                        field.type.list_size,
+                    arrow.FixedSizeListArray.from_arrays(
+                        arrow.array(np.ascontiguousarray(each).ravel()), each.shape[1]
                     )
-                    for field in schema
+                    if each.ndim == 2
+                    else arrow.array(each)
+                    for each in values
                 ]
                 writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
     part.replace(path)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edgedistill.distill.taps import Taps, named
 from edgedistill.distill.terms import Batch, Scene, bind
 from edgedistill.models.fused import fused
-from edgedistill.recipe import Labels, Loss
+from edgedistill.recipe import Decoupled, Labels, Loss, SoftTargets
 
 
 class Objective(nn.Module):
@@ -45,8 +45,9 @@ class Objective(nn.Module):
         self._bf16, self._head = bf16, head
         self._weights = [loss.weight for loss in wanted if loss.weight > 0]
         by_label = sum(loss.weight for loss in wanted if isinstance(loss, Labels))
-        # Where the label stands in for the teacher, it gets all the weight there is.
-        alone = sum(self._weights) / by_label if by_label else 0.0
+        by_answer = sum(loss.weight for loss in wanted if isinstance(loss, SoftTargets | Decoupled))
+        # Where the label stands in for the teacher's answer, it gets the answer's weight too.
+        alone = (by_label + by_answer) / by_label if by_label else 0.0
         # By `Doubt`.
         self.register_buffer("_trust", torch.tensor([1.0, weighed, 0.0, 0.0]), persistent=False)
         self.register_buffer("_emphasis", torch.tensor([1.0, 1.0, alone, 0.0]), persistent=False)
@@ -64,6 +65,13 @@ class Objective(nn.Module):
             there = named(teacher)
             quick = fused(teacher, [there[name] for name in layers if name in there])
             self._teacher = (quick, Taps().on(quick, layers, "teacher"))
+
+    def _apply(self, change: Any, recurse: bool = True) -> Objective:
+        """`to` and its like take the teacher along."""
+        if self._teacher is not None:
+            self._teacher[0]._apply(change, recurse)  # type: ignore[no-untyped-call]
+        super()._apply(change, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def forward(
         self, pixels: Tensor, target: Tensor, teacher: Tensor | None, doubts: Tensor | None = None

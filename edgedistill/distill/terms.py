@@ -58,6 +58,11 @@ class Batch:
         """The mean of (batch,) values, each as far as the label counts."""
         return _mean(values, self.emphasis)
 
+    def kept(self, values: Tensor) -> Tensor:
+        """The mean of (batch,) values that neither teacher nor label have a part in, without the
+        samples that were dropped."""
+        return _mean(values, None if self.emphasis is None else (self.emphasis > 0).float())
+
 
 def _mean(values: Tensor, weights: Tensor | None) -> Tensor:
     return values.mean() if weights is None else (values * weights).mean()
@@ -243,9 +248,9 @@ class _Exits(nn.Module):
             imitated = losses.soft_targets(logits, batch.logits.detach(), loss.temperature)
             labelled = losses.labels(logits, batch.target)
             value = value + (
-                loss.imitation * imitated.mean()
-                + (1 - loss.imitation) * labelled.mean()
-                + loss.features * (reached - goal).square().sum(1).mean()
+                loss.imitation * batch.kept(imitated)
+                + (1 - loss.imitation) * batch.kept(labelled)
+                + loss.features * batch.kept((reached - goal).square().sum(1))
             )
         return value / len(self._names)
 
@@ -285,7 +290,7 @@ def _classes(scene: Scene) -> int:
 def _peers(loss: Peers, scene: Scene) -> Bound:
     def term(batch: Batch) -> Tensor:
         each = [losses.soft_targets(batch.logits, p, loss.temperature) for p in batch.peers]
-        return torch.stack(each).mean()
+        return batch.kept(torch.stack(each).mean(0))
 
     return Bound(term)
 

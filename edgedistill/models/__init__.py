@@ -7,6 +7,7 @@ steps to replay) and `weights.safetensors`; nothing that could run code.
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from edgedistill.errors import UserError
 from edgedistill.recipe import Model
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -129,12 +131,35 @@ def count(module: nn.Module, channels: int, image_size: int) -> tuple[float, flo
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            module.eval()(torch.zeros(1, channels, image_size, image_size))
+            pixels = torch.zeros(1, channels, image_size, image_size, device=device_of(module))
+            module.eval()(pixels)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
         module.train(training)
     parameters = sum(parameter.numel() for parameter in module.parameters())
     return counter.get_total_flops() / 2e6, parameters / 1e3
+
+
+def check_knows(model: Model, classes: int) -> None:
+    """Raises UserError: the model's pretrained weights are for another number of classes, so that
+    its last layer would be new, and its answers chance."""
+    if model.weights is not None or not getattr(model, "pretrained", False):
+        return
+    known = _family(model).pretrained_classes(model)
+    if known != classes:
+        raise UserError(
+            f"teacher `{getattr(model, 'name', model.family)}`: its pretrained weights tell "
+            f"{known} classes apart, the data has {classes}: its last layer would be random",
+            "train it on the data first (`stages.teacher.train`), or give `weights`",
+        )
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where the module's weights lie; without any, the CPU."""
+    import torch
+
+    tensors = itertools.chain(module.parameters(), module.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 def _family(model: Model) -> Any:

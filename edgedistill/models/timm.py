@@ -30,6 +30,11 @@ def normalization(model: TimmModel) -> tuple[tuple[float, ...], tuple[float, ...
     return tuple(config.mean), tuple(config.std)
 
 
+def pretrained_classes(model: TimmModel) -> int:
+    """How many classes timm's own weights tell apart."""
+    return int(_timm().get_pretrained_cfg(model.name).num_classes)
+
+
 def _timm() -> Any:
     try:
         import timm

@@ -45,6 +45,11 @@ def normalization(
     return tuple(preset.mean), tuple(preset.std)
 
 
+def pretrained_classes(model: TorchvisionModel) -> int:
+    """How many classes torchvision's own weights tell apart."""
+    return len(zoo.get_model_weights(model.name).DEFAULT.meta["categories"])
+
+
 def _drop_auxiliary_heads(module: nn.Module) -> None:
     """GoogLeNet and Inception give a tuple while training unless these are gone."""
     for name in ("aux1", "aux2", "AuxLogits"):
@@ -56,6 +61,8 @@ def _drop_auxiliary_heads(module: nn.Module) -> None:
 
 def _fit_head(module: nn.Module, name: str, old: nn.Conv2d | nn.Linear, classes: int) -> None:
     new: nn.Module
+    if classes == (old.out_features if isinstance(old, nn.Linear) else old.out_channels):
+        return
     if isinstance(old, nn.Linear):
         new = nn.Linear(old.in_features, classes, bias=old.bias is not None)
     else:

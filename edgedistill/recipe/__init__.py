@@ -187,6 +187,26 @@ class Recipe(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _labels_can_stand_in(self) -> Recipe:
+        wanted = self.stages
+        if "labels" not in (wanted.judge.wrong, wanted.judge.unsure, wanted.judge.disagreeing):
+            return self
+        learning = {"distill": wanted.distill, "prune": wanted.prune, "quantize": wanted.quantize}
+        for name, stage in learning.items():
+            losses = stage.losses if stage else ()
+            if losses and not any(isinstance(x, Labels) and x.weight > 0 for x in losses):
+                raise ValueError(
+                    "`stages.judge` lets labels stand in for the teacher, but "
+                    f"`stages.{name}.losses` have none of the kind `labels`"
+                )
+        if wanted.distill.search and wanted.distill.search.share[1] == 1:
+            raise ValueError(
+                "`stages.judge` lets labels stand in for the teacher, but "
+                "`stages.distill.search.share` may leave them no weight"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _normalization_fits_the_images(self) -> Recipe:
         for role, model in (("teacher", self.teacher), ("student", self.student)):
             for key in ("mean", "std"):
@@ -226,12 +246,18 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     return absolute
 
 
+_NAMED = (HuggingFaceData, HuggingFaceTeacher, ClipTeacher)
+"""Configs whose `name` is a folder, or else a name on the hub."""
+
+
 def _with_absolute_paths(model: Any, base: Path) -> Any:
     changes: dict[str, Any] = {}
     for name in type(model).model_fields:
         value = getattr(model, name)
         if isinstance(value, Path):
             changes[name] = base / value.expanduser()
+        elif isinstance(model, _NAMED) and name == "name" and (base / value).is_dir():
+            changes[name] = str(base / value)
         elif isinstance(value, BaseModel):
             changes[name] = _with_absolute_paths(value, base)
         elif isinstance(value, tuple):

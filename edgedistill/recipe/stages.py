@@ -114,7 +114,7 @@ class SearchConfig(Frozen):
     """Of each trial."""
     temperature: tuple[float, float] = (1.0, 10.0)
     """Bounds."""
-    share: tuple[float, float] = (0.3, 1.0)
+    share: tuple[float, float] = (0.3, 0.95)
     """Bounds of the part that the teacher's answers have in the weight of answers and labels."""
 
     @model_validator(mode="after")
@@ -149,8 +149,13 @@ class DistillConfig(Training):
         if heard and not self.peers:
             raise ValueError("the loss `peers` needs models that train along: give `peers`")
         both = (Labels, (SoftTargets, Decoupled))
-        if self.search and not all(any(isinstance(x, k) for x in self.losses) for k in both):
+        counted = [loss for loss in self.losses if loss.weight > 0]
+        if self.search and not all(any(isinstance(x, k) for x in counted) for k in both):
             raise ValueError("`search` weighs answers against labels: `losses` need both")
+        if self.search and self.peers:
+            raise ValueError(
+                "`search` tries the student alone: search without `peers`, then give the losses"
+            )
         if self.peers and not heard:
             raise ValueError("`peers` train along, but no loss is of the kind `peers`")
         return self

@@ -7,8 +7,9 @@ folder and returns metrics; only the pipeline seals the folder. Stages never imp
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ class Context:
     reporter: Reporter
     answers: Path
     """Folder for teachers' answers that are paid for, which outlive everything else."""
+
+    sent: Counter[str] = field(default_factory=Counter)
+    """How many requests this run has sent to each endpoint."""
 
     @property
     def checkpoints(self) -> Path:

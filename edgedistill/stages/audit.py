@@ -61,7 +61,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     students["shipped"] = logits_of(shipped, test)
     if "control" in inputs:
         students["control"] = _control(inputs, test)
-    counts = list(data["class_counts"]["train"].values())
+    counts = [data["class_counts"]["train"][name] for name in data["classes"]]
     asked = config.audit.slices
     slices = read_slices(asked, sample_names(inputs["data"])) if asked else {}
     found: dict[str, Any] = {
@@ -89,7 +89,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     context.reporter.tick("audit", 3, 4, "coverage")
     room = Room(
         inputs["teacher"].path, data["classes"], data["channels"], data["image_size"],
-        answers=context.answers,
+        answers=context.answers, sent=context.sent,
     )  # fmt: skip
     known = plain_answers(
         config.teacher, identity(config.teacher, config.fingerprint, inputs["teacher"]), room,
@@ -226,13 +226,13 @@ def _routing(
     wanted = everything[-1]["accuracy"] - asked.routing_drop
     choice = routing.choose(everything, wanted)
     exact = rows(*tried_on, None)
-    below = [row for row in exact if row["threshold"] <= choice["threshold"]]
+    reached = next(row for row in exact if row["threshold"] >= choice["threshold"])
     aim = exact[-1]["accuracy"] - asked.routing_drop
     return {
         "threshold": choice["threshold"],
         "temperature": temperature,
         "validation": {"wanted": wanted, **choice},
-        "test": {"teacher": exact[-1]["accuracy"], "student": exact[0]["accuracy"], **below[-1]},
+        "test": {"teacher": exact[-1]["accuracy"], "student": exact[0]["accuracy"], **reached},
         "share_for_teacher_less_drop": routing.choose(exact, aim)["share_routed"],
         "curve": rows(*tried_on, 101),
     }

@@ -30,7 +30,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     losses = (Labels(kind="labels"),)
     lesson = open_lesson(inputs, losses, config.augment, context.seed, config.workers)
     passes = sum(inputs[name].metrics["passes"] for name in ("distill", "prune") if name in inputs)
-    settings = config.train.model_copy(update={"epochs": passes / len(lesson.split)})
+    settings = config.train.model_copy(update={"epochs": passes / len(lesson)})
     metrics = train(
         lesson.objective(model, losses, settings.precision), lesson, settings,
         checkpoint=context.checkpoints / "training.safetensors",

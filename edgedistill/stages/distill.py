@@ -18,6 +18,8 @@ from edgedistill.train import open_lesson, train
 class Config(Frozen):
     model: Model
     fingerprint: str
+    peers: tuple[str, ...]
+    """Fingerprints of those that train along."""
     train: DistillConfig
     augment: Augment
     workers: int | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from edgedistill.artifact import Artifact, write_json
@@ -18,6 +19,8 @@ class Config(Frozen):
     search: SearchConfig
     model: Model
     fingerprint: str
+    peers: tuple[str, ...]
+    """Fingerprints of those that train along."""
     train: DistillConfig
     augment: Augment
     workers: int | None
@@ -31,13 +34,14 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     journal = optuna.storages.journal.JournalFileBackend(str(context.checkpoints / "trials.log"))
     study = optuna.create_study(
         study_name="search", storage=optuna.storages.JournalStorage(journal), load_if_exists=True,
-        direction="maximize", sampler=optuna.samplers.TPESampler(seed=context.seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
+        direction="maximize", pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
     )  # fmt: skip
-    if not study.trials:
+    # A search that goes on must not draw what it drew before.
+    study.sampler = optuna.samplers.TPESampler(seed=context.seed + len(study.trials))
+    ended = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED
+    if not any(trial.state in ended for trial in study.trials):
         # What the recipe says is the first to be tried, so that the search never loses to it.
         study.enqueue_trial(Found.of(config.train.losses).values())
-    ended = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED
     while (done := sum(trial.state in ended for trial in study.trials)) < config.search.trials:
         context.reporter.tick("search", done, config.search.trials, "")
         study.optimize(lambda trial: _trial(trial, config, lesson, inputs, context), n_trials=1)
@@ -84,7 +88,7 @@ def _trial(
     def judge(epoch: int) -> None:
         score = _score(model, inputs)
         trial.report(score, epoch)
-        if trial.should_prune():
+        if trial.should_prune() or math.isnan(score):
             raise optuna.TrialPruned
 
     try:

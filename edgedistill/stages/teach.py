@@ -36,7 +36,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     classes = data["classes"]
     room = Room(
         inputs["teacher"].path, classes, data["channels"], data["image_size"], config.precision,
-        context.answers,
+        context.answers, context.sent,
     )  # fmt: skip
     layout = Layout(len(classes), config.keep, min(config.top_k, len(classes)))
     made_by: dict[str, Any] = {

@@ -33,6 +33,8 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+    import torch
+
     if isinstance(config.model, ModelCommon):
         return _model(config.model, config, inputs, context)
     data = inputs["data"].json("data.json")
@@ -40,11 +42,14 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     if isinstance(config.model, Ensemble):
         for at, member in enumerate(config.model.members):
             if isinstance(member.teacher, ModelCommon):
+                torch.manual_seed(context.seed + at)
                 module = build(member.teacher, *shape)
                 folder = context.scratch / f"member{at}" / "model"
                 save(module, folder, describe_model(member.teacher, *shape))
     write_json(context.scratch / "teacher.json", {"teacher": config.fingerprint})
-    room = Room(context.scratch, data["classes"], *shape[1:], answers=context.answers)
+    room = Room(
+        context.scratch, data["classes"], *shape[1:], answers=context.answers, sent=context.sent
+    )
     task = task_named(data["task"], _texts_of(config.model, room, data, context.scratch))
     answers = plain_answers(
         config.model, config.fingerprint, room, inputs["data"], "validation",

@@ -71,8 +71,10 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
             model = torch_predictor(load_model(inputs[stage].path / "model"))
             answers[stage] = logits_of(model, split)
     if config.teacher is not None:
-        room = Room(inputs["teacher"].path, described["classes"], described["channels"],
-                    described["image_size"], answers=context.answers)  # fmt: skip
+        room = Room(
+            inputs["teacher"].path, described["classes"], described["channels"],
+            described["image_size"], answers=context.answers, sent=context.sent,
+        )  # fmt: skip
         asked = plain_answers(config.teacher, config.fingerprint, room, inputs["data"], "test",
                               context.checkpoints, context.reporter)  # fmt: skip
         if asked is not None:

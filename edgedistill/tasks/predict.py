@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact
+from edgedistill.models import device_of
 from edgedistill.tasks import Task, task_named
 from edgedistill.tasks.retrieval import Texts
 
@@ -29,16 +30,18 @@ def logits_of(predict: Predict, split: Split, batch_size: int = 500) -> NDArray[
 
 
 def torch_predictor(module: Any, precision: str = "fp32") -> Predict:
-    """A torch module or exported graph, in evaluation mode already, as a function on arrays."""
+    """A torch module or exported graph, in evaluation mode already, or a function of tensors on
+    the CPU, as a function on arrays."""
     import torch
 
     def predict(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        batch = torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last)
+        device = device_of(module) if isinstance(module, torch.nn.Module) else torch.device("cpu")
+        batch = torch.from_numpy(pixels).to(device, memory_format=torch.channels_last)
         with (
             torch.inference_mode(),
-            torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"),
+            torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
         ):
-            logits: NDArray[np.float32] = module(batch).float().numpy()
+            logits: NDArray[np.float32] = module(batch).float().cpu().numpy()
         return logits
 
     return predict

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -77,6 +78,8 @@ class Room:
     precision: str = "fp32"
     answers: Path | None = None
     """Folder in which answers that are paid for are kept for good."""
+    sent: Counter[str] = field(default_factory=Counter)
+    """How many requests this run has sent to each endpoint."""
 
 
 def open_teacher(config: Config, room: Room) -> Teacher:

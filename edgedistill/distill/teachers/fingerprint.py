@@ -21,7 +21,7 @@ from edgedistill.recipe import (
 from edgedistill.usercode import source_file
 
 NOT_CONTENT = {
-    "headers", "concurrency", "per_second", "max_requests", "timeout", "retries", "backend",
+    "concurrency", "per_second", "max_requests", "timeout", "retries", "backend",
 }  # fmt: skip
 """Fields that change how a teacher is asked, and nothing that it answers."""
 
@@ -38,10 +38,22 @@ def fingerprint(teacher: Teacher) -> str:
         members = [(fingerprint(member.teacher), member.weight) for member in teacher.members]
         return text_digest({"family": "ensemble", "members": members})
     fields = teacher.model_dump(mode="json", exclude=NOT_CONTENT)
+    if isinstance(teacher, HttpTeacher):
+        fields["headers"] = _telling(teacher.headers)
     paths = {name for name in type(teacher).model_fields
              if isinstance(getattr(teacher, name), Path)}  # fmt: skip
     config = {name: value for name, value in fields.items() if name not in paths}
     return text_digest({"config": config, "content": _content(teacher, paths)})
+
+
+def _telling(headers: dict[str, str]) -> dict[str, str]:
+    """The headers that may choose what answers, without those that say who asks: a new key must
+    not pay for every answer again."""
+    return {
+        name.lower(): value
+        for name, value in headers.items()
+        if "${" not in value and name.lower() not in ("authorization", "cookie", "x-api-key")
+    }
 
 
 def _content(teacher: Teacher, paths: set[str]) -> Any:

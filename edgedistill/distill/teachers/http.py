@@ -12,6 +12,7 @@ import random
 import re
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -58,7 +59,9 @@ class EndpointTeacher:
     """Raises UserError when opened: `url`, `at` or a header is no such thing, or the environment
     lacks what a header names."""
 
-    def __init__(self, config: HttpTeacher, classes: Sequence[str]) -> None:
+    def __init__(
+        self, config: HttpTeacher, classes: Sequence[str], sent: Counter[str] | None = None
+    ) -> None:
         if not re.fullmatch(r"(/([^/~]|~[01])*)*", config.at):
             raise UserError(
                 f"teacher: `at: {config.at}` is not a JSON pointer (RFC 6901)",
@@ -72,7 +75,8 @@ class EndpointTeacher:
         self._shown = f"{url.scheme}://{url.netloc.decode()}{url.path}"
         self._config, self._classes = config, classes
         self._headers, self._secrets = _headers(config)
-        self._sent = self._answered = 0
+        self._sent: Counter[str] = Counter() if sent is None else sent
+        self._answered = 0
         self._free_at = 0.0
         """When the next request may begin, on the monotonic clock."""
 
@@ -176,7 +180,8 @@ class EndpointTeacher:
         """
         earliest = time.monotonic() + wait
         while True:
-            if self._sent == self._config.max_requests:
+            most = self._config.max_requests
+            if most is not None and self._sent[self._config.url] >= most:
                 stop.set()
             if stop.is_set():
                 raise _Stopped
@@ -186,7 +191,7 @@ class EndpointTeacher:
                 break
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
-        self._sent += 1
+        self._sent[self._config.url] += 1
         if self._config.per_second is not None:
             self._free_at = now + 1 / self._config.per_second
 
@@ -218,7 +223,7 @@ class EndpointTeacher:
 
 def open_(config: HttpTeacher, room: Room) -> Teacher:
     """One that remembers its answers, where the room has a place for them."""
-    endpoint = EndpointTeacher(config, room.classes)
+    endpoint = EndpointTeacher(config, room.classes, room.sent)
     if room.answers is None:
         return endpoint
     name = text_digest({"teacher": fingerprint(config), "classes": list(room.classes)})[:24]

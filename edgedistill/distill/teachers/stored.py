@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,7 @@ def _read(path: Path, classes: Sequence[str]) -> tuple[Ids, Rows]:
         ) from None
     with file:
         names = file.schema_arrow.names
+        _same_classes(file.schema_arrow, classes, path)
         form = _form(path, names)
         kept = FORMS[form](path, classes, file.metadata.num_rows)
         samples = []
@@ -122,6 +124,20 @@ def _read(path: Path, classes: Sequence[str]) -> tuple[Ids, Rows]:
     if not any(map(len, samples)):
         raise UserError(f"{path}: has no rows{' of view 0' if view else ''}")
     return np.concatenate(samples), kept.rows()
+
+
+def _same_classes(schema: Any, classes: Sequence[str], path: Path) -> None:
+    """Raises UserError: the file says that its classes are others, or in another order."""
+    told = (schema.metadata or {}).get(b"classes")
+    try:
+        named = None if told is None else json.loads(told)
+    except ValueError:
+        return  # somebody else's, with a meaning of their own
+    if isinstance(named, list) and named != list(classes):
+        raise UserError(
+            f"{path}: its answers are for {_listed(named)}, the data has {_listed(classes)}",
+            "answer for the data's classes, in their order",
+        )
 
 
 def _form(path: Path, names: Sequence[str]) -> tuple[str, ...]:
@@ -311,6 +327,11 @@ def _refuse(bad: Any, samples: Ids, name: str, path: Path) -> None:
             f"for {_named(samples[bad])}",
             "compute these answers again",
         )
+
+
+def _listed(classes: Sequence[Any]) -> str:
+    first = ", ".join(map(str, classes[:SHOWN])) + (", ..." if len(classes) > SHOWN else "")
+    return f"{len(classes)} classes ({first})"
 
 
 def _named(samples: Ids) -> str:
