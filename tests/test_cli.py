@@ -371,6 +371,12 @@ def test_teach_asks_keeps_and_exports(tmp_path: Path, capsys: Output) -> None:
     assert told["training_quality"] == [again["training_quality"][0]] * 4
 
 
+def test_teach_looks_for_the_export_s_folder_before_it_asks(tmp_path: Path, capsys: Output) -> None:
+    assert run(["teach", "--export", str(tmp_path / "none" / "answers.parquet")]) == 2
+    assert "its folder is not there" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_teach_wants_a_loss_that_learns_from_answers(capsys: Output) -> None:
     labels = "[{kind: labels}]"
     line = ["teach"]

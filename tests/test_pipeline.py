@@ -163,6 +163,43 @@ def test_labels_alone_ask_no_teacher(document: dict[str, Any]) -> None:
     assert "teach" not in [step.name for step in planned]
 
 
+def test_whom_to_believe_is_asked_where_only_layers_are_learned_from(
+    document: dict[str, Any],
+) -> None:
+    document["stages"]["distill"]["losses"] = [{"kind": "labels"}, {"kind": "hints"}]
+    planned = {step.name: step.inputs for step in steps(recipe(document), TARGET)}
+    assert "judge" not in planned["distill"]
+    document["stages"]["judge"] = {"wrong": "drop"}
+    planned = {step.name: step.inputs for step in steps(recipe(document), TARGET)}
+    assert planned["distill"] == {
+        "data": "data", "teach": "teach", "judge": "judge", "teacher": "teacher",
+    }  # fmt: skip
+
+
+def test_a_peer_s_weights_are_a_part_of_the_key(document: dict[str, Any], tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+    from torch import ones
+
+    weights = tmp_path / "peer.safetensors"
+    document["stages"]["distill"]["losses"] = [{"kind": "labels"}, {"kind": "peers"}]
+    document["stages"]["distill"]["peers"] = [{**document["student"], "weights": str(weights)}]
+    configs = []
+    for value in (1.0, 2.0):
+        save_file({"a": value * ones(1)}, weights)
+        (distill,) = (s for s in steps(recipe(document), TARGET) if s.name == "distill")
+        configs.append(distill.config)
+    assert configs[0] != configs[1]
+
+
+def test_pretrained_weights_for_other_classes_are_no_teacher(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    document["teacher"] = {"family": "torchvision", "name": "resnet18", "pretrained": True}
+    document["stages"]["teacher"] = {}
+    with pytest.raises(UserError, match="tell 1000 classes apart, the data has 2"):
+        run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "teacher")
+
+
 def test_assistants_learn_from_the_one_before(document: dict[str, Any], tmp_path: Path) -> None:
     document["assistants"] = [document["teacher"], document["student"]]
     document["stages"]["distill"]["losses"] = [{"kind": "soft_targets"}, {"kind": "hints"}]

@@ -146,6 +146,14 @@ def test_a_mistake_is_said_exactly(changes: dict[str, Any], message: str) -> Non
          "`stages.teach.keep: top_k` is for `task: classification`"),
         ({"task": "multilabel", "stages": {**MINIMAL["stages"], "judge": {"wrong": "drop"}}},
          "`stages.judge`: a teacher's errors are told in `task: classification` only"),
+        ({"stages": {**MINIMAL["stages"], "judge": {"wrong": "labels"},
+                     "distill": {"losses": [{"kind": "soft_targets"}]}}},
+         "`stages.judge` lets labels stand in for the teacher, but `stages.distill.losses` have "
+         "none of the kind `labels`"),
+        ({"stages": {**MINIMAL["stages"], "judge": {"unsure": "labels"},
+                     "distill": {"search": {"share": [0.5, 1]}}}},
+         "`stages.judge` lets labels stand in for the teacher, but `stages.distill.search.share` "
+         "may leave them no weight"),
         ({"task": "retrieval"},
          "`task: retrieval` goes with a teacher of the family `dual_encoder` or `clip`"),
         ({"task": "retrieval", "teacher": DUAL, "student": DUAL},

@@ -10,12 +10,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgedistill.artifact import Artifact
 from edgedistill.data import Split
 from edgedistill.distill.store import Answers, Layout
 from edgedistill.errors import UserError
 from edgedistill.models import build
-from edgedistill.recipe import Augment, Labels, ResidualModel, SoftTargets, Training
-from edgedistill.train import Lesson, epoch_order, learning_rate, train
+from edgedistill.recipe import Augment, Exits, Labels, ResidualModel, SoftTargets, Training
+from edgedistill.train import Lesson, epoch_order, learning_rate, open_lesson, train
 
 LABELS = (Labels(kind="labels"),)
 
@@ -55,6 +56,40 @@ def test_training_learns_an_easy_task(tmp_path: Path) -> None:
     logits = network.eval()(torch.from_numpy(data.pixels(np.arange(96))))
     assert (logits.argmax(1).numpy() == data.labels).mean() > 0.95
     assert metrics["passes"] == 4 * 96
+
+
+def test_from_labels_alone_only_what_is_labelled_is_trained_on(tmp_path: Path) -> None:
+    full = split()
+    labels = np.where(np.arange(96) < 32, full.labels, -1)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "data.json").write_text('{"task": "classification"}')
+    folder = tmp_path / "data" / "train"
+    folder.mkdir()
+    for name, values in (("images", full.images), ("labels", labels), ("samples", labels)):
+        np.save(folder / f"{name}.npy", values)
+    inputs = {"data": Artifact(tmp_path / "data", "data", "")}
+    lesson = open_lesson(inputs, LABELS, Augment(), 0, None)
+    assert len(lesson) == 32
+    seen: list[int] = []
+
+    class Watching(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+
+        def forward(self, pixels: Any, target: Any, *_: Any) -> torch.Tensor:
+            seen.extend(target.tolist())
+            return self.weight.sum()
+
+    metrics = train(
+        Watching(), lesson, Training(epochs=2, batch_size=16, precision="fp32"),
+        checkpoint=tmp_path / "run.safetensors", tick=lambda *_: None,
+    )  # fmt: skip
+    assert metrics["passes"] == len(seen) == 64
+    assert min(seen) == 0
+    # A loss that learns from more than labels has a use for the others.
+    others = (*LABELS, Exits(kind="exits"))
+    assert len(open_lesson(inputs, others, Augment(), 0, None)) == 96
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])

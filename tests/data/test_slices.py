@@ -32,6 +32,7 @@ def test_each_value_of_a_column_is_a_slice(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("", "its columns are none"),
+        ('"sample"x,light\n', "expected after"),
         ("sample\ntest/cat/1.png\n", "its columns are sample"),
         ("image,light\ntest/cat/1.png,day\n", "its columns are image, light"),
         ("sample,light\ntest/cat/3.png,day\n", "line 2: there is no test image `test/cat/3.png`"),

@@ -76,6 +76,30 @@ def test_where_the_label_stands_in_it_gets_all_the_weight() -> None:
     assert both(pixels(), TARGET, answers(), doubts) == 0
 
 
+def test_what_layers_are_worth_is_no_part_of_the_weight_that_a_label_takes_over() -> None:
+    many = objective(SOFT, LABELS, Hints(kind="hints", weight=50)).eval()
+    each = F.cross_entropy(many.student(pixels()), TARGET, reduction="none")
+    doubts = torch.full((4,), Doubt.LABELS)
+    assert torch.allclose(many(pixels(), TARGET, answers(), doubts), each.mean())
+
+
+@pytest.mark.parametrize("loss", [Exits(kind="exits"), Peers(kind="peers")])
+def test_a_dropped_sample_teaches_nothing_by_other_ways_either(loss: Any) -> None:
+    torch.manual_seed(0)
+    made = Objective((loss,), network(8, 3), None, pixels()[:1]).eval()
+    dropped, peer = torch.full((4,), Doubt.DROP), [answers()]
+    logits = made.answer(pixels())
+    assert made.judge(logits, TARGET, None, None, peer) > 0
+    assert made.judge(logits, TARGET, None, dropped, peer) == 0
+
+
+def test_the_teacher_goes_where_the_student_goes() -> None:
+    made = objective(Hints(kind="hints")).double()
+    assert made._teacher is not None
+    kinds = {p.dtype for p in [*made.parameters(), *made._teacher[0].parameters()]}
+    assert kinds == {torch.float64}
+
+
 @pytest.mark.parametrize(
     "loss",
     [

@@ -210,3 +210,14 @@ def test_a_model_with_other_classes_is_said() -> None:
     assert error.value.message == (
         "model `my_nets:ten` gives (1, 10) for one 3x8x8 image, expected logits (1, 4)"
     )
+
+
+def test_a_head_that_fits_already_is_kept() -> None:
+    from edgedistill.models import torchvision
+
+    layer = torch.nn.Linear(4, 10)
+    holder = torch.nn.Sequential(layer)
+    torchvision._fit_head(holder, "0", layer, 10)
+    assert holder[0] is layer
+    torchvision._fit_head(holder, "0", layer, 3)
+    assert holder[0].out_features == 3

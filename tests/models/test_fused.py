@@ -47,6 +47,31 @@ def test_a_layer_that_is_listened_to_gives_what_it_gave() -> None:
     torch.testing.assert_close(quick(pixels), model(pixels), atol=1e-4, rtol=1e-4)
 
 
+def test_a_container_that_is_listened_to_gives_what_it_gave() -> None:
+    inner = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3))
+    model = living(nn.Sequential(inner, nn.BatchNorm2d(4), nn.Conv2d(4, 2, 3), nn.BatchNorm2d(2)))
+    quick, pixels = fused(model, [inner]), torch.rand(2, 1, 9, 9)
+    assert norms(quick) == 1
+    torch.testing.assert_close(quick[0](pixels), model[0](pixels))
+    torch.testing.assert_close(quick(pixels), model(pixels), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_norm_over_another_dimension_than_the_layer_s_stays(affine: bool) -> None:
+    model = nn.Sequential(nn.Linear(5, 5), nn.BatchNorm1d(5, affine=affine)).eval()
+    tokens = torch.rand(2, 5, 5)
+    torch.testing.assert_close(fused(model)(tokens), model(tokens))
+
+
+def test_a_model_that_cannot_be_copied_comes_back_itself() -> None:
+    class Unique(nn.Module):
+        def __deepcopy__(self, memory: object) -> nn.Module:
+            raise RuntimeError("there is one of me")
+
+    model = Unique()
+    assert fused(model) is model
+
+
 class ReadTwice(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -21,6 +21,7 @@ from loopback import Asked, Pixels, Reply, first, of_three, serve
 from numpy.typing import NDArray
 
 from edgedistill.distill.teachers import Answered, Question, Room, Teacher, http, open_teacher
+from edgedistill.distill.teachers.fingerprint import fingerprint
 from edgedistill.distill.teachers.http import _retry_after
 from edgedistill.distill.teachers.response import find, logits_of
 from edgedistill.errors import UserError
@@ -331,6 +332,25 @@ def test_max_requests_counts_retries_and_all_questions() -> None:
         "teacher: `max_requests: 6` is used up; 4 answers are kept\n"
         "hint: raise `max_requests`, or just run again to go on with as many more"
     )
+
+
+def test_max_requests_is_one_budget_for_all_that_ask_in_a_run() -> None:
+    with serve(of_three) as endpoint:
+        config = HttpTeacher(family="http", url=endpoint.url, max_requests=6)
+        room = Room(Path(), CLASSES, channels=1, image_size=4)
+        assert len(list(open_teacher(config, room).ask(question(4)))) == 4
+        with pytest.raises(UserError, match="is used up; 2 answers are kept"):
+            list(open_teacher(config, room).ask(question(4)))
+        assert len(endpoint.asked) == 6
+
+
+def test_another_key_pays_for_nothing_again_but_another_model_answers_anew() -> None:
+    def known_by(**headers: str) -> str:
+        return fingerprint(HttpTeacher(family="http", url="http://a/b", headers=headers))
+
+    assert known_by(Authorization="Bearer a") == known_by(authorization="Bearer b") == known_by()
+    assert known_by(**{"X-Model": "large"}) != known_by(**{"X-Model": "small"})
+    assert known_by(Key="${KEY}") == known_by(Key="${OTHER}")
 
 
 def test_max_requests_that_are_just_enough_are_enough() -> None:

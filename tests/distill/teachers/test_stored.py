@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,20 @@ def test_richer_answers_go_before_labels(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", label=[0] * 6, logits=LOGITS.tolist())
     asked = question(5)
     assert np.array_equal(answers(teacher(path), asked), LOGITS[rows(asked)])
+
+
+def test_a_file_that_names_other_classes_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", label=[0] * 6)
+    table = pq.read_table(path)
+    for told, fits in ((["bird", "cat", "ship"], True), (["cat", "bird", "ship"], False)):
+        pq.write_table(table.replace_schema_metadata({"classes": json.dumps(told)}), path)
+        if fits:
+            answers(teacher(path), everything())
+        else:
+            assert refusal(path) == (
+                f"{path}: its answers are for 3 classes (cat, bird, ship), the data has "
+                "3 classes (bird, cat, ship)"
+            )
 
 
 def test_missing_samples_are_counted_and_named(tmp_path: Path) -> None:

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from edgedistill.artifact import Artifact, write_json
+from edgedistill.data.splits import SplitWriter
+from edgedistill.distill.exchange import write_parquet
+from edgedistill.distill.store import Layout, keep, opened
+
+
+@pytest.mark.parametrize("labels", [np.array([0, 2, -1]), np.float32([[1, 0], [0.5, 1], [0, 0]])])
+def test_labels_and_answers_come_out_as_they_went_in(tmp_path: Path, labels: np.ndarray) -> None:
+    data, teach = tmp_path / "data", tmp_path / "teach"
+    writer = SplitWriter(data / "train", 8, 1)
+    writer.add(np.zeros((3, 8, 8, 1), np.uint8), labels, np.array([5, 6, 9]))
+    writer.close()
+    write_json(data / "data.json", {"classes": ["a", "b"]})
+    teach.mkdir()
+    logits = np.float32([[1, 2], [3, 4], [5, 6]])
+    with opened(tmp_path / "store", Layout(2), 1, 3, {}) as store:
+        store.add(0, np.arange(3), logits)
+        keep(store, teach)
+    path = tmp_path / "answers.parquet"
+    assert write_parquet(Artifact(teach, "teach", ""), Artifact(data, "data", ""), path) == 3
+    table = pyarrow.parquet.read_table(path)
+    assert table["sample"].to_pylist() == [5, 6, 9]
+    assert table["label"].to_pylist() == labels.tolist()
+    assert table["logits"].to_pylist() == logits.tolist()
+    assert not list(tmp_path.glob("*.part"))
