@@ -309,7 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; returns its exit code."""
-    from edgedistill.errors import UserError, exhausted
+    from edgedistill.errors import UserError, exhausted, refused
 
     try:
         code = app(args=arguments, prog_name="edgedistill", standalone_mode=False) or 0
@@ -318,7 +318,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         if hasattr(error, "show"):
             error.show()
             return 2
-        known = error if isinstance(error, UserError) else exhausted(error)
+        known = error if isinstance(error, UserError) else exhausted(error) or refused(error)
         if known is None:
             raise
         say(f"error: {known.message}")

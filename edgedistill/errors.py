@@ -40,7 +40,7 @@ def exhausted(error: Exception, folder: str = ".") -> UserError | None:
         free = psutil.virtual_memory().available / 1e6
         return UserError(
             f"out of memory ({free:.0f} MB free); nothing is lost",
-            f"free some, or lower `batch_size` or `workers`; {again}",
+            f"free some, or lower `workers`; {again}. A lower `batch_size` begins its stage anew",
         )
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     # safetensors and torch tell of it in their own errors' text.
@@ -56,3 +56,14 @@ def exhausted(error: Exception, folder: str = ".") -> UserError | None:
             f"make room (`edgedistill cache prune --keep 1GB`); {again}",
         )
     return None
+
+
+def refused(error: Exception) -> UserError | None:
+    """A place that cannot be read or written, as something the user can mend; None for any other
+    error."""
+    places = PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError
+    name = getattr(error, "filename", None)
+    if not isinstance(error, places) or name is None:
+        return None
+    told = (error.strerror or type(error).__name__).lower()
+    return UserError(f"{name}: {told}", "choose another place, or mend its permissions")

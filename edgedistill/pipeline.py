@@ -51,7 +51,7 @@ def _key(recipe: Recipe, step: Step, inputs: dict[str, Artifact]) -> tuple[str, 
     made_by = {
         "stage": stage.name,
         "version": stage.version,
-        "config": _without_paths(step.config.model_dump()),
+        "config": _what_matters(step.config.model_dump()),
         "inputs": {name: artifact.digest for name, artifact in inputs.items()},
         "seed": recipe.seed,
         "deterministic": recipe.deterministic,
@@ -73,12 +73,19 @@ def _versions(stage: Stage) -> dict[str, str]:
     return found
 
 
-def _without_paths(value: Any) -> Any:
-    """Where a file lies does not matter; what it holds is in the config's fingerprint."""
+_NO_MATTER = {
+    "workers", "checkpoint_minutes", "concurrency", "per_second", "max_requests", "timeout",
+    "retries",
+}  # fmt: skip
+"""Fields, wherever they stand, that change how a step is done and no byte of what comes out."""
+
+
+def _what_matters(value: Any) -> Any:
+    """Where a file lies does not matter either; what it holds is in the config's fingerprint."""
     if isinstance(value, dict):
-        return {key: _without_paths(item) for key, item in value.items()}
+        return {key: _what_matters(item) for key, item in value.items() if key not in _NO_MATTER}
     if isinstance(value, list | tuple):
-        return [_without_paths(item) for item in value]
+        return [_what_matters(item) for item in value]
     return "path" if isinstance(value, Path) else value
 
 

@@ -13,6 +13,7 @@ from edgedistill.data.slices import slices_digest
 from edgedistill.devices.machine import machine, multiplies_bf16
 from edgedistill.distill.losses import needs_answers, needs_layers
 from edgedistill.distill.teachers.fingerprint import fingerprint as teacher_fingerprint
+from edgedistill.errors import UserError
 from edgedistill.models import fingerprint as model_fingerprint
 from edgedistill.recipe import Loss, Model, ModelCommon, Recipe, Teacher, Training
 from edgedistill.target import Frozen, Target
@@ -174,6 +175,11 @@ class _Plan:
             for precision in wanted.export.precisions or target.precisions
             if precision != "int8" or wanted.quantize
         ]
+        if not precisions:
+            raise UserError(
+                "`stages.quantize` is null, and no other precision than int8 is to be exported",
+                "quantize, or add fp32 or fp16 to `stages.export.precisions`",
+            )
         models = {name: name for name in model_steps(recipe)}
         exporting = export.Config(
             name=recipe.name,

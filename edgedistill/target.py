@@ -49,7 +49,7 @@ class Target(Frozen):
     """Instruction-set extensions that integer kernels profit from: `dotprod`, `avx512_vnni`."""
     runtimes: tuple[RuntimeName, ...] = Field(min_length=1)
     """The first is the primary one: its figures are held against the contract."""
-    precisions: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+    precisions: tuple[Precision, ...] = Field(default=("fp32", "fp16", "int8"), min_length=1)
     scheme: Scheme = Scheme()
     channel_multiple: int = Field(default=8, ge=1)
     """Pruned channel counts are a multiple of this, as the target's kernels work in such blocks."""

@@ -371,6 +371,17 @@ def test_teach_asks_keeps_and_exports(tmp_path: Path, capsys: Output) -> None:
     assert told["training_quality"] == [again["training_quality"][0]] * 4
 
 
+@pytest.mark.parametrize("place", ["file/bundle", "file"])
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_done(
+    tmp_path: Path, capsys: Output, place: str
+) -> None:
+    (tmp_path / "file").write_text("here")
+    assert run(["compile", "--target", "linux-x64", "--out", str(tmp_path / place)]) == 2
+    assert str(tmp_path / "file") in capsys.readouterr().err
+    assert run(["cache", "show", "--cache", str(tmp_path / "file")]) == 2
+    assert "choose another place" in capsys.readouterr().err
+
+
 def test_teach_looks_for_the_export_s_folder_before_it_asks(tmp_path: Path, capsys: Output) -> None:
     assert run(["teach", "--export", str(tmp_path / "none" / "answers.parquet")]) == 2
     assert "its folder is not there" in capsys.readouterr().err

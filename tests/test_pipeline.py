@@ -11,7 +11,7 @@ import edgedistill
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache
 from edgedistill.errors import UserError
-from edgedistill.pipeline import plan, run_until
+from edgedistill.pipeline import _what_matters, plan, run_until
 from edgedistill.plan import steps
 from edgedistill.recipe import Recipe, parse_recipe
 from edgedistill.stages import STAGES
@@ -189,6 +189,25 @@ def test_a_peer_s_weights_are_a_part_of_the_key(document: dict[str, Any], tmp_pa
         (distill,) = (s for s in steps(recipe(document), TARGET) if s.name == "distill")
         configs.append(distill.config)
     assert configs[0] != configs[1]
+
+
+def test_how_a_step_is_done_is_no_part_of_its_key(document: dict[str, Any]) -> None:
+    def matters() -> list[Any]:
+        return [_what_matters(s.config.model_dump()) for s in steps(recipe(document), TARGET)]
+
+    before = matters()
+    document["data"]["workers"] = 3
+    document["stages"]["distill"]["checkpoint_minutes"] = 1
+    assert matters() == before
+    document["stages"]["distill"]["batch_size"] = 8
+    assert matters() != before
+
+
+def test_something_must_be_left_to_export(document: dict[str, Any]) -> None:
+    document["stages"]["quantize"] = None
+    document["stages"]["export"] = {"precisions": ["int8"]}
+    with pytest.raises(UserError, match="no other precision than int8"):
+        steps(recipe(document), TARGET)
 
 
 def test_pretrained_weights_for_other_classes_are_no_teacher(

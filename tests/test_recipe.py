@@ -235,6 +235,10 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("a: [1\nb: 2\n", "line 2: not valid YAML: expected ',' or ']', but got ':'"),
+        (
+            "name: {{ name }}\n",
+            "line 1: not valid YAML: a key is a plain word; quote text in braces",
+        ),
         ("seed: 1\nseed: 2\n", "line 2: not valid YAML: the key `seed` is given twice"),
         ("\x00", "not valid YAML: "),
     ],

@@ -96,9 +96,10 @@ def listing(root: Path) -> list[tuple[str, int, int]]:
     if not root.is_dir():
         raise UserError(f"folder not found: {root}", "check the path in `data`")
     found = []
-    for folder, _, names in os.walk(root):
+    for folder, _, names in os.walk(root, followlinks=True):
         for name in names:
             path = Path(folder, name)
-            stat = path.stat()
+            # A link to nowhere is heard of when it is read.
+            stat = path.stat() if path.exists() else path.lstat()
             found.append((path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns))
     return sorted(found)

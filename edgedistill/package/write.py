@@ -45,6 +45,14 @@ def check_place(out: Path) -> None:
             f"{out} exists and is not a bundle; it was left alone",
             "choose another folder with --out, or move it away",
         )
+    _check_writable(out)
+
+
+def _check_writable(out: Path) -> None:
+    there = next(place for place in out.absolute().parents if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        what = "cannot be written to" if there.is_dir() else "is a file"
+        raise UserError(f"{out}: {there} {what}", "choose another folder with --out")
 
 
 def _replaceable(out: Path) -> bool:
@@ -101,6 +109,10 @@ def _manifest(
             "color": "grey" if data["channels"] == 1 else "RGB",
             "range": [0, 1],
             "resize": "the middle square, bilinear, to image_size; normalization is inside",
+            # As Pillow does it: without, large photos alias, and accuracy is lost.
+            "antialias": True,
+            "orientation": "EXIF applied",
+            "alpha": "over white",
         },
         "temperature": audited.get("temperature", 1.0),
         "routing": {key: routing[key] for key in ("threshold", "validation", "test") if routing},

@@ -224,7 +224,7 @@ class QuantizeConfig(Training):
 
 
 class ExportConfig(Frozen):
-    precisions: tuple[Precision, ...] | None = None
+    precisions: tuple[Precision, ...] | None = Field(default=None, min_length=1)
     """By default the target's."""
 
 

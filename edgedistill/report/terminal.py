@@ -23,15 +23,17 @@ def summary(report: dict[str, Any], width: int = 100) -> str:
 
 def show(report: dict[str, Any], console: Console) -> None:
     """Print the summary: the headline, stages, files, contract, warnings."""
+    from rich.markup import escape
+
     verdict = "contract kept" if report["ok"] else "CONTRACT MISSED"
-    name = f"[bold]{report['name']}[/] for [bold]{report['target']['name']}[/]"
+    name = f"[bold]{report['name']}[/] for [bold]{escape(report['target']['name'])}[/]"
     console.print(f"{name}: [{_STYLES['ok' if report['ok'] else 'missed']}]{verdict}[/]")
     console.print(headline(report), highlight=False)
     console.print()
     console.print(_stages(report, console.width))
     console.print(_files(report, console.width))
     console.print(_contract(report))
-    console.print(f"Latency and memory: {report['where']}.", highlight=False)
+    console.print(f"Latency and memory: {report['where']}.", markup=False, highlight=False)
     for text in report["warnings"]:
         console.print("[yellow]warning:[/] ", end="")
         console.print(text, markup=False, highlight=False)
@@ -147,6 +149,8 @@ def reached_by(line: dict[str, Any]) -> str:
 
 
 def _contract(report: dict[str, Any]) -> Table:
+    from rich.markup import escape
+
     table = _table("Contract (of the file marked *)")
     table.add_column("line", no_wrap=True)
     table.add_column("promised")
@@ -155,5 +159,5 @@ def _contract(report: dict[str, Any]) -> Table:
     table.add_column("note", overflow="fold")
     for line in report["contract"]:
         status = f"[{_STYLES[line['status']]}]{line['status']}[/]"
-        table.add_row(line["name"], limit_of(line), reached_by(line), status, line["note"])
+        table.add_row(line["name"], limit_of(line), reached_by(line), status, escape(line["note"]))
     return table

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.devices import DEVICES, Job, Protocol, in_turn, row
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, exhausted
 from edgedistill.recipe import BenchmarkConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -85,10 +85,11 @@ def _models(
         folder.mkdir(exist_ok=True)
         try:
             path = _convert(inputs[stage].file("model"), primary, inputs["data"], folder)
-        except UserError:
-            raise
         except Exception as error:  # converters raise whatever they like
-            text = f"{stage}: not timed in {primary}, which cannot take it ({error!r:.200})"
+            if exhausted(error) is not None:
+                raise
+            told = error.message if isinstance(error, UserError) else repr(error)
+            text = f"{stage}: not timed in {primary}, which cannot take it ({told:.200})"
             context.reporter.say(f"benchmark: {text}")
             warnings.append(text)
             continue

@@ -20,8 +20,14 @@ Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Pixels (batch, channels, height, width) in 0..1 to logits (batch, classes)."""
 
 
-def logits_of(predict: Predict, split: Split, batch_size: int = 500) -> NDArray[np.float32]:
+_IMAGES, _BYTES = 500, 64_000_000
+"""At once, of whichever is less; bytes of pixels."""
+
+
+def logits_of(predict: Predict, split: Split) -> NDArray[np.float32]:
     """Logits (samples, classes) of a whole split, in its order."""
+    each = 4 * int(np.prod(split.images.shape[1:]))
+    batch_size = max(1, min(_IMAGES, _BYTES // each))
     parts = [
         predict(split.pixels(np.arange(start, min(start + batch_size, len(split)))))
         for start in range(0, len(split), batch_size)

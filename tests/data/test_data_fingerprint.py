@@ -102,3 +102,16 @@ def test_taking_it_imports_nothing_heavy():
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_folder_follows_linked_folders_and_bears_a_link_to_nowhere(make_folder, tmp_path):
+    root = make_folder("train", cat=2)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "1.png").write_bytes(b"one")
+    (root / "linked").symlink_to(elsewhere)
+    (root / "linked" / "nowhere.png").symlink_to(tmp_path / "none")
+    data = FolderData(source="folder", train=root, image_size=8)
+    before = fingerprint(data)
+    (elsewhere / "2.png").write_bytes(b"two")
+    assert fingerprint(data) != before

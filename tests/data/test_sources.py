@@ -488,3 +488,17 @@ def test_huggingface_from_a_folder(tmp_path):
     empty.mkdir()
     error = error_of(data.model_copy(update={"name": str(empty)}))
     assert error.message.startswith(f"Hugging Face data set `{empty}` cannot be loaded: ")
+
+
+def test_a_function_may_give_plain_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "numbers_of_mine.py").write_text(
+        "import numpy as np\n"
+        "def give(split):\n"
+        "    for value in (0.37, 0.1, 2):\n"
+        "        yield np.zeros((8, 8), np.uint8), value\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    data = FunctionData(source="function", function="numbers_of_mine:give", classes=("length",),
+                        image_size=8, channels=1)  # fmt: skip
+    source = open_source(data, "regression")
+    assert len(list(source.train.read(np.arange(3)))) == 3

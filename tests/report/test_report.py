@@ -167,3 +167,23 @@ def test_operators_without_times_are_not_said_to_be_sorted_by_them(
     told = page(report)
     assert "Where the time goes" not in told and "the longest first" not in told
     assert "What runs where" in told and "gives no times of single operators" in told
+
+
+def test_names_in_brackets_are_no_markup(make_result: Make) -> None:
+    report = build_report(make_result())
+    report["contract"][0]["note"] = "worst in `[/x]`, then `[other]`"
+    assert "worst in `[/x]`, then `[other]`" in summary(report, 200)
+
+
+def test_what_is_handed_on_has_no_secrets() -> None:
+    from edgedistill.recipe import HttpTeacher
+    from edgedistill.report.build import _without_secrets
+
+    teacher = HttpTeacher(
+        family="http", url="https://me:word@host:8/ask?key=SECRET",
+        headers={"Authorization": "Bearer ${TOKEN}", "X-Api-Key": "SECRET"},
+    )  # fmt: skip
+    shown = _without_secrets({"members": [{"teacher": teacher.model_dump(mode="json")}]})
+    told = shown["members"][0]["teacher"]
+    assert told["url"] == "https://host:8/ask"
+    assert told["headers"] == {"Authorization": "Bearer ${TOKEN}", "X-Api-Key": "(left out)"}

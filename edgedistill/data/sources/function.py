@@ -37,7 +37,7 @@ def _samples(function: Function, name: str, split: str) -> Samples:
             if (
                 pair is None
                 or label is None
-                or not np.array_equal(np.ravel(pair[1]), np.ravel(label))
+                or not np.array_equal(np.ravel(pair[1]).astype(labels.dtype), np.ravel(label))
             ):
                 raise UserError(
                     f'{name}("{split}") gave other samples the second time it was called',
