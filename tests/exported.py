@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.runtimes import program as programs
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.export import Config
-from edgedistill.target import Scheme
+from edgedistill.target import Precision, Scheme
 
 SIZE, LABELS = 8, ["bird", "cat", "ship", "truck"]
 
@@ -95,7 +95,7 @@ def _data(folder: Path) -> Artifact:
     return seal(folder, "data", {}, {})
 
 
-def _quantize(folder: Path) -> Artifact:
+def _quantize(folder: Path, keep_float: tuple[str, ...]) -> Artifact:
     folder.mkdir()
     torch.manual_seed(0)
     model = Tiny()
@@ -103,26 +103,30 @@ def _quantize(folder: Path) -> Artifact:
         for _ in range(8):  # batch statistics of something else than the identity
             model(torch.rand(32, 3, SIZE, SIZE))
     program = fold(model.eval(), 3, SIZE)
-    prepared = prepare(program, Scheme())
+    prepared = prepare(program, Scheme(), keep_float)
     calibrate(prepared, [torch.rand(32, 3, SIZE, SIZE) for _ in range(4)])
     torch.export.save(program, folder / "float.pt2")
     torch.export.save(convert(prepared), folder / "int8.pt2")
     return seal(folder, "quantize", {}, {})
 
 
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    """Nine files: three runtimes, three precisions; integers at the int8 files' boundary."""
-    root = tmp_path_factory.mktemp("exported")
-    data, quantize = _data(root / "data"), _quantize(root / "quantize")
-    config = Config(
-        name="tiny",
-        runtimes=("litert", "onnxruntime", "openvino"),
-        precisions=("fp32", "fp16", "int8"),
-        io="integer",
-    )
+def export(
+    root: Path,
+    io: Literal["integer", "float"],
+    precisions: tuple[Precision, ...],
+    keep_float: tuple[str, ...] = (),
+) -> Exported:
+    """Files of three runtimes."""
+    data, quantize = _data(root / "data"), _quantize(root / "quantize", keep_float)
+    runtimes = ("litert", "onnxruntime", "openvino")
+    config = Config(name="tiny", runtimes=runtimes, precisions=precisions, io=io)
     (root / "export").mkdir()
     context = Context(root / "export", 0, True, Silent(), root / "answers")
     metrics = STAGES["export"].run(config, {"data": data, "quantize": quantize}, context)
-    export = seal(root / "export", "export", metrics, {})
-    return Exported(data, quantize, export, metrics)
+    return Exported(data, quantize, seal(root / "export", "export", metrics, {}), metrics)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """Nine files: three runtimes, three precisions; integers at the int8 files' boundary."""
+    return export(tmp_path_factory.mktemp("exported"), "integer", ("fp32", "fp16", "int8"))

@@ -6,11 +6,10 @@ import contextlib
 import io
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.errors import UserError
 from edgedistill.runtimes import INPUT, OUTPUT, Spec, Tensor
 from edgedistill.runtimes.program import fold_weights, image_shape
 
@@ -180,30 +179,36 @@ def unshare(graph: Any) -> None:
     _drop_unused(graph)
 
 
-def _quantization(graph: Any, node: Any, end: Literal["input", "output"]) -> tuple[float, int, str]:
+def _quantization(graph: Any, node: Any) -> tuple[float, int, str] | None:
+    """Scale, zero point and type of a quantize or dequantize node; None for any other."""
     constants = _constants(graph)
     if node.op_type not in (Q, DQ) or constants[node.input[1]].size != 1:
-        raise UserError(
-            f"the program's {end} is not quantized: `{node.op_type}` stands there",
-            "ask for float inputs and outputs, or quantize the whole model",
-        )
+        return None
     zero = constants[node.input[2]]
     return float(constants[node.input[1]].item()), int(zero.item()), str(zero.dtype)
 
 
 def _strip_input(graph: Any, pixels: Tensor) -> Tensor:
-    """Take the QuantizeLinear off the input: the app feeds the integers."""
+    """Take the QuantizeLinear off the input: the app feeds the integers. A first layer that was
+    left in float is fed floats."""
     users = [node for node in graph.node if INPUT in node.input]
-    scale, zero_point, dtype = _quantization(graph, users[0], "input")
-    assert len(users) == 1
+    found = _quantization(graph, users[0])
+    if found is None or len(users) > 1:
+        return pixels
+    scale, zero_point, dtype = found
     _rename(graph, users[0].output[0], INPUT, users[0])
     graph.node.remove(users[0])
     return _integer(pixels, dtype, scale, zero_point)
 
 
 def _strip_output(graph: Any, logits: Tensor) -> Tensor:
+    """Take the DequantizeLinear off the output. A last layer that was left in float gives
+    floats."""
     last = _producers(graph)[OUTPUT]
-    scale, zero_point, dtype = _quantization(graph, last, "output")
+    found = _quantization(graph, last)
+    if found is None:
+        return logits
+    scale, zero_point, dtype = found
     graph.node.remove(last)
     _rename(graph, last.input[0], OUTPUT, last)
     return _integer(logits, dtype, scale, zero_point)

@@ -139,6 +139,16 @@ def layers(program: ExportedProgram) -> list[Layer]:
     return found
 
 
+def output_scale(program: ExportedProgram) -> float | None:
+    """The scale of the output; None where the last layer gives floats."""
+    graph = module(program)
+    (output,) = (node for node in graph.graph.nodes if node.op == "output")
+    last: Any = output.args[0]
+    while isinstance(last, tuple | list):
+        last = last[0]
+    return float(last.args[1]) if is_dequantize(last) else None
+
+
 def _label(quantize: Node) -> str:
     node: Any = quantize.args[0]
     while str(node.target).startswith(_CLAMPS):

@@ -73,19 +73,28 @@ def halve_weights(file: File) -> None:
 
 
 def float_boundary(file: File) -> None:
-    """QUANTIZE behind a float32 input, DEQUANTIZE before a float32 output."""
+    """QUANTIZE behind a float32 input, DEQUANTIZE before a float32 output; an end at which a layer
+    was left in float is float32 already."""
     pixels, logits = file.graph.inputs[0], file.graph.outputs[0]
-    new_pixels = file.add_tensor(tuple(file.tensor(pixels).shape))
-    new_logits = file.add_tensor(tuple(file.tensor(logits).shape))
-    for old, new in ((pixels, new_pixels), (logits, new_logits)):
-        name = file.tensor(old).name
-        file.tensor(new).name, file.tensor(old).name = name, name + b"_int8"
-    file.operators.insert(0, file.new_operator("QUANTIZE", [new_pixels], [pixels]))
-    file.operators.append(file.new_operator("DEQUANTIZE", [logits], [new_logits]))
+    new_pixels, new_logits = (_float_twin(file, index) for index in (pixels, logits))
+    if new_pixels != pixels:
+        file.operators.insert(0, file.new_operator("QUANTIZE", [new_pixels], [pixels]))
+    if new_logits != logits:
+        file.operators.append(file.new_operator("DEQUANTIZE", [logits], [new_logits]))
     file.graph.inputs, file.graph.outputs = [new_pixels], [new_logits]
     for signature in file.model.signatureDefs or []:
         signature.inputs[0].tensorIndex = new_pixels
         signature.outputs[0].tensorIndex = new_logits
+
+
+def _float_twin(file: File, index: int) -> int:
+    """A new float32 tensor of the same shape that takes over the name."""
+    if file.dtype(index) == "float32":
+        return index
+    twin = file.add_tensor(tuple(file.tensor(index).shape))
+    name = file.tensor(index).name
+    file.tensor(twin).name, file.tensor(index).name = name, name + b"_int8"
+    return twin
 
 
 def float_operators(file: File) -> list[str]:

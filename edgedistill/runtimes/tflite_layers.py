@@ -54,7 +54,9 @@ def _known(file: File, layers: list[Layer]) -> dict[int, Layer]:
     """Tensors that hold a layer's integers: they bear its label, and the boundary its own name."""
     by_label = {layer.label: layer for layer in layers}
     first, last = _boundary(file)
-    known = {first: layers[0], last: layers[-1]}
+    known = {first: layers[0]}
+    if last is not None:
+        known[last] = layers[-1]
     for index, tensor in enumerate(file.graph.tensors):
         layer = by_label.get(bytes(tensor.name or b"").decode())
         if layer is not None and index not in known and layer not in known.values():
@@ -62,16 +64,17 @@ def _known(file: File, layers: list[Layer]) -> dict[int, Layer]:
     return known
 
 
-def _boundary(file: File) -> tuple[int, int]:
-    """The integer input and output, inside of QUANTIZE and DEQUANTIZE where the file has them."""
+def _boundary(file: File) -> tuple[int, int | None]:
+    """The integer input and output, inside of QUANTIZE and DEQUANTIZE where the file has them; no
+    output where the last layer was left in float."""
     first, last = file.graph.inputs[0], file.graph.outputs[0]
     if file.dtype(first) == "float32":
         first = file.consumers(first)[0].outputs[0]
-    if file.dtype(last) == "float32":
-        maker = file.producer(last)
-        assert maker is not None
-        last = maker.inputs[0]
-    return first, last
+    if file.dtype(last) != "float32":
+        return first, last
+    maker = file.producer(last)
+    assert maker is not None
+    return first, maker.inputs[0] if file.kind(maker) == "DEQUANTIZE" else None
 
 
 def _cut(file: File, tensor: int, known: dict[int, Layer]) -> tuple[list[Any], list[int]]:

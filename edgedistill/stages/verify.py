@@ -53,10 +53,7 @@ class _Reference:
     logits: Floats
     quality: float
     layers: list[programs.Layer]
-
-    @property
-    def step(self) -> float | None:
-        return self.layers[-1].scale if self.layers else None
+    step: float | None
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
@@ -111,7 +108,10 @@ def _reference(path: Path, split: Split, task: Task) -> _Reference:
     program = programs.load(path)
     logits = logits_of(torch_predictor(programs.module(program)), split)
     folded = programs.fold_weights(program)
-    return _Reference(folded, logits, task.quality(logits, split.labels), programs.layers(folded))
+    return _Reference(
+        folded, logits, task.quality(logits, split.labels), programs.layers(folded),
+        programs.output_scale(folded),
+    )  # fmt: skip
 
 
 def _row(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exported import Exported, Silent, answers
+from exported import Exported, Silent, answers, export
 
 from edgedistill.artifact import Artifact, seal
 from edgedistill.recipe import VerifyConfig
@@ -55,6 +55,20 @@ def test_int8_rows_count_steps_and_layers(verified: Artifact) -> None:
     assert found["agreement"] == 1.0
     assert {"stem.0", "linear"} <= {each["layer"] for each in found["layers"]}
     assert row(verified, "tiny.fp32.onnx")["max_steps"] is None
+
+
+@pytest.mark.parametrize("io", ["integer", "float"])
+def test_a_last_layer_left_in_float_is_exported_and_checked(tmp_path: Path, io: Any) -> None:
+    made = export(tmp_path, io, ("int8",), ("linear",))
+    (tmp_path / "verify").mkdir()
+    found, _ = run(tmp_path / "verify", made, made.export, VerifyConfig(layer_samples=2))
+    document = found.json("verify.json")
+    assert document["ok"], document["rows"]
+    for entry in document["rows"]:
+        assert entry["agreement"] >= 0.98
+        assert entry["max_steps"] is None, "a float output has no steps"
+    for entry in made.export.json("export.json")["files"]:
+        assert entry["output"]["dtype"] == "float32"
 
 
 def test_golden_outputs_are_the_files_own(verified: Artifact, exported: Exported) -> None:
