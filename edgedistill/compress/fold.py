@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.compress.program import export, graph_of, value
-from edgedistill.compress.surgery import argument, is_conv, replace_by_depthwise, set_weights
+from edgedistill.compress.surgery import (
+    argument,
+    is_conv,
+    replace_by_depthwise,
+    replace_by_linear,
+    set_weights,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,7 +28,8 @@ def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
     pixels at the head of the graph goes into the first convolution where that is exact: without
     zero padding, or without a shift (the padding's zeros would be shifted too). Elsewhere, and for
     a batch norm with no layer before it, it becomes a depthwise 1x1 convolution with a bias, which
-    is exact and quantizes like any other. Dropout and other identities are removed.
+    is exact and quantizes like any other; one of features without height and width goes into the
+    linear layers after it, or becomes one. Dropout and other identities are removed.
 
     The program maps pixels (batch, channels, image_size, image_size), float32, to the module's
     output; the batch is dynamic. Weights keep their names, without the normalization's `model.`.
@@ -169,7 +176,7 @@ def _fold_batch_norms(graph: GraphModule) -> None:
         assert mean is not None and variance is not None
         scale = torch.rsqrt(variance + float(node.args[7])) * (1 if gamma is None else gamma)
         shift = (0 if beta is None else beta) - mean * scale
-        layer = is_conv(source) or str(source.target) == "aten.linear.default"
+        layer = is_conv(source) or _is_linear(source)
         weight = value(graph, source.args[1]) if layer else None
         if weight is not None and len(source.users) == 1:
             bias = value(graph, argument(source, 2, None))
@@ -177,10 +184,27 @@ def _fold_batch_norms(graph: GraphModule) -> None:
             columns = scale.reshape(-1, *[1] * (weight.dim() - 1))
             set_weights(graph, source, weight * columns, bias)
             node.replace_all_uses_with(source)
+        elif node.meta["val"].dim() == 2 and all(map(_is_linear, node.users)):
+            for reader in list(node.users):
+                _absorb_features(graph, reader, scale, shift)
+            node.replace_all_uses_with(source)
         else:
             name = str(node.args[3].target).removesuffix(".running_mean")
-            replace_by_depthwise(graph, node, source, scale, shift, name)
+            replace = replace_by_linear if node.meta["val"].dim() == 2 else replace_by_depthwise
+            replace(graph, node, source, scale, shift, name)
         graph.graph.erase_node(node)
+
+
+def _is_linear(node: Node) -> bool:
+    return str(node.target) == "aten.linear.default"
+
+
+def _absorb_features(graph: GraphModule, linear: Node, scale: Tensor, shift: Tensor) -> None:
+    """linear(scale * x + shift) as a linear layer of x."""
+    weight, bias = value(graph, linear.args[1]), value(graph, argument(linear, 2, None))
+    assert weight is not None
+    shifted = weight @ shift
+    set_weights(graph, linear, weight * scale, shifted if bias is None else bias + shifted)
 
 
 def _open_gates(graph: GraphModule) -> None:

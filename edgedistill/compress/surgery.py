@@ -59,3 +59,16 @@ def replace_by_depthwise(
             (source, weight, bias, [1, 1], [0, 0], [1, 1], scale.numel()),
         )
     node.replace_all_uses_with(conv)
+
+
+def replace_by_linear(
+    graph: GraphModule, node: Node, source: Node, scale: Tensor, shift: Tensor, name: str
+) -> None:
+    """Put scale * source + shift, feature by feature of (batch, features), in the place of
+    `node`."""
+    import torch
+
+    weight, bias = _constants(graph, node, name, torch.diag(scale), shift)
+    with graph.graph.inserting_before(node):
+        linear = graph.graph.call_function(torch.ops.aten.linear.default, (source, weight, bias))
+    node.replace_all_uses_with(linear)

@@ -88,6 +88,16 @@ def test_a_batch_norm_without_a_layer_before_it_becomes_a_convolution() -> None:
     assert_same(model, program, pixels(2) - 0.5)
 
 
+@pytest.mark.parametrize("after", [[nn.Linear(4, 3)], [nn.ReLU()], []])
+def test_a_batch_norm_of_features_goes_into_a_linear_layer(after: list[nn.Module]) -> None:
+    pooled = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    model = lively(nn.Sequential(*pooled, nn.BatchNorm1d(4), *after))
+    program = fold(model, 3, SIZE)
+    assert operators(program).count("aten.linear.default") == 1
+    assert not any("batch_norm" in each for each in operators(program))
+    assert_same(model, program, pixels(2))
+
+
 def test_a_convolution_used_twice_is_folded_with_each_batch_norm() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
