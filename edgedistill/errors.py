@@ -16,12 +16,20 @@ class UserError(Exception):
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 
 
+SHOWN = 60
+"""Names that a hint lists, at most."""
+
+
 def nearest(name: str, choices: list[str]) -> str:
     """`did you mean ...?` for the closest of `choices`, or the list of them all."""
     import difflib
 
     close = difflib.get_close_matches(name, choices, n=1)
-    return f"did you mean `{close[0]}`?" if close else f"one of: {', '.join(sorted(choices))}"
+    if close:
+        return f"did you mean `{close[0]}`?"
+    first = sorted(choices)[:SHOWN]
+    more = f", ... ({len(choices)} in all)" if len(choices) > SHOWN else ""
+    return f"one of: {', '.join(first)}{more}"
 
 
 def exhausted(error: Exception, folder: str = ".") -> UserError | None:

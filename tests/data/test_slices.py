@@ -54,6 +54,13 @@ def test_a_column_of_numbers_is_no_slice(tmp_path: Path) -> None:
         read_slices(table(tmp_path, "sample,weight\n" + lines), names)
 
 
+def test_a_hint_names_a_few_of_many_images(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as raised:
+        read_slices(table(tmp_path, "sample,light\nxyz,day\n"), [str(n) for n in range(2000)])
+    assert raised.value.hint.endswith(", ... (2000 in all)")
+    assert len(raised.value.hint) < 400
+
+
 def test_other_bytes_than_text_are_told(tmp_path: Path) -> None:
     path = tmp_path / "slices.csv"
     path.write_bytes(b"sample,light\n\xff\xfe\n")
