@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 SEAL = "artifact.json"
+CHECKPOINTS = "checkpoints"
+"""Folder, in one that a stage works in, of what helps to resume."""
 
 
 def file_digest(path: Path) -> str:
@@ -64,10 +66,12 @@ def _content_digest(files: dict[str, dict[str, Any]]) -> str:
 
 
 def seal(path: Path, kind: str, metrics: dict[str, Any], made_by: dict[str, Any]) -> Artifact:
-    """Record every file of `path` in its seal. The folder must not change afterwards."""
+    """Record every file of `path` in its seal. The folder must not change afterwards, but for its
+    `CHECKPOINTS`, which are no part of what is sealed and must go."""
     files = {}
     for item in sorted(path.rglob("*")):
-        if item.is_file() and item.name != SEAL:
+        passing = item.relative_to(path).parts[0] == CHECKPOINTS
+        if item.is_file() and item.name != SEAL and not passing:
             stat = item.stat()
             files[item.relative_to(path).as_posix()] = {
                 "sha256": file_digest(item),

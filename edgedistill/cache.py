@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from edgedistill.artifact import Artifact, BrokenSeal, open_sealed, seal
+from edgedistill.artifact import CHECKPOINTS, Artifact, BrokenSeal, open_sealed, seal
 
 
 def default_root() -> Path:
@@ -99,6 +99,8 @@ class Cache:
         """Seal the scratch folder of `key` and move it into the store in one rename."""
         scratch, final = self.root / "work" / key, self.root / "artifacts" / key
         seal(scratch, kind, metrics, made_by)
+        # Not before: sealing takes a while, and a kill must not cost what can be resumed.
+        shutil.rmtree(scratch / CHECKPOINTS, ignore_errors=True)
         self._hold(key)
         os.replace(scratch, final)
         return open_sealed(final)

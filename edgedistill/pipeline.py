@@ -6,7 +6,6 @@ digests, the seed, the libraries it touches, and for a measurement the machine.
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -202,7 +201,6 @@ def _run_step(
         )
         try:
             metrics = STAGES[step.stage].run(step.config, inputs, context)
-            shutil.rmtree(scratch / "checkpoints", ignore_errors=True)
             return cache.commit(key, step.stage, metrics, made_by)
         except Exception as error:
             known = exhausted(error, str(cache.root))

@@ -149,3 +149,25 @@ def test_the_place_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_root() == Path("/somewhere")
     monkeypatch.delenv("EDGEDISTILL_CACHE")
     assert default_root() == Path.home() / ".cache" / "edgedistill"
+
+
+def test_what_helps_to_resume_is_there_until_all_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path)
+    with cache.work("key") as scratch:
+        (scratch / "result").write_text("done")
+        (scratch / "checkpoints").mkdir()
+        (scratch / "checkpoints" / "run").write_text("half")
+        with monkeypatch.context() as context:
+            context.setattr("edgedistill.cache.seal", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                cache.commit("key", "stage", {}, {})
+        assert (scratch / "checkpoints" / "run").exists()
+        sealed = cache.commit("key", "stage", {}, {})
+    assert sorted(item.name for item in sealed.path.iterdir()) == ["artifact.json", "result"]
+    assert cache.find("key") is not None
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt

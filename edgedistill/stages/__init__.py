@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import CHECKPOINTS, Artifact
 from edgedistill.progress import Reporter
 
 
@@ -35,7 +35,7 @@ class Context:
     @property
     def checkpoints(self) -> Path:
         """For what helps to resume; dropped before the stage's folder is sealed."""
-        folder = self.scratch / "checkpoints"
+        folder = self.scratch / CHECKPOINTS
         folder.mkdir(exist_ok=True)
         return folder
 
