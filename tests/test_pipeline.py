@@ -219,6 +219,13 @@ def test_pretrained_weights_for_other_classes_are_no_teacher(
         run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "teacher")
 
 
+def test_a_pretrained_teacher_s_name_is_checked(document: dict[str, Any], tmp_path: Path) -> None:
+    document["teacher"] = {"family": "torchvision", "name": "resnet81", "pretrained": True}
+    document["stages"]["teacher"] = {}
+    with pytest.raises(UserError, match="torchvision has no model `resnet81`"):
+        run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "teacher")
+
+
 def test_assistants_learn_from_the_one_before(document: dict[str, Any], tmp_path: Path) -> None:
     document["assistants"] = [document["teacher"], document["student"]]
     document["stages"]["distill"]["losses"] = [{"kind": "soft_targets"}, {"kind": "hints"}]

@@ -12,10 +12,7 @@ from edgedistill.recipe import TimmModel
 
 def make(model: TimmModel, classes: int, channels: int, image_size: int) -> nn.Module:
     timm = _timm()
-    if not timm.is_model(model.name):
-        names = timm.list_models()
-        hint = nearest(model.name, names) if len(names) < 50 else _close(model.name, names)
-        raise UserError(f"timm has no model `{model.name}`", hint)
+    _check_name(timm, model)
     arguments: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
     if not timm.get_pretrained_cfg(model.name).to_dict().get("fixed_input_size"):
         return _create(timm, model, arguments)
@@ -32,7 +29,9 @@ def normalization(model: TimmModel) -> tuple[tuple[float, ...], tuple[float, ...
 
 def pretrained_classes(model: TimmModel) -> int:
     """How many classes timm's own weights tell apart."""
-    return int(_timm().get_pretrained_cfg(model.name).num_classes)
+    timm = _timm()
+    _check_name(timm, model)
+    return int(timm.get_pretrained_cfg(model.name).num_classes)
 
 
 def _timm() -> Any:
@@ -43,6 +42,13 @@ def _timm() -> Any:
             "the `timm` family needs the package timm", "pip install 'edgedistill[timm]'"
         ) from None
     return timm
+
+
+def _check_name(timm: Any, model: TimmModel) -> None:
+    if not timm.is_model(model.name):
+        names = timm.list_models()
+        hint = nearest(model.name, names) if len(names) < 50 else _close(model.name, names)
+        raise UserError(f"timm has no model `{model.name}`", hint)
 
 
 def _close(name: str, names: list[str]) -> str:

@@ -11,9 +11,7 @@ from edgedistill.recipe import TorchvisionModel
 
 
 def make(model: TorchvisionModel, classes: int, channels: int, image_size: int) -> nn.Module:
-    names = zoo.list_models(module=zoo)
-    if model.name not in names:
-        raise UserError(f"torchvision has no model `{model.name}`", nearest(model.name, names))
+    _check_name(model)
     arguments = {"image_size": image_size} if model.name.startswith("vit_") else {}
     try:
         weights = "DEFAULT" if model.pretrained else None
@@ -47,7 +45,14 @@ def normalization(
 
 def pretrained_classes(model: TorchvisionModel) -> int:
     """How many classes torchvision's own weights tell apart."""
+    _check_name(model)
     return len(zoo.get_model_weights(model.name).DEFAULT.meta["categories"])
+
+
+def _check_name(model: TorchvisionModel) -> None:
+    names = zoo.list_models(module=zoo)
+    if model.name not in names:
+        raise UserError(f"torchvision has no model `{model.name}`", nearest(model.name, names))
 
 
 def _drop_auxiliary_heads(module: nn.Module) -> None:
