@@ -141,11 +141,18 @@ class Cache:
         return removed
 
     def forget(self) -> list[Entry]:
-        """Remove the answers that were paid for."""
-        entries = self.answers()
-        for entry in entries:
-            shutil.rmtree(self.root / "answers" / entry.key, ignore_errors=True)
-        return entries
+        """Remove the answers that were paid for, but for those that are coming in just now."""
+        return [entry for entry in self.answers() if self._forgotten(entry)]
+
+    def _forgotten(self, entry: Entry) -> bool:
+        folder = self.root / "answers" / entry.key
+        with (folder / "lock").open("w") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            shutil.rmtree(folder, ignore_errors=True)
+        return True
 
     def _remove(self, entry: Entry) -> bool:
         """Whether it could be removed: not while a run works on it or reads it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import time
@@ -171,3 +172,18 @@ def test_what_helps_to_resume_is_there_until_all_is_sealed(
 
 def _killed(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_what_was_paid_for_goes_when_asked_and_not_while_it_comes_in(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    for name in ("busy", "idle"):
+        (tmp_path / "answers" / name).mkdir(parents=True)
+        (tmp_path / "answers" / name / "answers.bin").write_bytes(b"paid")
+    cache.prune(0)
+    assert len(cache.answers()) == 2
+    with (tmp_path / "answers" / "busy" / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert [entry.key for entry in cache.forget()] == ["idle"]
+    assert [entry.key for entry in cache.answers()] == ["busy"]
+    cache.forget()
+    assert not cache.answers()

@@ -11,10 +11,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import CHECKPOINTS, Artifact
 from edgedistill.progress import Reporter
+
+if TYPE_CHECKING:
+    from edgedistill.distill.teachers import Room
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,13 @@ class Context:
 
     sent: Counter[str] = field(default_factory=Counter)
     """How many requests this run has sent to each endpoint."""
+
+    def room(self, folder: Path, data: dict[str, Any], precision: str = "fp32") -> Room:
+        """What a teacher is opened with whose own files lie in `folder`; data: `data.json`."""
+        from edgedistill.distill.teachers import Room
+
+        shape = data["channels"], data["image_size"]
+        return Room(folder, data["classes"], *shape, precision, self.answers, self.sent)
 
     @property
     def checkpoints(self) -> Path:

@@ -15,7 +15,7 @@ from edgedistill.data import Split, open_split, read_unlabelled
 from edgedistill.data.corrupt import KINDS, corrupt
 from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.distill.asking import plain_answers
-from edgedistill.distill.teachers import Room, identity
+from edgedistill.distill.teachers import identity
 from edgedistill.models import load
 from edgedistill.recipe import AuditConfig, Teacher
 from edgedistill.runtimes import RUNTIMES
@@ -87,10 +87,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     found["out_of_distribution"] = _unknown(config.audit, predictors, test, data, context.seed)
     found["coverage"] = _coverage(inputs, context.seed)
     context.reporter.tick("audit", 3, 4, "coverage")
-    room = Room(
-        inputs["teacher"].path, data["classes"], data["channels"], data["image_size"],
-        answers=context.answers, sent=context.sent,
-    )  # fmt: skip
+    room = context.room(inputs["teacher"].path, data)
     known = plain_answers(
         config.teacher, identity(config.teacher, config.fingerprint, inputs["teacher"]), room,
         inputs["data"], "validation", context.checkpoints, context.reporter,

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.distill.search import Found, changed
+from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.recipe import Augment, DistillConfig, Model, SearchConfig
 from edgedistill.stages import Context
@@ -45,6 +46,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     while (done := sum(trial.state in ended for trial in study.trials)) < config.search.trials:
         context.reporter.tick("search", done, config.search.trials, "")
         study.optimize(lambda trial: _trial(trial, config, lesson, inputs, context), n_trials=1)
+    if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
+        raise UserError(
+            "search: no trial came to a quality on validation that is a number",
+            "is there enough validation data? see `data.validation`",
+        )
     best = Found(**study.best_params)
     trials = [
         {

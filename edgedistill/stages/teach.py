@@ -12,7 +12,7 @@ from edgedistill.data import open_split
 from edgedistill.data.augment import view
 from edgedistill.distill.asking import ask, plain_answers
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
-from edgedistill.distill.teachers import Room, identity, open_teacher
+from edgedistill.distill.teachers import identity, open_teacher
 from edgedistill.recipe import Augment, Teacher
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -34,10 +34,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     split = open_split(inputs["data"].path, "train")
     data = inputs["data"].json("data.json")
     classes = data["classes"]
-    room = Room(
-        inputs["teacher"].path, classes, data["channels"], data["image_size"], config.precision,
-        context.answers, context.sent,
-    )  # fmt: skip
+    room = context.room(inputs["teacher"].path, data, config.precision)
     layout = Layout(len(classes), config.keep, min(config.top_k, len(classes)))
     made_by: dict[str, Any] = {
         "teacher": identity(config.teacher, config.fingerprint, inputs["teacher"]),

@@ -47,9 +47,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
                 folder = context.scratch / f"member{at}" / "model"
                 save(module, folder, describe_model(member.teacher, *shape))
     write_json(context.scratch / "teacher.json", {"teacher": config.fingerprint})
-    room = Room(
-        context.scratch, data["classes"], *shape[1:], answers=context.answers, sent=context.sent
-    )
+    room = context.room(context.scratch, data)
     task = task_named(data["task"], _texts_of(config.model, room, data, context.scratch))
     answers = plain_answers(
         config.model, config.fingerprint, room, inputs["data"], "validation",

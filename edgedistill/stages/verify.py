@@ -15,7 +15,6 @@ import numpy as np
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split
 from edgedistill.distill.asking import plain_answers
-from edgedistill.distill.teachers import Room
 from edgedistill.models import load as load_model
 from edgedistill.recipe import Teacher, VerifyConfig
 from edgedistill.runtimes import RUNTIMES, parity
@@ -68,10 +67,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
             model = torch_predictor(load_model(inputs[stage].path / "model"))
             answers[stage] = logits_of(model, split)
     if config.teacher is not None:
-        room = Room(
-            inputs["teacher"].path, described["classes"], described["channels"],
-            described["image_size"], answers=context.answers, sent=context.sent,
-        )  # fmt: skip
+        room = context.room(inputs["teacher"].path, described)
         asked = plain_answers(config.teacher, config.fingerprint, room, inputs["data"], "test",
                               context.checkpoints, context.reporter)  # fmt: skip
         if asked is not None:

@@ -25,7 +25,7 @@ from edgedistill.distill.teachers.fingerprint import fingerprint
 from edgedistill.distill.teachers.http import _retry_after
 from edgedistill.distill.teachers.response import find, logits_of
 from edgedistill.errors import UserError
-from edgedistill.recipe import HttpTeacher
+from edgedistill.recipe import Ensemble, HttpTeacher
 
 CLASSES = ["bird", "cat", "ship"]
 KEPT = "(the answers so far are kept; run again to go on)"
@@ -342,6 +342,20 @@ def test_max_requests_is_one_budget_for_all_that_ask_in_a_run() -> None:
         with pytest.raises(UserError, match="is used up; 2 answers are kept"):
             list(open_teacher(config, room).ask(question(4)))
         assert len(endpoint.asked) == 6
+
+
+def test_answers_are_found_again_by_other_data_and_by_an_ensemble(tmp_path: Path) -> None:
+    with serve(of_three) as endpoint:
+        config = HttpTeacher(family="http", url=endpoint.url)
+        members = ({"teacher": config, "weight": 1}, {"teacher": config, "weight": 2})
+        both = Ensemble(family="ensemble", members=members)
+        first = Room(tmp_path / "a", CLASSES, channels=1, image_size=4, answers=tmp_path)
+        other = Room(tmp_path / "b", CLASSES, channels=1, image_size=4, answers=tmp_path)
+        alone = probabilities(list(open_teacher(config, first).ask(question(4))), 4)
+        more = probabilities(list(open_teacher(both, other).ask(question(6, of_test=True))), 6)
+        assert len(endpoint.asked) == 6
+        assert np.allclose(more[:4], alone)
+        assert np.allclose(more, truth(6), atol=1e-6)
 
 
 def test_another_key_pays_for_nothing_again_but_another_model_answers_anew() -> None:
