@@ -36,6 +36,13 @@ class Entry:
     used: float
 
 
+def _opened(path: Path) -> Artifact:
+    """Open a sealed folder, without what helped to resume: that goes last, so that a kill at any
+    moment costs nothing that can be resumed."""
+    shutil.rmtree(path / CHECKPOINTS, ignore_errors=True)
+    return open_sealed(path)
+
+
 def _entry(path: Path, kind: str) -> Entry | None:
     """None where another run took the folder away meanwhile."""
     size = 0
@@ -66,7 +73,7 @@ class Cache:
             return None
         self._hold(key)
         try:
-            artifact = open_sealed(path)
+            artifact = _opened(path)
         except BrokenSeal as broken:
             self._say(f"cache: dropped a damaged entry, it will be built again: {broken}")
             shutil.rmtree(path, ignore_errors=True)
@@ -99,18 +106,16 @@ class Cache:
         """Seal the scratch folder of `key` and move it into the store in one rename."""
         scratch, final = self.root / "work" / key, self.root / "artifacts" / key
         seal(scratch, kind, metrics, made_by)
-        # Not before: sealing takes a while, and a kill must not cost what can be resumed.
-        shutil.rmtree(scratch / CHECKPOINTS, ignore_errors=True)
         self._hold(key)
         os.replace(scratch, final)
-        return open_sealed(final)
+        return _opened(final)
 
     def entries(self) -> list[Entry]:
         """All sealed artifacts, the least recently used first."""
         found = []
         for path in (self.root / "artifacts").iterdir():
             try:
-                kind = open_sealed(path).kind
+                kind = _opened(path).kind
             except BrokenSeal:
                 kind = "damaged"
             found.append(_entry(path, kind))

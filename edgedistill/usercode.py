@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+import sysconfig
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from edgedistill.artifact import file_digest, text_digest
 from edgedistill.errors import UserError, nearest
 
 
@@ -46,6 +49,57 @@ def source_file(reference: str, where: str) -> Path:
             "put the file beside the recipe or into the current folder, or install its package",
         )
     return Path(spec.origin)
+
+
+def source_digest(reference: str, where: str) -> str:
+    """Digest of the file that `module:function` lies in, and of the files beside it that it
+    imports, directly or by way of others; none is run.
+
+    Installed packages are followed no further than their own files. What is imported by a name
+    that is put together, or read while running, is not seen. Raises UserError as `source_file`.
+    """
+    file, (module, _) = source_file(reference, where), _split(reference, where)
+    root = file.parents[module.count(".") + (file.name == "__init__.py")]
+    installed = root in map(Path, sysconfig.get_paths().values())
+    found: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = _file(root, name)
+        foreign = installed and name.partition(".")[0] != module.partition(".")[0]
+        if path is None or foreign or name in found:
+            continue
+        found[name] = file_digest(path)
+        waiting += _imported(path, name)
+    return text_digest(found)
+
+
+def _file(root: Path, module: str) -> Path | None:
+    base = root.joinpath(*module.split("."))
+    candidates = (base / "__init__.py", base.with_name(base.name + ".py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _imported(path: Path, module: str) -> Iterator[str]:
+    """What a file may import: its packages, and each name that an `import` mentions."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except SyntaxError:
+        return  # importing it will say so
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1]
+            parts = [*(above if node.level else ()), *filter(None, [node.module])]
+            names = [".".join([*parts, alias.name]) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            steps = name.split(".")
+            yield from (".".join(steps[:end]) for end in range(1, len(steps) + 1))
+    yield from (package.rsplit(".", up)[0] for up in range(package.count(".") + 1) if package)
 
 
 def load_function(reference: str, where: str) -> Callable[..., Any]:

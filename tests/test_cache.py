@@ -165,12 +165,16 @@ def test_what_helps_to_resume_is_there_until_all_is_sealed(
             with pytest.raises(KeyboardInterrupt):
                 cache.commit("key", "stage", {}, {})
         assert (scratch / "checkpoints" / "run").exists()
-        sealed = cache.commit("key", "stage", {}, {})
+        with monkeypatch.context() as context:
+            context.setattr("edgedistill.cache.shutil.rmtree", _killed)
+            with pytest.raises(KeyboardInterrupt):
+                cache.commit("key", "stage", {}, {})
+    sealed = cache.find("key")
+    assert sealed is not None
     assert sorted(item.name for item in sealed.path.iterdir()) == ["artifact.json", "result"]
-    assert cache.find("key") is not None
 
 
-def _killed(*_: object) -> None:
+def _killed(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 

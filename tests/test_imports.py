@@ -17,10 +17,10 @@ ROOT = Path(edgedistill.__file__).parent
 # From the lowest to the highest; what stands in one row does not import its neighbours, except
 # where BESIDE says so.
 ORDER: list[set[str]] = [
-    {"errors", "progress"},
+    {"errors", "progress", "artifact"},
     {"document", "usercode"},
     {"target"},
-    {"recipe", "artifact"},
+    {"recipe"},
     {"cache", "data", "models", "tasks"},
     {"train", "distill", "compress", "runtimes", "devices"},
     {"stages"},

@@ -20,7 +20,7 @@ from edgedistill.recipe import (
     ParquetData,
     TorchvisionData,
 )
-from edgedistill.usercode import source_file
+from edgedistill.usercode import source_digest
 
 NOT_CONTENT = {"augment", "workers"}
 """Fields of the config that change no byte of the prepared data."""
@@ -62,7 +62,7 @@ def _huggingface(data: HuggingFaceData) -> Any:
 
 
 def _function(data: FunctionData) -> Any:
-    return file_digest(source_file(data.function, "data.function"))
+    return source_digest(data.function, "data.function")
 
 
 CONTENT: dict[str, Callable[[Any], Any]] = {

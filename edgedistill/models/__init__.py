@@ -111,9 +111,9 @@ def fingerprint(model: Model) -> str:
         check(model.weights)
         content["weights"] = file_digest(model.weights)
     if model.family == "function":
-        from edgedistill.usercode import source_file
+        from edgedistill.usercode import source_digest
 
-        content["source"] = file_digest(source_file(model.function, "function"))
+        content["source"] = source_digest(model.function, "function")
     return text_digest(content)
 
 

@@ -18,7 +18,7 @@ from edgedistill.recipe import (
     PythonTeacher,
     Teacher,
 )
-from edgedistill.usercode import source_file
+from edgedistill.usercode import source_digest
 
 NOT_CONTENT = {
     "concurrency", "per_second", "max_requests", "timeout", "retries", "backend",
@@ -58,7 +58,7 @@ def _telling(headers: dict[str, str]) -> dict[str, str]:
 
 def _content(teacher: Teacher, paths: set[str]) -> Any:
     if isinstance(teacher, PythonTeacher):
-        return file_digest(source_file(teacher.function, "teacher.function"))
+        return source_digest(teacher.function, "teacher.function")
     if isinstance(teacher, HuggingFaceTeacher | ClipTeacher):
         folder = Path(teacher.name)
         return _digest(folder) if folder.is_dir() else None
