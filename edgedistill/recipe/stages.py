@@ -207,8 +207,7 @@ class QuantizeConfig(Training):
     freeze_observers: float = Field(default=0.6, gt=0.0, le=1.0)
     """Share of the training after which ranges stand still. Batch norm is folded before."""
     keep_float: tuple[str, ...] = ()
-    """Layers left in float, by name, as `quantize`'s sensitivity table names them. LiteRT's
-    converter quantizes one between two quantized layers all the same; the last layer stays."""
+    """Layers left in float, by name, as `quantize`'s sensitivity table names them."""
     sensitivity_samples: int = Field(default=256, ge=0)
     """Validation images for the per-layer sensitivity table; 0 leaves it out."""
     float_above: float | None = Field(default=None, gt=0.0)

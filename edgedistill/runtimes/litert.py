@@ -32,6 +32,7 @@ def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Ten
     quantized = spec.precision == "int8"
     file = File(_convert(program, quantized))
     remove_transposes(file)
+    tflite_edit.remove_fences(file)
     tflite_edit.name_tensors(file, layers(fold_weights(program)) if quantized else [])
     if spec.precision == "fp16":
         tflite_edit.halve_weights(file)
@@ -49,12 +50,14 @@ def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Ten
 def _convert(program: ExportedProgram, quantized: bool) -> bytes:
     import torch
 
-    from edgedistill.runtimes.program import image_shape, module
+    from edgedistill.runtimes.program import fence_floats, image_shape, module
 
     class ChannelsLast(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.inner = module(program)
+            if quantized:
+                fence_floats(self.inner)
 
         def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
             return {OUTPUT: self.inner(pixels.permute(0, 3, 1, 2))}

@@ -195,6 +195,35 @@ def float_layers(program: ExportedProgram) -> list[str]:
     return [_layer_name(node) for node in module(program).graph.nodes if _is_float(node)]
 
 
+def fence_floats(graph: GraphModule) -> None:
+    """Put a cast to float16 and back between quantized values and the layers with float weights.
+
+    LiteRT's converter would quantize such a layer by itself where its neighbours are quantized. It
+    looks through no cast, and folds one to a wider type.
+    """
+    for node in list(graph.graph.nodes):
+        if not str(node.target).startswith(_WEIGHTED) or is_dequantize(node.args[1]):
+            continue
+        source: Any = node.args[0]
+        if is_dequantize(source):
+            node.replace_input_with(source, _cast_twice(graph, source))
+        last = next((user for user in node.users if _joins(node, user)), node)
+        for user in list(last.users):
+            if is_quantize(user):
+                user.replace_input_with(last, _cast_twice(graph, last))
+    graph.recompile()
+
+
+def _cast_twice(graph: GraphModule, value: Node) -> Node:
+    import torch
+
+    cast: Any = torch.ops.aten._to_copy.default
+    with graph.graph.inserting_after(value):
+        half = graph.graph.call_function(cast, (value,), {"dtype": torch.float16})
+    with graph.graph.inserting_after(half):
+        return graph.graph.call_function(cast, (half,), {"dtype": torch.float32})
+
+
 def _is_float(node: Node) -> bool:
     name = str(node.target)
     if node.op != "call_function" or not name.startswith("aten.") or _is_constant(node):

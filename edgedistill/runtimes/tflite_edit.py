@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 _WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
 
 
+def remove_fences(file: File) -> None:
+    """Take out what `program.fence_floats` put in: casts from float32 to float16 and back."""
+    for narrow in [each for each in file.operators if file.kind(each) == "CAST"]:
+        (source,), (half,) = narrow.inputs, narrow.outputs
+        if file.dtype(half) != "float16":
+            continue
+        for back in file.consumers(half):
+            file.replace_uses(back.outputs[0], source)
+            file.operators.remove(back)
+        file.operators.remove(narrow)
+
+
 def name_tensors(file: File, layers: list[Layer]) -> None:
     """Name what the file computes after the program's layers, and its boundary for the app.
 

@@ -71,6 +71,17 @@ def test_a_last_layer_left_in_float_is_exported_and_checked(tmp_path: Path, io: 
         assert entry["output"]["dtype"] == "float32"
 
 
+def test_inner_layers_left_in_float_are_so_in_every_file(tmp_path: Path) -> None:
+    made = export(tmp_path, "integer", ("int8",), ("stem.0", "down.0"))
+    (tmp_path / "verify").mkdir()
+    found, _ = run(tmp_path / "verify", made, made.export, VerifyConfig(layer_samples=2))
+    for row in found.json("verify.json")["rows"]:
+        assert row["ok"], row
+    for entry in made.export.json("export.json")["files"]:
+        convolutions = [name for name in entry["float_operators"] if "conv" in name.lower()]
+        assert len(convolutions) == 2, entry
+
+
 def test_golden_outputs_are_the_files_own(verified: Artifact, exported: Exported) -> None:
     inputs = np.load(verified.file("golden/inputs.npy"))
     assert inputs.shape == (8, 3, 8, 8)
