@@ -117,7 +117,10 @@ def _artifacts(root: Path) -> dict[str, Artifact]:
     ):
         metrics = {"validation_quality": score, "macs": macs, "params": size / 4, "seconds": 2.0}
         put(name, metrics, weights(size))
-    put("quantize", {"validation_quality": 94.0, "seconds": 1.0}, lambda folder: None)
+    put(
+        "quantize", {"validation_quality": 94.0, "seconds": 1.0},
+        lambda folder: write_json(folder / "quantize.json", QUANTIZED),
+    )  # fmt: skip
     put("export", {"seconds": 1.0}, _export)
     put("verify", {"seconds": 1.0}, _verify)
     put("audit", AUDITED, _audit)
@@ -150,6 +153,13 @@ def _verify(folder: Path) -> None:
     write_json(folder / "verify.json", {"rows": rows, "torch": torch, "ok": True})
 
 
+QUANTIZED = {
+    "method": "qat", "kept_in_float": ["linear"], "layers": [],
+    "sensitivity": [
+        {"layer": name, "drop_points": drop, "sqnr_db": 20.0}
+        for name, drop in (("stem", 1.25), ("linear", 0.5), ("body", 0.0))
+    ],
+}  # fmt: skip
 AUDITED = {
     "worst_class": 0.9, "worst_class_name": "cat", "calibration_error": 2.5, "copied_errors": 0.4,
     "robustness": 0.8, "seconds": 1.0,

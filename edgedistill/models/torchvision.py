@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pickle import UnpicklingError
+
 import torch
 import torchvision.models as zoo
 from torch import nn
 
 from edgedistill.errors import UserError, nearest
+from edgedistill.models.weights import without_pickles
 from edgedistill.recipe import TorchvisionModel
 
 
@@ -15,8 +18,9 @@ def make(model: TorchvisionModel, classes: int, channels: int, image_size: int) 
     arguments = {"image_size": image_size} if model.name.startswith("vit_") else {}
     try:
         weights = "DEFAULT" if model.pretrained else None
-        module: nn.Module = zoo.get_model(model.name, weights=weights, **arguments)
-    except (OSError, ValueError) as error:
+        with without_pickles():
+            module: nn.Module = zoo.get_model(model.name, weights=weights, **arguments)
+    except (OSError, ValueError, UnpicklingError) as error:
         raise UserError(
             f"torchvision model `{model.name}` cannot be made: {error}",
             "give `weights` (a safetensors file) instead of `pretrained` where there is no network",

@@ -146,19 +146,28 @@ __all__ = [
 
 
 class Recipe(Frozen):
+    """All that a compile depends on, but for the target."""
+
     name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    """Of the files and the bundle."""
     task: Literal["classification", "multilabel", "regression", "retrieval"] = "classification"
     """One class for each image; a yes or no for each class; one or more numbers; or a place in a
     space that images share with texts."""
     data: Data
+    """The images, and what is known about them."""
     teacher: Teacher
+    """Whoever answers."""
     assistants: tuple[Model, ...] = ()
     """Models between the teacher and the student, each distilled from the one before (Mirzadeh et
     al. 2020); one of the student's own shape is a born-again round (Furlanello et al. 2018)."""
     student: Model
+    """What is trained to fit the device."""
     stages: Stages = Stages()
+    """Settings of each stage; each may be left out."""
     contract: Contract = Contract()
+    """What the result is promised to be."""
     seed: int = Field(default=0, ge=0)
+    """Of everything that is drawn at random."""
     deterministic: bool = False
     """Same bytes on every run of this machine, at some cost in speed."""
 

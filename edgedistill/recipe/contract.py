@@ -15,11 +15,14 @@ class Contract(Frozen):
     min_retention: float | None = Field(default=None, gt=0.0, le=1.0)
     """Share of the teacher's quality kept."""
     max_size_kb: float | None = Field(default=None, gt=0.0)
+    """Of the file, in 1,000 bytes."""
     max_macs: float | None = Field(default=None, gt=0.0)
     """Millions of multiply-accumulates."""
     max_latency_ms: float | None = Field(default=None, gt=0.0)
     """Median on the device measured; `not measured` where the target itself was not."""
     max_memory_mb: float | None = Field(default=None, gt=0.0)
+    """What the model adds at its peak to a process with the runtime loaded, in 10^6 bytes; `not
+    measured` where the target itself was not."""
     min_worst_class: float | None = Field(default=None, gt=0.0, le=1.0)
     """Share of the teacher's accuracy kept on the class that lost most."""
     max_calibration_error: float | None = Field(default=None, ge=0.0)

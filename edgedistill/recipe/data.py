@@ -21,7 +21,9 @@ class Augment(Frozen):
     scale: float = Field(default=1.0, gt=0.0, le=1.0)
     """Crop at random down to this share of the area, then resize back."""
     brightness: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """Change it by up to this share."""
     contrast: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """The same."""
     erase: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Side of a grey square put at a random place, as a share of the image's side."""
 
@@ -30,10 +32,12 @@ class DataCommon(Frozen):
     image_size: int = Field(ge=8, le=1024)
     """Height and width, in pixels, that the model sees."""
     channels: Literal[1, 3] = 3
+    """1: grey; 3: red, green, blue."""
     validation: float = Field(default=0.1, gt=0.0, lt=0.9)
     """Share of the training images held out to make choices on; the test set is for the end."""
     limit: int | None = Field(default=None, ge=10)
-    """Use only this many training images (chosen by the seed), validation included."""
+    """At most this many training images, validation included: as many of each class as there are,
+    chosen by the seed."""
     convert_channels: bool = True
     """Turn grey, RGBA or palette images into the wanted channels. `false` makes them an error."""
     skip_unreadable: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -44,6 +48,7 @@ class DataCommon(Frozen):
     caption: str = Field(default="a photo of a {}", pattern=r"\{\}")
     """Retrieval: the text that goes with an image; `{}` becomes its class's name."""
     augment: Augment = Augment()
+    """Of the training images, for student and teacher alike."""
     workers: int | None = Field(default=None, ge=0)
     """Processes that decode and augment; none given: as many as the images' size calls for."""
 
@@ -53,7 +58,9 @@ class DigitsData(DataCommon):
 
     source: Literal["digits"]
     image_size: int = Field(default=16, ge=8, le=1024)
+    """Height and width, in pixels, that the model sees."""
     channels: Literal[1, 3] = 1
+    """1: grey; 3: red, green, blue."""
 
 
 class FolderData(DataCommon):
@@ -61,7 +68,9 @@ class FolderData(DataCommon):
 
     source: Literal["folder"]
     train: Path
+    """A folder with one folder for each class."""
     test: Path | None = None
+    """The same."""
     test_share: float = Field(default=0.2, gt=0.0, lt=0.9)
     """Share of `train` that becomes the test set where `test` is not given."""
 
@@ -72,9 +81,13 @@ class ParquetData(DataCommon):
 
     source: Literal["parquet"]
     train: Path
+    """A file, or a folder of them."""
     test: Path
+    """The same."""
     image: str = "img"
+    """The images' column."""
     label: str = "label"
+    """The labels' column."""
     classes: tuple[str, ...] | None = None
     """Names in label order: of classes, or of a label's values; by default those in the file's own
     metadata, else numbers."""
@@ -86,8 +99,11 @@ class TorchvisionData(DataCommon):
 
     source: Literal["torchvision"]
     name: str
+    """As in `torchvision.datasets`."""
     root: Path
+    """The folder that it lies in."""
     download: bool = False
+    """Fetch it into `root` where it is not there."""
 
 
 class HuggingFaceData(DataCommon):
@@ -95,11 +111,17 @@ class HuggingFaceData(DataCommon):
 
     source: Literal["huggingface"]
     name: str
+    """On the hub, or a folder."""
     config: str | None = None
+    """Where it has several configurations."""
     train: str = "train"
+    """Split to train on."""
     test: str = "test"
+    """Split to test on."""
     image: str = "image"
+    """The images' column."""
     label: str = "label"
+    """The labels' column."""
 
 
 class ArraysData(DataCommon):
@@ -108,8 +130,11 @@ class ArraysData(DataCommon):
 
     source: Literal["arrays"]
     train: Path
+    """A file."""
     test: Path
+    """A file."""
     classes: tuple[str, ...] | None = None
+    """Names in label order: of classes, or of a label's values; by default numbers."""
 
 
 class FunctionData(DataCommon):
@@ -119,6 +144,7 @@ class FunctionData(DataCommon):
 
     source: Literal["function"]
     function: str
+    """`module:function`; the module lies beside the recipe, or is installed."""
     classes: tuple[str, ...]
     """Names in label order: of classes, or of a label's values."""
 

@@ -30,6 +30,7 @@ class SoftTargets(LossCommon):
 
     kind: Literal["soft_targets"]
     temperature: float = Field(default=4.0, gt=0.0)
+    """What logits are divided by: the higher, the more the unlikely classes count."""
     standardize: bool = False
     """Bring each sample's logits to mean 0 and deviation 1 first, on both sides, so that only
     their shape is copied (Sun et al. 2024)."""
@@ -41,6 +42,7 @@ class Decoupled(LossCommon):
 
     kind: Literal["decoupled"]
     temperature: float = Field(default=4.0, gt=0.0)
+    """As of `soft_targets`."""
     alpha: float = Field(default=1.0, ge=0.0)
     """Weight of the label's part."""
     beta: float = Field(default=8.0, ge=0.0)
@@ -60,7 +62,9 @@ class Pair(Frozen):
     """Layers, by their names as `named_modules()` lists them, whose outputs are compared."""
 
     student: str
+    """The student's layer."""
     teacher: str
+    """The teacher's layer."""
 
 
 class FeatureLoss(LossCommon):
@@ -94,7 +98,9 @@ class Relations(RelationLoss):
 
     kind: Literal["relations"]
     distance: float = Field(default=1.0, ge=0.0)
+    """Weight of the distances."""
     angle: float = Field(default=2.0, ge=0.0)
+    """Weight of the angles."""
 
 
 class Similarity(RelationLoss):
@@ -112,6 +118,7 @@ class Exits(LossCommon):
     layers: Literal["auto"] | tuple[str, ...] = "auto"
     """`auto`: the last layer at each resolution but the final one."""
     temperature: float = Field(default=3.0, gt=0.0)
+    """As of `soft_targets`."""
     imitation: float = Field(default=0.3, ge=0.0, le=1.0)
     """Share of the last answer, against the labels, in what an exit learns."""
     features: float = Field(default=0.03, ge=0.0)
@@ -124,6 +131,7 @@ class Peers(LossCommon):
 
     kind: Literal["peers"]
     temperature: float = Field(default=1.0, gt=0.0)
+    """As of `soft_targets`."""
 
 
 Loss = Annotated[

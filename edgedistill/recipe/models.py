@@ -32,7 +32,9 @@ class ResidualModel(ModelCommon):
 
     family: Literal["resnet_cifar"]
     depth: int = 20
+    """8, 14, 20, ... layers."""
     widths: tuple[int, int, int] = (16, 32, 64)
+    """Channels at each of the three resolutions."""
     shortcut: Literal["pad", "conv"] = "pad"
     """What a block that changes shape adds: strided input padded with zeros (the paper's option
     A) or a 1x1 convolution (option B)."""
@@ -49,6 +51,7 @@ class TorchvisionModel(ModelCommon):
 
     family: Literal["torchvision"]
     name: str
+    """As `torchvision.models.list_models()` has it."""
     pretrained: bool = False
     """Start from torchvision's own weights (a download where they are not on disk)."""
 
@@ -58,6 +61,7 @@ class TimmModel(ModelCommon):
 
     family: Literal["timm"]
     name: str
+    """As `timm.list_models()` has it."""
     pretrained: bool = False
     """Start from timm's own weights (a download where they are not on disk)."""
 
@@ -68,7 +72,9 @@ class FunctionModel(ModelCommon):
 
     family: Literal["function"]
     function: str
+    """The module lies beside the recipe, or is installed."""
     args: dict[str, Any] = Field(default_factory=dict)
+    """Further keyword arguments."""
 
 
 class DualEncoderModel(ModelCommon):
@@ -84,7 +90,9 @@ class DualEncoderModel(ModelCommon):
     embedding: int = Field(default=64, ge=2)
     """Dimensions of the space."""
     text_width: int = Field(default=64, ge=4, multiple_of=4)
+    """Channels of the text encoder's layers."""
     text_layers: int = Field(default=2, ge=1)
+    """Of its transformer."""
     text_length: int = Field(default=64, ge=8)
     """Bytes of a text; what is beyond is not read."""
 

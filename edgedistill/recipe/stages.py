@@ -27,15 +27,20 @@ C = TypeVar("C", bound=Any)
 
 
 class Training(Frozen):
-    """One training run: stochastic gradient descent, cosine schedule with a linear warm-up."""
+    """One training run: a linear warm-up, then a cosine schedule (Loshchilov and Hutter 2017)."""
 
     epochs: float = Field(default=10, gt=0)
     """Passes over the training images."""
     batch_size: int = Field(default=128, ge=2)
+    """Images in a step."""
     learning_rate: float = Field(default=0.1, gt=0.0)
+    """The highest, at the end of the warm-up."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """Nesterov momentum, or AdamW."""
     weight_decay: float = Field(default=5e-4, ge=0.0)
+    """Of weights of layers; biases and batch norm go without."""
     momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
+    """Of `sgd`."""
     warmup: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Share of the steps over which the learning rate rises."""
     clip: float | None = Field(default=5.0, gt=0.0)
@@ -43,8 +48,9 @@ class Training(Frozen):
     ema: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Decay of an exponential moving average of the weights, used in their place at the end."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`auto` takes bf16 where this processor multiplies it natively."""
+    """`auto` takes bf16 where this processor multiplies it natively. No matter to `quantize`."""
     checkpoint_minutes: float = Field(default=3.0, gt=0.0)
+    """Between checkpoints, beside one at the end of each epoch."""
 
 
 def _only(config: C, kinds: tuple[type, ...], reason: str) -> C:
@@ -56,9 +62,13 @@ def _only(config: C, kinds: tuple[type, ...], reason: str) -> C:
 
 
 class TeacherConfig(Frozen):
+    """Training the teacher, where it is a torch model."""
+
     train: Training | None = None
-    """Train or fine-tune the teacher on the labels first. Without it, weights must be given."""
+    """Train or fine-tune the teacher on the labels first. Without it, it needs `weights`
+    or `pretrained`."""
     losses: tuple[Loss, ...] = (Labels(kind="labels", smoothing=0.0),)
+    """What it is trained on: `labels`, `exits`."""
 
     @model_validator(mode="after")
     def _learns_from_labels(self) -> TeacherConfig:
@@ -66,11 +76,15 @@ class TeacherConfig(Frozen):
 
 
 class TeachConfig(Frozen):
+    """What the teacher is asked, and what is kept of its answers."""
+
     views: int = Field(default=4, ge=1)
     """Augmented versions of each image that the teacher answers for; epoch e trains on view
     e mod `views`."""
     batch_size: int = Field(default=256, ge=1)
+    """Images that the teacher is shown at once."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Of a torch teacher; `auto` takes bf16 where this processor multiplies it natively."""
     keep: Literal["full", "half", "top_k"] = "full"
     """Of each answer: all logits in float32 or float16, or the likeliest classes only."""
     top_k: int = Field(default=5, ge=1)
@@ -110,6 +124,7 @@ class SearchConfig(Frozen):
     are ended early (Optuna: Akiba et al. 2019)."""
 
     trials: int = Field(default=12, ge=2)
+    """How many, those that are ended early included."""
     epochs: float = Field(default=3, gt=0)
     """Of each trial."""
     temperature: tuple[float, float] = (1.0, 10.0)
@@ -127,7 +142,10 @@ class SearchConfig(Frozen):
 
 
 class DistillConfig(Training):
+    """Training the student."""
+
     losses: tuple[Loss, ...] = DISTILLATION
+    """A weighted list; entries add up."""
     search: SearchConfig | None = None
     """Look for the temperature and the weights of answers and labels first."""
     peers: tuple[Model, ...] = ()
@@ -165,8 +183,12 @@ class PruneConfig(Training):
     """Structured pruning in rounds, each followed by recovery training from the teacher."""
 
     epochs: float = Field(default=3, gt=0)
+    """Of recovery training after the last round."""
     learning_rate: float = Field(default=0.02, gt=0.0)
+    """Of the recovery training."""
     importance: Literal["magnitude", "taylor", "hessian"] = "taylor"
+    """How a channel's worth is told: by its weights' size, by the change of the loss without it
+    (Molchanov et al. 2019), or by that of second order (LeCun et al. 1989)."""
     macs: float | None = Field(default=None, gt=0)
     """Wanted multiply-accumulates of one inference, in millions."""
     params: float | None = Field(default=None, gt=0)
@@ -178,11 +200,13 @@ class PruneConfig(Training):
     epochs_between: float = Field(default=1.0, gt=0)
     """Recovery training after each round but the last, which gets `epochs`."""
     importance_samples: int = Field(default=2048, ge=16)
+    """Training images that `taylor` and `hessian` look at."""
     round_to: int | None = Field(default=None, ge=1)
     """Channel counts are a multiple of this; by default the target's."""
     max_drop: float = Field(default=3.0, ge=0.0)
     """Points of validation quality that pruning may cost; past it, pruning is undone."""
     losses: tuple[Loss, ...] = DISTILLATION
+    """Of the recovery training."""
 
     @model_validator(mode="after")
     def _has_one_goal(self) -> PruneConfig:
@@ -197,11 +221,18 @@ class PruneConfig(Training):
 
 
 class QuantizeConfig(Training):
+    """From float to int8. Always trained in float32."""
+
     method: Literal["qat", "ptq"] = "qat"
+    """`qat`: train with rounded weights and activations; `ptq`: calibrate, without training."""
     epochs: float = Field(default=2, gt=0)
+    """Of `qat`."""
     learning_rate: float = Field(default=0.005, gt=0.0)
+    """Of `qat`."""
     weight_decay: float = Field(default=0.0, ge=0.0)
+    """Of `qat`."""
     warmup: float = Field(default=0.05, ge=0.0, lt=1.0)
+    """Share of the steps over which the learning rate rises."""
     calibration_samples: int = Field(default=512, ge=8)
     """Training images that set the first ranges."""
     freeze_observers: float = Field(default=0.6, gt=0.0, le=1.0)
@@ -211,10 +242,18 @@ class QuantizeConfig(Training):
     sensitivity_samples: int = Field(default=256, ge=0)
     """Validation images for the per-layer sensitivity table; 0 leaves it out."""
     float_above: float | None = Field(default=None, gt=0.0)
-    """Leave a layer in float if quantizing it alone costs more points of quality than this."""
+    """Leave a layer in float if quantizing it alone costs more points of quality than this, by the
+    sensitivity table."""
     max_drop: float = Field(default=3.0, ge=0.0)
     """Points of validation quality that quantization may cost before the report says so."""
     losses: tuple[Loss, ...] = DISTILLATION
+    """Of `qat`."""
+
+    @model_validator(mode="after")
+    def _sees_what_it_decides_on(self) -> QuantizeConfig:
+        if self.float_above is not None and not self.sensitivity_samples:
+            raise ValueError("`float_above` reads the sensitivity table: give it images")
+        return self
 
     @model_validator(mode="after")
     def _looks_at_logits(self) -> QuantizeConfig:
@@ -224,6 +263,8 @@ class QuantizeConfig(Training):
 
 
 class ExportConfig(Frozen):
+    """Which files are written."""
+
     precisions: tuple[Precision, ...] | None = Field(default=None, min_length=1)
     """By default the target's."""
 
@@ -266,20 +307,36 @@ class AuditConfig(Frozen):
 
 
 class BenchmarkConfig(Frozen):
+    """How latency and memory are measured."""
+
     runs: int = Field(default=200, ge=10)
+    """Of each file, one image each."""
     seconds: float = Field(default=5.0, gt=0.0)
     """Measured runs of each file; fewer where `seconds` are over before."""
     warmup: int = Field(default=10, ge=0)
+    """Runs before those that are measured."""
 
 
 class Stages(Frozen):
+    """Settings of each stage. Any may be left out."""
+
     teacher: TeacherConfig = TeacherConfig()
+    """Training the teacher first."""
     teach: TeachConfig = TeachConfig()
+    """Asking for the teacher's answers."""
     judge: JudgeConfig = JudgeConfig()
+    """What becomes of answers that are not to be believed."""
     distill: DistillConfig = DistillConfig()
+    """Training the student."""
     prune: PruneConfig | None = None
+    """Cutting channels; none given: left out."""
     quantize: QuantizeConfig | None = QuantizeConfig()
+    """int8; `null`: no int8 files."""
     export: ExportConfig = ExportConfig()
+    """The files."""
     verify: VerifyConfig = VerifyConfig()
+    """How closely files must follow the torch graph."""
     audit: AuditConfig = AuditConfig()
+    """What is asked beyond accuracy."""
     benchmark: BenchmarkConfig = BenchmarkConfig()
+    """How latency and memory are measured."""

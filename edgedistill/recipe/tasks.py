@@ -15,7 +15,7 @@ from edgedistill.recipe.losses import (
     SoftTargets,
 )
 from edgedistill.recipe.models import DualEncoderModel, Model, ModelCommon
-from edgedistill.recipe.stages import Stages
+from edgedistill.recipe.stages import AuditConfig, Stages
 from edgedistill.recipe.teachers import (
     ClipTeacher,
     KerasTeacher,
@@ -57,6 +57,8 @@ def unfit(task: str, teacher: Teacher, student: Model, stages: Stages, contract:
         return f"`stages.teach.keep: {stages.teach.keep}` is for `task: classification`"
     if stages.judge.acts:
         return "`stages.judge`: a teacher's errors are told in `task: classification` only"
+    if stages.audit != AuditConfig():
+        return "`stages.audit` is for `task: classification`"
     for line in ("min_worst_class", "max_calibration_error", "max_copied_errors", "min_robustness"):
         if getattr(contract, line) is not None:
             return f"`contract.{line}` is for `task: classification`"

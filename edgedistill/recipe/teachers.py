@@ -25,6 +25,7 @@ class Normalization(Frozen):
     std: tuple[float, ...] | None = None
     """Per channel, by which the pixels are divided afterwards."""
     outputs: Literal["logits", "probabilities"] = "logits"
+    """What comes out of it."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Normalization:
@@ -41,6 +42,7 @@ class OnnxTeacher(Normalization):
 
     family: Literal["onnx"]
     path: Path
+    """The file."""
 
 
 class TfliteTeacher(Normalization):
@@ -48,6 +50,7 @@ class TfliteTeacher(Normalization):
 
     family: Literal["tflite"]
     path: Path
+    """The file."""
 
 
 class KerasTeacher(Normalization):
@@ -56,16 +59,19 @@ class KerasTeacher(Normalization):
 
     family: Literal["keras"]
     path: Path
+    """File or folder."""
 
 
 class HuggingFaceTeacher(Frozen):
     """An image classifier from Hugging Face: a hub name, or a local folder in the same format.
-    Size and normalization are read from its own image processor."""
+    Its own image processor resizes and normalizes the data's images."""
 
     family: Literal["huggingface"]
     name: str
+    """On the hub, or a folder."""
     backend: Literal["auto", "torch", "openvino"] = "auto"
-    """`openvino` goes through Optimum; `auto` takes what answers faster on this machine."""
+    """`openvino` goes through Optimum (`pip install optimum-intel`); `auto` takes what answers
+    faster on this machine, of those that are installed."""
 
 
 class ClipTeacher(Frozen):
@@ -74,6 +80,7 @@ class ClipTeacher(Frozen):
 
     family: Literal["clip"]
     name: str
+    """On the hub, or a folder."""
     embedding: int = Field(ge=2)
     """Dimensions of its space."""
 
@@ -84,7 +91,9 @@ class PythonTeacher(Frozen):
 
     family: Literal["python"]
     function: str
+    """The module lies beside the recipe, or is installed."""
     outputs: Literal["logits", "probabilities"] = "logits"
+    """What it gives."""
 
 
 class HttpTeacher(Frozen):
@@ -92,6 +101,7 @@ class HttpTeacher(Frozen):
 
     family: Literal["http"]
     url: str = Field(pattern=r"^https?://")
+    """Each image is sent there by POST."""
     send: Literal["json", "png"] = "json"
     """`json`: {"image": base64 of a PNG}; `png`: the PNG itself as the body."""
     headers: dict[str, str] = Field(default_factory=dict)
@@ -120,11 +130,14 @@ class StoredTeacher(Frozen):
 
     family: Literal["stored"]
     path: Path
+    """Of the training and validation images."""
     test: Path | None = None
     """The same for the test data, to know how good the teacher is."""
 
 
 class Member(Frozen):
+    """One of an ensemble."""
+
     teacher: Annotated[
         Union[
             ResidualModel, TorchvisionModel, TimmModel, FunctionModel, OnnxTeacher, TfliteTeacher,
@@ -132,7 +145,9 @@ class Member(Frozen):
         ],
         Field(discriminator="family"),
     ]  # fmt: skip
+    """Any but a stored one, a dual encoder or another ensemble."""
     weight: float = Field(default=1.0, gt=0)
+    """Of its probabilities in the mean."""
 
 
 class Ensemble(Frozen):
@@ -140,6 +155,7 @@ class Ensemble(Frozen):
 
     family: Literal["ensemble"]
     members: tuple[Member, ...] = Field(min_length=2)
+    """Two or more."""
 
     @model_validator(mode="after")
     def _members_know_something(self) -> Ensemble:

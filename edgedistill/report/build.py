@@ -49,6 +49,8 @@ def build_report(result: Result) -> dict[str, Any]:
         "audited": audit.metrics if audit else {},
         "audit": audit.json("audit.json") if audit else None,
         "judged": _judged(result),
+        "searched": _searched(result),
+        "quantized": _quantized(result),
     }  # fmt: skip
     report["contract"] = contract(result.recipe, result.target, report)
     report["warnings"] = warnings(result, report)
@@ -87,6 +89,22 @@ def _judged(result: Result) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = result.artifacts["judge"].json("judge.json")
     return found
+
+
+def _searched(result: Result) -> dict[str, Any] | None:
+    """What was found best for the student's losses, and the curve of every trial."""
+    if "search" not in result.artifacts:
+        return None
+    found: dict[str, Any] = result.artifacts["search"].json("search.json")
+    return found
+
+
+def _quantized(result: Result) -> dict[str, Any] | None:
+    """The layers that were left in float, and what rounding each alone costs, dearest first."""
+    if result.recipe.stages.quantize is None:
+        return None
+    found = result.artifacts["quantize"].json("quantize.json")
+    return {key: found[key] for key in ("method", "kept_in_float", "sensitivity")}
 
 
 def _verify(result: Result) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from edgedistill.report.audit import ordered
 from edgedistill.report.terminal import headline, limit_of, milliseconds, number, reached_by
 
-_OPERATORS_SHOWN = 12
+_OPERATORS_SHOWN = _LAYERS_SHOWN = 12
 
 
 def write_html(report: dict[str, Any], path: Path) -> None:
@@ -37,6 +37,7 @@ def page(report: dict[str, Any]) -> str:
         latencies=_bars(report),
         spread=_spread(report),
         operators=_operators(report),
+        layers_shown=_LAYERS_SHOWN,
         recipe=json.dumps(report["recipe"], indent=2),
     )
     return rendered

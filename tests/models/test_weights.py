@@ -11,7 +11,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from edgedistill.errors import UserError
-from edgedistill.models.weights import check, fit, read
+from edgedistill.models import build
+from edgedistill.models.weights import check, fit, read, without_pickles
+from edgedistill.recipe import TorchvisionModel
 
 
 def net() -> nn.Module:
@@ -104,3 +106,37 @@ def test_counters_of_batch_norm_steps_may_be_absent(tracked: bool) -> None:
         del tensors["1.num_batches_tracked"]
     fit(module, tensors, "w")
     assert torch.equal(module.state_dict()["0.weight"], tensors["0.weight"])
+
+
+class Ran(Exception):
+    """Code in a pickle was run."""
+
+
+class Trap:
+    def __reduce__(self) -> tuple[type[Ran], tuple[str]]:
+        return Ran, ("by loading",)
+
+
+def test_a_library_that_unpickles_weights_is_kept_from_running_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "net.pth"
+    torch.save({"weight": Trap()}, path)
+
+    def download(name: str, **_: object) -> nn.Module:
+        torch.load(path, weights_only=False)
+        return net()
+
+    with pytest.raises(pickle.UnpicklingError), without_pickles():
+        download("any")
+    monkeypatch.setattr("torchvision.models.get_model", download)
+    wanted = TorchvisionModel(family="torchvision", name="resnet18", pretrained=True)
+    with pytest.raises(UserError, match="torchvision model `resnet18` cannot be made: Weights"):
+        build(wanted, 4, 3, 8)
+
+
+def test_tensors_are_loaded_still(tmp_path: Path) -> None:
+    torch.save(net().state_dict(), tmp_path / "net.pth")
+    with without_pickles():
+        loaded = torch.load(tmp_path / "net.pth", weights_only=False)
+    assert set(loaded) == set(net().state_dict())

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,6 +168,39 @@ def test_operators_without_times_are_not_said_to_be_sorted_by_them(
     told = page(report)
     assert "Where the time goes" not in told and "the longest first" not in told
     assert "What runs where" in told and "gives no times of single operators" in told
+
+
+def test_what_rounding_a_layer_costs_is_shown_with_what_was_left_in_float(
+    make_result: Make,
+) -> None:
+    report = build_report(make_result())
+    assert report["quantized"]["sensitivity"][0] == {
+        "layer": "stem", "drop_points": 1.25, "sqnr_db": 20.0
+    }  # fmt: skip
+    told = page(report)
+    assert "<td>1.25</td>" in told
+    assert "linear (left in float)" in told
+    assert "stem (left in float)" not in told
+    assert "search for the losses" not in told
+
+
+def test_the_search_for_the_losses_is_shown(make_result: Make, tmp_path: Path) -> None:
+    result = make_result()
+    trials = [
+        {"number": 0, "temperature": 4.0, "share": 0.9, "state": "complete",
+         "validation_quality": 91.0, "curve": [80.0, 91.0]},
+        {"number": 1, "temperature": 8.5, "share": 0.4, "state": "pruned",
+         "validation_quality": 70.0, "curve": [70.0]},
+    ]  # fmt: skip
+    folder = tmp_path / "search"
+    folder.mkdir()
+    best = {"temperature": 4.0, "share": 0.9}
+    write_json(folder / "search.json", {"best": best, "trials": trials})
+    result.artifacts["search"] = seal(folder, "search", {}, {})
+    told = page(build_report(result))
+    assert "80.00, 91.00" in told
+    assert "2 (ended early)" in told
+    assert "temperature of 4.00 with a share of 0.90" in told
 
 
 def test_names_in_brackets_are_no_markup(make_result: Make) -> None:
