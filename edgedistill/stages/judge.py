@@ -10,6 +10,7 @@ from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import open_split
 from edgedistill.distill.doubts import Doubt, Judgement, doubts
 from edgedistill.distill.store import open_answers
+from edgedistill.errors import UserError
 from edgedistill.recipe import JudgeConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -39,6 +40,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
             )
             found["confidence"] = judgement.confidence_histogram(logits)
     calibrated = _calibration(inputs)
+    if config.judge.calibrate and calibrated is None:
+        raise UserError(
+            "`stages.judge.calibrate` fits a temperature to the teacher's answers to the validation "
+            "images, and the stored ones lack some of these",
+            "put them into the file of `teacher.path`, or leave `calibrate` out",
+        )
     temperature = calibrated["temperature"] if config.judge.calibrate and calibrated else 1.0
     judged = Judgement(np.stack(codes), config.judge.weight, temperature)
     judged.save(context.scratch)
