@@ -42,8 +42,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     calibrated = _calibration(inputs)
     if config.judge.calibrate and calibrated is None:
         raise UserError(
-            "`stages.judge.calibrate` fits a temperature to the teacher's answers to the validation "
-            "images, and the stored ones lack some of these",
+            "`stages.judge.calibrate` fits a temperature to the teacher's answers to the "
+            "validation images, and the stored ones lack some of these",
             "put them into the file of `teacher.path`, or leave `calibrate` out",
         )
     temperature = calibrated["temperature"] if config.judge.calibrate and calibrated else 1.0
