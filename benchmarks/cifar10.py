@@ -33,7 +33,7 @@ from edgedistill.tasks.predict import logits_of
 RECIPE = Path(__file__).parents[1] / "examples" / "cifar10.yaml"
 TARGET = load_target("android-arm64")
 CALIBRATION = 512
-SETTINGS = ((0.1, 1e-4), (0.1, 5e-4), (0.3, 1e-4), (0.3, 5e-4))
+SETTINGS = tuple((rate, decay) for rate in (0.1, 0.3, 1.0) for decay in (1e-4, 5e-4))
 """Learning rates and weight decays that the baseline is tried with; what is best on validation
 counts."""
 
