@@ -37,8 +37,6 @@ def _undone(result: Result) -> list[str]:
         if metrics.get("undone"):
             drop = metrics["drop"]
             found.append(f"{name}: undone, as it cost {drop:.1f} points of validation quality")
-        if metrics.get("kept_in_float"):
-            found.append(f"{name}: left in float: {', '.join(metrics['kept_in_float'])}")
     return found
 
 

@@ -105,7 +105,7 @@ def _quantize(
             f"quantize: int8 costs {drop:.2f} points of validation quality; "
             f"`stages.quantize.max_drop` is {settings.max_drop:g}"
         )
-    return {**training, "validation_quality": after, "drop": drop, "kept_in_float": list(kept)}
+    return {**training, "validation_quality": after, "drop": drop}
 
 
 def _train(

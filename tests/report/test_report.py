@@ -100,10 +100,11 @@ def test_stages_that_made_things_worse_are_warned_of(make_result: Make) -> None:
 def test_pruning_undone_and_layers_in_float_are_warned_of(make_result: Make) -> None:
     result = make_result()
     result.artifacts["prune"].metrics.update(undone=True, drop=4.0)
-    result.artifacts["quantize"].metrics.update(kept_in_float=["stem"])
+    left = ["left in float in int8 files: stem"]
+    result.artifacts["export"].metrics.update(warnings=left)
     assert build_report(result)["warnings"] == [
+        "export: left in float in int8 files: stem",
         "prune: undone, as it cost 4.0 points of validation quality",
-        "quantize: left in float: stem",
     ]
 
 
