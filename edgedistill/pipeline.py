@@ -125,7 +125,8 @@ def run_until(
     """Run the steps for one target up to the one named `last`, or all; artifacts by step.
 
     What can be known to fail is said before hours of training: a package that is missing, a
-    student that does not fit the data, layers that cannot be compared.
+    student that does not fit the data, that cannot be pruned or exported, layers that cannot be
+    compared.
     """
     planned = steps(recipe, target)
     for step in planned:
@@ -136,7 +137,7 @@ def run_until(
     for step in planned:
         inputs = {role: artifacts[name] for role, name in step.inputs.items()}
         if inputs and not rehearsed and cache.find(_key(recipe, step, inputs)[0]) is None:
-            _rehearse(recipe, artifacts["data"])
+            _rehearse(recipe, planned, artifacts["data"])
             rehearsed = True
         artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter, sent)
         if step.name == last:
@@ -144,12 +145,15 @@ def run_until(
     return artifacts
 
 
-def _rehearse(recipe: Recipe, prepared: Artifact) -> None:
-    """Build every model, and bind the losses to it and to the one it learns from; find the
-    samples of every slice."""
+def _rehearse(recipe: Recipe, planned: Sequence[Step], prepared: Artifact) -> None:
+    """Build every model, and bind the losses to it and to the one it learns from; make the student
+    one graph and cut it; find the samples of every slice."""
     import torch
 
+    from edgedistill.compress.fold import fold
+    from edgedistill.compress.quantize import check_names
     from edgedistill.distill.objective import Objective
+    from edgedistill.stages import prune
 
     if recipe.stages.audit.slices:
         read_slices(recipe.stages.audit.slices, sample_names(prepared))
@@ -170,6 +174,12 @@ def _rehearse(recipe: Recipe, prepared: Artifact) -> None:
             teacher = build(source, *shape) if shown else None  # type: ignore[arg-type]
             Objective(losses, student, teacher, example, task=recipe.task).close()
         source = model
+    program = fold(student, *shape[1:])
+    if wanted.quantize:
+        check_names(program, wanted.quantize.keep_float)
+    for step in planned:
+        if isinstance(step.config, prune.Config):
+            prune.rehearse(step.config, student, example[:1])
 
 
 def _torch_models(teacher: Teacher) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edgedistill.document import problems, read_yaml
 from edgedistill.errors import UserError, nearest
@@ -56,6 +56,12 @@ class Target(Frozen):
     threads: int = Field(default=1, ge=1)
     budget: Budget = Budget()
     package: Literal["android", "ios", "web", "c", "python"] = "python"
+
+    @model_validator(mode="after")
+    def _runtimes_read_the_scheme(self) -> Target:
+        if "litert" in self.runtimes and not self.scheme.weight_symmetric:
+            raise ValueError("`scheme.weight_symmetric: false` is nothing that litert reads")
+        return self
 
     @property
     def primary(self) -> RuntimeName:

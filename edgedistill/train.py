@@ -330,10 +330,11 @@ class _State:
         with safe_open(self._path, framework="pt") as file:
             run = json.loads(file.metadata()["run"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        prefix = "model."
-        self._model.load_state_dict(
+        prefix, state = "model.", self._model.state_dict()
+        state.update(
             {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         )
+        self._model.load_state_dict(state)
         entries: dict[int, dict[str, Any]] = {}
         for key, value in tensors.items():
             if key.startswith("optimizer."):

@@ -8,6 +8,8 @@ import importlib.util
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
+from importlib import metadata
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -28,20 +30,23 @@ def _split(reference: str, where: str) -> tuple[str, str]:
 
 
 def make_importable(folder: Path) -> None:
-    """Let `module:function` name a Python file in `folder` (a recipe's own)."""
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+    """Let `module:function` name a Python file in `folder` (a recipe's own), before all others."""
+    while str(folder) in sys.path:
+        sys.path.remove(str(folder))
+    sys.path.insert(0, str(folder))
 
 
 def source_file(reference: str, where: str) -> Path:
-    """The file that `module:function` lies in, found without importing it.
+    """The file that `module:function` lies in, found without importing it, whatever was imported
+    before.
 
     Raises UserError: badly formed, or no such module.
     """
     module, _ = _split(reference, where)
+    importlib.invalidate_caches()
     try:
-        spec = importlib.util.find_spec(module)
-    except ModuleNotFoundError:
+        spec = _spec(module) or importlib.util.find_spec(module)
+    except (ImportError, ValueError):
         spec = None
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         raise UserError(
@@ -51,27 +56,62 @@ def source_file(reference: str, where: str) -> Path:
     return Path(spec.origin)
 
 
+def _spec(module: str) -> ModuleSpec | None:
+    """By the import path alone: `importlib.util.find_spec` would look at what is imported."""
+    spec, places = None, None
+    parts = module.split(".")
+    for end in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:end]), places)
+        if spec is None:
+            return None
+        places = spec.submodule_search_locations
+    return spec
+
+
 def source_digest(reference: str, where: str) -> str:
     """Digest of the file that `module:function` lies in, and of the files beside it that it
     imports, directly or by way of others; none is run.
 
-    Installed packages are followed no further than their own files. What is imported by a name
+    Of an installed package it is the file and the package's version. What is imported by a name
     that is put together, or read while running, is not seen. Raises UserError as `source_file`.
     """
+    return _digest(_sources(reference, where))
+
+
+def _digest(sources: dict[str, Path]) -> str:
+    files = {name: file_digest(path) for name, path in sources.items()}
+    return text_digest([files, _version(next(iter(sources)))])
+
+
+def _version(module: str) -> str | None:
+    try:
+        return metadata.version(module.partition(".")[0])
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _sources(reference: str, where: str) -> dict[str, Path]:
+    """The files that `source_digest` is of, by their modules' names."""
     file, (module, _) = source_file(reference, where), _split(reference, where)
-    root = file.parents[module.count(".") + (file.name == "__init__.py")]
-    installed = root in map(Path, sysconfig.get_paths().values())
-    found: dict[str, str] = {}
-    waiting = [module]
+    root, found = _root(file, module), {module: file}
+    waiting = [] if _is_installed(root) else list(_imported(file, module))
     while waiting:
         name = waiting.pop()
         path = _file(root, name)
-        foreign = installed and name.partition(".")[0] != module.partition(".")[0]
-        if path is None or foreign or name in found:
+        if path is None or name in found or name.partition(".")[0] == "edgedistill":
             continue
-        found[name] = file_digest(path)
+        found[name] = path
         waiting += _imported(path, name)
-    return text_digest(found)
+    return found
+
+
+def _root(file: Path, module: str) -> Path:
+    """The folder that the module's topmost package lies in."""
+    return file.parents[module.count(".") + (file.name == "__init__.py")]
+
+
+def _is_installed(root: Path) -> bool:
+    return root in map(Path, sysconfig.get_paths().values())
 
 
 def _file(root: Path, module: str) -> Path | None:
@@ -84,8 +124,8 @@ def _imported(path: Path, module: str) -> Iterator[str]:
     """What a file may import: its packages, and each name that an `import` mentions."""
     try:
         tree = ast.parse(path.read_bytes())
-    except SyntaxError:
-        return  # importing it will say so
+    except (SyntaxError, ValueError):
+        return  # importing it will say so, unless it is compiled
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -102,13 +142,22 @@ def _imported(path: Path, module: str) -> Iterator[str]:
     yield from (package.rsplit(".", up)[0] for up in range(package.count(".") + 1) if package)
 
 
+_LOADED: dict[str, str] = {}
+"""Digests of what was imported here, by the module's name."""
+
+
 def load_function(reference: str, where: str) -> Callable[..., Any]:
-    """Import `module:function`. Raises UserError: no such module or function, or its import fails.
+    """Import `module:function`, anew where its files are no longer what was imported before.
+
+    Raises UserError: no such module or function, or its import fails.
 
     where: the recipe's key, for messages, e.g. `student.function`.
     """
     name, function = _split(reference, where)
-    source_file(reference, where)
+    sources = _sources(reference, where)
+    if name in sys.modules and not _is_current(name, sources):
+        for each in sources:
+            sys.modules.pop(each, None)
     try:
         module = importlib.import_module(name)
     except Exception as error:
@@ -116,6 +165,7 @@ def load_function(reference: str, where: str) -> Callable[..., Any]:
             f"{where}: importing `{name}` failed: {type(error).__name__}: {error}",
             f"`python -c 'import {name}'` shows where",
         ) from error
+    _LOADED[name] = _digest(sources)
     found = getattr(module, function, None)
     if not callable(found):
         functions = [key for key, value in vars(module).items() if callable(value)]
@@ -123,3 +173,20 @@ def load_function(reference: str, where: str) -> Callable[..., Any]:
             f"{where}: `{name}` has no function `{function}`", nearest(function, functions)
         )
     return found  # type: ignore[no-any-return]
+
+
+def _is_current(name: str, sources: dict[str, Path]) -> bool:
+    """Whether the module that was imported under this name is what its files say now: else a
+    result would be kept under the name of code that did not make it."""
+    file = sources[name]
+    if _is_installed(_root(file, name)):
+        return True
+    loaded = getattr(sys.modules[name], "__file__", None)
+    if loaded is None or not file.samefile(loaded):
+        return False
+    if name in _LOADED:
+        return _LOADED[name] == _digest(sources)
+    import psutil
+
+    began = psutil.Process().create_time()
+    return all(path.stat().st_mtime < began for path in sources.values())

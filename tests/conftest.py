@@ -156,7 +156,7 @@ def _verify(folder: Path) -> None:
 QUANTIZED = {
     "method": "qat", "kept_in_float": ["linear"], "layers": [],
     "sensitivity": [
-        {"layer": name, "drop_points": drop, "sqnr_db": 20.0}
+        {"layer": name, "has_weights": True, "drop_points": drop, "sqnr_db": 20.0}
         for name, drop in (("stem", 1.25), ("linear", 0.5), ("body", 0.0))
     ],
 }  # fmt: skip

@@ -103,5 +103,5 @@ def test_compare_puts_figures_side_by_side(bundle: edgedistill.Bundle) -> None:
     assert rows["test quality"]["a"] == 94.0
     assert rows["test quality"]["b"] is None
     assert rows["top-1 agreement"]["b"] == 100.0
-    assert rows["largest difference of a logit"]["b"] == 0.0
+    assert rows["largest difference of an output"]["b"] == 0.0
     assert rows["latency p50"]["b"] > 0

@@ -298,6 +298,22 @@ def test_a_student_that_does_not_fit_is_refused_before_anything_is_trained(
     assert reporter.said == ["data: started"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("stages.prune={macs: 0.0001}", "pruning cannot reach 0.00 M MACs"),
+        ("stages.quantize.keep_float=[conv9]", "keep_float: no layer with weights `conv9`"),
+    ],
+)
+def test_what_cannot_be_pruned_or_kept_is_said_before_anything_is_trained(
+    document: dict[str, Any], tmp_path: Path, setting: str, message: str
+) -> None:
+    reporter = Silent()
+    with pytest.raises(UserError, match=message):
+        run_until(recipe(document, setting), TARGET, Cache(tmp_path / "cache"), reporter)
+    assert reporter.said == ["data: started"]
+
+
 def test_a_full_disk_says_how_to_go_on(
     document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,3 +65,12 @@ def test_a_wrong_target_lists_its_mistakes(tmp_path: Path) -> None:
 def test_a_missing_target_file(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="target file not found"):
         load_target(str(tmp_path / "none.yaml"))
+
+
+def test_a_scheme_that_a_runtime_cannot_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "{description: mine, isa: aarch64, runtimes: [litert], scheme: {weight_symmetric: false}}"
+    )
+    with pytest.raises(UserError, match="weight_symmetric: false` is nothing that litert reads"):
+        load_target(str(path))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import importlib
+import sys
 from pathlib import Path
 
 import pytest
 
 from edgedistill.errors import UserError
-from edgedistill.usercode import load_function, source_digest
+from edgedistill.usercode import load_function, make_importable, source_digest
 
 FILES = {
     "student.py": "import blocks\nfrom parts import heads\n\ndef build(): ...\n",
@@ -56,17 +58,17 @@ def test_a_file_that_cannot_be_parsed_has_a_digest(code: Path) -> None:
     assert source_digest("broken:build", "student.function") != before
 
 
-def test_an_installed_package_is_not_followed_into_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    import jinja2
-
-    seen: list[Path] = []
+def test_an_installed_package_is_known_by_its_file_and_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[str] = []
     monkeypatch.setattr(
-        "edgedistill.usercode.file_digest", lambda path: seen.append(path) or path.name
+        "edgedistill.usercode.file_digest", lambda path: seen.append(path.name) or path.name
     )
-    source_digest("jinja2.loaders:FileSystemLoader", "data.function")
-    folder = Path(jinja2.__file__).parent
-    assert folder / "environment.py" in seen
-    assert all(path.is_relative_to(folder) for path in seen)
+    before = source_digest("jinja2.loaders:FileSystemLoader", "data.function")
+    assert seen == ["loaders.py"]
+    monkeypatch.setattr("edgedistill.usercode.metadata.version", lambda name: f"another {name}")
+    assert source_digest("jinja2.loaders:FileSystemLoader", "data.function") != before
 
 
 def test_a_module_that_is_not_there(code: Path) -> None:
@@ -74,3 +76,41 @@ def test_a_module_that_is_not_there(code: Path) -> None:
         source_digest("students:build", "student.function")
     with pytest.raises(UserError, match="importing `broken` failed: SyntaxError"):
         load_function("broken:build", "student.function")
+
+
+@pytest.mark.parametrize("reference", ["./student:build", "../student:build"])
+def test_what_is_no_modules_name_is_told(code: Path, reference: str) -> None:
+    with pytest.raises(UserError, match="no module"):
+        source_digest(reference, "student.function")
+
+
+def test_code_that_was_edited_is_imported_anew(code: Path) -> None:
+    for number in (1, 20):
+        (code / "blocks.py").write_text(f"def width(): return {number}\n")
+        (code / "student.py").write_text("import blocks\n\ndef build(): return blocks.width()\n")
+        assert load_function("student:build", "student.function")() == number
+        again = load_function("student:build", "student.function")
+        assert again is load_function("student:build", "student.function")
+
+
+def test_code_that_the_user_imported_before_editing_it_is_imported_anew(
+    code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("notes", "blocks"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    (code / "notes.py").write_text("def build(): return 1\n")
+    assert importlib.import_module("notes").build() == 1
+    (code / "notes.py").write_text("def build(): return 20\n")
+    assert load_function("notes:build", "student.function")() == 20
+
+
+def test_the_recipes_own_file_is_meant_whatever_lay_elsewhere_under_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("one", "two", "one"):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        (folder / "my_own.py").write_text(f"def build(): return {name!r}\n")
+        make_importable(folder)
+        assert load_function("my_own:build", "student.function")() == name

@@ -12,12 +12,15 @@ from edgedistill.compress.surgery import (
     replace_by_linear,
     set_weights,
 )
+from edgedistill.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.export import ExportedProgram
     from torch.fx import GraphModule, Node
 
+_TOLERANCE = 0.01
+"""Largest difference that folding may make, as a share of the largest answer."""
 _IDENTITIES = ("dropout", "alpha_dropout", "feature_dropout", "clone", "contiguous", "alias")
 
 
@@ -33,10 +36,45 @@ def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
 
     The program maps pixels (batch, channels, image_size, image_size), float32, to the module's
     output; the batch is dynamic. Weights keep their names, without the normalization's `model.`.
+
+    Raises UserError: the module cannot be exported, or what came out answers differently.
     """
     import copy
 
-    graph = graph_of(export(copy.deepcopy(module).eval(), channels, image_size))
+    plain = copy.deepcopy(module).eval()
+    try:
+        program = _folded(plain, channels, image_size)
+    except UserError:
+        raise
+    except Exception as error:  # torch.export raises whatever a user's module makes it raise
+        raise UserError(
+            f"the model cannot be made into one graph: {type(error).__name__}: {error}",
+            "torch.export takes no branch on values and no autocast block; see its words above",
+        ) from error
+    _check(program, plain, channels, image_size)
+    return program
+
+
+def _check(program: ExportedProgram, module: nn.Module, channels: int, image_size: int) -> None:
+    """Raises UserError: the program is not the module."""
+    import torch
+
+    random = torch.Generator().manual_seed(0)
+    pixels = torch.rand(2, channels, image_size, image_size, generator=random)
+    with torch.no_grad():
+        wanted, found = module(pixels), graph_of(program)(pixels)
+    apart, span = float((wanted - found).abs().max()), float(wanted.abs().max())
+    if not apart <= _TOLERANCE * span:
+        raise UserError(
+            f"the model as one graph answers up to {apart:.3g} beside the model itself, whose "
+            f"answers are up to {span:.3g}",
+            "does it write into a part of a tensor (`x[:, 0] = ...`, `x[:, :4] += 1`)? Write that "
+            "without, with torch.cat for one",
+        )
+
+
+def _folded(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
+    graph = graph_of(export(module, channels, image_size))
     _make_functional(graph)
     _drop_identities(graph)
     _fold_pixel_affine(graph, channels)
@@ -49,11 +87,14 @@ def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
 
 
 def _make_functional(graph: GraphModule) -> None:
-    """Swap in-place operators for their functional twins; no alias of theirs is read later."""
+    """Swap in-place operators for their functional twins: no alias of theirs may be read later.
+    Views become reshapes, which need no layout in memory."""
     import torch
 
     for node in graph.graph.nodes:
         name = str(node.target)
+        if name == "aten.view.default":
+            node.target = torch.ops.aten.reshape.default
         if node.op == "call_function" and name.startswith("aten.") and "_." in name:
             _, base, overload = name.split(".")
             packet = getattr(torch.ops.aten, base.removesuffix("_"), None)
@@ -171,26 +212,34 @@ def _fold_batch_norms(graph: GraphModule) -> None:
     for node in list(graph.graph.nodes):
         if str(node.target) != "aten.batch_norm.default":
             continue
-        source = node.args[0]
+        source, axes = node.args[0], node.meta["val"].dim()
         gamma, beta, mean, variance = (value(graph, each) for each in node.args[1:5])
-        assert mean is not None and variance is not None
+        if mean is None or variance is None:
+            raise UserError(
+                f"the batch norm `{node.name}` keeps no running statistics, so that an answer "
+                "depends on the other images of its batch",
+                "train it with `track_running_stats=True`",
+            )
+        if axes not in (2, 4):
+            continue
         scale = torch.rsqrt(variance + float(node.args[7])) * (1 if gamma is None else gamma)
         shift = (0 if beta is None else beta) - mean * scale
         layer = is_conv(source) or _is_linear(source)
         weight = value(graph, source.args[1]) if layer else None
-        if weight is not None and len(source.users) == 1:
+        fits = axes == (2 if _is_linear(source) else 4)
+        if weight is not None and len(source.users) == 1 and fits:
             bias = value(graph, argument(source, 2, None))
             bias = shift if bias is None else bias * scale + shift
             columns = scale.reshape(-1, *[1] * (weight.dim() - 1))
             set_weights(graph, source, weight * columns, bias)
             node.replace_all_uses_with(source)
-        elif node.meta["val"].dim() == 2 and all(map(_is_linear, node.users)):
+        elif axes == 2 and all(map(_is_linear, node.users)):
             for reader in list(node.users):
                 _absorb_features(graph, reader, scale, shift)
             node.replace_all_uses_with(source)
         else:
             name = str(node.args[3].target).removesuffix(".running_mean")
-            replace = replace_by_linear if node.meta["val"].dim() == 2 else replace_by_depthwise
+            replace = replace_by_linear if axes == 2 else replace_by_depthwise
             replace(graph, node, source, scale, shift, name)
         graph.graph.erase_node(node)
 

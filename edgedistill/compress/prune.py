@@ -89,11 +89,15 @@ def prune(
     is brought to one first) and at least that many. Returns the steps, to be replayed on a fresh
     build of the same model.
 
-    Raises UserError: the goal cannot be reached, with how far it would go.
+    Raises UserError: the goal cannot be reached, with how far it would go; or torch-pruning does
+    not understand the model.
     """
     import torch
 
-    graph: Any = dependency_graph(model, example)
+    try:
+        graph: Any = dependency_graph(model, example)
+    except Exception as error:  # it raises whatever an operator that it does not know makes it
+        raise _not_understood(error) from error
     layers = layers_of(model, example)
     kept = [list(layers)[-1], *fixed_width(model)]
     groups = _safe(model, list(graph.get_all_groups(ignored_layers=kept)), example)
@@ -105,8 +109,20 @@ def prune(
             if channels:
                 root = group[0].dep
                 graph.get_pruning_group(root.target.module, root.handler, sorted(channels)).prune()
+        try:
+            model(example)
+        except RuntimeError as error:
+            raise _not_understood(error) from error
     model.zero_grad()
     return steps(graph.pruning_history())
+
+
+def _not_understood(error: Exception) -> UserError:
+    return UserError(
+        f"pruning: torch-pruning does not understand this model: {type(error).__name__}: {error}",
+        "leave `stages.prune` out, or give the model a method `fixed_width` that names the layers "
+        "whose channels must stay",
+    )
 
 
 def _choose(
@@ -183,14 +199,14 @@ def _runs_without(model: nn.Module, roots: list[str], example: Tensor) -> bool:
 
     trial = copy.deepcopy(model)
     graph: Any = dependency_graph(trial, example)
-    for root in roots:
-        layer = trial.get_submodule(root)
-        handler = graph.get_pruner_of_module(layer).prune_out_channels
-        graph.get_pruning_group(layer, handler, [0]).prune()
     try:
+        for root in roots:
+            layer = trial.get_submodule(root)
+            handler = graph.get_pruner_of_module(layer).prune_out_channels
+            graph.get_pruning_group(layer, handler, [0]).prune()
         with torch.no_grad():
             trial.eval()(example)
-    except RuntimeError:
+    except Exception:  # torch-pruning's own mistakes are of any kind
         return False
     return True
 

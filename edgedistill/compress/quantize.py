@@ -65,20 +65,29 @@ class Prepared(nn.Module):
 def prepare(program: ExportedProgram, scheme: Scheme, keep_float: tuple[str, ...] = ()) -> Prepared:
     """A trainable copy of a folded program that rounds as `scheme` says; calibrate it first.
 
-    Raises UserError: `keep_float` names a layer that the program does not have.
+    Raises UserError: `keep_float` names what is no layer with weights of the program.
     """
     from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
 
     graph = copy.deepcopy(graph_of(program))  # which would share the program's weights
-    names = [layer_name(node) for node in graph.graph.nodes if node.op == "call_function"]
-    for name in keep_float:
-        if name not in names:
-            raise UserError(f"keep_float: no layer `{name}`", nearest(name, names))
+    _check_names(graph, keep_float)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         prepared = prepare_pt2e(graph, SchemeQuantizer(scheme, keep_float))
     _name_roundings(prepared)
     return Prepared(prepared, *image_of(program))
+
+
+def check_names(program: ExportedProgram, keep_float: tuple[str, ...]) -> None:
+    """Raises UserError: `keep_float` names what is no layer with weights of the program."""
+    _check_names(graph_of(program), keep_float)
+
+
+def _check_names(graph: GraphModule, keep_float: tuple[str, ...]) -> None:
+    names = [layer_name(node) for node in graph.graph.nodes if str(node.target) in WEIGHTED]
+    for name in keep_float:
+        if name not in names:
+            raise UserError(f"keep_float: no layer with weights `{name}`", nearest(name, names))
 
 
 def _name_roundings(graph: GraphModule) -> None:

@@ -36,7 +36,8 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
     """Give every tensor that an integer operator reads or writes one scale, at its producer.
 
     A ReLU that alone reads a convolution, linear layer or sum is computed within it, so the
-    scale goes behind the ReLU. Operators that only move values share the scale of their input.
+    scale goes behind the ReLU. Operators that only move values share the scale of their inputs,
+    but for one that is fixed among several.
     `keep_float` names layers (see `layer_name`) that stay in float.
     """
 
@@ -51,8 +52,13 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         for node in quantized:
             for tensor in _tensors(node):
                 groups.add(tensor)
-            if str(node.target) in SAME_SCALE:
-                for source in activations(node):
+        moving = [node for node in quantized if str(node.target) in SAME_SCALE]
+        # Those with one source first, so that what a concatenation joins is known to have a fixed
+        # scale or not: pixels would force theirs, of 0 to 1, on all that they are joined with.
+        for node in sorted(moving, key=lambda node: len(activations(node)) > 1):
+            sources = activations(node)
+            for source in sources:
+                if len(sources) == 1 or not _is_fixed(groups.head(source)):
                     groups.join(source, node)
         for node in model.graph.nodes:
             if node in groups:
@@ -116,6 +122,11 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
             ch_axis=0 if scheme.per_channel else None,
             observer_or_fake_quant_ctr=WeightRounding,
         )
+
+
+def _is_fixed(node: Node) -> bool:
+    """Whether the scale of what it computes is not for the data to say."""
+    return node.op == "placeholder" or str(node.target) in FIXED
 
 
 def _tensors(node: Node) -> list[Node]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgedistill.compress.observers import Echo, FixedRounding, Rounding
-from edgedistill.compress.operators import is_clamp, is_fused, layer_name
+from edgedistill.compress.operators import WEIGHTED, is_clamp, is_fused, layer_name
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -31,8 +31,8 @@ def sensitivity(
 
     prepared: calibrated; pixels: (samples, channels, height, width); quality: of outputs
     (samples, values), in percent.
-    Returns a row for each layer, the costliest first: `layer`, `drop_points` (points of quality
-    lost) and `sqnr_db` (of the logits, in decibels: the higher, the less noise).
+    Returns a row for each layer, the costliest first: `layer`, `has_weights`, `drop_points` (points
+    of quality lost) and `sqnr_db` (of the logits, in decibels: the higher, the less noise).
     """
     training = prepared.training
     prepared.train(False)
@@ -49,8 +49,16 @@ def sensitivity(
     for each, was in zip(roundings, enabled, strict=True):
         each.fake_quant_enabled.copy_(was)
     prepared.train(training)
-    rows = [{"layer": name, **tally.row(quality)} for name, tally in tallies.items()]
+    weighted = {layer_name(node) for node in prepared.graph.graph.nodes if _has_weights(node)}
+    rows = [
+        {"layer": name, "has_weights": name in weighted, **tally.row(quality)}
+        for name, tally in tallies.items()
+    ]
     return sorted(rows, key=lambda row: (-row["drop_points"], row["sqnr_db"]))
+
+
+def _has_weights(node: Node) -> bool:
+    return str(node.target) in WEIGHTED
 
 
 class _Tally:

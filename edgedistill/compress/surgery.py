@@ -58,6 +58,7 @@ def replace_by_depthwise(
             torch.ops.aten.conv2d.default,
             (source, weight, bias, [1, 1], [0, 0], [1, 1], scale.numel()),
         )
+    conv.meta = dict(node.meta)
     node.replace_all_uses_with(conv)
 
 
@@ -71,4 +72,5 @@ def replace_by_linear(
     weight, bias = _constants(graph, node, name, torch.diag(scale), shift)
     with graph.graph.inserting_before(node):
         linear = graph.graph.call_function(torch.ops.aten.linear.default, (source, weight, bias))
+    linear.meta = dict(node.meta)
     node.replace_all_uses_with(linear)

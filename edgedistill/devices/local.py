@@ -50,9 +50,10 @@ def run(job: Job) -> Record:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """The process's environment: this very package, and thread pools of the wanted size."""
+    """The process's environment: this very package, whatever else can be imported here (the user's
+    own code beside a recipe), and thread pools of the wanted size."""
     package = str(Path(__file__).resolve().parents[2])
-    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [package, *(str(Path(path).resolve()) for path in sys.path if path)]
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(paths),

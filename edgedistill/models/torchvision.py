@@ -12,6 +12,9 @@ from edgedistill.errors import UserError, nearest
 from edgedistill.models.weights import without_pickles
 from edgedistill.recipe import TorchvisionModel
 
+_FROM_TENSORFLOW = ("googlenet", "inception_v3")
+"""With their own weights these turn ImageNet's normalization into that of -1 to 1 in `forward`."""
+
 
 def make(model: TorchvisionModel, classes: int, channels: int, image_size: int) -> nn.Module:
     _check_name(model)
@@ -26,6 +29,8 @@ def make(model: TorchvisionModel, classes: int, channels: int, image_size: int) 
             "give `weights` (a safetensors file) instead of `pretrained` where there is no network",
         ) from error
     _drop_auxiliary_heads(module)
+    if hasattr(module, "transform_input"):
+        vars(module)["transform_input"] = False  # see `normalization`
     layers = [
         (name, layer)
         for name, layer in module.named_modules()
@@ -43,6 +48,8 @@ def normalization(
     """(mean, std) that torchvision's own weights were trained with."""
     if not model.pretrained:
         return None
+    if model.name in _FROM_TENSORFLOW:
+        return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
     preset = zoo.get_model_weights(model.name).DEFAULT.transforms()
     return tuple(preset.mean), tuple(preset.std)
 

@@ -96,7 +96,8 @@ def fit(module: nn.Module, tensors: dict[str, torch.Tensor], where: str) -> None
             + "\n".join(f"  {line}" for line in wrong[:SHOWN] + rest),
             _hint(wanted, given),
         )
-    module.load_state_dict({name: tensors[name] for name in own if name in tensors}, strict=False)
+    own.update({name: tensors[name] for name in own if name in tensors})
+    module.load_state_dict(own)
 
 
 def _hint(wanted: set[str], given: set[str]) -> str:

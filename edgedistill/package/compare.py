@@ -50,16 +50,16 @@ def _row(figure: str, unit: str, a: Any, b: Any, where: str) -> dict[str, Any]:
 
 
 def _parity(first: list[list[float]], second: list[list[float]]) -> list[dict[str, Any]]:
-    """How far b's logits are from a's on the same inputs; nothing for other numbers of classes."""
+    """How far b's outputs are from a's on the same inputs; nothing for other numbers of them."""
     import numpy as np
 
     one, other = np.array(first), np.array(second)
     if one.shape != other.shape:
         return []
     where = f"{len(one)} inputs of a"
-    agree = 100 * float(np.mean(one.argmax(1) == other.argmax(1)))
     apart = float(np.abs(one - other).max())
-    return [
-        _row("top-1 agreement", "%", 100.0, agree, where),
-        _row("largest difference of a logit", "", 0.0, apart, where),
-    ]
+    rows = [_row("largest difference of an output", "", 0.0, apart, where)]
+    if one.shape[1] > 1:
+        agree = 100 * float(np.mean(one.argmax(1) == other.argmax(1)))
+        rows = [_row("top-1 agreement", "%", 100.0, agree, where), *rows]
+    return rows

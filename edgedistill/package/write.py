@@ -45,6 +45,11 @@ def check_place(out: Path) -> None:
             f"{out} exists and is not a bundle; it was left alone",
             "choose another folder with --out, or move it away",
         )
+    if out.is_mount():
+        raise UserError(
+            f"{out} is a mount point, which cannot be replaced in one move",
+            "name a folder inside it with --out",
+        )
     _check_writable(out)
 
 

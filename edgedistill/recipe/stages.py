@@ -238,12 +238,13 @@ class QuantizeConfig(Training):
     freeze_observers: float = Field(default=0.6, gt=0.0, le=1.0)
     """Share of the training after which ranges stand still. Batch norm is folded before."""
     keep_float: tuple[str, ...] = ()
-    """Layers left in float, by name, as `quantize`'s sensitivity table names them."""
+    """Convolutions and linear layers computed in float, by name, as the sensitivity table names
+    them. What they give is rounded still where a layer of integers reads it."""
     sensitivity_samples: int = Field(default=256, ge=0)
     """Validation images for the per-layer sensitivity table; 0 leaves it out."""
     float_above: float | None = Field(default=None, gt=0.0)
-    """Leave a layer in float if quantizing it alone costs more points of quality than this, by the
-    sensitivity table."""
+    """Leave a layer with weights in float if quantizing it alone costs more points of quality than
+    this, by the sensitivity table."""
     max_drop: float = Field(default=3.0, ge=0.0)
     """Points of validation quality that quantization may cost before the report says so."""
     losses: tuple[Loss, ...] = DISTILLATION

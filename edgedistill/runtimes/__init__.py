@@ -109,8 +109,23 @@ class Runtime:
         return importlib.import_module(f"edgedistill.runtimes.{self.name}")
 
     def write(self, program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
-        """Write `program` (logits of pixels NCHW) as a file; returns its input and output."""
-        described: tuple[Tensor, Tensor] = self.prepare().write(program, path, spec)
+        """Write `program` (logits of pixels NCHW) as a file; returns its input and output.
+
+        Raises UserError: the converter does not know what the program computes.
+        """
+        module = self.prepare()
+        try:
+            described: tuple[Tensor, Tensor] = module.write(program, path, spec)
+        except (UserError, OSError, MemoryError):
+            raise
+        except Exception as error:  # converters raise whatever they stumble over
+            told = str(error).strip().splitlines() or [""]
+            raise UserError(
+                f"{self.name}: the model cannot be written as {path.name}: "
+                f"{type(error).__name__}: {told[0]}",
+                f"replace that operator in the student, or leave `{self.name}` out of the target's "
+                "runtimes",
+            ) from error
         return described
 
     def load(self, path: Path, threads: int = 1, optimize: bool = True) -> Loaded:

@@ -77,8 +77,9 @@ def fold_weights(program: ExportedProgram) -> ExportedProgram:
     import torch
 
     graph = module(program)
+    constants = _constants(graph)
     for node in list(graph.graph.nodes):
-        if is_quantize(node) and _is_constant(node):
+        if is_quantize(node) and node in constants:
             parent, _, last = _weight_name(node).rpartition(".")
             place = graph.get_submodule(parent)
             place.register_buffer(last + _FOLDED, _value(graph, node))
@@ -93,11 +94,15 @@ def fold_weights(program: ExportedProgram) -> ExportedProgram:
         return torch.export.export(graph, (pixels,), dynamic_shapes=(batch,))
 
 
-def _is_constant(node: Node) -> bool:
-    if node.op == "get_attr":
-        return True
-    inputs = node.all_input_nodes
-    return node.op == "call_function" and bool(inputs) and all(map(_is_constant, inputs))
+def _constants(graph: GraphModule) -> set[Any]:
+    """The nodes that depend on weights alone."""
+    found: set[Any] = set()
+    for node in graph.graph.nodes:
+        inputs = node.all_input_nodes
+        computed = node.op == "call_function" and inputs and found.issuperset(inputs)
+        if node.op == "get_attr" or computed:
+            found.add(node)
+    return found
 
 
 def _value(graph: GraphModule, node: Any) -> Any:
@@ -122,8 +127,9 @@ def layers(program: ExportedProgram) -> list[Layer]:
     found = []
     labels: Counter[str] = Counter()
     graph = module(program)
+    constants = _constants(graph)
     for node in graph.graph.nodes:
-        if is_quantize(node) and not _is_constant(node):
+        if is_quantize(node) and node not in constants:
             scale, zero_point = node.args[1], node.args[2]
             label = _label(node)
             labels[label] += 1
@@ -192,7 +198,10 @@ def float_layers(program: ExportedProgram) -> list[str]:
     """Operators of a quantized program that are computed in float, layers by their module's name:
     those that read something no dequantize node gave, weights included, or whose result no
     quantize node takes."""
-    return [_layer_name(node) for node in module(program).graph.nodes if _is_float(node)]
+    graph = module(program)
+    constants = _constants(graph)
+    nodes = (node for node in graph.graph.nodes if node not in constants)
+    return [_layer_name(node) for node in nodes if _is_float(node, constants)]
 
 
 def fence_floats(graph: GraphModule) -> None:
@@ -224,13 +233,13 @@ def _cast_twice(graph: GraphModule, value: Node) -> Node:
         return graph.graph.call_function(cast, (half,), {"dtype": torch.float32})
 
 
-def _is_float(node: Node) -> bool:
+def _is_float(node: Node, constants: set[Any]) -> bool:
     name = str(node.target)
-    if node.op != "call_function" or not name.startswith("aten.") or _is_constant(node):
+    if node.op != "call_function" or not name.startswith("aten."):
         return False
     if name.startswith(("aten.sym_", "aten._assert")):
         return False
-    sources = [each for each in node.all_input_nodes if not _is_constant(each)]
+    sources = [each for each in node.all_input_nodes if each not in constants]
     sources = [each for each in sources if not str(each.target).startswith("aten.sym_")]
     if name.startswith(_WEIGHTED) and not is_dequantize(node.args[1]):
         return True

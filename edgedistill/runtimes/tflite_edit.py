@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -44,9 +44,18 @@ def name_tensors(file: File, layers: list[Layer]) -> None:
         for index in operator.outputs:
             tensor = file.tensor(index)
             names = waiting.get((tuple(map(int, tensor.shape)), *_scale(file, index)), [])
-            tensor.name = (names.pop(0) if names else f"t{place}").encode()
+            name = names.pop(0) if names else f"t{place}"
+            tensor.name = (f"t{place}" if _reorders(file, operator) else name).encode()
     file.tensor(file.graph.inputs[0]).name = INPUT.encode()
     file.tensor(file.graph.outputs[0]).name = OUTPUT.encode()
+
+
+def _reorders(file: File, operator: Any) -> bool:
+    """Whether it flattens an image, whose values the file has in another order than the program."""
+    if file.kind(operator) != "RESHAPE":
+        return False
+    shape = list(map(int, file.tensor(operator.inputs[0]).shape))
+    return len(shape) == 4 and shape[1] * shape[2] > 1 and shape[3] > 1
 
 
 def name_the_rest(file: File) -> None:
@@ -128,11 +137,12 @@ def _name(file: File, index: int) -> str:
 
 
 def inner_pairs(file: File) -> int:
-    """QUANTIZEs and DEQUANTIZEs that are not at the file's boundary."""
+    """QUANTIZEs and DEQUANTIZEs, from or to floats, that are not at the file's boundary."""
     boundary = {*file.graph.inputs, *file.graph.outputs}
     return sum(
         file.kind(operator) in ("QUANTIZE", "DEQUANTIZE")
         and not boundary & {*operator.inputs, *operator.outputs}
+        and "float32" in map(file.dtype, (*operator.inputs, *operator.outputs))
         and file.constant(operator.inputs[0]) is None
         for operator in file.operators
     )

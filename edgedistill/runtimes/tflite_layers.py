@@ -53,10 +53,11 @@ def compare_layers(
 def _known(file: File, layers: list[Layer]) -> dict[int, Layer]:
     """Tensors that hold a layer's integers: they bear its label, and the boundary its own name."""
     by_label = {layer.label: layer for layer in layers}
-    first, last = _boundary(file)
-    known = {first: layers[0]}
-    if last is not None:
-        known[last] = layers[-1]
+    known = {
+        index: layer
+        for index, layer in zip(_boundary(file), (layers[0], layers[-1]), strict=True)
+        if index is not None
+    }
     for index, tensor in enumerate(file.graph.tensors):
         layer = by_label.get(bytes(tensor.name or b"").decode())
         if layer is not None and index not in known and layer not in known.values():
@@ -64,17 +65,18 @@ def _known(file: File, layers: list[Layer]) -> dict[int, Layer]:
     return known
 
 
-def _boundary(file: File) -> tuple[int, int | None]:
-    """The integer input and output, inside of QUANTIZE and DEQUANTIZE where the file has them; no
-    output where the last layer was left in float."""
+def _boundary(file: File) -> tuple[int | None, int | None]:
+    """The integer input and output, inside of QUANTIZE and DEQUANTIZE where the file has them;
+    None at an end at which a layer was left in float."""
     first, last = file.graph.inputs[0], file.graph.outputs[0]
     if file.dtype(first) == "float32":
-        first = file.consumers(first)[0].outputs[0]
-    if file.dtype(last) != "float32":
-        return first, last
-    maker = file.producer(last)
-    assert maker is not None
-    return first, maker.inputs[0] if file.kind(maker) == "DEQUANTIZE" else None
+        readers = (each for each in file.consumers(first) if file.kind(each) == "QUANTIZE")
+        first = next((each.outputs[0] for each in readers), None)
+    if file.dtype(last) == "float32":
+        maker = file.producer(last)
+        assert maker is not None
+        last = maker.inputs[0] if file.kind(maker) == "DEQUANTIZE" else None
+    return first, last
 
 
 def _cut(file: File, tensor: int, known: dict[int, Layer]) -> tuple[list[Any], list[int]]:

@@ -77,6 +77,15 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     }
 
 
+def rehearse(config: Config, student: nn.Module, example: Tensor) -> None:
+    """Cut a student that has learned nothing yet as far as is asked, in place.
+
+    Raises UserError: the goal cannot be reached, or the student cannot be pruned.
+    """
+    goal = _goals(config.prune, measure_cost(student, example))[-1]
+    prune(student, example, goal, importance("magnitude", student, []), config.round_to)
+
+
 def _round(
     config: Config,
     lesson: Lesson,

@@ -70,7 +70,9 @@ def _quantize(
     touchy = [
         row["layer"]
         for row in rows
-        if settings.float_above is not None and row["drop_points"] > settings.float_above
+        if row["has_weights"]
+        and settings.float_above is not None
+        and row["drop_points"] > settings.float_above
     ]
     kept = (*settings.keep_float, *touchy)
     if touchy:

@@ -28,10 +28,8 @@ if TYPE_CHECKING:
     from edgedistill.runtimes import Floats
 
 _GOLDEN = 8
-_PLAIN = 512
-"""Images for plain kernels, which may be a hundred times slower."""
-
-
+_PLAIN, _AT_ONCE = 512, 32
+"""Images for plain kernels, which may be a hundred times slower, and how many of them at once."""
 _KERNELS = "this machine's kernels"
 
 
@@ -154,8 +152,11 @@ def _explain(
     """Whether the file or this machine's kernels miss a tolerance, and where it begins."""
     runtime, precision = entry["runtime"], entry["precision"]
     first = min(_PLAIN, len(split))
-    pixels, labels = split.pixels(np.arange(first)), split.labels[:first]
-    logits = RUNTIMES[runtime].load(path, optimize=False)(pixels)
+    labels = split.labels[:first]
+    plain_kernels = RUNTIMES[runtime].load(path, optimize=False)
+    # Plain kernels keep what every layer gave: a few images at a time.
+    parts = np.array_split(np.arange(first), -(-first // _AT_ONCE))
+    logits = np.concatenate([plain_kernels(split.pixels(ids)) for ids in parts])
     expected = reference.logits[:first]
     plain = parity.compare(logits, expected, reference.step, task.agreement)
     apart = abs(task.quality(logits, labels) - task.quality(expected, labels))
@@ -164,7 +165,7 @@ def _explain(
             "cause": _KERNELS if kept else "the file"}  # fmt: skip
     if precision != "int8":
         return told
-    pixels = pixels[: asked.layer_samples]
+    pixels = split.pixels(np.arange(min(asked.layer_samples, first)))
     traced = RUNTIMES[runtime].trace(path, pixels, reference.layers)
     drift = parity.drift(traced, programs.record(reference.program, pixels), reference.layers)
     return {**told, "drift": drift, "first_drift": parity.first_drift(drift, asked.within_step)}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from edgedistill.compress.fold import fold
 from edgedistill.compress.program import graph_of, image_of
+from edgedistill.errors import UserError
 from edgedistill.models.normalized import Normalized
 
 
@@ -139,3 +140,99 @@ def test_a_squeeze_and_excitation_gate_becomes_relu6() -> None:
     assert "aten.hardsigmoid.default" not in operators(program)
     assert "aten.hardtanh.default" in operators(program)
     assert_same(model, program, 4 * pixels(3) - 2)
+
+
+class Written(nn.Module):
+    """Writes into a part of a tensor, as `how` does."""
+
+    def __init__(self, how: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 3)
+        self._how = how
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        self._how(x)
+        found: Tensor = self.second(x).mean((2, 3))
+        return found
+
+
+@pytest.mark.parametrize(
+    "how",
+    [lambda x: x[:, :4].add_(1), lambda x: x[:, 0].copy_(x[:, 1]), lambda x: x[:, :, 1:].mul_(3)],
+)
+def test_a_write_into_a_part_of_a_tensor_is_told(how: Callable[[Tensor], object]) -> None:
+    with pytest.raises(UserError, match="as one graph answers up to"):
+        fold(Written(how), 3, SIZE)
+
+
+def test_a_write_into_a_whole_tensor_is_folded() -> None:
+    model = Written(lambda x: x.mul_(3)).eval()
+    assert_same(model, fold(model, 3, SIZE), pixels(3))
+
+
+def test_what_cannot_be_exported_is_told() -> None:
+    class Branching(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean((2, 3)) if float(x.sum()) > 3 else x.sum((2, 3))
+
+    with pytest.raises(UserError, match="cannot be made into one graph"):
+        fold(Branching(), 3, SIZE)
+
+
+class Tokens(nn.Module):
+    """A batch norm over tokens, or over channels of one axis, behind `layer`."""
+
+    def __init__(self, layer: nn.Module, size: int) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, size // 4, size // 4)
+        self.layer, self.norm, self.linear = layer, nn.BatchNorm1d(16), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.linear(self.norm(self.layer(self.patches(x).flatten(2))).mean(1))
+        return found
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(16, 16), nn.Conv1d(16, 16, 3, padding=1)])
+def test_a_batch_norm_of_other_axes_is_left_as_it_is(layer: nn.Module) -> None:
+    model = lively(Tokens(layer, SIZE))
+    assert_same(model, fold(model, 3, SIZE), pixels(3))
+
+
+def test_a_batch_norm_right_before_the_mean() -> None:
+    class Late(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.norm(nn.functional.gelu(self.conv(x))).mean((2, 3))
+            return found
+
+    model = lively(Late())
+    assert_same(model, fold(model, 3, SIZE), pixels(3))
+
+
+def test_a_batch_norm_without_statistics_is_told() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, track_running_stats=False), nn.Flatten()
+    )
+    with pytest.raises(UserError, match="keeps no running statistics"):
+        fold(model, 3, SIZE)
+
+
+def test_shuffled_channels_are_folded() -> None:
+    class Shuffled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 3, groups=2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.first(x)
+            count, channels, height, width = x.shape
+            parts = x.view(count, 2, channels // 2, height, width).transpose(1, 2).contiguous()
+            found: Tensor = self.second(parts.view(count, channels, height, width)).mean((2, 3))
+            return found
+
+    model = Shuffled().eval()
+    assert_same(model, fold(model, 3, SIZE), pixels(3))

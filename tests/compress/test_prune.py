@@ -120,3 +120,37 @@ def test_a_goal_out_of_reach_says_how_far_it_goes() -> None:
         UserError, match=r"pruning cannot reach 0\.00 M MACs .* the least is 0\.\d\d M"
     ):
         prune(model, EXAMPLE, Cost(10, 10), magnitude(model), 8)
+
+
+class Mixed(nn.Module):
+    """The first layer's channels are put in an order of their own: none may go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)
+        self.linear = nn.Linear(8, 4)
+        self.order: Tensor
+        self.register_buffer("order", torch.arange(7, -1, -1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.first(x)).index_select(1, self.order)
+        found: Tensor = self.linear(torch.relu(self.second(x)).mean((2, 3)))
+        return found
+
+
+def test_channels_that_cannot_go_are_left() -> None:
+    model = Mixed().eval()
+    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.8, 1e9)
+    prune(model, EXAMPLE, goal, magnitude(model), 1)
+    assert model(EXAMPLE).shape == (1, 4)
+    assert model.first.out_channels == 8
+    assert model.second.out_channels < 8
+
+
+def test_a_model_that_cannot_be_followed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> None:
+        raise IndexError("index out of range")
+
+    monkeypatch.setattr("edgedistill.compress.prune.dependency_graph", lost)
+    with pytest.raises(UserError, match="does not understand this model: IndexError: index out"):
+        prune(residual(), EXAMPLE, Cost(1, 1), magnitude(residual()), 1)

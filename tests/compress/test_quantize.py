@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import SIZE, Mobile, Residual, normalized, pixels
+from torch import nn
 from torch.export import ExportedProgram
 
 from edgedistill.compress.describe import describe
@@ -137,7 +138,7 @@ def test_named_layers_stay_in_float(program: ExportedProgram) -> None:
 def test_an_unknown_layer_is_refused_with_the_nearest_name(program: ExportedProgram) -> None:
     with pytest.raises(UserError) as caught:
         prepare(program, Scheme(), ("blocks.0.conv3",))
-    assert caught.value.message == "keep_float: no layer `blocks.0.conv3`"
+    assert caught.value.message == "keep_float: no layer with weights `blocks.0.conv3`"
     assert caught.value.hint.startswith("did you mean `blocks.0.conv")
 
 
@@ -208,3 +209,37 @@ def test_a_quantized_program_survives_the_disk_with_the_same_bytes(
     loaded = graph_of(torch.export.load(path))
     for batch in (1, 3):
         assert loaded(pixels(batch)).shape == (batch, 4)
+
+
+class Joined(nn.Module):
+    """A concatenation with what has a scale of its own: pixels, or a sigmoid's output."""
+
+    def __init__(self, gated: bool) -> None:
+        super().__init__()
+        self.gated = gated
+        self.wide, self.gate = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(3, 3, 1)
+        self.last, self.linear = nn.Conv2d(11, 8, 3), nn.Linear(8, 4)
+        nn.init.normal_(self.wide.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        narrow = torch.sigmoid(self.gate(x)) if self.gated else x
+        joined = torch.cat([narrow, self.wide(x)], 1)
+        found: torch.Tensor = self.linear(torch.relu(self.last(joined)).mean((2, 3)))
+        return found
+
+
+@pytest.mark.parametrize("gated", [False, True])
+def test_a_fixed_scale_is_not_forced_on_what_it_is_joined_with(gated: bool) -> None:
+    torch.manual_seed(0)
+    model = Joined(gated).eval()
+    program = fold(model, 3, SIZE)
+    quantized = convert(calibrated(program))
+    with torch.no_grad():
+        wanted, found = model(pixels(64)), graph_of(quantized)(pixels(64))
+    assert float((found - wanted).pow(2).mean().sqrt()) < 0.05 * float(wanted.std())
+    assert describe(quantized)["float_layers"] == []
+
+
+def test_what_has_no_weights_cannot_be_left_in_float(program: ExportedProgram) -> None:
+    with pytest.raises(UserError, match="no layer with weights `add`"):
+        prepare(program, Scheme(), ("add",))

@@ -57,6 +57,25 @@ def test_a_file_that_a_runtime_cannot_read_is_an_error(job: Job, tmp_path: Path)
         DEVICES["local"].run(Job(broken, "onnxruntime", job.inputs, job.protocol))
 
 
+def test_a_users_own_model_is_found_where_it_was_found_here(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgedistill.models import build, describe, save
+    from edgedistill.recipe import FunctionModel
+
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "my_small_net.py").write_text(
+        "from torch import nn\n\ndef net(classes):\n"
+        "    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),\n"
+        "                         nn.Linear(4, classes))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path / "project")
+    wanted = FunctionModel(family="function", function="my_small_net:net")
+    save(build(wanted, 3, 1, 8), tmp_path / "model", describe(wanted, 3, 1, 8))
+    record = DEVICES["local"].run(Job(tmp_path / "model", "torch", job.inputs, job.protocol))
+    assert len(record.samples_ms) == 31
+
+
 def test_percentiles_lie_between_samples() -> None:
     assert percentile([3.0, 1.0, 2.0], 50) == 2.0
     assert percentile([1.0, 2.0], 90) == pytest.approx(1.9)

@@ -37,6 +37,7 @@ FAMILIES: list[dict[str, Any]] = [
     {"family": "resnet_cifar", "depth": 8, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.3]},
     {"family": "torchvision", "name": "mobilenet_v3_small"},
     {"family": "torchvision", "name": "squeezenet1_1"},
+    {"family": "torchvision", "name": "mnasnet0_5"},
     {"family": "timm", "name": "mobilenetv3_small_050"},
     {"family": "function", "function": "my_nets:small", "args": {"width": 6}},
 ]
@@ -221,3 +222,28 @@ def test_a_head_that_fits_already_is_kept() -> None:
     assert holder[0] is layer
     torchvision._fit_head(holder, "0", layer, 3)
     assert holder[0].out_features == 3
+
+
+def test_what_pretrained_weights_do_to_the_pixels_is_in_the_normalization(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torchvision.models as zoo
+
+    def downloaded(name: str, weights: str | None, **_: object) -> nn.Module:
+        module: nn.Module = getattr(zoo, name)(
+            transform_input=weights is not None, aux_logits=False, init_weights=False
+        )
+        return module
+
+    given = downloaded("googlenet", "DEFAULT").eval()
+    monkeypatch.setattr(zoo, "get_model", downloaded)
+    built = build(
+        model(family="torchvision", name="googlenet", pretrained=True), 1000, 3, SIZE
+    ).eval()
+    inner = dict(built.named_children())["model"]
+    inner.load_state_dict(given.state_dict())
+    pixels = torch.rand(2, 3, SIZE, SIZE)
+    mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in ((0.485, 0.456, 0.406),
+                                                           (0.229, 0.224, 0.225)))  # fmt: skip
+    with torch.no_grad():
+        assert torch.allclose(built(pixels), given((pixels - mean) / std), atol=1e-4)

@@ -12,6 +12,7 @@ from PIL import Image
 import edgedistill
 from edgedistill.errors import UserError
 from edgedistill.package import Bundle, write_bundle
+from edgedistill.package.write import check_place
 
 Make = Callable[..., Any]
 
@@ -58,6 +59,18 @@ def test_a_folder_that_is_no_bundle_is_left_alone(make_result: Make, tmp_path: P
     with pytest.raises(UserError, match="exists and is not a bundle; it was left alone"):
         write_bundle(make_result(), place)
     assert [item.name for item in place.iterdir()] == ["cat.jpg"]
+
+
+def test_a_mount_point_is_told_of_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "out"
+    place.mkdir()
+    check_place(place)
+    monkeypatch.setattr(Path, "is_mount", lambda path: path == place)
+    with pytest.raises(UserError, match="is a mount point, which cannot be replaced in one move"):
+        check_place(place)
+    check_place(place / "bundle")
 
 
 def test_nothing_is_left_where_writing_fails(

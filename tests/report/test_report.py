@@ -176,7 +176,7 @@ def test_what_rounding_a_layer_costs_is_shown_with_what_was_left_in_float(
 ) -> None:
     report = build_report(make_result())
     assert report["quantized"]["sensitivity"][0] == {
-        "layer": "stem", "drop_points": 1.25, "sqnr_db": 20.0
+        "layer": "stem", "has_weights": True, "drop_points": 1.25, "sqnr_db": 20.0
     }  # fmt: skip
     told = page(report)
     assert "<td>1.25</td>" in told

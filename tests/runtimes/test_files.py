@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from exported import LABELS, SIZE, Exported, answers
+from torch import nn
 
+from edgedistill.compress.fold import fold
 from edgedistill.errors import UserError
 from edgedistill.runtimes import RUNTIMES, Spec, find, program, runtime_of
 
@@ -186,3 +188,12 @@ def test_sizes_follow_the_precision(exported: Exported) -> None:
     sizes = {key: exported.entry("litert", key)["bytes"] for key in ("fp32", "fp16", "int8")}
     assert sizes["int8"] < sizes["fp16"] < sizes["fp32"]
     assert exported.entry("litert", "int8")["input"]["shape"] == [1, SIZE, SIZE, 3]
+
+
+def test_an_operator_that_a_converter_does_not_know_is_told(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten()).eval()
+    spec = Spec("fp32", tuple("abcd"), "float", "odd")
+    with pytest.raises(UserError, match=r"cannot be written as odd\.tflite") as got:
+        RUNTIMES["litert"].write(fold(model, 3, 8), tmp_path / "odd.tflite", spec)
+    assert "leave `litert` out of the target's runtimes" in got.value.hint
+    assert not (tmp_path / "odd.tflite").exists()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import inspect
+import sys
+
 import numpy as np
 import torch
 from exported import SIZE, Exported, answers
@@ -51,3 +54,19 @@ def test_layers_kept_in_float_are_named() -> None:
     prepared = prepare(fold(Two().eval(), 3, SIZE), Scheme(), ("two",))
     calibrate(prepared, [torch.rand(4, 3, SIZE, SIZE)])
     assert program.float_layers(convert(prepared)) == ["two"]
+
+
+def test_a_deep_program_is_read_whole() -> None:
+    class Deep(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            for _ in range(400):
+                x = torch.sin(x)
+            return x
+
+    exported = torch.export.export(Deep(), (torch.zeros(1, 3, SIZE, SIZE),))
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(len(inspect.stack()) + 300)
+        assert len(program.float_layers(exported)) == 400
+    finally:
+        sys.setrecursionlimit(limit)

@@ -8,11 +8,14 @@ import torch
 from exported import SIZE, Exported
 from torch import nn
 
+from edgedistill.compress.fold import fold
+from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.errors import UserError
 from edgedistill.runtimes import RUNTIMES, Spec, program
 from edgedistill.runtimes.tflite_file import File
 from edgedistill.runtimes.tflite_layers import compare_layers
 from edgedistill.runtimes.tflite_layout import remove_transposes
+from edgedistill.target import Scheme
 
 
 def test_each_layer_alone_is_within_a_step(exported: Exported) -> None:
@@ -123,3 +126,22 @@ def test_weights_in_channels_last_order_are_not_mixed_up(tmp_path: Path) -> None
     RUNTIMES["litert"].write(exported, path, Spec("fp32", ("a", "b")))
     logits = RUNTIMES["litert"].load(path)(pixels.numpy())
     assert np.allclose(logits, network(pixels).detach().numpy(), atol=1e-5)
+
+
+def test_an_image_that_is_flattened_is_not_compared_in_another_order(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * SIZE * SIZE // 4, 16),
+        nn.ReLU(), nn.Linear(16, 4),
+    )  # fmt: skip
+    pixels = torch.rand(8, 3, SIZE, SIZE)
+    prepared = prepare(fold(model.eval(), 3, SIZE), Scheme())
+    calibrate(prepared, [pixels])
+    quantized = convert(prepared)
+    path = tmp_path / "flat.tflite"
+    RUNTIMES["litert"].write(quantized, path, Spec("int8", tuple("abcd"), "float", "flat"))
+    folded = program.fold_weights(quantized)
+    recorded = program.record(folded, pixels.numpy())
+    rows = compare_layers(path, program.layers(folded), recorded)
+    assert {"0", "5"} <= {row["layer"] for row in rows}
+    assert max(row["max_steps"] for row in rows) <= 1

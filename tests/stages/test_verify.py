@@ -71,8 +71,13 @@ def test_a_last_layer_left_in_float_is_exported_and_checked(tmp_path: Path, io: 
         assert entry["output"]["dtype"] == "float32"
 
 
-def test_inner_layers_left_in_float_are_so_in_every_file(tmp_path: Path) -> None:
-    made = export(tmp_path, "integer", ("int8",), ("stem.0", "down.0"))
+@pytest.mark.parametrize(
+    ("io", "kept"), [("integer", ("stem.0", "down.0")), ("float", ("normalize", "body.0"))]
+)
+def test_first_and_inner_layers_left_in_float_are_so_in_every_file(
+    tmp_path: Path, io: Any, kept: tuple[str, ...]
+) -> None:
+    made = export(tmp_path, io, ("int8",), kept)
     (tmp_path / "verify").mkdir()
     found, _ = run(tmp_path / "verify", made, made.export, VerifyConfig(layer_samples=2))
     for row in found.json("verify.json")["rows"]:
