@@ -12,7 +12,7 @@ from edgedistill.compress.surgery import (
     replace_by_linear,
     set_weights,
 )
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, exhausted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,9 +44,9 @@ def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
     plain = copy.deepcopy(module).eval()
     try:
         program = _folded(plain, channels, image_size)
-    except UserError:
-        raise
     except Exception as error:  # torch.export raises whatever a user's module makes it raise
+        if isinstance(error, UserError) or exhausted(error) is not None:
+            raise
         raise UserError(
             f"the model cannot be made into one graph: {type(error).__name__}: {error}",
             "torch.export takes no branch on values and no autocast block; see its words above",

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from edgedistill.errors import UserError, nearest
+from edgedistill.errors import UserError, exhausted, nearest
 from edgedistill.target import Precision
 
 if TYPE_CHECKING:
@@ -116,9 +116,9 @@ class Runtime:
         module = self.prepare()
         try:
             described: tuple[Tensor, Tensor] = module.write(program, path, spec)
-        except (UserError, OSError, MemoryError):
-            raise
         except Exception as error:  # converters raise whatever they stumble over
+            if isinstance(error, UserError) or exhausted(error) is not None:
+                raise
             told = str(error).strip().splitlines() or [""]
             raise UserError(
                 f"{self.name}: the model cannot be written as {path.name}: "
