@@ -1,8 +1,8 @@
 """Images and captions in one space: a small student with and without its teacher's similarities.
 
 A dual encoder (ResNet-20 and a text transformer) is trained here on 10,000 images of CIFAR-10 and
-their class captions; ResNet-8 students learn from the captions alone, or keep the teacher's
-similarities to them, for the same image-passes, each at that learning rate of `RATES` which is best
+their class captions; ResNet-8 students learn which caption is theirs, or keep the teacher's
+similarities to all of them, or both, for the same image-passes, each at that learning rate of `RATES` which is best
 on validation after half of them. Test set, float, over seeds.
 
     python -m benchmarks.retrieval [--seeds 0 1 2] [--cache DIR]
@@ -31,6 +31,7 @@ TEACHER = (
 )
 WAYS = {
     "captions only": losses("{kind: labels}"),
+    "the teacher's similarities, no captions": losses("{kind: soft_targets, temperature: 2}"),
     "the teacher's similarities": losses(
         "{kind: soft_targets, weight: 0.9, temperature: 2}", "{kind: labels, weight: 0.1}"
     ),
