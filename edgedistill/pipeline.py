@@ -129,6 +129,8 @@ def run_until(
     compared.
     """
     planned = steps(recipe, target)
+    if last:
+        planned = planned[: [step.name for step in planned].index(last) + 1]
     for step in planned:
         _versions(STAGES[step.stage])
     artifacts: dict[str, Artifact] = {}
@@ -136,24 +138,24 @@ def run_until(
     rehearsed = False
     for step in planned:
         inputs = {role: artifacts[name] for role, name in step.inputs.items()}
+        rehearsed |= step.name == "export"  # then all that was rehearsed has been done
         if inputs and not rehearsed and cache.find(_key(recipe, step, inputs)[0]) is None:
             _rehearse(recipe, planned, artifacts["data"])
             rehearsed = True
         artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter, sent)
-        if step.name == last:
-            break
     return artifacts
 
 
 def _rehearse(recipe: Recipe, planned: Sequence[Step], prepared: Artifact) -> None:
     """Build every model, and bind the losses to it and to the one it learns from; make the student
-    one graph and cut it; find the samples of every slice."""
+    one graph, write that for every runtime, and cut the student; find the samples of every slice.
+    """
     import torch
 
     from edgedistill.compress.fold import fold
     from edgedistill.compress.quantize import check_names
     from edgedistill.distill.objective import Objective
-    from edgedistill.stages import prune
+    from edgedistill.stages import export, prune
 
     if recipe.stages.audit.slices:
         read_slices(recipe.stages.audit.slices, sample_names(prepared))
@@ -178,6 +180,8 @@ def _rehearse(recipe: Recipe, planned: Sequence[Step], prepared: Artifact) -> No
     if wanted.quantize:
         check_names(program, wanted.quantize.keep_float)
     for step in planned:
+        if isinstance(step.config, export.Config):
+            export.rehearse(step.config, program, tuple(data["classes"]))
         if isinstance(step.config, prune.Config):
             prune.rehearse(step.config, student, example[:1])
 

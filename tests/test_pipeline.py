@@ -314,6 +314,23 @@ def test_what_cannot_be_pruned_or_kept_is_said_before_anything_is_trained(
     assert reporter.said == ["data: started"]
 
 
+def test_what_a_runtime_cannot_take_is_said_before_anything_is_trained(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "largest_nets.py").write_text(
+        "from torch import nn\n\ndef net(classes):\n"
+        "    largest = nn.AdaptiveMaxPool2d(1)\n"
+        "    return nn.Sequential(nn.Conv2d(3, classes, 3), largest, nn.Flatten())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    document["student"] = {"family": "function", "function": "largest_nets:net"}
+    document["stages"]["prune"] = None
+    reporter = Silent()
+    with pytest.raises(UserError, match="litert: the model cannot be written"):
+        run_until(recipe(document), load_target("android-arm64"), Cache(tmp_path / "c"), reporter)
+    assert reporter.said == ["data: started"]
+
+
 def test_a_full_disk_says_how_to_go_on(
     document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgedistill.artifact import Artifact, write_json
@@ -53,6 +54,18 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     write_json(context.scratch / "export.json", document)
     sizes = {entry["file"]: entry["bytes"] for entry in entries}
     return {"bytes": sizes, "warnings": warnings, "seconds": time.monotonic() - begin}
+
+
+def rehearse(config: Config, program: ExportedProgram, labels: tuple[str, ...]) -> None:
+    """Write a student that has learned nothing yet for every runtime, and throw the files away.
+
+    Raises UserError: a runtime's converter does not take it.
+    """
+    with TemporaryDirectory(prefix="edgedistill-rehearsal-") as folder:
+        for runtime in config.runtimes:
+            writer = RUNTIMES[runtime]
+            path = Path(folder, f"{config.name}{writer.suffix}")
+            writer.write(program, path, Spec("fp32", labels, "float", config.name))
 
 
 def _kinds(config: Config) -> set[str]:
