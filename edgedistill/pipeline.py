@@ -140,6 +140,7 @@ def run_until(
         inputs = {role: artifacts[name] for role, name in step.inputs.items()}
         rehearsed |= step.name == "export"  # then all that was rehearsed has been done
         if inputs and not rehearsed and cache.find(_key(recipe, step, inputs)[0]) is None:
+            reporter.say("rehearsal: the student is built, exported and pruned untrained")
             _rehearse(recipe, planned, artifacts["data"])
             rehearsed = True
         artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter, sent)
@@ -153,6 +154,7 @@ def _rehearse(recipe: Recipe, planned: Sequence[Step], prepared: Artifact) -> No
     import torch
 
     from edgedistill.compress.fold import fold
+    from edgedistill.compress.program import graph_of
     from edgedistill.compress.quantize import check_names
     from edgedistill.distill.objective import Objective
     from edgedistill.stages import export, prune
@@ -178,7 +180,7 @@ def _rehearse(recipe: Recipe, planned: Sequence[Step], prepared: Artifact) -> No
         source = model
     program = fold(student, *shape[1:])
     if wanted.quantize:
-        check_names(program, wanted.quantize.keep_float)
+        check_names(graph_of(program), wanted.quantize.keep_float)
     for step in planned:
         if isinstance(step.config, export.Config):
             export.rehearse(step.config, program, tuple(data["classes"]))

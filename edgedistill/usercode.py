@@ -155,9 +155,10 @@ def load_function(reference: str, where: str) -> Callable[..., Any]:
     """
     name, function = _split(reference, where)
     sources = _sources(reference, where)
-    if name in sys.modules and not _is_current(name, sources):
-        for each in sources:
-            sys.modules.pop(each, None)
+    loaded = _loaded(sources)
+    if not _are_current(name, sources, loaded):
+        for each in loaded:
+            del sys.modules[each]
     try:
         module = importlib.import_module(name)
     except Exception as error:
@@ -175,18 +176,24 @@ def load_function(reference: str, where: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _is_current(name: str, sources: dict[str, Path]) -> bool:
-    """Whether the module that was imported under this name is what its files say now: else a
-    result would be kept under the name of code that did not make it."""
-    file = sources[name]
-    if _is_installed(_root(file, name)):
-        return True
-    loaded = getattr(sys.modules[name], "__file__", None)
-    if loaded is None or not file.samefile(loaded):
+def _loaded(sources: dict[str, Path]) -> dict[str, Path]:
+    """The files that modules of these names were imported from, but for installed ones."""
+    found = {}
+    for name in sources:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None and not _is_installed(_root(Path(file), name)):
+            found[name] = Path(file)
+    return found
+
+
+def _are_current(name: str, sources: dict[str, Path], loaded: dict[str, Path]) -> bool:
+    """Whether what was imported is what the files say now: else a result would be kept under the
+    name of code that did not make it."""
+    if any(file.resolve() != sources[each].resolve() for each, file in loaded.items()):
         return False
-    if name in _LOADED:
+    if name in loaded and name in _LOADED:
         return _LOADED[name] == _digest(sources)
     import psutil
 
     began = psutil.Process().create_time()
-    return all(path.stat().st_mtime < began for path in sources.values())
+    return all(file.stat().st_mtime < began for file in loaded.values())

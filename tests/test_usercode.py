@@ -114,3 +114,25 @@ def test_the_recipes_own_file_is_meant_whatever_lay_elsewhere_under_its_name(
         (folder / "my_own.py").write_text(f"def build(): return {name!r}\n")
         make_importable(folder)
         assert load_function("my_own:build", "student.function")() == name
+
+
+def test_a_helper_of_the_same_name_in_another_folder_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for name in ("left", "right"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "helper_of_both.py").write_text(f"def build(): return {name!r}\n")
+        (folder / f"net_{name}.py").write_text("from helper_of_both import build\n")
+        make_importable(folder)
+        assert load_function(f"net_{name}:build", "student.function")() == name
+
+
+def test_a_file_that_bears_an_installed_modules_name_takes_nothing_away(code: Path) -> None:
+    import json
+
+    (code / "json.py").write_text("")
+    (code / "reader.py").write_text("import json\n\ndef build(): return json.dumps([1])\n")
+    assert load_function("reader:build", "student.function")() == "[1]"
+    assert sys.modules["json"] is json

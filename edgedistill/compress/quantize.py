@@ -70,7 +70,7 @@ def prepare(program: ExportedProgram, scheme: Scheme, keep_float: tuple[str, ...
     from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
 
     graph = copy.deepcopy(graph_of(program))  # which would share the program's weights
-    _check_names(graph, keep_float)
+    check_names(graph, keep_float)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         prepared = prepare_pt2e(graph, SchemeQuantizer(scheme, keep_float))
@@ -78,12 +78,8 @@ def prepare(program: ExportedProgram, scheme: Scheme, keep_float: tuple[str, ...
     return Prepared(prepared, *image_of(program))
 
 
-def check_names(program: ExportedProgram, keep_float: tuple[str, ...]) -> None:
-    """Raises UserError: `keep_float` names what is no layer with weights of the program."""
-    _check_names(graph_of(program), keep_float)
-
-
-def _check_names(graph: GraphModule, keep_float: tuple[str, ...]) -> None:
+def check_names(graph: GraphModule, keep_float: tuple[str, ...]) -> None:
+    """Raises UserError: `keep_float` names what is no layer with weights of the graph."""
     names = [layer_name(node) for node in graph.graph.nodes if str(node.target) in WEIGHTED]
     for name in keep_float:
         if name not in names:

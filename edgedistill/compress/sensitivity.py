@@ -49,16 +49,13 @@ def sensitivity(
     for each, was in zip(roundings, enabled, strict=True):
         each.fake_quant_enabled.copy_(was)
     prepared.train(training)
-    weighted = {layer_name(node) for node in prepared.graph.graph.nodes if _has_weights(node)}
+    nodes = prepared.graph.graph.nodes
+    weighted = {layer_name(node) for node in nodes if str(node.target) in WEIGHTED}
     rows = [
         {"layer": name, "has_weights": name in weighted, **tally.row(quality)}
         for name, tally in tallies.items()
     ]
     return sorted(rows, key=lambda row: (-row["drop_points"], row["sqnr_db"]))
-
-
-def _has_weights(node: Node) -> bool:
-    return str(node.target) in WEIGHTED
 
 
 class _Tally:
