@@ -306,7 +306,10 @@ def test_a_student_that_does_not_fit_is_refused_before_anything_is_trained(
     ("setting", "message"),
     [
         ("stages.prune={macs: 0.0001}", "pruning cannot reach 0.00 M MACs"),
-        ("stages.quantize.keep_float=[conv9]", "keep_float: no layer with weights `conv9`"),
+        (
+            "stages.quantize.keep_float=[conv9]",
+            "stages.quantize.keep_float: no layer with weights `conv9`",
+        ),
     ],
 )
 def test_what_cannot_be_pruned_or_kept_is_said_before_anything_is_trained(

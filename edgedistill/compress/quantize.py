@@ -83,7 +83,9 @@ def check_names(graph: GraphModule, keep_float: tuple[str, ...]) -> None:
     names = [layer_name(node) for node in graph.graph.nodes if str(node.target) in WEIGHTED]
     for name in keep_float:
         if name not in names:
-            raise UserError(f"keep_float: no layer with weights `{name}`", nearest(name, names))
+            raise UserError(
+                f"stages.quantize.keep_float: no layer with weights `{name}`", nearest(name, names)
+            )
 
 
 def _name_roundings(graph: GraphModule) -> None:

@@ -138,7 +138,9 @@ def test_named_layers_stay_in_float(program: ExportedProgram) -> None:
 def test_an_unknown_layer_is_refused_with_the_nearest_name(program: ExportedProgram) -> None:
     with pytest.raises(UserError) as caught:
         prepare(program, Scheme(), ("blocks.0.conv3",))
-    assert caught.value.message == "keep_float: no layer with weights `blocks.0.conv3`"
+    assert (
+        caught.value.message == "stages.quantize.keep_float: no layer with weights `blocks.0.conv3`"
+    )
     assert caught.value.hint.startswith("did you mean `blocks.0.conv")
 
 
