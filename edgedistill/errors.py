@@ -1,5 +1,10 @@
 """The one error a user sees: what is wrong, and the way out."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """Something the user can mend. The command line prints it and exits with code 2.
@@ -14,6 +19,39 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+@contextmanager
+def reading(what: str, hint: str) -> Iterator[None]:
+    """Around a library's reader of a file that somebody else wrote: such readers raise whatever a
+    broken file leads them to.
+
+    Raises UserError: `what` cannot be read. Memory and disk that are used up, and the user's own
+    errors, pass as they are.
+    """
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        if exhausted(error) is not None:
+            raise
+        raise UserError(f"{what}: cannot be read: {in_short(error)}", hint) from error
+
+
+def in_short(error: BaseException) -> str:
+    """An exception in one line: its kind, and the beginning of what it says."""
+    said = next(iter(str(error).strip().splitlines()), "")
+    kind = type(error).__name__
+    return f"{kind}: {said[:300]}" if said else kind
+
+
+def printable(text: str) -> str:
+    """`text` as it may go to a terminal: whatever would move its cursor, change its colours or hide
+    a part of the text is written as an escape. Lines stay lines."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text
+    )
 
 
 SHOWN = 60

@@ -17,7 +17,8 @@ ROOT = Path(edgedistill.__file__).parent
 # From the lowest to the highest; what stands in one row does not import its neighbours, except
 # where BESIDE says so.
 ORDER: list[set[str]] = [
-    {"errors", "progress", "artifact"},
+    {"errors"},
+    {"files", "progress", "artifact"},
     {"document", "usercode"},
     {"target"},
     {"recipe"},
