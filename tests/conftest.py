@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exported import exported  # noqa: F401
+from exported import exported, exported_in_7_bits  # noqa: F401
 
 from edgedistill.artifact import Artifact, seal, write_json
 from edgedistill.recipe import parse_recipe

@@ -15,12 +15,16 @@ from torch.nn import functional
 from edgedistill.artifact import Artifact, seal, write_json
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
+from edgedistill.devices import machine
 from edgedistill.runtimes import program as programs
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.export import Config
 from edgedistill.target import Precision, Scheme
 
 SIZE, LABELS = 8, ["bird", "cat", "ship", "truck"]
+EXACT = bool({"avx512_vnni", "avx_vnni", "dotprod"} & set(machine()["flags"]))
+"""Whether this processor sums int8 products in 32 bits. Others add pairs in 16, which saturate
+where weights have all of their 8 bits."""
 
 
 class Silent:
@@ -95,7 +99,7 @@ def _data(folder: Path) -> Artifact:
     return seal(folder, "data", {}, {})
 
 
-def _quantize(folder: Path, keep_float: tuple[str, ...]) -> Artifact:
+def _quantize(folder: Path, keep_float: tuple[str, ...], scheme: Scheme) -> Artifact:
     folder.mkdir()
     torch.manual_seed(0)
     model = Tiny()
@@ -103,7 +107,7 @@ def _quantize(folder: Path, keep_float: tuple[str, ...]) -> Artifact:
         for _ in range(8):  # batch statistics of something else than the identity
             model(torch.rand(32, 3, SIZE, SIZE))
     program = fold(model.eval(), 3, SIZE)
-    prepared = prepare(program, Scheme(), keep_float)
+    prepared = prepare(program, scheme, keep_float)
     calibrate(prepared, [torch.rand(32, 3, SIZE, SIZE) for _ in range(4)])
     torch.export.save(program, folder / "float.pt2")
     torch.export.save(convert(prepared), folder / "int8.pt2")
@@ -115,9 +119,10 @@ def export(
     io: Literal["integer", "float"],
     precisions: tuple[Precision, ...],
     keep_float: tuple[str, ...] = (),
+    scheme: Scheme = Scheme(),
 ) -> Exported:
     """Files of three runtimes."""
-    data, quantize = _data(root / "data"), _quantize(root / "quantize", keep_float)
+    data, quantize = _data(root / "data"), _quantize(root / "quantize", keep_float, scheme)
     runtimes = ("litert", "onnxruntime", "openvino")
     config = Config(name="tiny", runtimes=runtimes, precisions=precisions, io=io)
     (root / "export").mkdir()
@@ -130,3 +135,10 @@ def export(
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Nine files: three runtimes, three precisions; integers at the int8 files' boundary."""
     return export(tmp_path_factory.mktemp("exported"), "integer", ("fp32", "fp16", "int8"))
+
+
+@pytest.fixture(scope="session")
+def exported_in_7_bits(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """int8 files whose weights have 7 bits, which no kernel of any processor saturates on."""
+    scheme = Scheme(weight_bits=7)
+    return export(tmp_path_factory.mktemp("exported7"), "integer", ("int8",), scheme=scheme)

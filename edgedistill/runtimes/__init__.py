@@ -152,10 +152,13 @@ class Runtime:
         found: dict[str, Any] = self.prepare().inspect(path)
         return found
 
-    def trace(self, path: Path, pixels: Floats, layers: list[Any]) -> dict[str, Array]:
+    def trace(
+        self, path: Path, pixels: Floats, layers: list[Any], optimize: bool = True
+    ) -> dict[str, Array]:
         """The integers that an int8 file computes for each of the program's `layers`
-        (`program.Layer`), by layer name, laid out NCHW; layers fused away are left out."""
-        traced: dict[str, Array] = self.prepare().trace(path, pixels, layers)
+        (`program.Layer`), by layer name, laid out NCHW; layers fused away are left out. `optimize`
+        as for `load`."""
+        traced: dict[str, Array] = self.prepare().trace(path, pixels, layers, optimize)
         return traced
 
 

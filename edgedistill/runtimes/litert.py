@@ -244,10 +244,12 @@ def inspect(path: Path) -> dict[str, Any]:
     }
 
 
-def trace(path: Path, pixels: Floats, layers: list[Layer]) -> dict[str, Array]:
+def trace(
+    path: Path, pixels: Floats, layers: list[Layer], optimize: bool = True
+) -> dict[str, Array]:
     """See `Runtime.trace`. Run by the builtin kernels, as the delegate keeps nothing."""
     loaded = load(path)
-    runner = interpreter(path.read_bytes(), 1, True, keep_all=True)
+    runner = interpreter(path.read_bytes(), 1, optimize, keep_all=True)
     index = {each["name"]: each["index"] for each in runner.get_tensor_details()}
     known = {layer.name: index[layer.label] for layer in layers if layer.label in index}
     kept: dict[str, list[Array]] = {name: [] for name in known}

@@ -136,7 +136,9 @@ def inspect(path: Path) -> dict[str, Any]:
     }
 
 
-def trace(path: Path, pixels: Floats, layers: list[Layer]) -> dict[str, Array]:
+def trace(
+    path: Path, pixels: Floats, layers: list[Layer], optimize: bool = True
+) -> dict[str, Array]:
     """See `Runtime.trace`. Every QuantizeLinear becomes an output of the file."""
     import onnx
 
@@ -146,7 +148,7 @@ def trace(path: Path, pixels: Floats, layers: list[Layer]) -> dict[str, Array]:
     for name in names:
         value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT8, None)
         model.graph.output.append(value)
-    session = _session(model.SerializeToString(), 1, True)
+    session = _session(model.SerializeToString(), 1, optimize)
     loaded = load(path)
     results = session.run([*names, OUTPUT], {INPUT: loaded.encode(pixels)})
     traced = dict(zip(names, results, strict=False))

@@ -152,7 +152,9 @@ def inspect(path: Path) -> dict[str, Any]:
     return openvino_graph.inspect(_read(path))
 
 
-def trace(path: Path, pixels: Floats, layers: list[Layer]) -> dict[str, Array]:
+def trace(
+    path: Path, pixels: Floats, layers: list[Layer], optimize: bool = True
+) -> dict[str, Array]:
     """See `Runtime.trace`. Every FakeQuantize becomes an output, which keeps the plugin from
     fusing across it."""
     model, loaded = _read(path), load(path)
@@ -168,7 +170,7 @@ def trace(path: Path, pixels: Floats, layers: list[Layer]) -> dict[str, Array]:
     ]  # fmt: skip
     unique = {layer.name: (layer, output) for layer, output in reversed(known)}
     model.add_outputs([output for _, output in unique.values()])
-    request = _compile(model, 1, True).create_infer_request()
+    request = _compile(model, 1, optimize).create_infer_request()
     parts: dict[str, list[Array]] = {name: [] for name in unique}
     for image in loaded.encode(pixels)[:, None]:
         results = request.infer([image])

@@ -166,7 +166,8 @@ def _explain(
     if precision != "int8":
         return told
     pixels = split.pixels(np.arange(min(asked.layer_samples, first)))
-    traced = RUNTIMES[runtime].trace(path, pixels, reference.layers)
+    # Where the file is at fault, kernels that stray as well would hide where that begins.
+    traced = RUNTIMES[runtime].trace(path, pixels, reference.layers, optimize=kept)
     drift = parity.drift(traced, programs.record(reference.program, pixels), reference.layers)
     return {**told, "drift": drift, "first_drift": parity.first_drift(drift, asked.within_step)}
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import importlib
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from exported import Exported, Silent, answers, export
+from exported import LABELS, Exported, Silent, answers, export
 
-from edgedistill.artifact import Artifact, seal
+from edgedistill.artifact import Artifact, seal, write_json
 from edgedistill.recipe import VerifyConfig
+from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.verify import Config
 
@@ -122,48 +124,74 @@ def test_models_before_the_files_are_scored_on_the_same_images(
     assert 0 <= metrics["test_quality"]["teacher"] <= 100
 
 
-def test_a_wrong_file_fails_and_its_first_drifting_layer_is_named(
-    exported: Exported, tmp_path: Path
-) -> None:
-    from edgedistill.runtimes.tflite_file import File
+def make_kernels_saturate(monkeypatch: pytest.MonkeyPatch, runtime: str) -> None:
+    """As on a processor that adds products in 16 bits: outputs above a limit stop there."""
+    module = importlib.import_module(f"edgedistill.runtimes.{runtime}")
+    honest = module.load
 
-    shutil.copytree(exported.export.path, tmp_path / "export")
-    path = tmp_path / "export" / "files" / "tiny.int8.tflite"
-    file = File.read(path)
-    conv = next(each for each in file.operators if file.tensor(each.outputs[0]).name == b"body.0")
-    weights = file.constant(conv.inputs[1])
-    assert weights is not None
-    conv.inputs[1] = file.add_constant(-weights, conv.inputs[1])
-    path.write_bytes(file.pack())
-    (tmp_path / "export" / "artifact.json").unlink()
-    export = seal(tmp_path / "export", "export", {}, {})
-    (tmp_path / "verify").mkdir()
-    artifact, reporter = run(tmp_path / "verify", exported, export, VerifyConfig(layer_samples=2))
-    spoiled = row(artifact, "tiny.int8.tflite")
-    assert not artifact.json("verify.json")["ok"]
-    assert not spoiled["ok"]
-    assert spoiled["cause"] == "the file"
-    assert spoiled["first_drift"] == "body.0"
-    assert row(artifact, "tiny.int8.onnx")["ok"]
-    assert any("first drifts at body.0" in text for text in reporter.said)
-
-
-def test_a_kernel_that_strays_is_said_and_not_held_against_the_file(
-    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from edgedistill.runtimes.litert import load as honest
-
-    def straying(path: Path, threads: int = 1, optimize: bool = True) -> Any:
+    def saturating(path: Path, threads: int = 1, optimize: bool = True) -> Any:
         loaded = honest(path, threads, optimize)
         if optimize and "int8" in path.name:
             run = loaded.run
-            monkeypatch.setattr(loaded, "run", lambda native: run(native) // 2 * 2 - 8)
+            monkeypatch.setattr(loaded, "run", lambda native: np.minimum(run(native), 0))
         return loaded
 
-    monkeypatch.setattr("edgedistill.runtimes.litert.load", straying)
-    artifact, reporter = run(tmp_path, exported, exported.export, VerifyConfig(layer_samples=2))
-    found = row(artifact, "tiny.int8.tflite")
+    monkeypatch.setattr(module, "load", saturating)
+
+
+runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
+
+
+@runtimes
+def test_kernels_that_saturate_are_said_and_not_held_against_the_file(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
+) -> None:
+    export = int8_alone(exported, runtime, tmp_path / "export")
+    make_kernels_saturate(monkeypatch, runtime)
+    found, said = verdict(exported, export, tmp_path)
     assert found["missed"]
     assert found["cause"] == "this machine's kernels"
     assert found["ok"]
-    assert any("it is this machine's kernels" in text for text in reporter.said)
+    assert any("it is this machine's kernels" in text for text in said)
+
+
+@runtimes
+@pytest.mark.parametrize("saturating", [False, True])
+def test_a_wrong_file_is_told_from_kernels_that_saturate(
+    exported: Exported,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    runtime: str,
+    saturating: bool,
+) -> None:
+    export = int8_alone(exported, runtime, tmp_path / "export", wrong="body.0.weight")
+    if saturating:
+        make_kernels_saturate(monkeypatch, runtime)
+    found, said = verdict(exported, export, tmp_path)
+    assert not found["ok"]
+    assert found["cause"] == "the file"
+    assert found["first_drift"] == "body.0"
+    assert any("first drifts at body.0" in text for text in said)
+
+
+def int8_alone(exported: Exported, runtime: str, folder: Path, wrong: str = "") -> Artifact:
+    """An export of one int8 file; `wrong` names weights that are negated in it."""
+    entry = exported.entry(runtime, "int8")
+    (folder / "files").mkdir(parents=True)
+    program = exported.program("int8")
+    if wrong:
+        program.state_dict[wrong].data.neg_()
+    spec = Spec("int8", tuple(LABELS), "integer", "tiny")
+    RUNTIMES[runtime].write(program, folder / "files" / entry["file"], spec)
+    write_json(folder / "export.json", {"files": [entry], "labels": LABELS})
+    return seal(folder, "export", {}, {})
+
+
+def verdict(exported: Exported, export: Artifact, folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The one row, and what was said."""
+    (folder / "verify").mkdir()
+    artifact, reporter = run(folder / "verify", exported, export, VerifyConfig(layer_samples=2))
+    document = artifact.json("verify.json")
+    (found,) = document["rows"]
+    assert document["ok"] == found["ok"]
+    return found, reporter.said
