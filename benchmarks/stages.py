@@ -18,6 +18,7 @@ import torch
 
 from benchmarks.cifar10 import TARGET, part, recipe
 from benchmarks.common import Quiet, mean_and_std, write
+from edgedistill import program_file
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
@@ -40,7 +41,7 @@ def test_quality(model: Any, artifacts: dict[str, Artifact]) -> float:
 
 def int8_accuracy(artifacts: dict[str, Artifact]) -> float:
     split = open_split(artifacts["data"].path, "test")
-    graph = programs.module(programs.load(artifacts["quantize"].file("int8.pt2")))
+    graph = programs.module(program_file.load(artifacts["quantize"].file("int8.program")))
     return accuracy(logits_of(torch_predictor(graph), split), split.labels)
 
 

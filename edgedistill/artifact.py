@@ -40,6 +40,10 @@ def read_json(path: Path) -> Any:
 class BrokenSeal(Exception):
     """A sealed folder no longer holds what was sealed."""
 
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"{folder.name}: {reason}")
+        self.folder = folder
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -60,6 +64,10 @@ class Artifact:
     def json(self, name: str) -> Any:
         return read_json(self.path / name)
 
+    def check_content(self) -> None:
+        """Hash every file, whatever its times say. Raises BrokenSeal: one is not what was sealed."""
+        _open(self.path, trust_times=False)
+
 
 def _content_digest(files: dict[str, dict[str, Any]]) -> str:
     return text_digest({name: entry["sha256"] for name, entry in files.items()})
@@ -67,40 +75,53 @@ def _content_digest(files: dict[str, dict[str, Any]]) -> str:
 
 def seal(path: Path, kind: str, metrics: dict[str, Any], made_by: dict[str, Any]) -> Artifact:
     """Record every file of `path` in its seal. The folder must not change afterwards, but for its
-    `CHECKPOINTS`, which are no part of what is sealed and must go."""
+    `CHECKPOINTS`, which are no part of what is sealed and must go.
+
+    What was trained on private data may show some of it: only the owner can read what is sealed.
+    """
     files = {}
     for item in sorted(path.rglob("*")):
         passing = item.relative_to(path).parts[0] == CHECKPOINTS
         if item.is_file() and item.name != SEAL and not passing:
-            stat = item.stat()
+            item.chmod(0o600)
             files[item.relative_to(path).as_posix()] = {
                 "sha256": file_digest(item),
-                "size": stat.st_size,
-                "mtime_ns": stat.st_mtime_ns,
+                "times": _times(item),
             }
     digest = _content_digest(files)
     record = {"kind": kind, "digest": digest, "metrics": metrics, "made_by": made_by}
     write_json(path / SEAL, {**record, "files": files, "record": text_digest(record)})
+    (path / SEAL).chmod(0o600)
     return Artifact(path, kind, digest, json.loads(json.dumps(metrics, default=str)))
 
 
+def _times(file: Path) -> list[int]:
+    """What changes when a file does. The last, the time of its last change, nobody can set."""
+    stat = file.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+
+
 def open_sealed(path: Path) -> Artifact:
-    """Open a sealed folder and check it. Files whose size and time are unchanged are trusted;
+    """Open a sealed folder and check it. Files whose size and times are unchanged are trusted;
     any other is hashed again.
 
     Raises BrokenSeal: a file is missing, added or changed, or the seal itself was edited.
     """
+    return _open(path, trust_times=True)
+
+
+def _open(path: Path, trust_times: bool) -> Artifact:
     try:
         seal_ = json.loads((path / SEAL).read_text())
         files = seal_["files"]
         record = {key: seal_[key] for key in ("kind", "digest", "metrics", "made_by")}
         recorded = seal_["record"]
-        known = {name: (entry["size"], entry["mtime_ns"]) for name, entry in files.items()}
+        known = {name: entry["times"] for name, entry in files.items()}
         content = _content_digest(files)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BrokenSeal(f"{path.name}: the seal cannot be read ({error!r})") from error
+        raise BrokenSeal(path, f"the seal cannot be read ({error!r})") from error
     if text_digest(record) != recorded or content != record["digest"]:
-        raise BrokenSeal(f"{path.name}: the seal was edited")
+        raise BrokenSeal(path, "the seal was edited")
     present = {
         item.relative_to(path).as_posix()
         for item in path.rglob("*")
@@ -108,10 +129,9 @@ def open_sealed(path: Path) -> Artifact:
     }
     if present != set(files):
         odd = ", ".join(sorted(present ^ set(files)))
-        raise BrokenSeal(f"{path.name}: files missing or added: {odd}")
+        raise BrokenSeal(path, f"files missing or added: {odd}")
     for name, entry in files.items():
-        stat = (path / name).stat()
-        untouched = (stat.st_size, stat.st_mtime_ns) == known[name]
+        untouched = trust_times and _times(path / name) == known[name]
         if not untouched and file_digest(path / name) != entry["sha256"]:
-            raise BrokenSeal(f"{path.name}: {name} was changed")
+            raise BrokenSeal(path, f"{name} was changed")
     return Artifact(path, record["kind"], record["digest"], record["metrics"])

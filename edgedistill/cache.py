@@ -5,6 +5,8 @@
 <root>/work/<key>/        a stage at work: checkpoints stay here until the stage is sealed
 <root>/work/<key>.lock    held (flock) by the one process that works on <key>
 <root>/work/<key>.read    held, shared, by every run that reads the artifact of <key>
+
+Only the owner can look into these folders: what was trained on private data may show some of it.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgedistill.artifact import CHECKPOINTS, Artifact, BrokenSeal, open_sealed, seal
+from edgedistill.errors import UserError
 
 
 def default_root() -> Path:
@@ -61,8 +64,8 @@ class Cache:
         self.root = root
         self._say = say
         self._reading: dict[str, IO[str]] = {}
-        (root / "artifacts").mkdir(parents=True, exist_ok=True)
-        (root / "work").mkdir(parents=True, exist_ok=True)
+        for name in ("artifacts", "answers", "work"):
+            (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def find(self, key: str) -> Artifact | None:
         """The artifact of `key`, or None. A folder that was tampered with is dropped, aloud.
@@ -75,11 +78,20 @@ class Cache:
         try:
             artifact = _opened(path)
         except BrokenSeal as broken:
-            self._say(f"cache: dropped a damaged entry, it will be built again: {broken}")
-            shutil.rmtree(path, ignore_errors=True)
+            self.drop(broken)
             return None
         os.utime(path)
         return artifact
+
+    def drop(self, broken: BrokenSeal) -> None:
+        """Remove an entry that is not what was sealed, aloud. Raises UserError: it stays."""
+        self._say(f"cache: dropped a damaged entry, it will be built again: {broken}")
+        shutil.rmtree(broken.folder, ignore_errors=True)
+        if broken.folder.exists():
+            raise UserError(
+                f"cache: the damaged entry {broken.folder} cannot be removed",
+                "remove it by hand, or give another cache with --cache",
+            )
 
     def _hold(self, key: str) -> None:
         if key not in self._reading:
@@ -97,7 +109,7 @@ class Cache:
                 self._say("cache: another run is building the same thing; waiting for it")
                 fcntl.flock(held, fcntl.LOCK_EX)
             scratch = self.root / "work" / key
-            scratch.mkdir(exist_ok=True)
+            scratch.mkdir(mode=0o700, exist_ok=True)
             yield scratch
 
     def commit(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgedistill import program_file
 from edgedistill.artifact import Artifact, seal, write_json
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
@@ -74,7 +75,7 @@ class Exported:
         return next(each for each in entries if (each["runtime"], each["precision"]) == wanted)
 
     def program(self, kind: str) -> Any:
-        return programs.load(self.quantize.file(f"{kind}.pt2"))
+        return program_file.load(self.quantize.file(f"{kind}.program"))
 
     def pixels(self, count: int = 64) -> np.ndarray[Any, Any]:
         images = np.load(self.data.file("test/images.npy"))[:count]
@@ -109,8 +110,8 @@ def _quantize(folder: Path, keep_float: tuple[str, ...], scheme: Scheme) -> Arti
     program = fold(model.eval(), 3, SIZE)
     prepared = prepare(program, scheme, keep_float)
     calibrate(prepared, [torch.rand(32, 3, SIZE, SIZE) for _ in range(4)])
-    torch.export.save(program, folder / "float.pt2")
-    torch.export.save(convert(prepared), folder / "int8.pt2")
+    program_file.save(program, folder / "float.program")
+    program_file.save(convert(prepared), folder / "int8.program")
     return seal(folder, "quantize", {}, {})
 
 
@@ -119,7 +120,7 @@ def export(
     io: Literal["integer", "float"],
     precisions: tuple[Precision, ...],
     keep_float: tuple[str, ...] = (),
-    scheme: Scheme = Scheme(),
+    scheme: Scheme = Scheme(),  # noqa: B008
 ) -> Exported:
     """Files of three runtimes."""
     data, quantize = _data(root / "data"), _quantize(root / "quantize", keep_float, scheme)

@@ -22,7 +22,7 @@ ORDER: list[set[str]] = [
     {"document", "usercode"},
     {"target"},
     {"recipe"},
-    {"cache", "data", "models", "tasks"},
+    {"cache", "data", "models", "program_file", "tasks"},
     {"train", "distill", "compress", "runtimes", "devices"},
     {"stages"},
     {"plan"},

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import edgedistill
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, seal
 from edgedistill.cache import Cache
 from edgedistill.errors import UserError
 from edgedistill.pipeline import _what_matters, plan, run_until
@@ -362,6 +365,66 @@ def test_a_damaged_entry_is_dropped_and_built_again(
     second = run_until(recipe(document), TARGET, cache, Silent(), "data")["data"]
     assert isinstance(second, Artifact) and second.digest == first.digest
     assert said and said[0].startswith("cache: dropped a damaged entry, it will be built again")
+
+
+def test_bytes_that_changed_under_the_same_size_and_time_are_not_taken(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    said = Silent()
+    cache = Cache(tmp_path / "cache", said.say)
+    first = run_until(recipe(document), TARGET, cache, said, "data")["data"]
+    labels = first.file("train") / "labels.npy"
+    before = labels.stat()
+    labels.write_bytes(labels.read_bytes()[:-1] + b"\x07")
+    os.utime(labels, ns=(before.st_atime_ns, before.st_mtime_ns))
+    second = run_until(recipe(document), TARGET, cache, said, "data")["data"]
+    assert second.digest == first.digest
+    assert any("labels.npy was changed" in text for text in said.said)
+
+
+def test_what_is_shipped_is_checked_by_content_whatever_its_times_say(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = Silent()
+    cache = Cache(tmp_path / "cache", said.say)
+    first = run_until(recipe(document), TARGET, cache, said, "teacher")["teacher"]
+    weights = first.file("model/weights.safetensors")
+    monkeypatch.setattr("edgedistill.artifact._times", lambda file: [1, 2, 3])
+    text = (first.path / "artifact.json").read_text()
+    times = re.sub(r'"times": \[[^]]*\]', '"times": [1, 2, 3]', text)
+    (first.path / "artifact.json").write_text(times)
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x07")
+    assert Cache(tmp_path / "cache").find(first.path.name) is not None, "its times say nothing"
+    again = run_until(recipe(document), TARGET, cache, said, "teacher")["teacher"]
+    assert again.digest == first.digest
+    assert any("weights.safetensors was changed" in text for text in said.said)
+
+
+def test_a_program_that_names_code_is_dropped_and_built_again(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    said = Silent()
+    cache = Cache(tmp_path / "cache", said.say)
+    first = run_until(recipe(document), ONE_RUNTIME, cache, said, "quantize")["quantize"]
+    made_by = first.json("artifact.json")["made_by"]
+    torch.save({"program": Path}, first.file("int8.program"))
+    (first.path / "artifact.json").unlink()
+    seal(first.path, "quantize", first.metrics, made_by)
+    done = run_until(recipe(document), ONE_RUNTIME, cache, said, "export")
+    assert done["quantize"].digest == first.digest
+    (dropped,) = [text for text in said.said if "dropped" in text]
+    assert "int8.program" in dropped
+
+
+def test_only_the_owner_can_look_into_the_cache(document: dict[str, Any], tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache")
+    run_until(recipe(document), TARGET, cache, Silent(), "teach")
+    for path in cache.root.rglob("*"):
+        within = path.relative_to(cache.root).parts
+        if path.is_file() and within[0] != "work":
+            assert path.stat().st_mode & 0o077 == 0, path
+        if len(within) == 1:
+            assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_every_stage_in_the_table_has_its_file() -> None:

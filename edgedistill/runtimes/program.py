@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,14 +36,6 @@ class Layer:
     """Of one image, without the batch."""
     readers: tuple[str, ...]
     """The dequantize nodes that read it."""
-
-
-def load(path: Path) -> ExportedProgram:
-    """A `.pt2` file. Importing torchao's PT2E registers the quantize/dequantize operators."""
-    import torch
-    import torchao.quantization.pt2e  # noqa: F401
-
-    return torch.export.load(path)
 
 
 def module(program: ExportedProgram) -> GraphModule:

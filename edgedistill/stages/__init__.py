@@ -83,9 +83,9 @@ STAGES = {
         Stage("audit", 2, _EXPORT),
         Stage("distill", 3, ("torch", "accelerate")),
         Stage("prune", 3, ("torch", "torch-pruning", "accelerate")),
-        Stage("quantize", 4, ("torch", "torchao", "nncf", "accelerate")),
-        Stage("export", 4, _EXPORT),
-        Stage("verify", 3, _EXPORT),
+        Stage("quantize", 5, ("torch", "torchao", "nncf", "accelerate")),
+        Stage("export", 5, _EXPORT),
+        Stage("verify", 4, _EXPORT),
         Stage("benchmark", 2, _EXPORT, on_machine=True),
     )
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgedistill import program_file
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.runtimes import RUNTIMES, Spec, Tensor
 from edgedistill.stages import Context
@@ -27,13 +28,14 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
-    from edgedistill.runtimes.program import float_layers, load
+    from edgedistill.runtimes.program import float_layers
 
     begin = time.monotonic()
     labels = tuple(inputs["data"].json("data.json")["classes"])
     folder = context.scratch / "files"
     folder.mkdir(exist_ok=True)
-    programs = {kind: load(inputs["quantize"].file(f"{kind}.pt2")) for kind in _kinds(config)}
+    stored = inputs["quantize"]
+    programs = {kind: program_file.load(stored.file(f"{kind}.program")) for kind in _kinds(config)}
     in_float = float_layers(programs["int8"]) if "int8" in programs else []
     warnings = [f"left in float in int8 files: {', '.join(in_float)}"] if in_float else []
     entries = []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill import program_file
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split
 from edgedistill.models import load
@@ -30,14 +32,12 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
-    import torch
-
     from edgedistill.compress.fold import fold
 
     data = inputs["data"].json("data.json")
     student = inputs.get("prune") or inputs["distill"]
     program = fold(load(student.path / "model"), data["channels"], data["image_size"])
-    torch.export.save(program, context.scratch / "float.pt2")
+    program = _kept(program, context.scratch / "float.program")
     metrics = {"float_validation_quality": _validate(program, inputs)}
     if config.quantize is None:
         write_json(context.scratch / "quantize.json", {"method": None})
@@ -53,8 +53,6 @@ def _quantize(
     context: Context,
     before: dict[str, float],
 ) -> dict[str, Any]:
-    import torch
-
     from edgedistill.compress.describe import describe
     from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
     from edgedistill.compress.sensitivity import sensitivity
@@ -89,7 +87,7 @@ def _quantize(
         quantized = post_training(
             program, config.scheme, batches, kept, lambda text: say(f"quantize: {text}")
         )
-    torch.export.save(quantized, context.scratch / "int8.pt2")
+    quantized = _kept(quantized, context.scratch / "int8.program")
     write_json(
         context.scratch / "quantize.json",
         {
@@ -108,6 +106,12 @@ def _quantize(
             f"`stages.quantize.max_drop` is {settings.max_drop:g}"
         )
     return {**training, "validation_quality": after, "drop": drop}
+
+
+def _kept(program: ExportedProgram, path: Path) -> ExportedProgram:
+    """The program as whoever reads it from `path` will find it."""
+    program_file.save(program, path)
+    return program_file.load(path)
 
 
 def _train(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgedistill import program_file
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split
 from edgedistill.distill.asking import plain_answers
@@ -73,8 +74,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     scores = {stage: task.quality(logits, split.labels) for stage, logits in answers.items()}
     references = {}
     for kind in ("float", "int8"):
-        if inputs["quantize"].file(f"{kind}.pt2").exists():
-            references[kind] = _reference(inputs["quantize"].file(f"{kind}.pt2"), split, task)
+        stored = inputs["quantize"].file(f"{kind}.program")
+        if stored.exists():
+            references[kind] = _reference(stored, split, task)
             scores[kind] = references[kind].quality
             answers[kind] = references[kind].logits
     golden = context.scratch / "golden"
@@ -99,7 +101,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
 
 
 def _reference(path: Path, split: Split, task: Task) -> _Reference:
-    program = programs.load(path)
+    program = program_file.load(path)
     logits = logits_of(torch_predictor(programs.module(program)), split)
     folded = programs.fold_weights(program)
     return _Reference(
