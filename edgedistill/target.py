@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
-from edgedistill.document import problems, read_yaml
+from edgedistill.document import cut, mapping, problems, read_yaml
 from edgedistill.errors import UserError, nearest
 
 RuntimeName = Literal["litert", "onnxruntime", "openvino"]
 Precision = Literal["fp32", "fp16", "int8"]
+S = TypeVar("S", bound=tuple[Any, ...])
 
 
 class Frozen(BaseModel):
+    """Every number in one has a lower and an upper bound, generous, so that a slip of the pen is
+    told before it costs hours or all memory."""
+
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+
+def _is_no_folder_of_its_own(name: str) -> str:
+    if name in (".", ".."):
+        raise ValueError(f"`{name}` cannot be the name of a file")
+    return name
+
+
+def each_once(items: S) -> S:
+    """For lists in which an entry that stands twice is a mistake. Raises ValueError: one does."""
+    seen = set()
+    for item in items:
+        if item in seen:
+            raise ValueError(f"`{item}` is listed twice")
+        seen.add(item)
+    return items
+
+
+FileName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9._-]+$", max_length=100),
+    AfterValidator(_is_no_folder_of_its_own),
+]
+"""What files and folders are named after; it leads into no other folder."""
+Precisions = Annotated[tuple[Precision, ...], Field(min_length=1), AfterValidator(each_once)]
 
 
 class Scheme(Frozen):
@@ -36,24 +73,29 @@ class Scheme(Frozen):
 class Budget(Frozen):
     """What the target can spare; a recipe's contract may ask for less."""
 
-    size_kb: float | None = None
-    latency_ms: float | None = None
-    memory_mb: float | None = None
+    size_kb: float | None = Field(default=None, gt=0.0, le=1e12)
+    latency_ms: float | None = Field(default=None, gt=0.0, le=1e9)
+    memory_mb: float | None = Field(default=None, gt=0.0, le=1e9)
 
 
 class Target(Frozen):
-    name: str
-    description: str
+    name: FileName
+    """Of the bundle's folder, where there are several targets; by default the file's own."""
+    description: str = Field(max_length=2000)
     isa: Literal["aarch64", "x86_64", "wasm32"]
-    features: tuple[str, ...] = ()
+    features: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=100)], ...],
+        Field(max_length=200),
+        AfterValidator(each_once),
+    ] = ()
     """Instruction-set extensions that integer kernels profit from: `dotprod`, `avx512_vnni`."""
-    runtimes: tuple[RuntimeName, ...] = Field(min_length=1)
+    runtimes: Annotated[tuple[RuntimeName, ...], Field(min_length=1), AfterValidator(each_once)]
     """The first is the primary one: its figures are held against the contract."""
-    precisions: tuple[Precision, ...] = Field(default=("fp32", "fp16", "int8"), min_length=1)
+    precisions: Precisions = ("fp32", "fp16", "int8")
     scheme: Scheme = Scheme()
-    channel_multiple: int = Field(default=8, ge=1)
+    channel_multiple: int = Field(default=8, ge=1, le=1024)
     """Pruned channel counts are a multiple of this, as the target's kernels work in such blocks."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     budget: Budget = Budget()
     package: Literal["android", "ios", "web", "c", "python"] = "python"
 
@@ -82,22 +124,35 @@ def load_target(name_or_path: str) -> Target:
     """
     if name_or_path.endswith((".yaml", ".yml")):
         path = Path(name_or_path)
-        if not path.is_file():
-            raise UserError(f"target file not found: {path}", "check the path")
+        document = read_yaml(path, "target file", "check the path")
     else:
         files = target_files()
         if name_or_path not in files:
             raise UserError(
-                f"unknown target `{name_or_path}`",
-                nearest(name_or_path, list(files)) + " A path to a .yaml file works too.",
+                f"unknown target `{cut(name_or_path)}`",
+                nearest(cut(name_or_path), list(files)) + " A path to a .yaml file works too.",
             )
         path = files[name_or_path]
-    document: Any = read_yaml(path)
-    if isinstance(document, dict):
-        document = {"name": path.stem, **document}
+        document = read_yaml(path, "target file", "install edgedistill anew")
+    hint = "`edgedistill targets NAME` shows a valid one"
+    given = {"name": path.stem, **mapping(document, "a target", str(path), hint)}
     try:
-        return Target.model_validate(document)
+        return Target.model_validate(given)
     except ValidationError as error:
+        raise UserError(problems(error, Target, str(path)), hint) from None
+
+
+def check_names(targets: Sequence[Target]) -> None:
+    """Raises UserError: two of the targets have one name, and so would have one folder."""
+    first: dict[str, int] = {}
+    for at, target in enumerate(targets):
+        before = first.setdefault(target.name, at)
+        if before == at:
+            continue
+        if targets[before] == target:
+            raise UserError(f"the target `{target.name}` is given twice", "name each target once")
         raise UserError(
-            problems(error, Target, str(path)), "`edgedistill targets NAME` shows a valid one"
-        ) from None
+            f"targets {before + 1} and {at + 1} are both named `{target.name}`, and each one's "
+            "bundle goes into a folder of its target's name",
+            "give one of them another `name`",
+        )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from edgedistill.errors import UserError
-from edgedistill.target import load_target, target_files
+from edgedistill.target import Target, check_names, load_target, target_files
 
 NAMES = [
     "android-arm64",
@@ -74,3 +75,90 @@ def test_a_scheme_that_a_runtime_cannot_read_is_told(tmp_path: Path) -> None:
     )
     with pytest.raises(UserError, match="weight_symmetric: false` is nothing that litert reads"):
         load_target(str(path))
+
+
+def _mistakes(tmp_path: Path, text: str | bytes) -> list[str]:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError) as error:
+        load_target(str(path))
+    return [line.removeprefix(f"{path}: ") for line in error.value.message.splitlines()]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../escaped", "/tmp/x", "", ".", "..", "a/b", "x" * 300, "a\\x07b", "a b", "é", "a\\n",
+     "~", "a\\0b", "\\ud800"],
+)  # fmt: skip
+def test_a_name_that_leads_elsewhere_is_said(tmp_path: Path, name: str) -> None:
+    found = _mistakes(
+        tmp_path, f'{{name: "{name}", description: d, isa: aarch64, runtimes: [litert]}}'
+    )
+    assert len(found) == 1
+    assert "name: " in found[0] or "no Unicode text" in found[0]
+
+
+def test_a_files_own_name_is_held_to_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "my board.yaml"
+    path.write_text("{description: d, isa: aarch64, runtimes: [litert]}")
+    with pytest.raises(UserError, match=r"name: string should match pattern .* \(got 'my board'"):
+        load_target(str(path))
+
+
+def test_what_is_listed_twice_is_said(tmp_path: Path) -> None:
+    assert _mistakes(
+        tmp_path,
+        "{description: d, isa: aarch64, runtimes: [litert, litert], precisions: [int8, fp32, int8],"
+        " features: [neon, neon]}",
+    ) == [
+        "features: `neon` is listed twice",
+        "runtimes: `litert` is listed twice",
+        "precisions: `int8` is listed twice",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a target is a mapping, got nothing"),
+        ("- 1", "a target is a mapping, got a list"),
+        (b"\xff", "is no UTF-8 text (byte 0)"),
+        (b"#" * 2_000_000, "is larger than 1 MB, too large for target file"),
+        ("a: !!int b", "line 1: not valid YAML: `b` is no int"),
+    ],
+)
+def test_a_file_that_holds_no_target_is_said(
+    tmp_path: Path, text: str | bytes, message: str
+) -> None:
+    assert _mistakes(tmp_path, text) == [message]
+
+
+def test_a_pipe_or_a_folder_is_no_target(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "folder.yaml").mkdir()
+    for name, kind in (("pipe", "no regular file"), ("folder", "a folder")):
+        with pytest.raises(UserError, match=f"is {kind}; target file is meant"):
+            load_target(str(tmp_path / f"{name}.yaml"))
+
+
+def test_a_long_unknown_name_is_cut() -> None:
+    with pytest.raises(UserError) as error:
+        load_target("x" * 100_000)
+    assert error.value.message == f"unknown target `{'x' * 80}...`"
+
+
+def test_targets_of_one_name_are_told() -> None:
+    def target(name: str, threads: int = 1) -> Target:
+        return Target(
+            name=name, description="", isa="aarch64", runtimes=("litert",), threads=threads
+        )
+
+    check_names([target("a"), target("b")])
+    with pytest.raises(UserError) as error:
+        check_names([target("a"), target("b"), target("a", 2)])
+    assert error.value.message == (
+        "targets 1 and 3 are both named `a`, and each one's bundle goes into a folder of its "
+        "target's name"
+    )
+    with pytest.raises(UserError, match="the target `a` is given twice"):
+        check_names([target("a"), target("a")])

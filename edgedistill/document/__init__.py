@@ -1,0 +1,7 @@
+"""YAML documents a user writes: read with every mistake found, and said in the user's words."""
+
+from edgedistill.document.extent import check_plain
+from edgedistill.document.mistakes import cut, problems, shown
+from edgedistill.document.reading import mapping, override, read_yaml
+
+__all__ = ["check_plain", "cut", "mapping", "override", "problems", "read_yaml", "shown"]
