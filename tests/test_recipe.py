@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field, ValidationError
 
+from edgedistill.document import problems
 from edgedistill.errors import UserError
 from edgedistill.recipe import Recipe, load_recipe, parse_recipe
+from edgedistill.target import Frozen, Target
 
 MINIMAL: dict[str, Any] = {
     "name": "tiny",
@@ -181,8 +186,208 @@ def test_what_does_not_go_with_the_task_is_said(changes: dict[str, Any], message
 
 
 def test_a_recipe_that_is_no_mapping() -> None:
-    with pytest.raises(UserError, match=r"^r\.yaml: a recipe is a mapping, got list"):
+    with pytest.raises(UserError, match=r"^r\.yaml: a recipe is a mapping, got a list"):
         parse_recipe([1], "r.yaml")
+
+
+# --- bounds ---------------------------------------------------------------------------------
+
+
+def _numbers(annotation: Any, bounds: list[Any], path: str) -> Iterator[tuple[str, list[Any]]]:
+    """Every number that may stand in a value of this type: where, and what bounds it."""
+    if get_origin(annotation) is Annotated:
+        inner, *more = get_args(annotation)
+        yield from _numbers(inner, [*bounds, *more], path)
+    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from numbers(annotation, path)
+    elif annotation in (int, float):
+        yield path, [each for bound in bounds for each in getattr(bound, "metadata", [bound])]
+    elif get_origin(annotation) in (tuple, list):
+        for inner in set(get_args(annotation)) - {...}:
+            yield from _numbers(inner, [], f"{path}[]")
+    elif get_origin(annotation) is dict:
+        yield from _numbers(get_args(annotation)[1], [], f"{path}{{}}")
+    elif get_origin(annotation) in (Union, UnionType):
+        for inner in get_args(annotation):
+            yield from _numbers(inner, bounds, path)
+    else:
+        assert annotation in (str, bool, Path, Any, NoneType) or get_origin(annotation) is Literal
+
+
+def numbers(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, list[Any]]]:
+    for name, field in model.model_fields.items():
+        yield from _numbers(field.annotation, field.metadata, f"{path}.{name}")
+
+
+def _models_of(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from _models_of(field.annotation)
+    for inner in get_args(annotation):
+        yield from _models_of(inner)
+
+
+@pytest.mark.parametrize("model", [Recipe, Target])
+def test_every_number_has_a_lower_and_an_upper_bound(model: type[BaseModel]) -> None:
+    found = dict(numbers(model))
+    assert len(found) >= (5 if model is Target else 100)
+    for path, bounds in found.items():
+        lower = [getattr(each, key, None) for each in bounds for key in ("ge", "gt")]
+        upper = [getattr(each, key, None) for each in bounds for key in ("le", "lt")]
+        assert any(value is not None for value in lower), f"{path} has no lower bound"
+        assert any(value is not None for value in upper), f"{path} has no upper bound"
+
+
+@pytest.mark.parametrize("model", sorted({*_models_of(Recipe), *_models_of(Target)}, key=str))
+def test_no_number_may_be_nan_or_infinite(model: type[BaseModel]) -> None:
+    assert model.model_config.get("allow_inf_nan") is False
+
+
+TRAINED = MINIMAL["stages"]["teacher"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 2**64}, "seed: input should be less than or equal to 4000000000 (got "
+                          "18446744073709551616)"),
+        ({"seed": 10**5000}, "seed: input should be less than or equal to 4000000000 (got a "
+                             "number of about 5000 digits)"),
+        ({"name": ".."}, "name: `..` cannot be the name of a file"),
+        ({"name": "x" * 300}, "name: string should have at most 100 characters (got "
+                              f"'{'x' * 37}...{'x' * 38}')"),
+        ({"student": {"family": "resnet_cifar", "depth": 6 * 10**9 + 2}},
+         "student.depth: input should be less than or equal to 1202 (got 6000000002)"),
+        ({"student": {"family": "resnet_cifar", "widths": [8, 0, 10**9]}},
+         "student.widths.1: input should be greater than or equal to 1 (got 0)"),
+        ({"stages": {"teacher": TRAINED, "teach": {"views": 10**12}}},
+         "stages.teach.views: input should be less than or equal to 10000 (got 1000000000000)"),
+        ({"stages": {"teacher": TRAINED, "prune": {"speedup": 2, "rounds": 10**9}}},
+         "stages.prune.rounds: input should be less than or equal to 1000 (got 1000000000)"),
+        ({"stages": {"teacher": {"train": {"learning_rate": 1e300}}}},
+         "stages.teacher.train.learning_rate: input should be less than or equal to 1000 (got "
+         "1e+300)"),
+        ({"stages": {"teacher": TRAINED, "distill": {"search": {"temperature": [1, 1e300]}}}},
+         "stages.distill.search.temperature.1: input should be less than or equal to 1000 (got "
+         "1e+300)"),
+        ({"student": {"family": "resnet_cifar", "mean": [0.5], "std": [0]}},
+         "student.std.0: input should be greater than or equal to 0.000001 (got 0)"),
+        ({"student": {"family": "resnet_cifar", "mean": [0.5] * 9, "std": [1] * 9}},
+         "student.mean: at most 3 (got 9)"),
+        ({"teacher": {"family": "ensemble", "members": [{"teacher": {
+            "family": "onnx", "path": "a.onnx", "mean": [0.5] * 3, "std": [1] * 3}}] * 2},
+          "stages": {}},
+         "`teacher.members.0.teacher.mean` has 3 values, the images have 1 channels"),
+        ({"assistants": [{"family": "resnet_cifar", "mean": [0.5] * 3, "std": [1] * 3}]},
+         "`assistants.0.mean` has 3 values, the images have 1 channels"),
+        ({"assistants": [DUAL]},
+         "`assistants.0`: give the image encoder alone; the teacher's texts go with it"),
+        ({"assistants": [{"family": "resnet_cifar"}] * 33}, "assistants: at most 32 (got 33)"),
+        ({"data": {"source": "digits", "augment": {"shift": 16}}},
+         "data: `augment.shift: 16` may shift all of an image of 16 pixels out of sight"),
+        ({"data": {"source": "digits", "caption": "{}" * 1000}},
+         "data.caption: string should have at most 1000 characters (got "
+         f"'{'{}' * 18}{{...{'{}' * 19}')"),
+        ({"stages": {"teacher": TRAINED, "export": {"precisions": ["int8", "int8"]}}},
+         "stages.export.precisions: `int8` is listed twice"),
+        ({"stages": {"teacher": TRAINED, "distill": {"losses": []}}},
+         "stages.distill: `losses`: at least one of a weight above 0 is needed"),
+        ({"stages": {"teacher": TRAINED, "quantize": {
+            "losses": [{"kind": "labels", "weight": 0}]}}},
+         "stages.quantize: `losses`: at least one of a weight above 0 is needed"),
+        ({"stages": {"teacher": TRAINED, "distill": {"losses": [{"kind": "hints", "layers": []}]}}},
+         "stages.distill.losses.0.layers: needs at least 1 (got 0)"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_said(changes: dict[str, Any], message: str) -> None:
+    assert f"r.yaml: {message}" in mistakes(**changes)
+
+
+def test_what_nothing_is_learned_from_may_weigh_nothing() -> None:
+    quiet = {"method": "ptq", "losses": []}
+    recipe = parse_recipe({**MINIMAL, "stages": {**MINIMAL["stages"], "quantize": quiet}}, "r.yaml")
+    assert recipe.stages.quantize is not None
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["a", "b", "a"], "data.classes: `a` is listed twice"),
+        (["a", " "], "data.classes.1: should be a name, and is empty"),
+        (["a", "b\n"], r"data.classes.1: 'b\n' holds characters that cannot be shown"),
+        ([], "data.classes: needs at least 1 (got 0)"),
+        (["a", "x" * 501], "data.classes.1: string should have at most 500 characters (got "
+                           f"'{'x' * 37}...{'x' * 38}')"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("source", ["parquet", "arrays"])
+def test_class_names_are_told_apart(source: str, classes: list[str], message: str) -> None:
+    data = {"source": source, "train": "a", "test": "b", "image_size": 8, "classes": classes}
+    assert mistakes(data=data) == [f"r.yaml: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("~nobody-of-this-name/x", "nobody's home folder is `~nobody-of-this-name`"),
+        ("a\0b", r"a path with a null character: 'a\x00b'"),
+        ("x/" * 2500, f"too long a path (4999 bytes): '{'x/' * 17}x...{'x/' * 18}x'"),
+        ("x" * 300, f"too long a path (300 bytes): '{'x' * 38}...{'x' * 38}'"),
+    ],
+)  # fmt: skip
+def test_a_path_that_cannot_be_looked_at_is_said(path: str, message: str) -> None:
+    data = {"source": "folder", "train": path, "image_size": 8}
+    assert [line[:60] for line in mistakes(data=data)] == [f"r.yaml: data.train: {message}"[:60]]
+
+
+@pytest.mark.parametrize(
+    "reference", ["", "a", "a:", ":b", "a:b:c", "a b:c", "../a:b", "a..b:c", "a\0:b", "a:b.c"]
+)
+def test_a_function_that_cannot_be_found_is_said(reference: str) -> None:
+    (line,) = mistakes(student={"family": "function", "function": reference})
+    assert line.endswith("is not of the form `module:function`, e.g. `my_models:student`")
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"a": {1: 2}}, "the key 1 is no text; quote it"),
+        ({"a": float("inf")}, "inf is no finite number"),
+        ({"a": {1, 2}}, "{1, 2} is no text, number, list or mapping"),
+        ({"classes": 3}, "`classes` is passed by itself; leave it out"),
+    ],
+)
+def test_arguments_are_plain(args: dict[str, Any], message: str) -> None:
+    student = {"family": "function", "function": "a:b", "args": args}
+    assert mistakes(student=student) == [f"r.yaml: student.args: {message}"]
+
+
+def test_a_document_that_is_no_file_is_bounded_too() -> None:
+    endless: dict[str, Any] = {}
+    endless["a"] = endless
+    with pytest.raises(UserError, match=r"^r\.yaml: holds itself"):
+        parse_recipe(endless, "r.yaml")
+
+
+def test_of_many_mistakes_the_first_are_told_and_the_others_counted() -> None:
+    unknown = {f"{'x' * 50_000}{at}": 1 for at in range(60)}
+    found = mistakes(**unknown, seed=["y"] * 10_000)
+    assert len(found) == 31
+    assert found[-1] == "r.yaml: and 31 more mistakes"
+    assert found[0] == (
+        "r.yaml: seed: input should be a valid integer (got ['y', 'y', 'y', 'y', 'y', 'y', ...])"
+    )
+    assert all(len(line) < 400 for line in found)
+
+
+def test_what_a_model_hides_is_not_shown() -> None:
+    class Room(Frozen):
+        key: dict[str, int] = Field(repr=False)
+
+    with pytest.raises(ValidationError) as error:
+        Room.model_validate({"key": {"a": "secret"}})
+    assert "secret" not in problems(error.value, Room, "r.yaml")
 
 
 # --- overrides ------------------------------------------------------------------------------
@@ -247,7 +452,7 @@ def test_paths_are_relative_to_the_recipe(tmp_path: Path) -> None:
             "line 1: not valid YAML: a key is a plain word; quote text in braces",
         ),
         ("seed: 1\nseed: 2\n", "line 2: not valid YAML: the key `seed` is given twice"),
-        ("\x00", "not valid YAML: "),
+        ("a: 1\n\x00", "line 2: not valid YAML: the character '\\x00' may not stand there"),
     ],
 )
 def test_broken_yaml_names_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -265,12 +470,15 @@ def test_a_missing_recipe_is_said(tmp_path: Path) -> None:
 
 def test_a_recipe_that_is_not_text_is_said(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="is no UTF-8 text"):
         load_recipe(tmp_path / "r.yaml")
 
 
 # --- properties -----------------------------------------------------------------------------
 
+names = st.text(
+    st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=50
+)
 models = st.one_of(
     st.builds(
         lambda n, w, s: {"family": "resnet_cifar", "depth": 6 * n + 2, "widths": w, "shortcut": s},
@@ -278,10 +486,12 @@ models = st.one_of(
         st.tuples(*[st.integers(1, 64)] * 3),
         st.sampled_from(["pad", "conv"]),
     ),
-    st.builds(lambda name: {"family": "timm", "name": name, "pretrained": True}, st.text()),
+    st.builds(lambda name: {"family": "timm", "name": name, "pretrained": True}, names),
     st.builds(
         lambda args: {"family": "function", "function": "a:b", "args": args, "weights": "w.st"},
-        st.dictionaries(st.text(), st.none() | st.integers() | st.text()),
+        st.dictionaries(
+            st.text().filter(lambda key: key != "classes"), st.none() | st.integers() | st.text()
+        ),
     ),
 )
 training = st.fixed_dictionaries(

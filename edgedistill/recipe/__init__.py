@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from edgedistill.document import override, problems, read_yaml
+from edgedistill.document import mapping, override, problems, read_yaml
 from edgedistill.errors import UserError
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.data import (
@@ -78,7 +79,7 @@ from edgedistill.recipe.teachers import (
     Teacher,
     TfliteTeacher,
 )
-from edgedistill.target import Frozen
+from edgedistill.target import FileName, Frozen
 from edgedistill.usercode import make_importable
 
 __all__ = [
@@ -148,7 +149,7 @@ __all__ = [
 class Recipe(Frozen):
     """All that a compile depends on, but for the target."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    name: FileName
     """Of the files and the bundle."""
     task: Literal["classification", "multilabel", "regression", "retrieval"] = "classification"
     """One class for each image; a yes or no for each class; one or more numbers; or a place in a
@@ -157,7 +158,7 @@ class Recipe(Frozen):
     """The images, and what is known about them."""
     teacher: Teacher
     """Whoever answers."""
-    assistants: tuple[Model, ...] = ()
+    assistants: Annotated[tuple[Model, ...], Field(max_length=32)] = ()
     """Models between the teacher and the student, each distilled from the one before (Mirzadeh et
     al. 2020); one of the student's own shape is a born-again round (Furlanello et al. 2018)."""
     student: Model
@@ -166,7 +167,7 @@ class Recipe(Frozen):
     """Settings of each stage; each may be left out."""
     contract: Contract = Contract()
     """What the result is promised to be."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=4_000_000_000)
     """Of everything that is drawn at random."""
     deterministic: bool = False
     """Same bytes on every run of this machine, at some cost in speed."""
@@ -217,7 +218,7 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _normalization_fits_the_images(self) -> Recipe:
-        for role, model in (("teacher", self.teacher), ("student", self.student)):
+        for role, model in self._models():
             for key in ("mean", "std"):
                 given = getattr(model, key, None)
                 if given is not None and len(given) != self.data.channels:
@@ -227,14 +228,32 @@ class Recipe(Frozen):
                     )
         return self
 
+    @model_validator(mode="after")
+    def _learners_are_of_images(self) -> Recipe:
+        for role, model in self._models():
+            if isinstance(model, DualEncoderModel) and role != "teacher":
+                raise ValueError(
+                    f"`{role}`: give the image encoder alone; the teacher's texts go with it"
+                )
+        return self
+
+    def _models(self) -> Iterator[tuple[str, Teacher]]:
+        """Each model with its place in the document."""
+        yield "teacher", self.teacher
+        if isinstance(self.teacher, Ensemble):
+            for at, member in enumerate(self.teacher.members):
+                yield f"teacher.members.{at}.teacher", member.teacher
+        for at, assistant in enumerate(self.assistants):
+            yield f"assistants.{at}", assistant
+        yield "student", self.student
+        for at, peer in enumerate(self.stages.distill.peers):
+            yield f"stages.distill.peers.{at}", peer
+
 
 def parse_recipe(document: Any, where: str, overrides: Sequence[str] = ()) -> Recipe:
     """A recipe from a document. Raises UserError that lists every mistake."""
-    if not isinstance(document, dict):
-        raise UserError(
-            f"{where}: a recipe is a mapping, got {type(document).__name__}",
-            "`edgedistill init` writes a recipe to start from",
-        )
+    hint = "`edgedistill init` writes a recipe to start from"
+    document = mapping(document, "a recipe", where, hint)
     for setting in overrides:
         document = override(document, setting)
     try:
@@ -265,7 +284,7 @@ def _with_absolute_paths(model: Any, base: Path) -> Any:
         value = getattr(model, name)
         if isinstance(value, Path):
             changes[name] = base / value.expanduser()
-        elif isinstance(model, _NAMED) and name == "name" and (base / value).is_dir():
+        elif isinstance(model, _NAMED) and name == "name" and os.path.isdir(base / value):
             changes[name] = str(base / value)
         elif isinstance(value, BaseModel):
             changes[name] = _with_absolute_paths(value, base)

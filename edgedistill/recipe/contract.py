@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from edgedistill.recipe.fields import Points, Share
 from edgedistill.target import Frozen
 
 
 class Contract(Frozen):
     """What the result must keep. Unmet: exit code 1. Figures are the primary runtime's."""
 
-    max_drop: float | None = Field(default=None, ge=0.0)
+    max_drop: Points | None = None
     """Points of quality (the task's metric on the test set, in percent) below the teacher."""
     min_retention: float | None = Field(default=None, gt=0.0, le=1.0)
     """Share of the teacher's quality kept."""
-    max_size_kb: float | None = Field(default=None, gt=0.0)
+    max_size_kb: float | None = Field(default=None, gt=0.0, le=1e12)
     """Of the file, in 1,000 bytes."""
-    max_macs: float | None = Field(default=None, gt=0.0)
+    max_macs: float | None = Field(default=None, gt=0.0, le=1e12)
     """Millions of multiply-accumulates."""
-    max_latency_ms: float | None = Field(default=None, gt=0.0)
+    max_latency_ms: float | None = Field(default=None, gt=0.0, le=1e9)
     """Median on the device measured; `not measured` where the target itself was not."""
-    max_memory_mb: float | None = Field(default=None, gt=0.0)
+    max_memory_mb: float | None = Field(default=None, gt=0.0, le=1e9)
     """What the model adds at its peak to a process with the runtime loaded, in 10^6 bytes; `not
     measured` where the target itself was not."""
     min_worst_class: float | None = Field(default=None, gt=0.0, le=1.0)
     """Share of the teacher's accuracy kept on the class that lost most."""
-    max_calibration_error: float | None = Field(default=None, ge=0.0)
+    max_calibration_error: float | None = Field(default=None, ge=0.0, le=100.0)
     """Expected calibration error on the test set, in percent."""
-    max_copied_errors: float | None = Field(default=None, ge=0.0, le=1.0)
+    max_copied_errors: Share | None = None
     """Share of the teacher's errors that the student makes in the same way."""
     min_robustness: float | None = Field(default=None, gt=0.0, le=1.0)
     """Accuracy on corrupted images, the mean over all kinds and strengths, as a share of that on

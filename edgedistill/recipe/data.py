@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Union
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from edgedistill.recipe.fields import ClassNames, FilePath, Function, Line, Name, Share
 from edgedistill.target import Frozen
 
 
@@ -14,7 +14,7 @@ class Augment(Frozen):
     """Random changes to training images. Each is drawn from (seed, sample, view) alone, so a view
     can be drawn again at any time, by any process."""
 
-    shift: int = Field(default=0, ge=0)
+    shift: int = Field(default=0, ge=0, le=1023)
     """Pad by this many pixels on each side and crop back at random."""
     flip: bool = False
     """Mirror half of the images left to right."""
@@ -35,22 +35,31 @@ class DataCommon(Frozen):
     """1: grey; 3: red, green, blue."""
     validation: float = Field(default=0.1, gt=0.0, lt=0.9)
     """Share of the training images held out to make choices on; the test set is for the end."""
-    limit: int | None = Field(default=None, ge=10)
+    limit: int | None = Field(default=None, ge=10, le=10**9)
     """At most this many training images, validation included: as many of each class as there are,
     chosen by the seed."""
     convert_channels: bool = True
     """Turn grey, RGBA or palette images into the wanted channels. `false` makes them an error."""
-    skip_unreadable: float = Field(default=0.0, ge=0.0, le=1.0)
+    skip_unreadable: Share = 0.0
     """Share of images that may fail to decode and be left out. 0 makes the first one an error."""
-    unlabelled: Path | None = None
+    unlabelled: FilePath | None = None
     """A folder of further training images, at any depth, whose classes nobody knows: the student
     learns them from the teacher alone."""
-    caption: str = Field(default="a photo of a {}", pattern=r"\{\}")
+    caption: Line = Field(default="a photo of a {}", pattern=r"\{\}", max_length=1000)
     """Retrieval: the text that goes with an image; `{}` becomes its class's name."""
     augment: Augment = Augment()
     """Of the training images, for student and teacher alike."""
-    workers: int | None = Field(default=None, ge=0)
+    workers: int | None = Field(default=None, ge=0, le=1024)
     """Processes that decode and augment; none given: as many as the images' size calls for."""
+
+    @model_validator(mode="after")
+    def _shift_leaves_something(self) -> DataCommon:
+        if self.augment.shift >= self.image_size:
+            raise ValueError(
+                f"`augment.shift: {self.augment.shift}` may shift all of an image of "
+                f"{self.image_size} pixels out of sight"
+            )
+        return self
 
 
 class DigitsData(DataCommon):
@@ -67,9 +76,9 @@ class FolderData(DataCommon):
     """One folder for each class, images in it. Without `test`, a share of `train` is set aside."""
 
     source: Literal["folder"]
-    train: Path
+    train: FilePath
     """A folder with one folder for each class."""
-    test: Path | None = None
+    test: FilePath | None = None
     """The same."""
     test_share: float = Field(default=0.2, gt=0.0, lt=0.9)
     """Share of `train` that becomes the test set where `test` is not given."""
@@ -80,15 +89,15 @@ class ParquetData(DataCommon):
     number, or a list of numbers."""
 
     source: Literal["parquet"]
-    train: Path
+    train: FilePath
     """A file, or a folder of them."""
-    test: Path
+    test: FilePath
     """The same."""
-    image: str = "img"
+    image: Name = "img"
     """The images' column."""
-    label: str = "label"
+    label: Name = "label"
     """The labels' column."""
-    classes: tuple[str, ...] | None = None
+    classes: ClassNames | None = None
     """Names in label order: of classes, or of a label's values; by default those in the file's own
     metadata, else numbers."""
 
@@ -98,9 +107,9 @@ class TorchvisionData(DataCommon):
     unless `download` is set."""
 
     source: Literal["torchvision"]
-    name: str
+    name: Name
     """As in `torchvision.datasets`."""
-    root: Path
+    root: FilePath
     """The folder that it lies in."""
     download: bool = False
     """Fetch it into `root` where it is not there."""
@@ -110,17 +119,17 @@ class HuggingFaceData(DataCommon):
     """A Hugging Face dataset: a hub name, or a local folder in the same format."""
 
     source: Literal["huggingface"]
-    name: str
+    name: Name
     """On the hub, or a folder."""
-    config: str | None = None
+    config: Name | None = None
     """Where it has several configurations."""
-    train: str = "train"
+    train: Name = "train"
     """Split to train on."""
-    test: str = "test"
+    test: Name = "test"
     """Split to test on."""
-    image: str = "image"
+    image: Name = "image"
     """The images' column."""
-    label: str = "label"
+    label: Name = "label"
     """The labels' column."""
 
 
@@ -129,11 +138,11 @@ class ArraysData(DataCommon):
     (samples,), whole numbers; or numbers, (samples[, values])."""
 
     source: Literal["arrays"]
-    train: Path
+    train: FilePath
     """A file."""
-    test: Path
+    test: FilePath
     """A file."""
-    classes: tuple[str, ...] | None = None
+    classes: ClassNames | None = None
     """Names in label order: of classes, or of a label's values; by default numbers."""
 
 
@@ -143,9 +152,9 @@ class FunctionData(DataCommon):
     for each image."""
 
     source: Literal["function"]
-    function: str
+    function: Function
     """`module:function`; the module lies beside the recipe, or is installed."""
-    classes: tuple[str, ...]
+    classes: ClassNames
     """Names in label order: of classes, or of a label's values."""
 
 

@@ -6,11 +6,12 @@ from typing import Annotated, Literal, Union
 
 from pydantic import Field
 
+from edgedistill.recipe.fields import LayerNames, Name, Share, Temperature, Weight
 from edgedistill.target import Frozen
 
 
 class LossCommon(Frozen):
-    weight: float = Field(default=1.0, ge=0.0)
+    weight: Weight = 1.0
     """Share in the sum. A loss of weight 0 is not computed."""
 
 
@@ -29,7 +30,7 @@ class SoftTargets(LossCommon):
     squared error to the teacher's values, which no temperature changes."""
 
     kind: Literal["soft_targets"]
-    temperature: float = Field(default=4.0, gt=0.0)
+    temperature: Temperature = 4.0
     """What logits are divided by: the higher, the more the unlikely classes count."""
     standardize: bool = False
     """Bring each sample's logits to mean 0 and deviation 1 first, on both sides, so that only
@@ -41,11 +42,11 @@ class Decoupled(LossCommon):
     classes, each with its own weight (Zhao et al. 2022, DKD)."""
 
     kind: Literal["decoupled"]
-    temperature: float = Field(default=4.0, gt=0.0)
+    temperature: Temperature = 4.0
     """As of `soft_targets`."""
-    alpha: float = Field(default=1.0, ge=0.0)
+    alpha: Weight = 1.0
     """Weight of the label's part."""
-    beta: float = Field(default=8.0, ge=0.0)
+    beta: Weight = 8.0
     """Weight of the other classes' part."""
 
 
@@ -54,21 +55,23 @@ class Bounded(LossCommon):
     teacher by a margin (Chen et al. 2017)."""
 
     kind: Literal["bounded"]
-    margin: float = Field(default=0.0, ge=0.0)
+    margin: float = Field(default=0.0, ge=0.0, le=1e12)
     """Of the squared error, summed over a sample's values."""
 
 
 class Pair(Frozen):
     """Layers, by their names as `named_modules()` lists them, whose outputs are compared."""
 
-    student: str
+    student: Name
     """The student's layer."""
-    teacher: str
+    teacher: Name
     """The teacher's layer."""
 
 
 class FeatureLoss(LossCommon):
-    layers: Literal["auto"] | tuple[Pair, ...] = "auto"
+    layers: Literal["auto"] | Annotated[tuple[Pair, ...], Field(min_length=1, max_length=1000)] = (
+        "auto"
+    )
     """`auto` pairs the last layer at each resolution that both models pass through; where they
     share none, layers at the same relative depth."""
 
@@ -97,9 +100,9 @@ class Relations(RelationLoss):
     """Distances and angles between the samples of a batch (Park et al. 2019, RKD)."""
 
     kind: Literal["relations"]
-    distance: float = Field(default=1.0, ge=0.0)
+    distance: Weight = 1.0
     """Weight of the distances."""
-    angle: float = Field(default=2.0, ge=0.0)
+    angle: Weight = 2.0
     """Weight of the angles."""
 
 
@@ -115,13 +118,13 @@ class Exits(LossCommon):
     (Zhang et al. 2019, "Be Your Own Teacher")."""
 
     kind: Literal["exits"]
-    layers: Literal["auto"] | tuple[str, ...] = "auto"
+    layers: Literal["auto"] | Annotated[LayerNames, Field(min_length=1)] = "auto"
     """`auto`: the last layer at each resolution but the final one."""
-    temperature: float = Field(default=3.0, gt=0.0)
+    temperature: Temperature = 3.0
     """As of `soft_targets`."""
-    imitation: float = Field(default=0.3, ge=0.0, le=1.0)
+    imitation: Share = 0.3
     """Share of the last answer, against the labels, in what an exit learns."""
-    features: float = Field(default=0.03, ge=0.0)
+    features: Weight = 0.03
     """Weight of the distance to the last features."""
 
 
@@ -130,7 +133,7 @@ class Peers(LossCommon):
     Mutual Learning"). Needs `stages.distill.peers`."""
 
     kind: Literal["peers"]
-    temperature: float = Field(default=1.0, gt=0.0)
+    temperature: Temperature = 1.0
     """As of `soft_targets`."""
 
 
@@ -141,6 +144,7 @@ Loss = Annotated[
     ],
     Field(discriminator="kind"),
 ]  # fmt: skip
+Losses = Annotated[tuple[Loss, ...], Field(max_length=100)]
 DISTILLATION: tuple[Loss, ...] = (
     SoftTargets(kind="soft_targets", weight=0.9),
     Labels(kind="labels", weight=0.1),

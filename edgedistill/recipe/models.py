@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
+from edgedistill.recipe.fields import Arguments, Deviations, FilePath, Function, Means, Name
 from edgedistill.target import Frozen
+
+Width = Annotated[int, Field(ge=1, le=4096)]
 
 
 class ModelCommon(Frozen):
-    weights: Path | None = None
+    weights: FilePath | None = None
     """A safetensors file. Pickles are refused: loading one can run any code."""
-    mean: tuple[float, ...] | None = None
+    mean: Means | None = None
     """Per-channel mean that the weights expect to be taken off pixels in 0..1."""
-    std: tuple[float, ...] | None = None
+    std: Deviations | None = None
     """Per-channel deviation that the weights expect pixels to be divided by."""
 
     @model_validator(mode="after")
     def _normalization_is_whole(self) -> ModelCommon:
         if (self.mean is None) != (self.std is None):
             raise ValueError("`mean` and `std` come together")
-        if self.std and min(self.std) <= 0:
-            raise ValueError("`std` must be positive")
         return self
 
 
@@ -31,9 +31,9 @@ class ResidualModel(ModelCommon):
     """CIFAR-style residual network of depth 6n+2 (He et al. 2015, section 4.2)."""
 
     family: Literal["resnet_cifar"]
-    depth: int = 20
+    depth: int = Field(default=20, ge=8, le=1202)
     """8, 14, 20, ... layers."""
-    widths: tuple[int, int, int] = (16, 32, 64)
+    widths: tuple[Width, Width, Width] = (16, 32, 64)
     """Channels at each of the three resolutions."""
     shortcut: Literal["pad", "conv"] = "pad"
     """What a block that changes shape adds: strided input padded with zeros (the paper's option
@@ -41,7 +41,7 @@ class ResidualModel(ModelCommon):
 
     @model_validator(mode="after")
     def _depth_is_6n_plus_2(self) -> ResidualModel:
-        if self.depth < 8 or (self.depth - 2) % 6:
+        if (self.depth - 2) % 6:
             raise ValueError(f"depth must be 8, 14, 20, ... (6n+2), got {self.depth}")
         return self
 
@@ -50,7 +50,7 @@ class TorchvisionModel(ModelCommon):
     """A torchvision classification model by name."""
 
     family: Literal["torchvision"]
-    name: str
+    name: Name
     """As `torchvision.models.list_models()` has it."""
     pretrained: bool = False
     """Start from torchvision's own weights (a download where they are not on disk)."""
@@ -60,7 +60,7 @@ class TimmModel(ModelCommon):
     """A timm model by name."""
 
     family: Literal["timm"]
-    name: str
+    name: Name
     """As `timm.list_models()` has it."""
     pretrained: bool = False
     """Start from timm's own weights (a download where they are not on disk)."""
@@ -71,9 +71,9 @@ class FunctionModel(ModelCommon):
     that takes (batch, channels, height, width) and gives logits (batch, classes)."""
 
     family: Literal["function"]
-    function: str
+    function: Function
     """The module lies beside the recipe, or is installed."""
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: Arguments = Field(default_factory=dict)
     """Further keyword arguments."""
 
 
@@ -87,13 +87,13 @@ class DualEncoderModel(ModelCommon):
         Field(discriminator="family"),
     ]
     """Gives embeddings where it otherwise gives logits."""
-    embedding: int = Field(default=64, ge=2)
+    embedding: int = Field(default=64, ge=2, le=65536)
     """Dimensions of the space."""
-    text_width: int = Field(default=64, ge=4, multiple_of=4)
+    text_width: int = Field(default=64, ge=4, le=8192, multiple_of=4)
     """Channels of the text encoder's layers."""
-    text_layers: int = Field(default=2, ge=1)
+    text_layers: int = Field(default=2, ge=1, le=100)
     """Of its transformer."""
-    text_length: int = Field(default=64, ge=8)
+    text_length: int = Field(default=64, ge=8, le=8192)
     """Bytes of a text; what is beyond is not read."""
 
     @model_validator(mode="after")

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from edgedistill.recipe.fields import (
+    Epochs,
+    FilePath,
+    LayerNames,
+    Points,
+    Rate,
+    Share,
+    Temperature,
+    any_counts,
+)
 from edgedistill.recipe.losses import (
     DISTILLATION,
     Attention,
@@ -15,13 +24,14 @@ from edgedistill.recipe.losses import (
     Hints,
     Labels,
     Loss,
+    Losses,
     Peers,
     Relations,
     Similarity,
     SoftTargets,
 )
 from edgedistill.recipe.models import Model
-from edgedistill.target import Frozen, Precision
+from edgedistill.target import Frozen, Precisions
 
 C = TypeVar("C", bound=Any)
 
@@ -29,28 +39,35 @@ C = TypeVar("C", bound=Any)
 class Training(Frozen):
     """One training run: a linear warm-up, then a cosine schedule (Loshchilov and Hutter 2017)."""
 
-    epochs: float = Field(default=10, gt=0)
+    epochs: Epochs = 10
     """Passes over the training images."""
-    batch_size: int = Field(default=128, ge=2)
+    batch_size: int = Field(default=128, ge=2, le=65536)
     """Images in a step."""
-    learning_rate: float = Field(default=0.1, gt=0.0)
+    learning_rate: Rate = 0.1
     """The highest, at the end of the warm-up."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """Nesterov momentum, or AdamW."""
-    weight_decay: float = Field(default=5e-4, ge=0.0)
+    weight_decay: float = Field(default=5e-4, ge=0.0, le=1e3)
     """Of weights of layers; biases and batch norm go without."""
     momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
     """Of `sgd`."""
     warmup: float = Field(default=0.1, ge=0.0, lt=1.0)
     """Share of the steps over which the learning rate rises."""
-    clip: float | None = Field(default=5.0, gt=0.0)
+    clip: float | None = Field(default=5.0, gt=0.0, le=1e9)
     """Largest norm of the gradient."""
     ema: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Decay of an exponential moving average of the weights, used in their place at the end."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` takes bf16 where this processor multiplies it natively. No matter to `quantize`."""
-    checkpoint_minutes: float = Field(default=3.0, gt=0.0)
+    checkpoint_minutes: float = Field(default=3.0, gt=0.0, le=1e6)
     """Between checkpoints, beside one at the end of each epoch."""
+
+
+def _something_counts(config: C) -> C:
+    """The config, if a loss of it has a weight: without, nothing would be learned."""
+    if not any_counts(config.losses):
+        raise ValueError("`losses`: at least one of a weight above 0 is needed")
+    return config
 
 
 def _only(config: C, kinds: tuple[type, ...], reason: str) -> C:
@@ -67,27 +84,29 @@ class TeacherConfig(Frozen):
     train: Training | None = None
     """Train or fine-tune the teacher on the labels first. Without it, it needs `weights`
     or `pretrained`."""
-    losses: tuple[Loss, ...] = (Labels(kind="labels", smoothing=0.0),)
+    losses: Losses = (Labels(kind="labels", smoothing=0.0),)
     """What it is trained on: `labels`, `exits`."""
 
     @model_validator(mode="after")
     def _learns_from_labels(self) -> TeacherConfig:
+        if self.train is not None:
+            _something_counts(self)
         return _only(self, (Labels, Exits), "the teacher has no teacher of its own")
 
 
 class TeachConfig(Frozen):
     """What the teacher is asked, and what is kept of its answers."""
 
-    views: int = Field(default=4, ge=1)
+    views: int = Field(default=4, ge=1, le=10_000)
     """Augmented versions of each image that the teacher answers for; epoch e trains on view
     e mod `views`."""
-    batch_size: int = Field(default=256, ge=1)
+    batch_size: int = Field(default=256, ge=1, le=65536)
     """Images that the teacher is shown at once."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Of a torch teacher; `auto` takes bf16 where this processor multiplies it natively."""
     keep: Literal["full", "half", "top_k"] = "full"
     """Of each answer: all logits in float32 or float16, or the likeliest classes only."""
-    top_k: int = Field(default=5, ge=1)
+    top_k: int = Field(default=5, ge=1, le=100_000)
     """How many classes `keep: top_k` keeps; what is left over is spread over the others."""
 
 
@@ -106,7 +125,7 @@ class JudgeConfig(Frozen):
     """Where not all teachers of an ensemble vote for its answer."""
     margin: float = Field(default=0.1, gt=0.0, lt=1.0)
     """Difference of the two likeliest classes' probabilities below which it is unsure."""
-    weight: float = Field(default=0.3, ge=0.0, le=1.0)
+    weight: Share = 0.3
     """How far the teacher counts where its answers are weighed."""
     calibrate: bool = False
     """Divide its logits by the temperature that fits them to the validation labels (Guo et al.
@@ -123,20 +142,20 @@ class SearchConfig(Frozen):
     """Short trials, judged on validation, before the student is distilled; those that fall behind
     are ended early (Optuna: Akiba et al. 2019)."""
 
-    trials: int = Field(default=12, ge=2)
+    trials: int = Field(default=12, ge=2, le=10_000)
     """How many, those that are ended early included."""
-    epochs: float = Field(default=3, gt=0)
+    epochs: Epochs = 3
     """Of each trial."""
-    temperature: tuple[float, float] = (1.0, 10.0)
+    temperature: tuple[Temperature, Temperature] = (1.0, 10.0)
     """Bounds."""
-    share: tuple[float, float] = (0.3, 0.95)
+    share: tuple[Share, Share] = (0.3, 0.95)
     """Bounds of the part that the teacher's answers have in the weight of answers and labels."""
 
     @model_validator(mode="after")
     def _bounds_are_bounds(self) -> SearchConfig:
-        for name, limit in (("temperature", None), ("share", 1.0)):
+        for name in ("temperature", "share"):
             low, high = getattr(self, name)
-            if not 0 < low < high or (limit is not None and high > limit):
+            if not 0 < low < high:
                 raise ValueError(f"`{name}` are a lower and a higher bound, got {low:g}, {high:g}")
         return self
 
@@ -144,15 +163,15 @@ class SearchConfig(Frozen):
 class DistillConfig(Training):
     """Training the student."""
 
-    losses: tuple[Loss, ...] = DISTILLATION
+    losses: Losses = DISTILLATION
     """A weighted list; entries add up."""
     search: SearchConfig | None = None
     """Look for the temperature and the weights of answers and labels first."""
-    peers: tuple[Model, ...] = ()
+    peers: Annotated[tuple[Model, ...], Field(max_length=32)] = ()
     """Models that train along with the student and learn from it in turn. Of those that are made
     like the student, the best on validation is kept; a larger one is a teacher that trains
     along."""
-    peer_losses: tuple[Loss, ...] | None = None
+    peer_losses: Losses | None = None
     """What the peers learn from, where it is not what the student learns from; with labels alone
     they do not follow the student."""
 
@@ -163,6 +182,9 @@ class DistillConfig(Training):
 
     @model_validator(mode="after")
     def _peers_are_heard(self) -> DistillConfig:
+        _something_counts(self)
+        if self.peer_losses and not any_counts(self.peer_losses):
+            raise ValueError("`peer_losses`: at least one of a weight above 0 is needed")
         heard = any(isinstance(loss, Peers) for loss in self.losses)
         if heard and not self.peers:
             raise ValueError("the loss `peers` needs models that train along: give `peers`")
@@ -182,30 +204,30 @@ class DistillConfig(Training):
 class PruneConfig(Training):
     """Structured pruning in rounds, each followed by recovery training from the teacher."""
 
-    epochs: float = Field(default=3, gt=0)
+    epochs: Epochs = 3
     """Of recovery training after the last round."""
-    learning_rate: float = Field(default=0.02, gt=0.0)
+    learning_rate: Rate = 0.02
     """Of the recovery training."""
     importance: Literal["magnitude", "taylor", "hessian"] = "taylor"
     """How a channel's worth is told: by its weights' size, by the change of the loss without it
     (Molchanov et al. 2019), or by that of second order (LeCun et al. 1989)."""
-    macs: float | None = Field(default=None, gt=0)
+    macs: float | None = Field(default=None, gt=0.0, le=1e9)
     """Wanted multiply-accumulates of one inference, in millions."""
-    params: float | None = Field(default=None, gt=0)
+    params: float | None = Field(default=None, gt=0.0, le=1e9)
     """Wanted parameters, in thousands."""
-    speedup: float | None = Field(default=None, gt=1.0)
+    speedup: float | None = Field(default=None, gt=1.0, le=1e6)
     """Wanted ratio of multiply-accumulates, before to after."""
-    rounds: int = Field(default=3, ge=1)
+    rounds: int = Field(default=3, ge=1, le=1000)
     """Steps, at equal ratios, in which the cost goes down to the goal."""
-    epochs_between: float = Field(default=1.0, gt=0)
+    epochs_between: Epochs = 1.0
     """Recovery training after each round but the last, which gets `epochs`."""
-    importance_samples: int = Field(default=2048, ge=16)
+    importance_samples: int = Field(default=2048, ge=16, le=10**9)
     """Training images that `taylor` and `hessian` look at."""
-    round_to: int | None = Field(default=None, ge=1)
+    round_to: int | None = Field(default=None, ge=1, le=1024)
     """Channel counts are a multiple of this; by default the target's."""
-    max_drop: float = Field(default=3.0, ge=0.0)
+    max_drop: Points = 3.0
     """Points of validation quality that pruning may cost; past it, pruning is undone."""
-    losses: tuple[Loss, ...] = DISTILLATION
+    losses: Losses = DISTILLATION
     """Of the recovery training."""
 
     @model_validator(mode="after")
@@ -216,6 +238,7 @@ class PruneConfig(Training):
 
     @model_validator(mode="after")
     def _recovers_alone(self) -> PruneConfig:
+        _something_counts(self)
         apart = (Labels, SoftTargets, Decoupled, Hints, Attention, Relations, Similarity)
         return _only(self, apart, "the student recovers alone")
 
@@ -225,29 +248,29 @@ class QuantizeConfig(Training):
 
     method: Literal["qat", "ptq"] = "qat"
     """`qat`: train with rounded weights and activations; `ptq`: calibrate, without training."""
-    epochs: float = Field(default=2, gt=0)
+    epochs: Epochs = 2
     """Of `qat`."""
-    learning_rate: float = Field(default=0.005, gt=0.0)
+    learning_rate: Rate = 0.005
     """Of `qat`."""
-    weight_decay: float = Field(default=0.0, ge=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0, le=1e3)
     """Of `qat`."""
     warmup: float = Field(default=0.05, ge=0.0, lt=1.0)
     """Share of the steps over which the learning rate rises."""
-    calibration_samples: int = Field(default=512, ge=8)
+    calibration_samples: int = Field(default=512, ge=8, le=10**9)
     """Training images that set the first ranges."""
     freeze_observers: float = Field(default=0.6, gt=0.0, le=1.0)
     """Share of the training after which ranges stand still. Batch norm is folded before."""
-    keep_float: tuple[str, ...] = ()
+    keep_float: LayerNames = ()
     """Convolutions and linear layers computed in float, by name, as the sensitivity table names
     them. What they give is rounded still where a layer of integers reads it."""
-    sensitivity_samples: int = Field(default=256, ge=0)
+    sensitivity_samples: int = Field(default=256, ge=0, le=10**9)
     """Validation images for the per-layer sensitivity table; 0 leaves it out."""
-    float_above: float | None = Field(default=None, gt=0.0)
+    float_above: float | None = Field(default=None, gt=0.0, le=1e6)
     """Leave a layer with weights in float if quantizing it alone costs more points of quality than
     this, by the sensitivity table."""
-    max_drop: float = Field(default=3.0, ge=0.0)
+    max_drop: Points = 3.0
     """Points of validation quality that quantization may cost before the report says so."""
-    losses: tuple[Loss, ...] = DISTILLATION
+    losses: Losses = DISTILLATION
     """Of `qat`."""
 
     @model_validator(mode="after")
@@ -258,6 +281,8 @@ class QuantizeConfig(Training):
 
     @model_validator(mode="after")
     def _looks_at_logits(self) -> QuantizeConfig:
+        if self.method == "qat":
+            _something_counts(self)
         return _only(
             self, (Labels, SoftTargets, Decoupled), "the quantized graph's layers have no names"
         )
@@ -266,55 +291,55 @@ class QuantizeConfig(Training):
 class ExportConfig(Frozen):
     """Which files are written."""
 
-    precisions: tuple[Precision, ...] | None = Field(default=None, min_length=1)
+    precisions: Precisions | None = None
     """By default the target's."""
 
 
 class VerifyConfig(Frozen):
     """How closely each file must follow the torch graph."""
 
-    agreement: float = Field(default=0.995, ge=0.0, le=1.0)
+    agreement: Share = 0.995
     """Share of the test set on which top-1 must agree."""
-    within_step: float = Field(default=0.99, ge=0.0, le=1.0)
+    within_step: Share = 0.99
     """int8: share of output values within one quantization step."""
-    within_step_litert: float = Field(default=0.95, ge=0.0, le=1.0)
+    within_step_litert: Share = 0.95
     """The same for LiteRT, whose fixed-point rounding adds up with depth."""
-    float_tolerance: float = Field(default=1e-3, gt=0.0)
+    float_tolerance: float = Field(default=1e-3, gt=0.0, le=1e6)
     """fp32: largest difference of an output, relative to the outputs' range."""
-    half_tolerance: float = Field(default=2e-2, gt=0.0)
+    half_tolerance: float = Field(default=2e-2, gt=0.0, le=1e6)
     """fp16: the same."""
-    quality: float = Field(default=0.3, ge=0.0)
+    quality: Points = 0.3
     """int8: points of quality by which a runtime may differ from the torch graph."""
-    layer_samples: int = Field(default=16, ge=1)
+    layer_samples: int = Field(default=16, ge=1, le=100_000)
     """Images for the layer-by-layer comparison."""
 
 
 class AuditConfig(Frozen):
     """What is asked of the student beyond its accuracy."""
 
-    corruption_samples: int = Field(default=1000, ge=0)
+    corruption_samples: int = Field(default=1000, ge=0, le=10**9)
     """Test images that are blurred, made noisy and so on at three strengths; 0 leaves it out."""
-    out_of_distribution: Path | None = None
+    out_of_distribution: FilePath | None = None
     """A folder of images that belong to no class; without, noise stands in."""
-    slices: Path | None = None
+    slices: FilePath | None = None
     """A CSV file that parts the test images: a column `sample` with an image's name as messages
     call it (`test/cat/1.png`, `test.parquet row 12`), and others, such as `camera` or `light`;
     each of their values is a slice."""
     control: bool = False
     """Train the student's shape once more, from the labels alone and for as many image-passes, to
     see what the teacher was worth."""
-    routing_drop: float = Field(default=0.5, ge=0.0)
+    routing_drop: Points = 0.5
     """Points of accuracy below the teacher that routing to it may end at."""
 
 
 class BenchmarkConfig(Frozen):
     """How latency and memory are measured."""
 
-    runs: int = Field(default=200, ge=10)
+    runs: int = Field(default=200, ge=10, le=10**7)
     """Of each file, one image each."""
-    seconds: float = Field(default=5.0, gt=0.0)
+    seconds: float = Field(default=5.0, gt=0.0, le=1e6)
     """Measured runs of each file; fewer where `seconds` are over before."""
-    warmup: int = Field(default=10, ge=0)
+    warmup: int = Field(default=10, ge=0, le=10**7)
     """Runs before those that are measured."""
 
 
