@@ -2,15 +2,17 @@
 
 While it is filled, a folder of append-only shards, `shard-00000.bin` and on: arrays of fixed-size
 records (see `Layout.record`). Each opening for writing begins a new shard, and each answer is
-written as it comes, so a kill loses no answer that has arrived; half a record at a shard's end is
-passed over. When all are there, `keep` writes them in order as one `answers.npy` (views, samples),
-which NumPy maps: the same bytes however often the filling was interrupted.
+written as it comes, so a kill loses no answer that has arrived; half a record at a shard's end, and
+one that can be no answer, are passed over. When all are there, `keep` writes them in order as one
+`answers.npy` (views, samples), which NumPy maps: the same bytes however often the filling was
+interrupted. All of it is its owner's alone to read.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import fcntl
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,13 +22,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import read_json, write_json
-from edgedistill.errors import UserError
+from edgedistill.artifact import read_json
+from edgedistill.distill.private import make_folder, owner_only, write_json
+from edgedistill.errors import UserError, reading
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
 Records = NDArray[np.void]
 
+_SHARD = re.compile(r"shard-[0-9]{5,9}\.bin")
 _BLOCK = 65_536
 """Answers held in memory while they are put in order."""
 _LEAST = 1e-7
@@ -66,6 +70,17 @@ class Layout:
         else:
             records["logits"] = logits
         return records
+
+    def sound(self, records: Records, samples: int) -> NDArray[np.bool_]:
+        """(n,): whether each record can be an answer to one of `samples` samples."""
+        fit = records["sample"] < samples
+        for start in range(0, len(records), _BLOCK):
+            block = records[start : start + _BLOCK]
+            numbers = block["log_probabilities" if self.form == "top_k" else "logits"]
+            fit[start : start + _BLOCK] &= np.isfinite(numbers).all(axis=1)
+            if self.form == "top_k":
+                fit[start : start + _BLOCK] &= (block["classes"] < self.classes).all(axis=1)
+        return np.asarray(fit)
 
     def unpack(self, records: Records) -> Floats:
         """Logits (batch, classes), float32."""
@@ -120,9 +135,11 @@ class Store:
     def __post_init__(self) -> None:
         self._known = np.zeros((self.views, self.samples), bool)
         for records in _shards(self.folder, self.layout):
-            here = records[records["view"] < self.views]
-            self._known[here["view"], here["sample"]] = True
-        self._shard = self.folder / f"shard-{len(_paths(self.folder)):05d}.bin"
+            sound = self.layout.sound(records, self.samples)
+            here = np.flatnonzero(sound & (records["view"] < self.views))
+            self._known[records["view"][here], records["sample"][here]] = True
+        numbers = [int(path.stem.removeprefix("shard-")) for path in _paths(self.folder)]
+        self._shard = self.folder / f"shard-{max(numbers, default=-1) + 1:05d}.bin"
 
     def missing(self, view: int) -> Ids:
         """Samples not answered in `view` yet."""
@@ -143,7 +160,7 @@ class Store:
         records = self.layout.pack(view, ids, logits, agreement)
         if self.layout.form != "full":
             self.loss.add(logits, self.layout.unpack(records))
-        with self._shard.open("ab", buffering=0) as file:
+        with open(self._shard, "ab", buffering=0, opener=owner_only) as file:
             left = memoryview(records.tobytes())
             while left:
                 left = left[file.write(left) or 0 :]
@@ -162,10 +179,10 @@ def opened(
     """The store in `folder`, made where there is none, held alone.
 
     `made_by` says whose answers to what they are. Raises UserError: the folder holds another
-    teacher's answers, to other views, or in another form.
+    teacher's answers, to other views, or in another form; or nobody can say whose.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as held:
+    make_folder(folder)
+    with open(folder / "lock", "w", opener=owner_only) as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -177,18 +194,21 @@ def opened(
         }  # fmt: skip
         path = folder / "store.json"
         if path.exists():
-            _same(read_json(path), head, folder)
+            with reading(str(path), "remove its folder to ask again"):
+                _same(read_json(path), head, folder)
         else:
             write_json(path, head)
         yield Store(folder, layout, views, samples, made_by.get("split", "train"))
 
 
-def _same(found: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
-    own = {**found.pop("made_by"), **found}
+def _same(head: Any, wanted: dict[str, Any], folder: Path) -> None:
+    own = {**head["made_by"], **{k: v for k, v in head.items() if k != "made_by"}}
     other = {**wanted["made_by"], **{k: v for k, v in wanted.items() if k != "made_by"}}
     differs = [key for key in other if own.get(key) != other[key]]
     if differs:
-        told = "; ".join(f"{key}: {own.get(key)!r}, expected {other[key]!r}" for key in differs)
+        told = "; ".join(
+            f"{key}: {own.get(key)!r:.80}, expected {other[key]!r:.80}" for key in differs
+        )
         raise UserError(
             f"{folder}: the answers there are not this teacher's to these images ({told})",
             "take another folder, or remove this one to ask again",
@@ -199,15 +219,16 @@ def keep(store: Store, out: Path, views: int | None = None) -> None:
     """Write the answers to the first `views` views (or all) in order to `out/answers.npy`."""
     views = store.views if views is None else views
     shards = list(_shards(store.folder, store.layout))
+    sound = [store.layout.sound(shard, store.samples) for shard in shards]
     ends = np.cumsum([len(shard) for shard in shards])
     head = {"descr": np.lib.format.dtype_to_descr(store.layout.record), "fortran_order": False,
             "shape": (views, store.samples)}  # fmt: skip
-    with (out / "answers.npy").open("wb") as file:
+    with open(out / "answers.npy", "wb", opener=owner_only) as file:
         np.lib.format.write_array_header_2_0(file, head)
         for view in range(views):
             place = np.full(store.samples, -1, np.int64)
-            for shard, end in zip(shards, ends, strict=True):
-                here = np.flatnonzero(shard["view"] == view)
+            for shard, end, fit in zip(shards, ends, sound, strict=True):
+                here = np.flatnonzero(fit & (shard["view"] == view))
                 place[shard["sample"][here]] = end - len(shard) + here
             assert (place >= 0).all(), "kept before all answers were there"
             for start in range(0, store.samples, _BLOCK):
@@ -241,13 +262,17 @@ class Answers:
 
 
 def open_answers(folder: Path) -> Answers:
-    """The answers that `keep` left in `folder`."""
-    layout = Layout(**read_json(folder / "answers.json"))
-    return Answers(layout, np.load(folder / "answers.npy", mmap_mode="r"))
+    """The answers that `keep` left in `folder`. Raises UserError: they are damaged."""
+    with reading(f"{folder}: the answers kept there", "remove the folder to have them made again"):
+        layout = Layout(**read_json(folder / "answers.json"))
+        records = np.load(folder / "answers.npy", mmap_mode="r")
+        if (records.dtype, records.ndim) != (layout.record, 2):
+            raise ValueError("answers.npy is not what answers.json says")
+    return Answers(layout, records)
 
 
 def _paths(folder: Path) -> list[Path]:
-    return sorted(folder.glob("shard-*.bin"))
+    return sorted(path for path in folder.iterdir() if _SHARD.fullmatch(path.name))
 
 
 def _shards(folder: Path, layout: Layout) -> Iterator[Records]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +156,93 @@ def test_what_a_form_loses_is_measured(tmp_path: Path) -> None:
     with opened(tmp_path / "full", FULL, 1, 2, {}) as store:
         store.add(0, np.array([0]), np.zeros((1, 3), np.float32))
         assert store.loss.answers == 0, "nothing is lost when all is kept"
+
+
+def test_what_is_kept_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        fill(tmp_path / "a" / "s")
+        kept(tmp_path / "a" / "s", tmp_path / "out")
+    finally:
+        os.umask(before)
+    paths = [*(tmp_path / "a").rglob("*"), *(tmp_path / "out").rglob("*")]
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in paths}
+    assert modes.pop("s") == 0o700
+    assert {"lock", "store.json", "answers.npy", "answers.json"} < set(modes)
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"\xff\xfe", b"[]", b"null", b"7", b'{"made_by": 3}', b'{"made_by": null}', b"{}",
+     b"[" * 100_000],
+)  # fmt: skip
+def test_a_damaged_head_is_told(tmp_path: Path, content: bytes) -> None:
+    fill(tmp_path)
+    (tmp_path / "store.json").write_bytes(content)
+    with pytest.raises(UserError) as caught, opened(tmp_path, FULL, 2, 10, {"teacher": "t"}):
+        pass
+    assert str(tmp_path) in caught.value.message
+
+
+def test_a_head_of_anything_long_is_told_in_short(tmp_path: Path) -> None:
+    fill(tmp_path)
+    head = {"made_by": {"teacher": "x" * 9999}, "classes": list(range(9999))}
+    (tmp_path / "store.json").write_text(json.dumps(head))
+    with pytest.raises(UserError) as caught, opened(tmp_path, FULL, 2, 10, {"teacher": "t"}):
+        pass
+    assert len(caught.value.message) < 900
+
+
+@pytest.mark.parametrize("layout", [FULL, Layout(3, "half"), Layout(3, "top_k", 2)])
+def test_records_that_can_be_no_answers_are_asked_again(tmp_path: Path, layout: Layout) -> None:
+    fill(tmp_path / "s", views=1, layout=layout)
+    shard = tmp_path / "s" / "shard-00000.bin"
+    records = np.fromfile(shard, layout.record)
+    numbers = "log_probabilities" if layout.form == "top_k" else "logits"
+    records["sample"][2] = 10
+    records["view"][3] = 4_000_000_000
+    records[numbers][5, 0] = np.nan
+    if layout.form == "top_k":
+        records["classes"][7, 1] = 3
+    records.tofile(shard)
+    with opened(tmp_path / "s", layout, 1, 10, {"teacher": "t"}) as store:
+        damaged = [2, 3, 5, 7] if layout.form == "top_k" else [2, 3, 5]
+        assert store.missing(0).tolist() == damaged
+        store.add(0, store.missing(0), answer(store.missing(0), 0))
+        keep(store, tmp_path)
+    assert np.isfinite(open_answers(tmp_path)(np.arange(10), 0)).all()
+
+
+def test_a_new_shard_is_appended_to_no_old_one(tmp_path: Path) -> None:
+    fill(tmp_path, views=1)
+    (tmp_path / "shard-00000.bin").rename(tmp_path / "shard-00001.bin")
+    (tmp_path / "shard-00001.bin").write_bytes((tmp_path / "shard-00001.bin").read_bytes()[:-5])
+    (tmp_path / "shard-x.bin").write_bytes(b"not ours")
+    with opened(tmp_path, FULL, 1, 10, {"teacher": "t"}) as store:
+        store.add(0, np.array([9]), answer(np.array([9]), 0))
+    assert (tmp_path / "shard-00002.bin").stat().st_size == FULL.record.itemsize
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("answers.npy", b""), ("answers.npy", b"\x93NUMPY"), ("answers.npy", b"garbage" * 99),
+     ("answers.json", b""), ("answers.json", b"[]"), ("answers.json", b'{"classes": "x"}'),
+     ("answers.json", b'{"classes": 4, "form": "full", "k": 0}'), ("answers.json", b'{"a": 1}'),
+     ("answers.json", b'{"classes": -1}'), ("answers.json", b'{"classes": 1e9}')],
+)  # fmt: skip
+def test_damaged_answers_are_told(tmp_path: Path, name: str, content: bytes) -> None:
+    fill(tmp_path / "s")
+    kept(tmp_path / "s", tmp_path / "a")
+    (tmp_path / "a" / name).write_bytes(content)
+    with pytest.raises(UserError, match="the answers kept there: cannot be read") as caught:
+        open_answers(tmp_path / "a")
+    assert "remove the folder" in caught.value.hint
+
+
+def test_cut_answers_are_told(tmp_path: Path) -> None:
+    fill(tmp_path / "s")
+    kept(tmp_path / "s", tmp_path / "a")
+    os.truncate(tmp_path / "a" / "answers.npy", 200)
+    with pytest.raises(UserError, match="the answers kept there: cannot be read"):
+        open_answers(tmp_path / "a")

@@ -3,7 +3,8 @@
 The answers lie in one append-only file of fixed-size records, found by the image's pixels. So they
 hold for every data set, view, split and recipe that shows this teacher the same image, and for an
 ensemble that it is a member of. Each is written as it comes: a kill loses no answer that has
-arrived; half a record at the end is cut off.
+arrived; half a record at the end is cut off, and what is no finite number is asked again. The files
+are their owner's alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.distill.private import make_folder, owner_only
 from edgedistill.distill.teachers import Answered, Floats, Images, Question, Teacher
 
 _KEY = 16
@@ -34,7 +36,9 @@ class Remembered:
     folder: Path
     classes: int
     _rows: dict[bytes, int] = field(default_factory=dict)
-    """By an image's key, the number of its record."""
+    """By an image's key, the number of its last record."""
+    _read: int = 0
+    """Records of the file that `_rows` knows of."""
 
     def ask(self, question: Question) -> Iterator[Answered]:
         places: dict[bytes, list[int]] = {}
@@ -44,8 +48,12 @@ class Remembered:
             old = [key for key in places if key in self._rows]
             if old:
                 logits = self._records()["logits"][[self._rows[key] for key in old]]
-                yield _spread(old, places, logits)
-            new = [key for key in places if key not in self._rows]
+                sound = np.isfinite(logits).all(axis=1)
+                old = [key for key, fit in zip(old, sound, strict=True) if fit]
+                if old:
+                    yield _spread(old, places, logits[sound])
+            known = set(old)
+            new = [key for key in places if key not in known]
             if not new:
                 return
             for part in self.teacher.ask(_part(question, [places[key][0] for key in new])):
@@ -64,16 +72,19 @@ class Remembered:
     @contextmanager
     def _held(self) -> Iterator[None]:
         """The file, held alone, and what other processes added to it read."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as lock:
+        make_folder(self.folder)
+        with open(self.folder / "lock", "w", opener=owner_only) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._path.touch()
+            self._path.touch(mode=0o600)
             count = self._path.stat().st_size // self._record.itemsize
             os.truncate(self._path, count * self._record.itemsize)
-            if count > len(self._rows):
+            if count < self._read:  # somebody cut the file
+                self._rows, self._read = {}, 0
+            if count > self._read:
                 keys = self._records()["key"]
-                for row in range(len(self._rows), count):
+                for row in range(self._read, count):
                     self._rows[keys[row].tobytes()] = row
+                self._read = count
             yield
 
     def _records(self) -> NDArray[Any]:
@@ -83,12 +94,13 @@ class Remembered:
         records = np.empty(len(keys), self._record)
         records["key"] = [np.void(key) for key in keys]
         records["logits"] = logits
-        with self._path.open("ab", buffering=0) as file:
+        with open(self._path, "ab", buffering=0, opener=owner_only) as file:
             left = memoryview(records.tobytes())
             while left:
                 left = left[file.write(left) or 0 :]
         for key in keys:
-            self._rows[key] = len(self._rows)
+            self._rows[key] = self._read
+            self._read += 1
 
 
 def _keys(images: Images) -> list[bytes]:

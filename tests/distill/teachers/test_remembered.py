@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,3 +98,51 @@ def test_the_same_bytes_in_another_shape_are_another_image(tmp_path: Path) -> No
         pixels = np.zeros((1, *shape), np.float32)
         list(teacher.ask(Question(np.arange(1), np.arange(1), False, pixels)))
     assert inner.asked.total() == 2
+
+
+def test_what_is_kept_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        answered(Remembered(Counting(), tmp_path / "a" / "b", CLASSES), [1])
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert modes == {"a": 0o700, "b": 0o700, "answers.bin": 0o600, "lock": 0o600}
+
+
+def test_damaged_records_are_asked_again_and_then_known(tmp_path: Path) -> None:
+    values = list(range(6))
+    answered(Remembered(Counting(), tmp_path, CLASSES), values)
+    path = tmp_path / "answers.bin"
+    content = bytearray(path.read_bytes())
+    record = len(content) // len(values)
+    content[16:record] = b"\xff" * (record - 16)  # no numbers
+    content[record : record + 16] = bytes(16)  # another image's
+    path.write_bytes(bytes(content) + bytes(content[:record]))
+    for asked in (2, 0):
+        for inner in (Counting(), Counting()):
+            found = answered(Remembered(inner, tmp_path, CLASSES), values)
+            assert np.array_equal(found, np.stack([logits(value) for value in values]))
+            assert inner.asked.total() == asked
+            asked = 0
+
+
+def test_a_file_emptied_under_way_is_asked_for_again(tmp_path: Path) -> None:
+    inner = Counting()
+    teacher = Remembered(inner, tmp_path, CLASSES)
+    answered(teacher, [1, 2])
+    os.truncate(tmp_path / "answers.bin", 0)
+    assert np.array_equal(answered(teacher, [2])[0], logits(2))
+    assert np.array_equal(answered(teacher, [1])[0], logits(1))
+    assert inner.asked == Counter({1: 2, 2: 2})
+
+
+@given(st.binary(max_size=300))
+def test_a_file_of_anything_is_no_trouble(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("paid")
+    (folder / "answers.bin").write_bytes(content)
+    for _ in range(2):
+        found = answered(Remembered(Counting(), folder, CLASSES), [3, 4])
+        assert np.array_equal(found, np.stack([logits(3), logits(4)]))
