@@ -5,8 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Union
 
-from pydantic import Field, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
+from edgedistill.recipe.endpoint import (
+    WHOLE,
+    check_headers,
+    check_url,
+    shown_headers,
+    shown_url,
+)
 from edgedistill.recipe.models import (
     DualEncoderModel,
     FunctionModel,
@@ -97,30 +111,49 @@ class PythonTeacher(Frozen):
 
 
 class HttpTeacher(Frozen):
-    """An endpoint that is sent one image a request. Answers are kept: none is paid for twice."""
+    """An endpoint that is sent one image a request. Answers are kept: none is paid for twice.
+
+    A secret is named and not written out: `${NAME}`, in the address or in a header, is read from
+    the environment when the endpoint is asked, and kept and shown nowhere. Proxies are taken from
+    the environment too (`HTTPS_PROXY` and the like); `~/.netrc` is not read.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     family: Literal["http"]
-    url: str = Field(pattern=r"^https?://")
-    """Each image is sent there by POST."""
+    url: str = Field(repr=False)
+    """Each image is sent there by POST. `${NAME}` may stand for a user, a password, a part of the
+    path or a value of the query; it is percent-encoded there."""
     send: Literal["json", "png"] = "json"
     """`json`: {"image": base64 of a PNG}; `png`: the PNG itself as the body."""
-    headers: dict[str, str] = Field(default_factory=dict)
-    """`${NAME}` in a value is read from the environment and written nowhere."""
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Those that say who asks need `${NAME}`, such as `Authorization: "Bearer ${TOKEN}"`."""
     answer: Literal["logits", "probabilities", "log_probabilities", "label"] = "probabilities"
     """What comes back: a list in class order, or a mapping from class name to number, which may
     name the top few only; or one class's name or number."""
-    at: str = ""
+    at: str = Field(default="", max_length=1000)
     """JSON pointer (RFC 6901) to it in the response, such as `/predictions/0`."""
     concurrency: int = Field(default=4, ge=1, le=256)
     """Requests under way at once."""
-    per_second: float | None = Field(default=None, gt=0)
+    per_second: float | None = Field(default=None, ge=1e-5, le=1e6)
     """At most this many requests begin in a second."""
-    max_requests: int | None = Field(default=None, ge=1)
+    max_requests: int | None = Field(default=None, ge=1, le=10**12)
     """Stop, with all answers kept, after this many requests in one run, retries included."""
-    timeout: float = Field(default=30.0, gt=0)
-    """Seconds."""
-    retries: int = Field(default=5, ge=0)
+    timeout: float = Field(default=30.0, gt=0, le=86_400)
+    """Seconds for one request, from its beginning to its answer's last byte."""
+    retries: int = Field(default=5, ge=0, le=1000)
     """After a timeout, a broken connection, 429 or 5xx; waits double, or follow Retry-After."""
+
+    _url_is_fit = field_validator("url", mode="before")(check_url)
+    _headers_are_fit = field_validator("headers", mode="before")(check_headers)
+
+    @field_serializer("url")
+    def _shown_url(self, url: str, info: SerializationInfo) -> str:
+        return url if info.context == WHOLE else shown_url(url)
+
+    @field_serializer("headers")
+    def _shown_headers(self, headers: dict[str, str], info: SerializationInfo) -> dict[str, str]:
+        return headers if info.context == WHOLE else shown_headers(headers)
 
 
 class StoredTeacher(Frozen):

@@ -18,6 +18,7 @@ from edgedistill.recipe import (
     PythonTeacher,
     Teacher,
 )
+from edgedistill.recipe.endpoint import WHOLE, from_outside
 from edgedistill.usercode import source_digest
 
 NOT_CONTENT = {
@@ -28,7 +29,7 @@ NOT_CONTENT = {
 
 def fingerprint(teacher: Teacher) -> str:
     """SHA-256 over the config without its paths, and over what they hold: model files whole; a
-    hub model by its name, an endpoint by its address.
+    hub model by its name, an endpoint by its whole address, in which `${NAME}` is a name.
 
     Raises UserError: a file or folder is missing.
     """
@@ -37,7 +38,7 @@ def fingerprint(teacher: Teacher) -> str:
     if isinstance(teacher, Ensemble):
         members = [(fingerprint(member.teacher), member.weight) for member in teacher.members]
         return text_digest({"family": "ensemble", "members": members})
-    fields = teacher.model_dump(mode="json", exclude=NOT_CONTENT)
+    fields = teacher.model_dump(mode="json", exclude=NOT_CONTENT, context=WHOLE)
     if isinstance(teacher, HttpTeacher):
         fields["headers"] = _telling(teacher.headers)
     paths = {name for name in type(teacher).model_fields
@@ -47,13 +48,9 @@ def fingerprint(teacher: Teacher) -> str:
 
 
 def _telling(headers: dict[str, str]) -> dict[str, str]:
-    """The headers that may choose what answers, without those that say who asks: a new key must
-    not pay for every answer again."""
-    return {
-        name.lower(): value
-        for name, value in headers.items()
-        if "${" not in value and name.lower() not in ("authorization", "cookie", "x-api-key")
-    }
+    """The headers that may choose what answers, without those that say who asks, all of which
+    come from the environment: a new key must not pay for every answer again."""
+    return {name.lower(): value for name, value in headers.items() if not from_outside(value)}
 
 
 def _content(teacher: Teacher, paths: set[str]) -> Any:

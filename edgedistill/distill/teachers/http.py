@@ -7,7 +7,7 @@ import base64
 import hashlib
 import io
 import json
-import os
+import logging
 import random
 import re
 import sys
@@ -18,28 +18,25 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar
 from itertools import islice
 from queue import SimpleQueue
 from threading import Thread, current_thread
+from typing import Any
 
 import httpx
 import numpy as np
 from PIL import Image
 
 from edgedistill.artifact import text_digest
-from edgedistill.distill.teachers import (
-    Answered,
-    Floats,
-    Images,
-    Question,
-    Room,
-    Teacher,
-)
+from edgedistill.distill.teachers import Answered, Floats, Images, Question, Room, Teacher, body
 from edgedistill.distill.teachers.fingerprint import fingerprint
 from edgedistill.distill.teachers.remembered import Remembered
 from edgedistill.distill.teachers.response import find, logits_of
+from edgedistill.distill.teachers.secrets import Secrets
 from edgedistill.errors import UserError
 from edgedistill.recipe import HttpTeacher
+from edgedistill.recipe.endpoint import shown_url
 
 FIRST_WAIT = 1.0
 """Seconds before the first retry, at most; doubles with each."""
@@ -51,13 +48,33 @@ LONGEST_TOLD = 600
 KEPT = "the answers so far are kept; run again to go on"
 
 
+_THREAD = "http-teacher"
+
+
+class _NoCookies(CookieJar):
+    """Keeps none: an image's answer is not to depend on the images before it, and an endpoint may
+    not make the requests grow."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        pass
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    return current_thread().name != _THREAD
+
+
+for _name in ("httpx", "httpcore.http11"):
+    # They write whole addresses and an endpoint's headers into the log.
+    logging.getLogger(_name).addFilter(_is_not_ours)
+
+
 class _Stopped(Exception):
     """No request may begin any more: a sample has failed, or `max_requests` is used up."""
 
 
 class EndpointTeacher:
     """Raises UserError when opened: `url`, `at` or a header is no such thing, or the environment
-    lacks what a header names."""
+    lacks what they name."""
 
     def __init__(
         self, config: HttpTeacher, classes: Sequence[str], sent: Counter[str] | None = None
@@ -67,14 +84,10 @@ class EndpointTeacher:
                 f"teacher: `at: {config.at}` is not a JSON pointer (RFC 6901)",
                 "each step begins with `/`, such as `/predictions/0`",
             )
-        try:
-            url = httpx.URL(config.url)
-        except httpx.InvalidURL as error:
-            raise UserError(f"teacher: `url` is not a URL: {error}", "mend `url`") from None
-        # What may hold a password or a key (user and query) is shown nowhere.
-        self._shown = f"{url.scheme}://{url.netloc.decode()}{url.path}"
+        self._shown = shown_url(config.url)
         self._config, self._classes = config, classes
-        self._headers, self._secrets = _headers(config)
+        self._secrets = Secrets(config)
+        self._most = body.most(len(classes))
         self._sent: Counter[str] = Counter() if sent is None else sent
         self._answered = 0
         self._free_at = 0.0
@@ -123,7 +136,15 @@ class EndpointTeacher:
     def _client(self) -> httpx.AsyncClient:
         count = self._config.concurrency
         limits = httpx.Limits(max_connections=count, max_keepalive_connections=count)
-        return httpx.AsyncClient(headers=self._headers, limits=limits, timeout=None)
+        headers, cookies = self._secrets.headers, _NoCookies()
+        try:
+            return httpx.AsyncClient(headers=headers, cookies=cookies, limits=limits, timeout=None)
+        except Exception as error:  # its words may hold a proxy's password
+            raise UserError(
+                "teacher: the environment's proxy or certificates cannot be used "
+                f"({type(error).__name__})",
+                "mend HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE or SSL_CERT_DIR",
+            ) from None
 
     async def _answer(
         self, client: httpx.AsyncClient, stop: asyncio.Event, image: Images
@@ -137,7 +158,7 @@ class EndpointTeacher:
 
     async def _fetch(self, client: httpx.AsyncClient, stop: asyncio.Event, image: Images) -> bytes:
         """The body of the response, after as many retries as it takes and `retries` allows."""
-        config, body = self._config, _body(image, self._config.send)
+        config, sent = self._config, _body(image, self._config.send)
         # Of the pixels, since the bytes of a PNG depend on who wrote it.
         key = hashlib.sha256(config.url.encode() + image.tobytes()).hexdigest()
         wait, longest, trouble, hint = 0.0, FIRST_WAIT, "", ""
@@ -148,20 +169,22 @@ class EndpointTeacher:
             hint = "is it up, and can this machine reach it?"
             try:
                 async with asyncio.timeout(config.timeout):
-                    response = await client.post(
-                        config.url, content=body, headers={"Idempotency-Key": key}
-                    )
+                    response, content = await self._post(client, sent, key)
             except TimeoutError:
                 trouble = f"has not answered within {config.timeout:g} s"
                 hint = "raise `timeout`, or lower `concurrency`"
-            except httpx.RequestError as error:
-                trouble = f"fails with {type(error).__name__}: {error}"
+            except (UserError, MemoryError):
+                raise
+            # Whatever a library is led to by what an endpoint sends, or by its name.
+            except Exception as error:
+                trouble = f"fails with {type(error).__name__}: {self._secrets.echo(str(error))}"
             else:
                 if response.is_success:
-                    return response.content
-                trouble = f"answers {response.status_code} {response.reason_phrase}".rstrip()
-                if response.content:
-                    trouble += f": {self._excerpt(response.content)}"
+                    return content
+                reason = self._secrets.echo(response.reason_phrase)
+                trouble = f"answers {response.status_code} {reason}".rstrip()
+                if content:
+                    trouble += f": {self._excerpt(content)}"
                 if response.status_code == 429:
                     hint = "set `per_second`, or lower `concurrency`"
                 elif response.status_code < 500:
@@ -172,6 +195,21 @@ class EndpointTeacher:
                     # It is meant for whoever asks, not for this one image.
                     self._free_at = max(self._free_at, time.monotonic() + wait)
         raise UserError(f"{self._shown} {trouble} (retries: {config.retries})", hint)
+
+    async def _post(
+        self, client: httpx.AsyncClient, sent: bytes, key: str
+    ) -> tuple[httpx.Response, bytes]:
+        """The response and its body; of an error's, the beginning."""
+        request = client.stream(
+            "POST", self._secrets.url, content=sent, headers={"Idempotency-Key": key}
+        )
+        async with request as response:
+            if not response.is_success:
+                return response, await body.beginning(response)
+            try:
+                return response, await body.whole(response, self._most)
+            except UserError as error:
+                raise UserError(f"{self._shown} {error.message}", error.hint) from None
 
     async def _begin(self, stop: asyncio.Event, wait: float) -> None:
         """Return when a request may begin, in `wait` seconds at the earliest.
@@ -195,28 +233,24 @@ class EndpointTeacher:
         if self._config.per_second is not None:
             self._free_at = now + 1 / self._config.per_second
 
-    def _read(self, body: bytes) -> Floats:
+    def _read(self, content: bytes) -> Floats:
         """Logits (classes,) of a response."""
         try:
-            document = json.loads(body)
+            document = json.loads(content)
         except (ValueError, RecursionError):
             raise UserError(
-                f"{self._shown} answers what is not JSON: {self._excerpt(body)}", "check `url`"
+                f"{self._shown} answers what is not JSON: {self._excerpt(content)}", "check `url`"
             ) from None
         return logits_of(find(document, self._config.at), self._config.answer, self._classes)
 
-    def _excerpt(self, body: bytes) -> str:
-        """The first 200 characters. What is secret goes first: half of it is no longer found."""
-        return repr(self._masked(body.decode("utf-8", "replace"))[:200])
-
-    def _masked(self, text: str) -> str:
-        for name, value in self._secrets.items():
-            text = text.replace(value, f"${{{name}}}")
-        return text
+    def _excerpt(self, content: bytes) -> str:
+        """The first 200 characters."""
+        text = content[: body.MOST_OF_AN_ERROR].decode("utf-8", "replace")
+        return repr(self._secrets.echo(text)[:200])
 
     def _about(self, question: Question, place: int, error: UserError) -> UserError:
         which = f"{'test ' if question.of_test else ''}sample {question.samples[place]}"
-        told = self._masked(error.message)
+        told = self._secrets.masked(error.message)
         short = told if len(told) <= LONGEST_TOLD else f"{told[:LONGEST_TOLD]}..."
         return UserError(f"{which}: {short}", f"{error.hint} ({KEPT})")
 
@@ -235,7 +269,7 @@ def _session(client: httpx.AsyncClient) -> Iterator[asyncio.AbstractEventLoop]:
     """A loop in a thread of its own: requests go on while their answers are stored, and a
     notebook's thread has a loop already. Work under way at the end is broken off."""
     loop, end = asyncio.new_event_loop(), asyncio.Event()
-    thread = Thread(target=_live, args=(loop, client, end), name="http-teacher", daemon=True)
+    thread = Thread(target=_live, args=(loop, client, end), name=_THREAD, daemon=True)
     thread.start()
     try:
         yield loop
@@ -252,42 +286,20 @@ def _live(loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient, end: async
     async def until_the_end() -> None:
         async with client:
             await end.wait()
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _break_off()
+        # A body that was left unread is closed by a task of its own, as it is collected.
+        await asyncio.sleep(0)
+        await _break_off()
 
     loop.run_until_complete(until_the_end())
     loop.close()
 
 
-def _headers(config: HttpTeacher) -> tuple[httpx.Headers, dict[str, str]]:
-    """The headers to send, and the environment's values in them by name, the longest first.
-
-    Raises UserError, which shows no value.
-    """
-    secrets: dict[str, str] = {}
-    kind = "application/json" if config.send == "json" else "image/png"
-    headers = httpx.Headers({"Content-Type": kind})
-    for header, template in config.headers.items():
-        for name in re.findall(r"\$\{([^}]*)\}", template):
-            secrets[name] = os.environ.get(name, "")
-            if not secrets[name]:
-                raise UserError(
-                    f"teacher: header `{header}` needs the environment variable `{name}`, "
-                    "which is not set",
-                    f"export {name}=...",
-                )
-        value = re.sub(r"\$\{([^}]*)\}", lambda found: secrets[found[1]], template)
-        name_is_sound = re.fullmatch(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+", header)
-        if not (name_is_sound and re.fullmatch(r"([!-~]+([ \t]+[!-~]+)*)?", value)):
-            raise UserError(
-                f"teacher: header `{header}` has a character that HTTP does not allow there",
-                "is there a line end or a space at the end of what it is made of?",
-            )
-        headers[header] = value
-    longest_first = sorted(secrets.items(), key=lambda item: -len(item[1]))
-    return headers, dict(longest_first)
+async def _break_off() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _body(image: Images, send: str) -> bytes:
@@ -300,10 +312,11 @@ def _body(image: Images, send: str) -> bytes:
 
 def _retry_after(value: str) -> float | None:
     """Seconds from now, from seconds or a date (RFC 9110, 10.2.3); None if it is neither."""
-    if re.fullmatch(r"[0-9]+", value):
+    if re.fullmatch(r"[0-9]{1,300}", value):
         return float(value)
     try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
+        date = parsedate_to_datetime(value[:100])
+        left = date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)
+    except Exception:  # of more kinds than are documented
         return None
-    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    return max(0.0, left.total_seconds())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any
@@ -18,6 +19,7 @@ TOLERANCE = 1e-2
 """By which probabilities may miss a sum of 1: endpoints round."""
 UNSURE = 1e-3
 """Probability that a bare label leaves to all other classes together."""
+_INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 LARGEST = float(np.finfo(np.float32).max)
 
 KINDS = "set `answer` to what comes: `logits`, `probabilities` or `log_probabilities`"
@@ -31,7 +33,7 @@ def find(document: Any, pointer: str) -> Any:
         key = step.replace("~1", "/").replace("~0", "~")
         if isinstance(here, dict) and key in here:
             here = here[key]
-        elif isinstance(here, list) and key in map(str, range(len(here))):
+        elif isinstance(here, list) and _INDEX.fullmatch(key) and int(key) < len(here):
             here = here[int(key)]
         else:
             where = f"`{path}`" if path else "the response"
@@ -97,7 +99,7 @@ def _known(name: str, classes: Sequence[str]) -> str:
     if name not in classes:
         raise UserError(
             f"the data has no class {name!r}, which the endpoint names",
-            nearest(name, list(classes)),
+            nearest(name[:200], list(classes)),
         )
     return name
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import io
 import json
+import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
@@ -62,6 +63,8 @@ class Endpoint(ThreadingHTTPServer):
     def __init__(self, answer: Callable[[Pixels], Any], reply: Callable[[Asked], Reply]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}/predict"
+        self.shown = f"http://127.0.0.1:{self.server_port}/..."
+        """The address as messages have it."""
         self.answer, self.reply = answer, reply
         self.asked: list[Asked] = []
         self.answers: Counter[str] = Counter()
@@ -126,4 +129,37 @@ def serve(
         finally:
             endpoint.closing.set()
             endpoint.shutdown()
+            thread.join()
+
+
+@contextmanager
+def serve_bytes(answer: Callable[[bytes], Iterator[bytes]]) -> Iterator[str]:
+    """The address of an endpoint that speaks no HTTP but what `answer` makes of a request's head:
+    its pieces are sent one by one, and the connection is closed."""
+
+    def converse(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            asked = b""
+            while b"\r\n\r\n" not in asked:
+                asked += connection.recv(65536)
+            head, _, body = asked.partition(b"\r\n\r\n")
+            left = int(head.lower().partition(b"content-length:")[2].split()[0]) - len(body)
+            while left > 0:
+                left -= len(connection.recv(65536))
+            for piece in answer(head):
+                connection.sendall(piece)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                Thread(target=converse, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
+        thread = Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/predict"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
             thread.join()

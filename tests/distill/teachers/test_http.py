@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 import subprocess
 import sys
 import threading
 import time
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -17,7 +20,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback import Asked, Pixels, Reply, first, of_three, serve
+from loopback import Asked, Pixels, Reply, first, of_three, serve, serve_bytes
 from numpy.typing import NDArray
 
 from edgedistill.distill.teachers import Answered, Question, Room, Teacher, http, open_teacher
@@ -200,7 +203,7 @@ def test_retries_end() -> None:
     with serve(reply=lambda asked: Reply(500, b"no GPU")) as endpoint:
         error = failure(teacher(endpoint.url, retries=2))
     assert str(error) == (
-        f"sample 100: {endpoint.url} answers 500 Internal Server Error: 'no GPU' (retries: 2)\n"
+        f"sample 100: {endpoint.shown} answers 500 Internal Server Error: 'no GPU' (retries: 2)\n"
         f"hint: is it up, and can this machine reach it? {KEPT}"
     )
     assert len(endpoint.asked) == 3
@@ -209,7 +212,9 @@ def test_retries_end() -> None:
 def test_a_sample_of_the_test_data_is_said_to_be_one() -> None:
     with (
         serve(reply=lambda asked: Reply(404)) as endpoint,
-        pytest.raises(UserError, match=f"^test sample 100: {endpoint.url} answers 404 Not Found\n"),
+        pytest.raises(
+            UserError, match=f"^test sample 100: {endpoint.shown} answers 404 Not Found\n"
+        ),
     ):
         list(teacher(endpoint.url).ask(question(1, of_test=True)))
 
@@ -218,7 +223,7 @@ def test_an_endpoint_that_throttles_to_the_end_is_to_be_asked_slower() -> None:
     with serve(reply=lambda asked: Reply(429)) as endpoint:
         error = failure(teacher(endpoint.url, retries=1))
     assert error.message == (
-        f"sample 100: {endpoint.url} answers 429 Too Many Requests (retries: 1)"
+        f"sample 100: {endpoint.shown} answers 429 Too Many Requests (retries: 1)"
     )
     assert error.hint == f"set `per_second`, or lower `concurrency` {KEPT}"
 
@@ -227,7 +232,7 @@ def test_an_endpoint_that_is_silent_to_the_end() -> None:
     with serve(reply=lambda asked: Reply(late=30)) as endpoint:
         error = failure(teacher(endpoint.url, timeout=0.1, retries=1))
     assert error.message == (
-        f"sample 100: {endpoint.url} has not answered within 0.1 s (retries: 1)"
+        f"sample 100: {endpoint.shown} has not answered within 0.1 s (retries: 1)"
     )
     assert error.hint == f"raise `timeout`, or lower `concurrency` {KEPT}"
 
@@ -237,7 +242,7 @@ def test_an_endpoint_that_is_not_there() -> None:
         pass
     error = failure(teacher(endpoint.url, retries=0))
     assert error.message == (
-        f"sample 100: {endpoint.url} fails with ConnectError: All connection attempts failed "
+        f"sample 100: {endpoint.shown} fails with ConnectError: All connection attempts failed "
         "(retries: 0)"
     )
 
@@ -248,7 +253,7 @@ def test_an_endpoint_that_is_not_there() -> None:
 def test_other_statuses_are_not_retried(status: int, reason: str) -> None:
     with serve(reply=lambda asked: Reply(status, b"no")) as endpoint:
         error = failure(teacher(endpoint.url))
-    assert error.message == f"sample 100: {endpoint.url} answers {status} {reason}: 'no'"
+    assert error.message == f"sample 100: {endpoint.shown} answers {status} {reason}: 'no'"
     assert error.hint == f"check `url`, `send` and `headers` {KEPT}"
     assert len(endpoint.asked) == 1
 
@@ -259,7 +264,7 @@ def test_what_is_under_way_when_a_sample_fails_is_kept_and_no_more_begins() -> N
 
     with serve(reply=reply) as endpoint:
         parts, error = until_it_fails(teacher(endpoint.url, concurrency=3), 9)
-    assert error.message.startswith(f"sample 101: {endpoint.url} answers 400 ")
+    assert error.message.startswith(f"sample 101: {endpoint.shown} answers 400 ")
     assert sorted(int(part.at[0]) for part in parts) == [0, 2]
     assert len(endpoint.asked) == 3
 
@@ -273,7 +278,7 @@ def test_no_retry_is_waited_for_once_a_sample_has_failed(monkeypatch: pytest.Mon
 
     with serve(reply=reply) as endpoint:
         error = failure(teacher(endpoint.url, concurrency=2), 2)
-    assert error.message.startswith(f"sample 101: {endpoint.url} answers 400 ")
+    assert error.message.startswith(f"sample 101: {endpoint.shown} answers 400 ")
 
 
 def test_waits_double_up_to_the_longest_and_are_spread_by_full_jitter(
@@ -362,9 +367,17 @@ def test_another_key_pays_for_nothing_again_but_another_model_answers_anew() -> 
     def known_by(**headers: str) -> str:
         return fingerprint(HttpTeacher(family="http", url="http://a/b", headers=headers))
 
-    assert known_by(Authorization="Bearer a") == known_by(authorization="Bearer b") == known_by()
+    assert known_by(Authorization="Bearer ${A}") == known_by(authorization="${B}") == known_by()
     assert known_by(**{"X-Model": "large"}) != known_by(**{"X-Model": "small"})
     assert known_by(Key="${KEY}") == known_by(Key="${OTHER}")
+
+
+def test_what_stands_in_the_address_is_another_teacher() -> None:
+    def known_by(url: str) -> str:
+        return fingerprint(HttpTeacher(family="http", url=url))
+
+    addresses = ["http://a/b", "http://a/c", "http://a/b?m=1", "http://a/b?m=2", "http://b/b"]
+    assert len({known_by(each) for each in addresses}) == len(addresses)
 
 
 def test_max_requests_that_are_just_enough_are_enough() -> None:
@@ -408,10 +421,10 @@ def test_no_message_shows_a_secret(monkeypatch: pytest.MonkeyPatch, start: int) 
     monkeypatch.setenv("TEACHER_KEY", secret)
     said = b"x" * start + f"wrong {secret}".encode()
     with serve(reply=lambda asked: Reply(401, said)) as endpoint:
-        url = endpoint.url.replace("//", "//me:hush@") + "?key=hush"
+        url = endpoint.url.replace("//", "//${TEACHER_KEY}@") + "?key=${TEACHER_KEY}"
         error = failure(teacher(url, headers={"X-Key": "${TEACHER_KEY}"}))
     told = ("x" * start + "wrong ${TEACHER_KEY}")[:200]
-    assert error.message == f"sample 100: {endpoint.url} answers 401 Unauthorized: '{told}'"
+    assert error.message == f"sample 100: {endpoint.shown} answers 401 Unauthorized: '{told}'"
 
 
 def test_a_secret_that_comes_back_as_a_class_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -421,6 +434,200 @@ def test_a_secret_that_comes_back_as_a_class_is_not_shown(monkeypatch: pytest.Mo
     assert error.message == (
         "sample 100: the data has no class '${TEACHER_KEY}', which the endpoint names"
     )
+
+
+def test_what_the_address_names_is_sent_percent_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "WHO": "me@home",
+        "WORD": "a:b/c",
+        "PART": "x/y?",
+        "KEY": "k&=%41 é",
+    }.items():
+        monkeypatch.setenv(name, value)
+    heads: list[bytes] = []
+
+    def answer(head: bytes) -> Iterator[bytes]:
+        heads.append(head)
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n[0.2,0.3,0.5]"
+
+    with serve_bytes(answer) as url:
+        host = url.removeprefix("http://").removesuffix("/predict")
+        whole = "http://${WHO}:${WORD}@" + host + "/v1/${PART}/predict?key=${KEY}&model=a"
+        list(teacher(whole).ask(question(1)))
+    line, *headers = heads[0].decode().split("\r\n")
+    assert line == "POST /v1/x%2Fy%3F/predict?key=k%26%3D%2541%20%C3%A9&model=a HTTP/1.1"
+    assert f"Authorization: Basic {base64.b64encode(b'me@home:a:b/c').decode()}" in headers
+    assert "Accept-Encoding: identity" in headers
+
+
+def test_a_variable_that_the_address_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KEY", raising=False)
+    with pytest.raises(UserError) as caught:
+        teacher("http://localhost/?key=${KEY}")
+    assert str(caught.value) == (
+        "teacher: `url` needs the environment variable `KEY`, which is not set\n"
+        "hint: export KEY=..."
+    )
+
+
+def test_no_endpoint_shows_what_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = {"KEY": 'k3y/+ "<&é', "WHO": "somebody", "WORD": "sw0rdfish", "TOKEN": "t0ken-123"}
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+
+    def answer(head: bytes) -> Iterator[bytes]:
+        yield b"HTTP/1.1 404 " + head.partition(b"?")[2].partition(b" ")[0] + b"\r\n\r\n" + head
+
+    with serve_bytes(answer) as url:
+        url = url.replace("//", "//${WHO}:${WORD}@").replace("/predict", "/hooks/B4D-path-T0KEN")
+        headers = {"X-Team": "team-of-nobody", "X-Key": "${TOKEN}"}
+        one = teacher(f"{url}?key=${{KEY}}&m=unrecognized", headers=headers)
+        error = failure(one)
+    unseen = [*secrets.values(), "team-of-nobody", "B4D-path", "unrecognized", "k3y%2F"]
+    unseen.append(base64.b64encode(b"somebody:sw0rdfish").decode())
+    assert "answers 404 key=${KEY}***: 'POST ***?key=${KEY}*** HTTP" in error.message
+    assert not [each for each in unseen if each in str(error)]
+
+
+def test_a_log_of_requests_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("KEY", "sk-1234")
+    with caplog.at_level("DEBUG"), serve() as endpoint:
+        list(teacher(endpoint.url + "?key=${KEY}").ask(question(1)))
+    assert "sk-1234" not in caplog.text
+
+
+def test_a_proxy_that_is_none_is_told_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "gopher://me:hush@proxy")
+    monkeypatch.delenv("http_proxy", raising=False)
+    error = failure(teacher("http://localhost/"))
+    assert error.message == (
+        "teacher: the environment's proxy or certificates cannot be used (ValueError)"
+    )
+
+
+def test_an_endpoints_cookies_are_not_sent_back() -> None:
+    cookie = Reply(headers={"Set-Cookie": "a=b; Path=/"})
+    with serve(reply=lambda asked: cookie) as endpoint:
+        list(teacher(endpoint.url, concurrency=1).ask(question(3)))
+    assert not [asked for asked in endpoint.asked if "Cookie" in asked.headers]
+
+
+def compressed(pieces: int, wbits: int) -> bytes:
+    """`pieces` MB of spaces."""
+    folding = zlib.compressobj(9, zlib.DEFLATED, wbits)
+    return b"".join(folding.compress(b" " * 10**6) for _ in range(pieces)) + folding.flush()
+
+
+@pytest.mark.parametrize(("encoding", "wbits"), [("gzip", 31), ("deflate", 15), ("deflate", -15)])
+def test_a_compressed_answer_is_read_though_none_was_asked_for(encoding: str, wbits: int) -> None:
+    folding = zlib.compressobj(9, zlib.DEFLATED, wbits)
+    content = folding.compress(b"[0.2, 0.3, 0.5]") + folding.flush()
+    reply = Reply(body=content, headers={"Content-Encoding": encoding})
+    with serve(reply=lambda asked: reply) as endpoint:
+        parts = list(teacher(endpoint.url).ask(question(1)))
+    assert np.allclose(probabilities(parts, 1), [[0.2, 0.3, 0.5]], atol=1e-6)
+
+
+@pytest.mark.parametrize(("encoding", "wbits"), [("gzip", 31), ("deflate", 15), ("deflate", -15)])
+def test_an_answer_unfolds_no_further_than_it_may(encoding: str, wbits: int) -> None:
+    reply = Reply(body=compressed(60, wbits), headers={"Content-Encoding": encoding})
+    tracemalloc.start()
+    with serve(reply=lambda asked: reply) as endpoint:
+        error = failure(teacher(endpoint.url))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert error.message == f"sample 100: {endpoint.shown} answers with more than 2.1 MB"
+    assert len(endpoint.asked) == 1
+    assert most < 20e6
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "gzip," * 3000 + "gzip", "\xff"])
+def test_an_encoding_that_may_unfold_without_bound_is_refused(encoding: str) -> None:
+    reply = Reply(body=b"[1]", headers={"Content-Encoding": encoding})
+    with serve(reply=lambda asked: reply) as endpoint:
+        error = failure(teacher(endpoint.url))
+    assert "answers in the encoding " in error.message and len(error.message) < 200
+
+
+def test_an_error_unfolds_no_further_either() -> None:
+    reply = Reply(400, compressed(60, 31), headers={"Content-Encoding": "gzip"})
+    tracemalloc.start()
+    with serve(reply=lambda asked: reply) as endpoint:
+        error = failure(teacher(endpoint.url))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert error.message == f"sample 100: {endpoint.shown} answers 400 Bad Request: '{' ' * 200}'"
+    assert most < 20e6
+
+
+def endless(start: bytes, piece: bytes, pause: float = 0.0) -> Any:
+    def answer(head: bytes) -> Iterator[bytes]:
+        yield start
+        while True:
+            yield piece
+            time.sleep(pause)
+
+    return answer
+
+
+def once(content: bytes) -> Any:
+    return lambda head: iter([content])
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (endless(OK + b"Content-Length: 10000000000\r\n\r\n", b" ", 0.01), "has not answered"),
+        (endless(OK + b"\r\n", b" " * 65536), "answers with more than 2.1 MB"),
+        (endless(CHUNKED, b"10000\r\n" + b" " * 65536 + b"\r\n"), "answers with more than 2.1 MB"),
+        (endless(CHUNKED, b"1\r\n \r\n" * 9000), ""),
+        (endless(CHUNKED, b"1;" + b"x" * 65536), "fails with "),
+        (endless(CHUNKED + b"0\r\n", b"X: y\r\n" * 9000), "fails with "),
+        (endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 999), "has not answered"),
+        (endless(b"HTTP/1.1 500 No\r\n\r\n", b"x" * 65536), "answers 500 No: 'xxx"),
+        (endless(OK, b"X: " + b"y" * 65536 + b"\r\n"), "fails with "),
+        (once(OK + b"Content-Length: -3\r\n\r\n[1]"), "fails with "),
+        (once(OK + b"Content-Length: " + b"9" * 400 + b"\r\n\r\n[1]"), "fails with "),
+        (once(OK + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n[1]"), "fails with "),
+        (once(OK + b"X: a\x00\x1b[31mb\r\n\r\n[1]"), "fails with "),
+        (once(OK + b"Content-Encoding: gzip\r\n\r\nnot gzip"), "the compressed body is broken"),
+        (once(OK + b"Content-Encoding: gzip\r\n\r\n" + compressed(1, 31)[:-9]), "body is cut"),
+        (once(b"HTTP/1.1 302 Found\r\nLocation: http://[::\r\n\r\n"), "fails with "),
+        (once(b"HTTP/1.1 999 \xff\r\n\r\n"), "answers 999"),
+        (once(b"HTTP/1.1 101 X\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), "fails with "),
+        (once(b"\x16\x03\x01" * 99 + b"\r\n\r\n"), "fails with "),
+    ],
+)  # fmt: skip
+def test_whatever_an_endpoint_sends_is_told_in_time(answer: Any, told: str) -> None:
+    begun = time.monotonic()
+    with serve_bytes(answer) as url:
+        error = failure(teacher(url, timeout=0.4, retries=0))
+    assert told in error.message
+    assert time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".com", "a..b", "-", "host.invalid"])
+def test_a_host_that_cannot_be_is_told(host: str) -> None:
+    assert "fails with " in failure(teacher(f"http://{host}/", retries=0, timeout=5)).message
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["9" * 400, "1e9", "-5", "1,2", "\u0669", "(((((", "a" * 10000, "(" * 90000, "0 0 0 0 0 0",
+     "Fri, 31 Dec 9999 23:59:59 -2359", "Fri, 31 Dec 0001 00:00:00 +2359",
+     "Thu, 01 Jan 1970 00:00:00 +99999999"],
+)  # fmt: skip
+def test_an_absurd_retry_after_is_none_or_a_number(value: str) -> None:
+    begun = time.monotonic()
+    found = _retry_after(value)
+    assert found is None or found >= 0
+    assert time.monotonic() - begun < 0.5
 
 
 def test_a_pointer_that_is_none_is_refused_at_once() -> None:
@@ -433,8 +640,12 @@ def test_a_pointer_that_is_none_is_refused_at_once() -> None:
 
 
 def test_a_url_that_is_none_is_refused_at_once() -> None:
-    with pytest.raises(UserError, match="teacher: `url` is not a URL: "):
-        teacher("http://localhost:port")
+    with pytest.raises(UserError) as caught:
+        teacher(f"http://{'ü' * 60}/predict")
+    assert str(caught.value) == (
+        f"teacher: `url` is not a URL: http://{'ü' * 60}/...\n"
+        "hint: mend its host, or shorten what the environment has for it"
+    )
 
 
 def test_the_answer_is_where_at_points() -> None:
@@ -473,7 +684,7 @@ def test_what_is_not_json_is_shown_in_part_and_not_asked_for_again() -> None:
     with serve(reply=lambda asked: Reply(body=b"<html>" + b"x" * 500)) as endpoint:
         error = failure(teacher(endpoint.url))
     shown = "<html>" + "x" * 194
-    assert error.message == f"sample 100: {endpoint.url} answers what is not JSON: '{shown}'"
+    assert error.message == f"sample 100: {endpoint.shown} answers what is not JSON: '{shown}'"
     assert error.hint == f"check `url` {KEPT}"
     assert len(endpoint.asked) == 1
 
