@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import os
 import sys
 import sysconfig
+import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
 from edgedistill.artifact import file_digest, text_digest
-from edgedistill.errors import UserError, nearest
+from edgedistill.errors import UserError, exhausted, in_short, nearest
 
 
 def _split(reference: str, where: str) -> tuple[str, str]:
@@ -36,6 +39,68 @@ def make_importable(folder: Path) -> None:
     sys.path.insert(0, str(folder))
 
 
+@contextmanager
+def running(what: str, where: str, hint: str = "") -> Iterator[None]:
+    """Around each step of a user's own code, which may raise anything and end anywhere: its call,
+    and each item of what it yields.
+
+    Raises UserError: `what` failed, with the file and line of the user's that it failed in; also
+    where it would end the program. Ctrl-C, and memory and disk that are used up, pass as they are.
+
+    what: for messages, e.g. "`my_data:samples`"; where: the recipe's key, e.g. `data.function`.
+    """
+    try:
+        with _without_exit():
+            yield
+    except (UserError, KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        if isinstance(error, Exception) and exhausted(error) is not None:
+            raise
+        raise UserError(f"{where}: {what} failed{_place(error)}: {_told(error)}", hint) from error
+
+
+@contextmanager
+def _without_exit() -> Iterator[None]:
+    """Let `os._exit`, which no handler sees, end no more than the processes that a user's code
+    forks: the exit code would be taken for what became of the command."""
+    ours, exit_ = os.getpid(), os._exit
+
+    def refuse(code: int) -> None:
+        if os.getpid() != ours:
+            exit_(code)
+        raise SystemExit(code)
+
+    os._exit = refuse  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = exit_
+
+
+def _told(error: BaseException) -> str:
+    try:
+        return in_short(error)
+    except Exception:  # its own `__str__` fails
+        return type(error).__name__
+
+
+def _place(error: BaseException) -> str:
+    """The last line of the user's own that an error came through."""
+    frames = [
+        (frame.f_code.co_filename, at) for frame, at in traceback.walk_tb(error.__traceback__)
+    ]
+    for name, line in reversed(frames):
+        if _is_own(Path(name)):
+            return f" in {Path(name).name} line {line}"
+    return ""
+
+
+def _is_own(file: Path) -> bool:
+    libraries = [*map(Path, sysconfig.get_paths().values()), Path(__file__).parent]
+    return file.is_file() and not any(file.is_relative_to(each) for each in libraries)
+
+
 def source_file(reference: str, where: str) -> Path:
     """The file that `module:function` lies in, found without importing it, whatever was imported
     before.
@@ -44,10 +109,13 @@ def source_file(reference: str, where: str) -> Path:
     """
     module, _ = _split(reference, where)
     importlib.invalidate_caches()
-    try:
-        spec = _spec(module) or importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
+    parent = module.rpartition(".")[0]
+    # A package that the import path alone does not lead into is imported for it.
+    with running(f"importing `{parent}`", where, f"`python -c 'import {parent}'` shows where"):
+        try:
+            spec = _spec(module) or importlib.util.find_spec(module)
+        except (ImportError, ValueError):
+            spec = None
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         raise UserError(
             f"{where}: no module `{module}` (from `{reference}`)",
@@ -124,7 +192,7 @@ def _imported(path: Path, module: str) -> Iterator[str]:
     """What a file may import: its packages, and each name that an `import` mentions."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: of deep nesting
         return  # importing it will say so, unless it is compiled
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(tree):
@@ -159,17 +227,14 @@ def load_function(reference: str, where: str) -> Callable[..., Any]:
     if not _are_current(name, sources, loaded):
         for each in loaded:
             del sys.modules[each]
-    try:
+    with running(f"importing `{name}`", where, f"`python -c 'import {name}'` shows where"):
         module = importlib.import_module(name)
-    except Exception as error:
-        raise UserError(
-            f"{where}: importing `{name}` failed: {type(error).__name__}: {error}",
-            f"`python -c 'import {name}'` shows where",
-        ) from error
+        found = getattr(module, function, None)  # a module may have a `__getattr__` of its own
     _LOADED[name] = _digest(sources)
-    found = getattr(module, function, None)
     if not callable(found):
-        functions = [key for key, value in vars(module).items() if callable(value)]
+        functions = [
+            key for key, value in getattr(module, "__dict__", {}).items() if callable(value)
+        ]
         raise UserError(
             f"{where}: `{name}` has no function `{function}`", nearest(function, functions)
         )

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from edgedistill.errors import UserError
-from edgedistill.usercode import load_function, make_importable, source_digest
+from edgedistill.usercode import load_function, make_importable, running, source_digest
 
 FILES = {
     "student.py": "import blocks\nfrom parts import heads\n\ndef build(): ...\n",
@@ -136,3 +137,52 @@ def test_a_file_that_bears_an_installed_modules_name_takes_nothing_away(code: Pa
     (code / "reader.py").write_text("import json\n\ndef build(): return json.dumps([1])\n")
     assert load_function("reader:build", "student.function")() == "[1]"
     assert sys.modules["json"] is json
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import sys\nsys.exit(0)", "failed in ending.py line 2: SystemExit: 0"),
+        ("import os\nos._exit(0)", "failed in ending.py line 2: SystemExit: 0"),
+        ("\nraise type('Own', (BaseException,), {})('x\\ny')", "in ending.py line 2: Own: x"),
+        ("def f(): f()\nf()", "failed in ending.py line 1: RecursionError: "),
+        ("1 +", "failed: SyntaxError: invalid syntax (ending.py, line 1)"),
+        ("def __getattr__(name): raise KeyError(name)", "failed in ending.py line 1: KeyError: "),
+    ],
+)
+def test_an_import_that_ends_anyhow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str
+) -> None:
+    (tmp_path / "ending.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError) as caught:
+        load_function("ending:build", "student.function")
+    assert message in caught.value.message
+    assert caught.value.message.startswith("student.function: importing `ending` failed")
+    assert caught.value.hint == "`python -c 'import ending'` shows where"
+
+
+def test_a_package_that_ends_the_program_when_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ends.py").write_text("import sys\nsys.exit(0)")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=r"importing `ends` failed in ends\.py line 2: SystemExit"):
+        source_digest("ends.inner:build", "student.function")
+
+
+def test_processes_that_a_users_code_forks_may_leave_at_once() -> None:
+    with running("`a:b`", "data.function"):
+        child = os.fork()
+        if not child:
+            os._exit(3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MemoryError(), UserError("said")])
+def test_what_is_no_mistake_of_the_users_code_passes(error: BaseException) -> None:
+    before = os._exit
+    with pytest.raises(type(error)) as caught, running("`a:b`", "data.function"):
+        raise error
+    assert caught.value is error
+    assert os._exit is before

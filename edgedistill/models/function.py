@@ -6,19 +6,26 @@ from torch import nn
 
 from edgedistill.errors import UserError
 from edgedistill.recipe import FunctionModel
-from edgedistill.usercode import load_function
+from edgedistill.usercode import load_function, running
+
+CALLED = "it is called with `classes=` and the recipe's `args`"
 
 
 def make(model: FunctionModel, classes: int, channels: int, image_size: int) -> nn.Module:
-    """Calls it with `classes` and the recipe's `args`."""
+    """Calls it with `classes` and the recipe's `args`.
+
+    Raises UserError: it fails, or gives no torch module.
+    """
     function = load_function(model.function, "function")
-    try:
-        module = function(classes=classes, **model.args)
-    except TypeError as error:
-        raise UserError(
-            f"function: `{model.function}` could not be called: {error}",
-            "it is called with `classes=` and the recipe's `args`",
-        ) from error
+    with running(f"`{model.function}`", "function", CALLED):
+        try:
+            module = function(classes=classes, **model.args)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+                raise
+            raise UserError(
+                f"function: `{model.function}` could not be called: {error}", CALLED
+            ) from error
     if not isinstance(module, nn.Module):
         raise UserError(
             f"function: `{model.function}` gave a {type(module).__name__}, not a torch module",

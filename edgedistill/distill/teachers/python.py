@@ -13,9 +13,8 @@ from edgedistill.distill.teachers import (
     check_answers,
     log_probabilities,
 )
-from edgedistill.errors import UserError
 from edgedistill.recipe import PythonTeacher
-from edgedistill.usercode import load_function
+from edgedistill.usercode import load_function, running
 
 
 class FunctionTeacher:
@@ -25,16 +24,12 @@ class FunctionTeacher:
 
     def ask(self, question: Question) -> Iterator[Answered]:
         who, count = f"`{self._config.function}`", len(question.ids)
-        try:
+        hint = (
+            f"it is called with uint8 (batch, height, width, channels), here "
+            f"{question.images.shape}, and gives an array ({count}, {len(self._classes)})"
+        )
+        with running(who, "teacher.function", hint):
             found = np.asarray(self._function(question.images), np.float32)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise UserError(
-                f"teacher.function: {who} failed: {type(error).__name__}: {error}",
-                f"it is called with uint8 (batch, height, width, channels), here "
-                f"{question.images.shape}, and gives an array ({count}, {len(self._classes)})",
-            ) from error
         logits = check_answers(found, count, self._classes, who)
         if self._config.outputs == "probabilities":
             logits = log_probabilities(logits)

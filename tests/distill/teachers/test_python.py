@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,10 @@ def _error(function: str, asked: Question) -> UserError:
 
 def test_mistakes_name_the_function() -> None:
     error = _error("broken", question(4))
-    assert error.message == "teacher.function: `bright_teacher:broken` failed: KeyError: 'red'"
+    assert error.message == (
+        "teacher.function: `bright_teacher:broken` failed in bright_teacher.py line 16: "
+        "KeyError: 'red'"
+    )
     assert error.hint == (
         "it is called with uint8 (batch, height, width, channels), here (4, 8, 8, 3), and gives "
         "an array (4, 3)"
@@ -75,3 +79,26 @@ def test_mistakes_name_the_function() -> None:
     assert _error("brightnes", question(4)).message == (
         "teacher.function: `bright_teacher` has no function `brightnes`"
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("import sys; sys.exit(0)", "failed in ends_teacher.py line 2: SystemExit: 0"),
+        ("import os; os._exit(0)", "failed in ends_teacher.py line 2: SystemExit: 0"),
+        ("raise BaseException('x')", "failed in ends_teacher.py line 2: BaseException: x"),
+        ("return None", "answers with shape () for 4 images"),
+        ("return 'cat'", "failed: ValueError: "),
+        ("return [[1], [2, 3]]", "failed: ValueError: "),
+    ],
+)
+def test_a_function_may_do_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, message: str
+) -> None:
+    (tmp_path / "ends_teacher.py").write_text(f"def answer(images):\n    {body}\n")
+    config = PythonTeacher(family="python", function="ends_teacher:answer")
+    monkeypatch.delitem(sys.modules, "ends_teacher", raising=False)
+    with pytest.raises(UserError) as raised:
+        answers(open_teacher(config, room()), question(4))
+    assert message in raised.value.message
+    assert raised.value.hint
