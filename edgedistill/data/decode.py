@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgedistill.errors import UserError
+from edgedistill.files import check_regular
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -17,6 +24,12 @@ if TYPE_CHECKING:
     """An encoded image, a file's name, or pixels; None where the source has no image."""
 
 Images = NDArray[np.uint8]
+
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""The only ones that Pillow is let open: it starts other programs for some of the rest."""
+MOST_PIXELS = 89_478_485
+"""Of an image as it is decoded; more is taken for an attack on the memory. Pillow warns from here
+on, and refuses twice as many before a large JPEG could be decoded at a fraction of its size."""
 
 MODES = {1: "L", 3: "RGB"}
 MEANT = {1: "1 channel (grey)", 3: "3 channels (RGB)"}
@@ -67,16 +80,22 @@ def decode(payload: Payload, form: Form) -> Images:
         return _fit(_from_array(payload), form)
     if payload is None:
         raise _unreadable("there are no bytes")
+    with _decoding():
+        return _fit(_open(payload, size), form)
+
+
+@contextmanager
+def _decoding() -> Iterator[None]:
+    """Raises BadImage: Pillow's readers raise whatever a broken file leads them to."""
     try:
-        image = _open(payload, size)
-    except MemoryError:
+        yield
+    except (BadImage, MemoryError):
         raise
-    except Exception as error:  # Pillow's readers raise whatever a broken file leads them to
-        text = str(error)
+    except Exception as error:
+        text = error.message if isinstance(error, UserError) else str(error)
         if "cannot identify" in text:
-            text = "not a picture in a format that Pillow reads"
+            text = "not a picture in a format that edgedistill reads"
         raise _unreadable(text or type(error).__name__) from None
-    return _fit(image, form)
 
 
 def _open(payload: Any, size: int) -> Image.Image:
@@ -85,12 +104,44 @@ def _open(payload: Any, size: int) -> Image.Image:
     if isinstance(payload, Image.Image):
         payload.load()
         return payload
-    stream = io.BytesIO(payload) if isinstance(payload, bytes) else payload
-    with Image.open(stream) as image:
+    with open_image(payload) as image:
         # A large JPEG is decoded at a fraction of its size, yet twice as large as needed.
         image.draft(None, (2 * size, 2 * size))
+        width, height = image.size
+        if width * height > MOST_PIXELS:
+            raise _unreadable(f"{width}x{height} pixels are more than an image may have")
         image.load()
         return ImageOps.exif_transpose(image) if "exif" in image.info else image
+
+
+def open_image(payload: bytes | str | os.PathLike[str]) -> Image.Image:
+    """An encoded image or a file, its size and mode read, its pixels not yet.
+
+    Raises an error of Pillow's, or UserError: no regular file.
+    """
+    from PIL import Image
+
+    stream = io.BytesIO(payload) if isinstance(payload, bytes) else payload
+    if not isinstance(stream, io.BytesIO):
+        check_regular(Path(stream), "image file")
+    with warnings.catch_warnings():
+        # `MOST_PIXELS` says what is too large.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(stream, formats=FORMATS)
+
+
+@contextmanager
+def only_meant_formats() -> Iterator[None]:
+    """Where a library opens images by itself: let Pillow know no other formats than `FORMATS`."""
+    from PIL import Image
+
+    Image.init()
+    before = list(Image.ID)
+    Image.ID[:] = [name for name in before if name in FORMATS]
+    try:
+        yield
+    finally:
+        Image.ID[:] = before
 
 
 def _from_array(array: NDArray[Any]) -> Image.Image:
@@ -101,7 +152,11 @@ def _from_array(array: NDArray[Any]) -> Image.Image:
         raise BadImage(f"pixels are {array.dtype}, not uint8", hint, skippable=False)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+    if (
+        array.ndim not in (2, 3)
+        or not array.size
+        or (array.ndim == 3 and array.shape[2] not in (3, 4))
+    ):
         hint = "give (height, width) or (height, width, channels) with 1, 3 or 4 channels"
         raise BadImage(f"an array of shape {array.shape} is no image", hint, skippable=False)
     return Image.fromarray(np.ascontiguousarray(array))

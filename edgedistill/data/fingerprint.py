@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from edgedistill.artifact import file_digest, text_digest
+from edgedistill.data.sources.base import is_folder
+from edgedistill.data.sources.folder import files_below
 from edgedistill.errors import UserError
+from edgedistill.files import check_regular
 from edgedistill.recipe import (
     ArraysData,
     Data,
@@ -84,22 +87,25 @@ def _version(package: str) -> str:
 
 
 def _digests(path: Path) -> list[str]:
-    if path.is_dir():
-        return [file_digest(file) for file in sorted(path.glob("*.parquet"))]
-    if not path.is_file():
-        raise UserError(f"file not found: {path}", "check the path in `data`")
-    return [file_digest(path)]
+    files = [path]
+    if is_folder(path):
+        files = sorted(path.glob("*.parquet"))
+    for file in files:
+        check_regular(file, "file", "check the path in `data`")
+    return [file_digest(file) for file in files]
 
 
 def listing(root: Path) -> list[tuple[str, int, int]]:
-    """Names, sizes and times of the files below a folder. Raises UserError: it is not there."""
-    if not root.is_dir():
+    """Names, sizes and times of the files below a folder, links to folders followed where they lie
+    in it itself: a class's folder may be one. Raises UserError: it is not there."""
+    if not is_folder(root):
         raise UserError(f"folder not found: {root}", "check the path in `data`")
+    linked = [each for each in root.iterdir() if is_folder(each) and each.is_symlink()]
     found = []
-    for folder, _, names in os.walk(root, followlinks=True):
-        for name in names:
-            path = Path(folder, name)
-            # A link to nowhere is heard of when it is read.
-            stat = path.stat() if path.exists() else path.lstat()
-            found.append((path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns))
+    for path in itertools.chain(files_below(root), *map(files_below, linked)):
+        try:
+            stat = path.stat()
+        except OSError:  # a link to nowhere is heard of when it is read
+            stat = path.lstat()
+        found.append((path.relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns))
     return sorted(found)

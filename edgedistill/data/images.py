@@ -14,7 +14,7 @@ from edgedistill.data.augment import Pixels
 from edgedistill.data.decode import BadImage, Form, decode
 from edgedistill.data.prepare import test_part
 from edgedistill.data.sources import Samples, arrays, folder, open_source, parquet
-from edgedistill.data.sources.base import check_labels, existing, for_task, to_classes
+from edgedistill.data.sources.base import check_labels, existing, for_task, is_folder, to_classes
 from edgedistill.data.splits import Split
 from edgedistill.data.workers import decode_all, worker_count
 from edgedistill.errors import UserError
@@ -63,9 +63,11 @@ def _decoded(
     done = 0
     for chunk in decode_all(samples.read(ids), form, workers):
         for failure in chunk.failures:
-            raise UserError(f"{samples.name(int(ids[done + failure.at]))}: {failure.reason}")
+            name = samples.name(int(ids[done + failure.at]))
+            raise UserError(f"{name}: {failure.reason}", "mend or remove it")
         images[done : done + len(chunk.images)] = chunk.images
         done += len(chunk.images)
+    assert done == len(ids), "a source must give every image it is asked for"
     return images
 
 
@@ -82,10 +84,10 @@ def _find(
 
 
 def _find_path(path: Path, classes: Sequence[str]) -> Samples:
-    if existing(path, "data").is_dir() and not any(path.glob("*.parquet")):
+    if is_folder(existing(path, "data")) and not any(path.glob("*.parquet")):
         names = folder.class_folders(path)
         return to_classes(folder.samples(path, names)[0], names, classes, str(path))
-    if path.is_dir() or path.suffix == ".parquet":
+    if is_folder(path) or path.suffix == ".parquet":
         samples, found = parquet.samples(path, None, None)
         if found is None:
             return samples
@@ -113,7 +115,7 @@ def to_pixels(images: Picture | Iterable[Picture], image_size: int, channels: in
             decoded.append(decode(image, form))
         except BadImage as bad:
             name = str(image) if isinstance(image, str | os.PathLike) else f"image {at}"
-            hint = "" if bad.skippable else bad.hint
+            hint = "mend or replace it" if bad.skippable else bad.hint
             raise UserError(f"{name}: {bad.reason}", hint) from None
     whole = np.array(decoded, np.uint8).reshape(-1, image_size, image_size, channels)
     return np.divide(whole, np.float32(255)).transpose(0, 3, 1, 2)

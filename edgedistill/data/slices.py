@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact, file_digest
 from edgedistill.errors import UserError, nearest
+from edgedistill.files import check_regular, read_text
 
 SAMPLE = "sample"
 MOST = 100
 """More slices than this are taken for a mistake: a column of numbers, say."""
+
+MOST_BYTES = 1 << 28
 
 Mask = NDArray[np.bool_]
 
@@ -57,8 +60,7 @@ def read_slices(path: Path, names: Sequence[str]) -> dict[str, Mask]:
 
 def slices_digest(path: Path) -> str:
     """SHA-256 of the file. Raises UserError: there is none."""
-    if not path.is_file():
-        raise UserError(f"file not found: {path}", "check `stages.audit.slices`")
+    check_regular(path, "file", "check `stages.audit.slices`")
     return file_digest(path)
 
 
@@ -69,10 +71,8 @@ def sample_names(data: Artifact) -> list[str]:
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as text: {error}", "save it as UTF-8") from None
+    text = read_text(path, "a table of slices", "save it as UTF-8", MOST_BYTES)
+    text = text.removeprefix("\ufeff")
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         columns, rows = reader.fieldnames or [], [(reader.line_num, row) for row in reader]
@@ -83,6 +83,9 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
             f"{path}: its columns are {', '.join(columns) or 'none'}",
             f"the first line names them: `{SAMPLE}`, and at least one to slice by",
         )
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"{path}: two columns are named `{twice}`", "name each differently")
     for number, row in rows:
         if None in row or None in row.values():
             raise UserError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from edgedistill.data.decode import open_image
 from edgedistill.data.sources import Samples, open_source
+from edgedistill.data.sources.base import is_folder
+from edgedistill.data.sources.parquet import holds_images, open_parquet
 from edgedistill.errors import UserError
 from edgedistill.recipe import Data
 
@@ -50,10 +53,8 @@ def look(data: str) -> Found:
 def _data_keys(data: str) -> dict[str, Any]:
     if data == "digits":
         return {"source": "digits"}
-    path = Path(data).expanduser()
-    if not path.exists():
-        raise UserError(f"--data {data}: not found", "give a folder, or `digits`")
-    if path.is_file():
+    path = _path(data)
+    if not is_folder(path):
         raise UserError(
             f"--data {data}: is one file; training and test images are needed",
             f"give the folder that holds both: --data {path.parent}",
@@ -72,6 +73,18 @@ def _data_keys(data: str) -> dict[str, Any]:
     return {"source": "folder", "train": train} | ({"test": test} if test else {})
 
 
+def _path(data: str) -> Path:
+    try:
+        path = Path(data).expanduser()
+        os.stat(path)
+    except FileNotFoundError:
+        raise UserError(f"--data {data}: not found", "give a folder, or `digits`") from None
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: of no user's home
+        told = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"--data {data[:200]}: {told}", "give a folder, or `digits`") from None
+    return path
+
+
 def _one(files: list[Path], split: str, folder: Path) -> Path:
     found = [path for path in files if path.stem.startswith(split)]
     if len(found) != 1:
@@ -86,12 +99,10 @@ def _one(files: list[Path], split: str, folder: Path) -> Path:
 def _columns(path: Path) -> dict[str, str]:
     """The image column (a struct or bytes) and the label column (whole numbers)."""
     import pyarrow
-    import pyarrow.parquet
 
-    types = pyarrow.types
-    columns = list(pyarrow.parquet.read_schema(path))
-    images = [c.name for c in columns if types.is_struct(c.type) or types.is_binary(c.type)]
-    labels = [c.name for c in columns if types.is_integer(c.type)]
+    columns = list(open_parquet(path).schema_arrow)
+    images = [c.name for c in columns if holds_images(c.type)]
+    labels = [c.name for c in columns if pyarrow.types.is_integer(c.type)]
     if not images or not labels:
         raise UserError(
             f"{path}: no column of images and one of whole-number labels among "
@@ -113,15 +124,15 @@ def _shapes(samples: Samples) -> tuple[list[tuple[int, int]], bool]:
 
 def _opened(payloads: Iterator[Any]) -> Iterator[tuple[tuple[int, int], bool]]:
     """(width, height) and whether it is grey, of those that can be opened."""
-    from PIL import Image, UnidentifiedImageError
-
     for payload in payloads:
         if hasattr(payload, "shape"):
             yield (payload.shape[1], payload.shape[0]), payload.ndim == 2 or payload.shape[2] == 1
             continue
         try:
-            stream = io.BytesIO(payload) if isinstance(payload, bytes) else payload
-            image = payload if isinstance(payload, Image.Image) else Image.open(stream)
-        except (OSError, UnidentifiedImageError, TypeError):
+            with open_image(payload) as image:
+                found = image.size, image.mode in ("1", "L", "I;16")
+        except MemoryError:
+            raise
+        except Exception:  # Pillow's readers raise whatever a broken file leads them to
             continue
-        yield image.size, image.mode in ("1", "L", "I;16")
+        yield found

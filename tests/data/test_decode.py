@@ -98,9 +98,12 @@ def test_without_conversion_other_kinds_are_refused(image, form, reason, hint):
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (b"not a picture", "cannot be decoded: not a picture in a format that Pillow reads"),
+        (
+            b"not a picture",
+            "cannot be decoded: not a picture in a format that edgedistill reads",
+        ),
         (None, "cannot be decoded: there are no bytes"),
-        ("/no/such.png", "cannot be decoded: [Errno 2] No such file or directory: '/no/such.png'"),
+        ("/no/such.png", "cannot be decoded: image file not found: /no/such.png"),
     ],
 )
 def test_damaged_images_may_be_skipped(payload, reason):

@@ -150,7 +150,7 @@ def test_an_image_that_cannot_be_decoded_is_named(make_folder, tmp_path, reporte
     (train / "dog" / "4.png").write_bytes(b"no picture")
     error = error_of(folder(train), tmp_path, reporter)
     assert error.message == (
-        "train/dog/4.png: cannot be decoded: not a picture in a format that Pillow reads"
+        "train/dog/4.png: cannot be decoded: not a picture in a format that edgedistill reads"
     )
     assert error.hint == (
         "mend or remove it, or allow some with `data.skip_unreadable`, a share such as 0.01"
@@ -168,7 +168,7 @@ def test_a_share_of_damaged_images_may_be_left_out(make_folder, tmp_path, report
     assert len(open_split(tmp_path / "out", "train").images) == metrics["counts"]["train"]
     assert reporter.said == [
         "data: images left out: 1; first train/dog/4.png: cannot be "
-        "decoded: not a picture in a format that Pillow reads"
+        "decoded: not a picture in a format that edgedistill reads"
     ]
 
 

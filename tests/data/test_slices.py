@@ -64,7 +64,7 @@ def test_a_hint_names_a_few_of_many_images(tmp_path: Path) -> None:
 def test_other_bytes_than_text_are_told(tmp_path: Path) -> None:
     path = tmp_path / "slices.csv"
     path.write_bytes(b"sample,light\n\xff\xfe\n")
-    with pytest.raises(UserError, match="cannot be read as text"):
+    with pytest.raises(UserError, match="is no UTF-8 text"):
         read_slices(path, NAMES)
 
 

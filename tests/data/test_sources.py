@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 from pictures import noise
 from PIL import Image
 
+from edgedistill.data.decode import Form, decode
+from edgedistill.data.fingerprint import listing
 from edgedistill.data.sources import open_source
-from edgedistill.data.sources.base import check_labels, require
+from edgedistill.data.sources.base import check_labels, class_names, read_labels, require
 from edgedistill.errors import UserError
 from edgedistill.recipe import (
     ArraysData,
@@ -170,7 +173,9 @@ def test_parquet_with_a_missing_column(tmp_path):
 def test_parquet_that_is_none(tmp_path):
     file = tmp_path / "a.parquet"
     file.write_bytes(b"this is no parquet file")
-    assert error_of(parquet(file, file)).message.startswith(f"{file}: not a parquet file: ")
+    assert error_of(parquet(file, file)).message.startswith(
+        f"{file}: cannot be read: ArrowInvalid: "
+    )
 
 
 def test_parquet_that_is_missing(tmp_path):
@@ -297,7 +302,7 @@ def test_arrays_may_be_compressed_and_grey(tmp_path):
         (
             {"images": np.zeros((2, 8, 8), np.uint8), "labels": [0, 1, 1]},
             "2 images but 3 labels",
-            "",
+            "give each image a label",
         ),
         (
             {"images": np.zeros((2, 8, 8), np.uint8), "labels": ["cat", "dog"]},
@@ -328,7 +333,7 @@ def test_arrays_that_are_none(tmp_path):
     data = ArraysData(source="arrays", train=path, test=path, image_size=8)
     assert error_of(data).message == f"file not found: {path}"
     path.write_bytes(b"\x80\x04]\x94.")
-    assert error_of(data).message == f"{path}: not an .npz file: File is not a zip file"
+    assert error_of(data).message == f"{path}: cannot be read: BadZipFile: File is not a zip file"
 
 
 # --- function
@@ -386,7 +391,6 @@ def test_function_of_the_user(own):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("own_samples", "data.function: `own_samples` is not of the form `module:function`"),
         (
             "no_such_module:samples",
             "data.function: no module `no_such_module` (from `no_such_module:samples`)",
@@ -453,7 +457,7 @@ def test_torchvision_that_is_not_there(tmp_path):
     data = TorchvisionData(source="torchvision", name="CIFAR10", root=tmp_path, image_size=8)
     error = error_of(data)
     assert error.message.startswith(
-        f"torchvision's CIFAR10 (train) cannot be opened in {tmp_path}: Dataset not found"
+        f"{tmp_path}: torchvision's CIFAR10 (train): cannot be read: RuntimeError: Dataset not"
     )
     assert error.hint == "put the files there, or set `data.download: true`"
     error = error_of(data.model_copy(update={"name": "CIFAR11"}))
@@ -487,7 +491,7 @@ def test_huggingface_from_a_folder(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     error = error_of(data.model_copy(update={"name": str(empty)}))
-    assert error.message.startswith(f"Hugging Face data set `{empty}` cannot be loaded: ")
+    assert error.message.startswith(f"Hugging Face data set `{empty}`: cannot be read: ")
 
 
 def test_a_function_may_give_plain_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -502,3 +506,195 @@ def test_a_function_may_give_plain_numbers(tmp_path: Path, monkeypatch: pytest.M
                         image_size=8, channels=1)  # fmt: skip
     source = open_source(data, "regression")
     assert len(list(source.train.read(np.arange(3)))) == 3
+
+
+# --- what every source has: labels and names of classes
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 10**12], "data: label 1000000000000; at most 1000000 classes are read"),
+        (np.array([0, 2**64 - 1], np.uint64), "label 18446744073709551615 of image 1 is too large"),
+        ([np.nan, 1.0], "its label is [nan]; a class, as a whole number, is meant"),
+        ([np.inf, 1.0], "its label is [inf]; a class, as a whole number, is meant"),
+    ],
+)
+def test_numbers_that_are_no_classes(tmp_path, labels, message):
+    data = arrays(tmp_path / "a.npz", images=np.zeros((2, 8, 8), np.uint8), labels=labels)
+    error = error_of(data)
+    assert message in error.message
+    assert error.hint
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (5, "x: labels are int64 of shape ()"),
+        ([2**70, 1], "x: labels are object of shape (2,)"),
+        ([None, 1], "x: labels are object of shape (2,)"),
+        ([[], []], "x: labels are float64 of shape (2, 0)"),
+        ([{}, {}], "x: labels are object of shape (2,)"),
+    ],
+)
+def test_values_that_are_no_labels(values, message):
+    with pytest.raises(UserError) as caught:
+        read_labels(values, "x")
+    assert caught.value.message == message
+
+
+def test_numbers_past_float32_are_told_of_as_infinite(tmp_path):
+    path = tmp_path / "a.npz"
+    data = arrays(path, images=np.zeros((2, 8, 8), np.uint8), labels=[1e300, 0.5])
+    with pytest.raises(UserError, match="label \\[inf\\]; 1 such"):
+        check_labels(open_source(data, "regression").train, ("a",), "regression")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("a", "b", "a"), "data.classes: two classes are named `a`"),
+        (("a", ""), "data.classes: the name of class 1 is empty"),
+        (("a", "\ud83d"), "data.classes: the name of class 1 is no UTF-8 text: `\\ud83d`"),
+    ],
+)
+def test_names_that_are_none(names, message):
+    with pytest.raises(UserError) as caught:
+        class_names(names, np.array([0, 1]))
+    assert caught.value.message == message
+
+
+def test_a_class_folder_whose_name_is_no_text(make_folder):
+    root = make_folder("train", cat=1, dog=1)
+    (root / os.fsdecode(b"\xff\xfe")).mkdir()
+    error = error_of(FolderData(source="folder", train=root, image_size=8))
+    assert error.message == f"{root}: the name of class folder `\\xff\\xfe` is no UTF-8 text"
+
+
+def test_a_file_whose_name_is_no_text_has_one_that_can_be_written(make_folder):
+    root = make_folder("train", cat=1, dog=1)
+    for name in (b"\xff.png", b"\xff.txt"):
+        Path(root / "cat" / os.fsdecode(name)).write_bytes((root / "cat" / "0.png").read_bytes())
+    source = open_source(FolderData(source="folder", train=root, image_size=8))
+    names = [source.train.name(at) for at in range(3)]
+    assert names == ["train/cat/0.png", "train/cat/\\xff.png", "train/dog/0.png"]
+    assert source.notes[0].endswith("first cat/\\xff.txt")
+    assert decode(next(source.train.read(np.array([1]))), Form(8, 3)).shape == (8, 8, 3)
+
+
+def test_folders_that_lead_into_themselves_and_deep_ones(make_folder, tmp_path, monkeypatch):
+    root = make_folder("train", cat=1, dog=1)
+    for name in ("a", "b"):
+        (root / "cat" / name).symlink_to(root)
+    monkeypatch.chdir(root / "dog")
+    for _ in range(1100):
+        os.mkdir("d")
+        os.chdir("d")
+    data = FolderData(source="folder", train=root, image_size=8)
+    assert len(open_source(data).train.labels) == 2
+    assert len(listing(root)) == 2
+
+
+# --- a function that does anything
+
+ANYTHING = """
+import os, sys
+import numpy as np
+
+class Odd(BaseException):
+    def __str__(self):
+        raise KeyError
+
+class Array:
+    def __array__(self, *_, **__):
+        raise IndexError("mine")
+
+def image():
+    return np.zeros((8, 8, 3), np.uint8)
+
+def raises(split):
+    raise KeyError("mine")
+
+def leaves(split):
+    sys.exit(0)
+
+def leaves_at_once(split):
+    os._exit(0)
+
+def odd(split):
+    raise Odd
+
+def deep(split):
+    return deep(split)
+
+def later(split):
+    yield image(), 0
+    sys.exit(7)
+
+def stops(split):
+    raise StopIteration
+
+def closes(split):
+    raise GeneratorExit
+
+def none(split):
+    return None
+
+def number(split):
+    return 5
+
+def labels(split):
+    yield image(), Array()
+
+def texts(split):
+    yield image(), "cat"
+
+def objects(split):
+    yield np.array([object()]), 0
+    yield image(), 1
+
+def lists(split):
+    yield [1, 2], 0
+    yield image(), 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("raises", "failed in anything.py line 16: KeyError: 'mine'"),
+        ("leaves", "failed in anything.py line 19: SystemExit: 0"),
+        ("leaves_at_once", "failed in anything.py line 22: SystemExit: 0"),
+        ("odd", "failed in anything.py line 25: Odd"),
+        ("deep", "failed in anything.py line 28: RecursionError: maximum recursion depth"),
+        ("later", "failed in anything.py line 32: SystemExit: 7"),
+        ("stops", "failed in anything.py line 35: StopIteration"),
+        ("closes", "failed in anything.py line 38: GeneratorExit"),
+        ("none", "gave NoneType, nothing to go through"),
+        ("number", "gave int, nothing to go through"),
+        ("labels", "failed in anything.py line 10: IndexError: mine"),
+        ("texts", "labels are <U3 of shape (1,)"),
+        ("objects", "sample 0 has an array of objects for an image"),
+        ("lists", "sample 0 has list for an image"),
+    ],
+)
+def test_a_function_that_does_anything(tmp_path, monkeypatch, name, message):
+    (tmp_path / "anything.py").write_text(ANYTHING.lstrip())
+    monkeypatch.syspath_prepend(tmp_path)
+    data = FunctionData(
+        source="function", function=f"anything:{name}", classes=("a", "b"), image_size=8
+    )
+    with pytest.raises(UserError) as caught:
+        list(open_source(data).train.read(np.arange(2)))
+    assert message in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_users_ctrl_c_is_no_mistake_of_the_functions(tmp_path, monkeypatch):
+    (tmp_path / "interrupted.py").write_text("def give(split): raise KeyboardInterrupt\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    data = FunctionData(
+        source="function", function="interrupted:give", classes=("a", "b"), image_size=8
+    )
+    with pytest.raises(KeyboardInterrupt):
+        open_source(data)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.data.decode import only_meant_formats
 from edgedistill.data.sources.base import Samples, Source, class_names, read_labels, require
-from edgedistill.errors import UserError, nearest
+from edgedistill.errors import UserError, nearest, reading
 from edgedistill.recipe import DigitsData, HuggingFaceData, TorchvisionData
 
 DIGITS_TEST_SHARE = 0.2
@@ -42,7 +43,8 @@ def open_torchvision(data: TorchvisionData) -> Source:
     train, test = (_torchvision_split(build, data, split) for split in ("train", "test"))
     names = getattr(train, "classes", None)
     first, second = _torchvision_samples(train, "train"), _torchvision_samples(test, "test")
-    return Source(class_names(names, first.labels), first, second)
+    where = f"torchvision's {data.name}"
+    return Source(class_names(names, first.labels, where), first, second)
 
 
 def _torchvision_split(build: Callable[..., Any], data: TorchvisionData, split: str) -> Any:
@@ -56,25 +58,22 @@ def _torchvision_split(build: Callable[..., Any], data: TorchvisionData, split: 
         raise UserError(f"torchvision's {data.name} has no train and test split")
     if data.download and "download" in parameters:
         arguments["download"] = True
-    try:
+    told = f"{data.root}: torchvision's {data.name} ({split})"
+    with reading(told, "put the files there, or set `data.download: true`"):
         return build(**arguments)
-    except (RuntimeError, OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno is not None and error.errno != 2:
-            raise
-        raise UserError(
-            f"torchvision's {data.name} ({split}) cannot be opened in {data.root}: {error}",
-            "put the files there, or set `data.download: true`",
-        ) from None
 
 
 def _torchvision_samples(dataset: Any, split: str) -> Samples:
     def read(ids: NDArray[np.int64]) -> Iterator[Any]:
-        return (dataset[int(each)][0] for each in ids)
+        for each in ids:
+            with reading(f"{split} image {each}", "mend or remove it"), only_meant_formats():
+                image = dataset[int(each)][0]
+            yield image
 
+    with reading(f"{split} split", "look into its files"), only_meant_formats():
+        labels = _torchvision_labels(dataset)
     return Samples(
-        read_labels(_torchvision_labels(dataset), f"{split} split"),
-        read,
-        lambda each: f"{split} image {each}",
+        read_labels(labels, f"{split} split"), read, lambda each: f"{split} image {each}"
     )
 
 
@@ -102,34 +101,36 @@ def open_huggingface(data: HuggingFaceData) -> Source:
     names = getattr(train.features[data.label], "names", None)
     first = _huggingface_samples(datasets, train, data, data.train)
     second = _huggingface_samples(datasets, test, data, data.test)
-    return Source(class_names(names, first.labels), first, second)
+    where = f"{data.name}: column `{data.label}`"
+    return Source(class_names(names, first.labels, where), first, second)
 
 
 def _huggingface_splits(datasets: Any, data: HuggingFaceData) -> Any:
-    try:
+    told = f"Hugging Face data set `{data.name}`"
+    with reading(told, "give a hub name, or a folder that `save_to_disk` wrote"):
         if (Path(data.name) / "dataset_dict.json").is_file():
             return datasets.load_from_disk(data.name)
         return datasets.load_dataset(data.name, data.config)
-    except (ValueError, FileNotFoundError, ConnectionError) as error:
-        raise UserError(
-            f"Hugging Face data set `{data.name}` cannot be loaded: {error}",
-            "give a hub name, or a folder that `save_to_disk` wrote",
-        ) from None
 
 
 def _huggingface_samples(datasets: Any, dataset: Any, data: HuggingFaceData, split: str) -> Samples:
     if not isinstance(dataset.features[data.image], datasets.Image):
-        raise UserError(f"{data.name}: column `{data.image}` holds no images")
-    encoded = dataset.cast_column(data.image, datasets.Image(decode=False))
+        raise UserError(
+            f"{data.name}: column `{data.image}` holds no images", "`data.image` names the column"
+        )
+    told, damaged = f"{data.name}, split `{split}`", "fetch or write it again"
+    with reading(told, damaged):
+        encoded = dataset.cast_column(data.image, datasets.Image(decode=False))
+        size = encoded.data.nbytes
+        labels = dataset[data.label][:]
+    if not len(labels):
+        raise UserError(f"{told}: holds no rows", "give images and their labels")
 
     def read(ids: NDArray[np.int64]) -> Iterator[bytes | str | None]:
-        for batch in encoded.select(ids).select_columns([data.image]).iter(BATCH):
-            for value in batch[data.image]:
-                yield value["bytes"] or value["path"]
+        with reading(told, damaged):
+            for batch in encoded.select(ids).select_columns([data.image]).iter(BATCH):
+                for value in batch[data.image]:
+                    yield value and (value["bytes"] or value["path"])
 
-    return Samples(
-        read_labels(dataset[data.label][:], f"{data.name}: column `{data.label}`"),
-        read,
-        lambda each: f"{split} row {each}",
-        encoded.data.nbytes,
-    )
+    where = f"{data.name}: column `{data.label}`"
+    return Samples(read_labels(labels, where), read, lambda each: f"{split} row {each}", size)
