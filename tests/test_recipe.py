@@ -252,8 +252,7 @@ TRAINED = MINIMAL["stages"]["teacher"]
     [
         ({"seed": 2**64}, "seed: input should be less than or equal to 4000000000 (got "
                           "18446744073709551616)"),
-        ({"seed": 10**5000}, "seed: input should be less than or equal to 4000000000 (got a "
-                             "number of about 5000 digits)"),
+        ({"seed": 10**5000}, "a number of about 5000 digits is too large"),
         ({"name": ".."}, "name: `..` cannot be the name of a file"),
         ({"name": "x" * 300}, "name: string should have at most 100 characters (got "
                               f"'{'x' * 37}...{'x' * 38}')"),
@@ -513,7 +512,7 @@ training = st.fixed_dictionaries(
 )
 recipes = st.fixed_dictionaries(
     {
-        "name": st.from_regex(r"[A-Za-z0-9._-]{1,12}", fullmatch=True),
+        "name": st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,11}", fullmatch=True),
         "data": st.just({"source": "digits"}),
         "teacher": models,
         "student": models,

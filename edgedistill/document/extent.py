@@ -68,11 +68,17 @@ def weight(value: Any) -> int:
     return 1 + len(value) // _LONG_TEXT if isinstance(value, str) else 1
 
 
+def _checked_weight(value: Any) -> int:
+    if isinstance(value, int) and abs(value) >= 10**MOST_DIGITS:
+        raise Unbounded(value, f"{shown(value)} is too large")
+    return weight(value)
+
+
 def check_extent(value: Any) -> None:
     """For a document that is no file: Raises ValueError where it is too deep, too large, or holds
-    itself."""
+    itself, or a number that nothing can write."""
     try:
-        check_parts(value, _parts, weight)
+        check_parts(value, _parts, _checked_weight)
     except Unbounded as error:
         raise ValueError(error.why) from None
 
@@ -97,13 +103,10 @@ def _check_kinds(value: Any) -> None:
     elif isinstance(value, str):
         if not is_unicode(value):
             raise ValueError(f"{shown(value)} is no Unicode text")
-    elif isinstance(value, int):
-        if abs(value) >= 10**MOST_DIGITS:
-            raise ValueError(f"{shown(value)} is too large")
     elif isinstance(value, float):
         if not abs(value) < float("inf"):
             raise ValueError(f"{value} is no finite number")
-    elif value is not None:
+    elif value is not None and not isinstance(value, int):
         raise ValueError(f"{shown(value)} is no text, number, list or mapping")
 
 

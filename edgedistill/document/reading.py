@@ -32,9 +32,12 @@ _TAGS = {
 """What each kind of node may be. A date is left out: nothing asks for one."""
 
 
+_TOO_DEEP = f"nested deeper than {MOST_DEPTH} levels"
+
+
 class _Mistake(yaml.MarkedYAMLError):
-    def __init__(self, what: str, node: Any) -> None:
-        super().__init__(problem=what, problem_mark=node.start_mark)
+    def __init__(self, what: str, mark: Any) -> None:
+        super().__init__(problem=what, problem_mark=mark)
 
 
 class _Loader(yaml.SafeLoader):
@@ -47,7 +50,8 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         self.depth += 1
         if self.depth > MOST_DEPTH:
-            raise _Mistake(f"nested deeper than {MOST_DEPTH} levels", self.peek_event())  # type: ignore[no-untyped-call]
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise _Mistake(_TOO_DEEP, mark)
         repeated = self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -58,12 +62,18 @@ class _Loader(yaml.SafeLoader):
             _check_key(node)
         return node
 
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        # The scanner looks ahead, which takes the longer the deeper it is.
+        if self.flow_level >= MOST_DEPTH:
+            raise _Mistake(_TOO_DEEP, self.get_mark())
+        super().fetch_flow_collection_start(token)
+
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
             if key.value in seen and not _merges(key):
-                raise _Mistake(f"the key `{cut(key.value)}` is given twice", key)
+                raise _Mistake(f"the key `{cut(key.value)}` is given twice", key.start_mark)
             seen.add(key.value)
         return node
 
@@ -73,7 +83,7 @@ class _Loader(yaml.SafeLoader):
             try:
                 check_parts(node, _nodes, _node_weight)
             except Unbounded as error:
-                raise _Mistake(error.why, error.part) from None
+                raise _Mistake(error.why, error.part.start_mark) from None
         return node
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
@@ -81,32 +91,34 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except (ValueError, LookupError, ArithmeticError):
             kind = node.tag.removeprefix(_CORE)
-            raise _Mistake(f"`{cut(str(node.value))}` is no {kind}", node) from None
+            raise _Mistake(f"`{cut(str(node.value))}` is no {kind}", node.start_mark) from None
 
 
 def _check_tag(node: Any) -> None:
     name = node.tag.removeprefix(_CORE)
     if node.tag != _CORE + name or name not in _TAGS[type(node)]:
         if name == "timestamp":
-            raise _Mistake(f"`{cut(node.value)}` is a date; quote it where text is meant", node)
+            raise _Mistake(
+                f"`{cut(node.value)}` is a date; quote it where text is meant", node.start_mark
+            )
         if name in ("merge", "value"):
-            raise _Mistake(f"`{cut(node.value)}` has a meaning in YAML; quote it", node)
+            raise _Mistake(f"`{cut(node.value)}` has a meaning in YAML; quote it", node.start_mark)
         kind = {yaml.ScalarNode: "value", yaml.SequenceNode: "list"}.get(type(node), "mapping")
         tag = f"!!{name}" if node.tag.startswith(_CORE) else node.tag
-        raise _Mistake(f"a {kind} with the tag `{cut(tag)}`; leave the tag out", node)
+        raise _Mistake(f"a {kind} with the tag `{cut(tag)}`; leave the tag out", node.start_mark)
     if name in ("int", "float") and len(node.value) > MOST_DIGITS:
-        raise _Mistake(f"a number of {len(node.value)} characters", node)
+        raise _Mistake(f"a number of {len(node.value)} characters", node.start_mark)
     if name == "str" and not is_unicode(node.value):
-        raise _Mistake(f"{shown(node.value)} is no Unicode text", node)
+        raise _Mistake(f"{shown(node.value)} is no Unicode text", node.start_mark)
 
 
 def _check_key(node: Any) -> None:
     if not isinstance(node, yaml.ScalarNode):
-        raise _Mistake("a key is a plain word; quote text in braces", node)
+        raise _Mistake("a key is a plain word; quote text in braces", node.start_mark)
     if node.tag != _CORE + "str" and not _merges(node):
         kind = node.tag.removeprefix(_CORE)
         said = f"the key `{cut(node.value)}` is read as {kind}, not as text; quote it"
-        raise _Mistake(said, node)
+        raise _Mistake(said, node.start_mark)
 
 
 def _merges(key: Any) -> bool:
