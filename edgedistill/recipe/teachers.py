@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal, Union
 
 from pydantic import (
@@ -21,6 +20,7 @@ from edgedistill.recipe.endpoint import (
     shown_headers,
     shown_url,
 )
+from edgedistill.recipe.fields import Deviations, FilePath, Function, Means, Name
 from edgedistill.recipe.models import (
     DualEncoderModel,
     FunctionModel,
@@ -34,9 +34,9 @@ from edgedistill.target import Frozen
 class Normalization(Frozen):
     """How a teacher wants its pixels, which otherwise are 0..1."""
 
-    mean: tuple[float, ...] | None = None
+    mean: Means | None = None
     """Per channel, taken off the pixels."""
-    std: tuple[float, ...] | None = None
+    std: Deviations | None = None
     """Per channel, by which the pixels are divided afterwards."""
     outputs: Literal["logits", "probabilities"] = "logits"
     """What comes out of it."""
@@ -45,8 +45,6 @@ class Normalization(Frozen):
     def _is_whole(self) -> Normalization:
         if (self.mean is None) != (self.std is None):
             raise ValueError("`mean` and `std` come together")
-        if self.std and min(self.std) <= 0:
-            raise ValueError("`std` must be positive")
         return self
 
 
@@ -55,7 +53,7 @@ class OnnxTeacher(Normalization):
     so, (batch, height, width, channels)."""
 
     family: Literal["onnx"]
-    path: Path
+    path: FilePath
     """The file."""
 
 
@@ -63,7 +61,7 @@ class TfliteTeacher(Normalization):
     """A TFLite file with one float or integer input."""
 
     family: Literal["tflite"]
-    path: Path
+    path: FilePath
     """The file."""
 
 
@@ -72,7 +70,7 @@ class KerasTeacher(Normalization):
     `pip install 'edgedistill[tensorflow]'`."""
 
     family: Literal["keras"]
-    path: Path
+    path: FilePath
     """File or folder."""
 
 
@@ -81,7 +79,7 @@ class HuggingFaceTeacher(Frozen):
     Its own image processor resizes and normalizes the data's images."""
 
     family: Literal["huggingface"]
-    name: str
+    name: Name
     """On the hub, or a folder."""
     backend: Literal["auto", "torch", "openvino"] = "auto"
     """`openvino` goes through Optimum (`pip install optimum-intel`); `auto` takes what answers
@@ -93,9 +91,9 @@ class ClipTeacher(Frozen):
     name, or a local folder in the same format. The teacher of a retrieval."""
 
     family: Literal["clip"]
-    name: str
+    name: Name
     """On the hub, or a folder."""
-    embedding: int = Field(ge=2)
+    embedding: int = Field(ge=2, le=65536)
     """Dimensions of its space."""
 
 
@@ -104,7 +102,7 @@ class PythonTeacher(Frozen):
     (batch, classes)."""
 
     family: Literal["python"]
-    function: str
+    function: Function
     """The module lies beside the recipe, or is installed."""
     outputs: Literal["logits", "probabilities"] = "logits"
     """What it gives."""
@@ -162,9 +160,9 @@ class StoredTeacher(Frozen):
     `classes` with `log_probabilities` (the top few)."""
 
     family: Literal["stored"]
-    path: Path
+    path: FilePath
     """Of the training and validation images."""
-    test: Path | None = None
+    test: FilePath | None = None
     """The same for the test data, to know how good the teacher is."""
 
 
@@ -179,7 +177,7 @@ class Member(Frozen):
         Field(discriminator="family"),
     ]  # fmt: skip
     """Any but a stored one, a dual encoder or another ensemble."""
-    weight: float = Field(default=1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0.0, le=1e6)
     """Of its probabilities in the mean."""
 
 
@@ -187,7 +185,7 @@ class Ensemble(Frozen):
     """Several teachers, whose probabilities are averaged."""
 
     family: Literal["ensemble"]
-    members: tuple[Member, ...] = Field(min_length=2)
+    members: tuple[Member, ...] = Field(min_length=2, max_length=64)
     """Two or more."""
 
     @model_validator(mode="after")
