@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.data.sources.parquet import open_parquet, parquet_reading
 from edgedistill.distill.teachers import (
     Answered,
     Floats,
@@ -19,6 +20,7 @@ from edgedistill.distill.teachers import (
     log_probabilities,
 )
 from edgedistill.errors import UserError, nearest
+from edgedistill.files import check_regular
 from edgedistill.recipe import StoredTeacher as Config
 
 Rows = Callable[[Ids], Floats]
@@ -30,10 +32,10 @@ class StoredTeacher:
     """Reads a file when it is first asked for it: training and test data have one each."""
 
     def __init__(self, config: Config, classes: Sequence[str]) -> None:
-        """Raises UserError: a file is missing."""
+        """Raises UserError: a file is missing, or is none."""
         for path in (config.path, config.test):
-            if path is not None and not path.is_file():
-                raise UserError(f"teacher: file not found: {path}", "check the path in `teacher`")
+            if path is not None:
+                check_regular(path, "teacher: file", "check the path in `teacher`")
         self._config, self._classes = config, classes
         self._files: dict[bool, _Answers] = {}
 
@@ -100,30 +102,27 @@ class _Answers:
 
 def _read(path: Path, classes: Sequence[str]) -> tuple[Ids, Rows]:
     """The samples that the rows are about, and the rows' logits."""
-    import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    try:
-        file = pq.ParquetFile(path)
-    except pa.ArrowInvalid as error:
-        raise UserError(
-            f"{path}: not a parquet file: {error}", "write it with pyarrow or pandas"
-        ) from None
-    with file:
+    with open_parquet(path) as file, parquet_reading(str(path)):
         names = file.schema_arrow.names
         _same_classes(file.schema_arrow, classes, path)
         form = _form(path, names)
-        kept = FORMS[form](path, classes, file.metadata.num_rows)
+        try:
+            kept = FORMS[form](path, classes, file.metadata.num_rows)
+        except MemoryError:
+            raise ValueError(f"{file.metadata.num_rows} rows, more than memory holds") from None
         samples = []
         view = ["view"] if "view" in names else []
         for batch in file.iter_batches(columns=["sample", *view, *form]):
             rows = batch.filter(pc.equal(batch["view"], 0)) if view else batch
             samples.append(_whole(rows["sample"], "sample", path))
             kept.add(samples[-1], *(rows[name] for name in form))
-    if not any(map(len, samples)):
-        raise UserError(f"{path}: has no rows{' of view 0' if view else ''}")
-    return np.concatenate(samples), kept.rows()
+        if not any(map(len, samples)):
+            raise UserError(
+                f"{path}: has no rows{' of view 0' if view else ''}", "give answers for the samples"
+            )
+        return np.concatenate(samples), kept.rows()
 
 
 def _same_classes(schema: Any, classes: Sequence[str], path: Path) -> None:
@@ -131,7 +130,7 @@ def _same_classes(schema: Any, classes: Sequence[str], path: Path) -> None:
     told = (schema.metadata or {}).get(b"classes")
     try:
         named = None if told is None else json.loads(told)
-    except ValueError:
+    except (ValueError, RecursionError):
         return  # somebody else's, with a meaning of their own
     if isinstance(named, list) and named != list(classes):
         raise UserError(
@@ -222,7 +221,8 @@ class _Top:
         if wrong.any():
             raise UserError(
                 f"{self._path}: `classes` and `log_probabilities` are not of one length for "
-                f"{_named(samples[wrong])}"
+                f"{_named(samples[wrong])}",
+                "give each class one probability",
             )
         values = _floats(logarithms, "log_probabilities", self._path)
         bad = np.isnan(values) | (values > 1e-3)  # 1, rounded up
@@ -230,8 +230,18 @@ class _Top:
             np.isin(np.arange(len(samples)), np.repeat(np.arange(len(samples)), lengths)[bad]),
             samples, "log_probabilities", self._path,
         )  # fmt: skip
+        numbers = _numbers(named, self._classes, "classes", self._path)
+        rows = np.repeat(np.arange(len(samples)), lengths)
+        pairs = np.sort(rows * len(self._classes) + numbers)
+        twice = pairs[1:][pairs[1:] == pairs[:-1]] // len(self._classes)
+        if len(twice):
+            raise UserError(
+                f"{self._path}: a class is there twice in `classes` for "
+                f"{_named(samples[np.unique(twice)])}",
+                "give each class one probability",
+            )
         self._lengths.append(lengths)
-        self._named.append(_numbers(named, self._classes, "classes", self._path))
+        self._named.append(numbers)
         self._given.append(values)
 
     def rows(self) -> Rows:
@@ -279,7 +289,8 @@ def _floats(column: Any, name: str, path: Path) -> Floats:
 
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
         raise UserError(f"{path}: `{name}` holds {column.type}", "numbers are meant")
-    values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float32)
+    with np.errstate(over="ignore"):  # infinity is told of
+        values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float32)
     return values
 
 
@@ -289,7 +300,12 @@ def _whole(column: Any, name: str, path: Path) -> Ids:
     if not pa.types.is_integer(column.type) or column.null_count:
         nulls = " with nulls" if column.null_count else ""
         raise UserError(f"{path}: `{name}` holds {column.type}{nulls}", "whole numbers are meant")
-    numbers: Ids = column.to_numpy().astype(np.int64)
+    found = column.to_numpy()
+    if len(found) and found.max() > np.iinfo(np.int64).max:
+        raise UserError(
+            f"{path}: `{name}` holds {found.max()}, too large a number", "number them from 0"
+        )
+    numbers: Ids = found.astype(np.int64)
     return numbers
 
 

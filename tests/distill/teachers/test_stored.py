@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from asking import answers, question, room, softmax
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgedistill.distill.teachers import Question, Teacher, open_teacher
@@ -228,4 +230,44 @@ def test_a_file_that_is_missing_or_no_parquet(tmp_path: Path) -> None:
         teacher(path)
     assert raised.value.message == f"teacher: file not found: {path}"
     path.write_bytes(b"sample,label\n0,1\n")
-    assert refusal(path).startswith(f"{path}: not a parquet file: ")
+    assert refusal(path).startswith(f"{path}: cannot be read: ArrowInvalid: ")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"sample": pa.array([2**64 - 1] * 6, pa.uint64()), "label": [0] * 6},
+            "too large a number",
+        ),
+        ({"view": ["a"] * 6, "label": [0] * 6}, "cannot be read: ArrowNotImplementedError: "),
+        ({"label": [{"a": 1}] * 6}, "`label` holds struct<a: int64>"),
+        ({"logits": [[1e300, 0.0, 0.0]] * 6}, "`logits` are not finite"),
+        (
+            {"classes": [["cat", "cat"]] * 6, "log_probabilities": [[-1.0, -1.0]] * 6},
+            "a class is there twice in `classes` for samples 104, 101",
+        ),
+    ],
+)
+def test_columns_that_are_no_answers(tmp_path: Path, columns: dict[str, Any], message: str) -> None:
+    assert message in refusal(write(tmp_path / "a.parquet", **columns))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1 << 14), st.integers(0, 255)), min_size=1, max_size=4))
+def test_a_file_with_other_bytes_answers_or_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, flips: list[tuple[int, int]]
+) -> None:
+    path = write(tmp_path_factory.getbasetemp() / "other.parquet", logits=LOGITS.tolist())
+    content = bytearray(path.read_bytes())
+    for place, value in flips:
+        content[place % len(content)] = value
+    path.write_bytes(content)
+    with contextlib.suppress(UserError):
+        assert answers(teacher(path), question(2)).shape == (2, 3)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="is no regular file; teacher: file is meant"):
+        teacher(tmp_path / "a.parquet")
