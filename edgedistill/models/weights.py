@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, reading
+from edgedistill.files import check_regular
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
+DAMAGED = "write it with safetensors.torch.save_file; if it was copied, copy it again"
 SHOWN = 8
 _ONLY_WEIGHTS = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
@@ -44,8 +46,7 @@ def check(path: Path) -> None:
             f"  tensors = torch.load({path.name!r}, weights_only=True)\n"
             f"  safetensors.torch.save_file(tensors, {path.with_suffix('.safetensors').name!r})",
         )
-    if not path.is_file():
-        raise UserError(f"weights: file not found: {path}", "check the path")
+    check_regular(path, "weights: file")
     with path.open("rb") as stream:
         start = stream.read(9)
     size = int.from_bytes(start[:8], "little")
@@ -57,25 +58,32 @@ def check(path: Path) -> None:
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a safetensors file by name."""
-    from safetensors import SafetensorError
+    """The tensors of a safetensors file by name. Raises UserError: it is none, or damaged."""
     from safetensors.torch import load_file
 
     check(path)
-    try:
+    with reading(f"weights: {path}", DAMAGED):
         tensors: dict[str, torch.Tensor] = load_file(path)
-    except SafetensorError as error:
-        raise UserError(
-            f"weights: {path} cannot be read: {error}", "the file is damaged; copy it again"
-        ) from error
     return tensors
+
+
+def shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of a safetensors file's tensors by name, without reading them. Raises UserError
+    as `read`."""
+    from safetensors import safe_open
+
+    check(path)
+    with reading(f"weights: {path}", DAMAGED), safe_open(path, "numpy") as file:
+        names = file.keys()
+        return {name: tuple(file.get_slice(name).get_shape()) for name in names}
 
 
 def fit(module: nn.Module, tensors: dict[str, torch.Tensor], where: str) -> None:
     """Load `tensors` into `module`, all of them or none. Batch norm's counters of steps
     (`num_batches_tracked`) may be absent or superfluous.
 
-    Raises UserError that lists the first misfits.
+    Raises UserError that lists the first misfits; also where numbers would lose their meaning (of
+    another kind, as 8-bit ones without their scales are), or are none (NaN).
     """
     own = module.state_dict()
     wanted, given = (
@@ -89,15 +97,39 @@ def fit(module: nn.Module, tensors: dict[str, torch.Tensor], where: str) -> None
         for name in sorted(wanted & given)
         if tensors[name].shape != own[name].shape
     ]
+    _refuse(wrong, f"weights: {where} does not fit the model", _hint(wanted, given))
+    _refuse(
+        [
+            f"{name} {problem}"
+            for name in sorted(wanted)
+            if (problem := _misfit(tensors[name], own[name])) is not None
+        ],
+        f"weights: {where} has values that the model cannot take",
+        "write them again from a model that was trained to its end, in floating point",
+    )
+    own.update({name: tensors[name] for name in own if name in tensors})
+    module.load_state_dict(own)
+
+
+def _refuse(wrong: list[str], told: str, hint: str) -> None:
     if wrong:
         rest = [f"and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
         raise UserError(
-            f"weights: {where} does not fit the model:\n"
-            + "\n".join(f"  {line}" for line in wrong[:SHOWN] + rest),
-            _hint(wanted, given),
+            f"{told}:\n" + "\n".join(f"  {line}" for line in wrong[:SHOWN] + rest), hint
         )
-    own.update({name: tensors[name] for name in own if name in tensors})
-    module.load_state_dict(own)
+
+
+def _misfit(given: torch.Tensor, own: torch.Tensor) -> str | None:
+    """Why values cannot stand for those of the model."""
+    kinds = [
+        "complex" if tensor.is_complex() else "real" if tensor.is_floating_point() else "whole"
+        for tensor in (given, own)
+    ]
+    if kinds[0] != kinds[1]:
+        return f"are {given.dtype}, the model's are {own.dtype}".replace("torch.", "")
+    if given.is_floating_point() and given.numel() and bool(given.float().isnan().any()):
+        return "are not all numbers (NaN)"
+    return None
 
 
 def _hint(wanted: set[str], given: set[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from torch import nn
 
 from edgedistill.errors import UserError
 from edgedistill.models import build
-from edgedistill.models.weights import check, fit, read, without_pickles
+from edgedistill.models.weights import check, fit, read, shapes, without_pickles
 from edgedistill.recipe import TorchvisionModel
 
 
@@ -140,3 +142,67 @@ def test_tensors_are_loaded_still(tmp_path: Path) -> None:
     with without_pickles():
         loaded = torch.load(tmp_path / "net.pth", weights_only=False)
     assert set(loaded) == set(net().state_dict())
+
+
+def written(path: Path, header: object, content: bytes = b"", size: int | None = None) -> Path:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes((len(text) if size is None else size).to_bytes(8, "little") + text + content)
+    return path
+
+
+def one(dtype: str = "F32", shape: object = (2,), offsets: object = (0, 8)) -> dict[str, object]:
+    return {"a": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{", b"{}x", b"{\xff}", b"[]", {"a": 1}, {"a": None}, one("F33"), one(shape=(10**15,)),
+        one(shape=(-2,)), one(shape="x"), one(offsets=(0, 10**15)), one(offsets=(8, 0)),
+        one(offsets=(4, 12)), b'{"a":' * 10_000,
+    ],
+)  # fmt: skip
+def test_headers_that_are_not_so(tmp_path: Path, header: object) -> None:
+    path = written(tmp_path / "net.safetensors", header, bytes(8))
+    for each in (read, shapes):
+        with pytest.raises(UserError) as error:
+            each(path)
+        assert error.value.message.startswith(f"weights: {path}")
+        assert error.value.hint
+
+
+def test_a_header_that_claims_more_than_the_file_holds(tmp_path: Path) -> None:
+    path = written(tmp_path / "net.safetensors", one(), bytes(8), size=10 << 30)
+    with pytest.raises(UserError, match="is not a safetensors file"):
+        read(path)
+
+
+def test_shapes_are_told_without_the_tensors(tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(2, 3, dtype=torch.bfloat16)}, tmp_path / "net.safetensors")
+    assert shapes(tmp_path / "net.safetensors") == {"a": (2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("tensor", "problem"),
+    [
+        (torch.full((4,), float("nan")), "1.weight are not all numbers (NaN)"),
+        (torch.zeros(4, dtype=torch.int8), "1.weight are int8, the model's are float32"),
+        (torch.zeros(4, dtype=torch.complex64), "1.weight are complex64, the model's are float32"),
+    ],
+)
+def test_values_that_the_model_cannot_take(tensor: torch.Tensor, problem: str) -> None:
+    tensors = net().state_dict() | {"1.weight": tensor}
+    with pytest.raises(UserError) as error:
+        fit(net(), tensors, "w")
+    assert error.value.message == f"weights: w has values that the model cannot take:\n  {problem}"
+
+
+def test_half_precision_fits() -> None:
+    fit(net(), {name: tensor.half() for name, tensor in net().state_dict().items()
+                if tensor.is_floating_point()}, "w")  # fmt: skip
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "net.safetensors")
+    with pytest.raises(UserError, match="is no regular file"):
+        check(tmp_path / "net.safetensors")
