@@ -18,17 +18,16 @@ def write_recipe(out: Path, teacher: str, weights: Path | None, data: str, targe
     be made out."""
     from edgedistill.recipe import load_recipe
 
-    if out.exists():
-        raise UserError(f"{out} exists already; it was left alone", "choose another --out")
+    folder = _new(out).parent
     load_target(target)
     found = look(data)
-    folder = out.resolve().parent
     model = teacher_keys(teacher, weights, found)
     side = _image_size(found, model["family"])
     student = _student(side)
     lines = [
         "# Written by `edgedistill init`: guesses to go over. Paths are relative to this file.",
-        f"# `edgedistill check {out.name}` shows the plan, `edgedistill schema` every key.",
+        f"# `edgedistill check {_comment(out.name)}` shows the plan,",
+        "# `edgedistill schema` every key.",
         f"name: {_name(found, data)}",
         *_data_lines(found, side, folder),
         *_teacher_lines(model, folder),
@@ -38,9 +37,27 @@ def write_recipe(out: Path, teacher: str, weights: Path | None, data: str, targe
         *_contract_lines(target),
     ]
     folder.mkdir(parents=True, exist_ok=True)
-    with out.open("x") as stream:
-        stream.write("\n".join(lines) + "\n")
-    load_recipe(out)
+    with out.open("x", encoding="utf-8") as stream:
+        try:
+            stream.write("\n".join(lines) + "\n")
+            stream.flush()
+            load_recipe(out)
+        except BaseException:
+            out.unlink()
+            raise
+
+
+def _new(out: Path) -> Path:
+    """Where `out` is to be, absolute. Raises UserError: something is there, or nothing can be."""
+    try:
+        place = out.resolve()
+        os.lstat(out)
+    except FileNotFoundError:
+        return place
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle
+        told = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"--out {str(out)[:200]}: {told}", "choose another --out") from None
+    raise UserError(f"{out} exists already; it was left alone", "choose another --out")
 
 
 # --- teacher --------------------------------------------------------------------------------
@@ -51,18 +68,17 @@ def teacher_keys(teacher: str, weights: Path | None, found: Found) -> dict[str, 
     from edgedistill.models.weights import PICKLES, check
 
     if Path(teacher).suffix.lower() in (".safetensors", *PICKLES):
-        path = Path(teacher).expanduser()
-        check(path)
+        path = _home(teacher)
         return _from_weights(path, len(found.classes))
     if weights is not None:
         check(weights)
     given = {"weights": weights} if weights else {}
     family, colon, name = teacher.partition(":")
-    if family == "resnet_cifar" and name.isdecimal():
+    if family == "resnet_cifar" and re.fullmatch("[0-9]{1,4}", name):
         return {"family": family, "depth": int(name), **given}
     if family in ("torchvision", "timm") and name:
         return {"family": family, "name": name, **(given or {"pretrained": True})}
-    if not (family and colon and name):
+    if not (family and colon and name) or family == "resnet_cifar":
         raise UserError(
             f"--teacher {teacher}: not a model",
             "resnet_cifar:56, torchvision:NAME, timm:NAME, MODULE:FUNCTION, or a .safetensors file",
@@ -70,14 +86,22 @@ def teacher_keys(teacher: str, weights: Path | None, found: Found) -> dict[str, 
     return {"family": "function", "function": teacher, **given}
 
 
+def _home(teacher: str) -> Path:
+    try:
+        return Path(teacher).expanduser()
+    except RuntimeError as error:  # `~name`, of nobody here
+        raise UserError(f"--teacher {teacher}: {error}", "give the whole path") from None
+
+
 def _from_weights(path: Path, classes: int) -> dict[str, Any]:
     """The CIFAR-style residual network that a safetensors file holds, by its tensors' names."""
-    with path.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    shapes = {name: entry["shape"] for name, entry in header.items() if "shape" in entry}
+    from edgedistill.models.weights import shapes as read_shapes
+
+    shapes = read_shapes(path)
     blocks = {match[1] for name in shapes if (match := re.match(r"layer1\.(\d+)\.", name))}
-    widths = [shapes.get(f"layer{n}.0.conv1.weight", [0])[0] for n in (1, 2, 3)]
-    if not (blocks and all(widths) and "linear.weight" in shapes):
+    # Shapes of no dimension and of none at all count for nothing.
+    widths = [(*shapes.get(f"layer{n}.0.conv1.weight", ()), 0)[0] for n in (1, 2, 3)]
+    if not (blocks and all(widths) and shapes.get("linear.weight")):
         raise UserError(
             f"--teacher {path}: its tensors are not those of a CIFAR-style residual network",
             "name the model and give its weights apart: --teacher torchvision:resnet50 "
@@ -110,10 +134,23 @@ def _yaml(keys: dict[str, Any], folder: Path) -> list[str]:
 def _value(value: Any, folder: Path) -> str:
     if isinstance(value, Path):
         value = os.path.relpath(value.resolve(), folder)
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./:-]*", value):
-        plain = value not in ("true", "false", "null", "yes", "no", "on", "off", ".")
-        return value if plain and not value.endswith(":") else json.dumps(value)
-    return json.dumps(value)
+    return _text(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _text(text: str) -> str:
+    """As YAML: plain where it would be read as the same text, else in YAML's own quotes (JSON's
+    escapes of what lies outside the basic plane are others)."""
+    import yaml
+
+    if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./:-]*", text) and yaml.safe_load(text) == text:
+        return text
+    dumped: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))
+    return dumped.removesuffix("\n")
+
+
+def _comment(text: str) -> str:
+    """As it may stand in a comment, which a new line would end."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _name(found: Found, data: str) -> str:
@@ -135,7 +172,7 @@ def _student(side: int) -> dict[str, Any]:
 
 
 def _data_lines(found: Found, side: int, folder: Path) -> list[str]:
-    names = ", ".join(found.classes[:6]) + (", ..." if len(found.classes) > 6 else "")
+    names = _comment(", ".join(found.classes[:6])) + (", ..." if len(found.classes) > 6 else "")
     seen = [f"{width}x{height}" for width, height in sorted(set(found.sizes))]
     sizes = ", ".join(seen[:3]) + (f" and {len(seen) - 3} other sizes" if len(seen) > 3 else "")
     unsplit = found.keys["source"] == "folder" and "test" not in found.keys
@@ -183,7 +220,7 @@ def _stage_lines(model: dict[str, Any], found: Found) -> list[str]:
 
 def _contract_lines(target: str) -> list[str]:
     return [
-        f"# What must hold for {target}; if missed, `edgedistill compile` exits with 1.",
+        f"# What must hold for {_comment(target)}; if missed, `edgedistill compile` exits with 1.",
         "contract:",
         "  max_drop: 3  # points below the teacher",
         "  # max_size_kb: 110",
