@@ -65,7 +65,7 @@ class Artifact:
         return read_json(self.path / name)
 
     def check_content(self) -> None:
-        """Hash every file, whatever its times say. Raises BrokenSeal: one is not what was sealed."""
+        """Hash every file, whatever its times say. Raises BrokenSeal: one was changed."""
         _open(self.path, trust_times=False)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.artifact import read_json
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, reading
+from edgedistill.files import read_json_file
 from edgedistill.package.bundle import Bundle
 from edgedistill.package.evaluate import Samples, read_samples
+from edgedistill.package.manifest import AUDIT
+from edgedistill.package.measure import check_opens
+from edgedistill.report.audit import tables
 
 if TYPE_CHECKING:
     import numpy as np
 
-AUDIT = "audit.json"
 _BATCH = 256
 
 
@@ -27,17 +29,11 @@ def audit(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
             "`edgedistill evaluate` says how good it is",
         )
     if samples is None:
-        path = bundle.path / AUDIT
-        if not path.is_file():
-            raise UserError(
-                f"{bundle.path}: has no {AUDIT}",
-                "it was written by an older version: compile the bundle again, or give --data",
-            )
-        found: dict[str, Any] = read_json(path)
-        return found
+        return _recorded(bundle)
     from edgedistill.tasks import judgement
 
     images, labels = read_samples(bundle, samples)
+    check_opens(bundle, [bundle.file()])
     told = judgement.audit(_logits(bundle, images), None, labels, bundle.labels)
     return {
         "file": bundle.file()["file"],
@@ -45,6 +41,16 @@ def audit(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
         "order": ["shipped"],
         "students": {"shipped": told},
     }
+
+
+def _recorded(bundle: Bundle) -> dict[str, Any]:
+    """The compile's audit. Raises UserError: it is missing, or none that can be shown."""
+    hint = "compile the bundle again, or give --data"
+    path = bundle.path / AUDIT
+    found: dict[str, Any] = read_json_file(path, "the bundle's audit", hint)
+    with reading(str(path), hint):
+        tables(found)
+    return found
 
 
 def drift(bundle: Bundle, folder: Path) -> dict[str, Any]:
@@ -60,9 +66,12 @@ def drift(bundle: Bundle, folder: Path) -> dict[str, Any]:
             "only classifiers do; one of an older version must be compiled again",
         )
     shape = bundle.manifest["preprocessing"]
-    logits = _logits(bundle, read_unlabelled(folder, shape["image_size"], shape["channels"]))
-    observed = drifting.describe(logits, logits.mean(axis=0), reference["edges"])
-    return {**drifting.compare(reference, observed), "observed": observed}
+    images = read_unlabelled(folder, shape["image_size"], shape["channels"])
+    check_opens(bundle, [bundle.file()])
+    logits = _logits(bundle, images)
+    with reading(f"{bundle.path}: its reference statistics", "compile the bundle again"):
+        observed = drifting.describe(logits, logits.mean(axis=0), reference["edges"])
+        return {**drifting.compare(reference, observed), "observed": observed}
 
 
 def _logits(bundle: Bundle, images: Any) -> np.ndarray:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import file_digest, text_digest
-from edgedistill.errors import UserError, nearest
+from edgedistill.errors import UserError, nearest, reading
+from edgedistill.files import read_json_file
+from edgedistill.package.manifest import REPORT, TEXTS, read_manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
     Picture = np.ndarray | Image | str | Path
     Images = Picture | Sequence[Picture]
-
-MANIFEST = "edgedistill.json"
-TEXTS = "texts.npy"
-FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -48,19 +45,20 @@ class Bundle:
 
     @classmethod
     def load(cls, path: str | Path) -> Bundle:
-        """Open a bundle and check every file against its digest.
+        """Open a bundle and check every file against its digest. Nothing in it can run code; a
+        model file that was made to do harm can still end the process that runs it, which
+        `edgedistill.evaluate` and its like try in another process first.
 
-        Raises UserError: not a bundle, of a later format, or a file is missing or was changed.
+        Raises UserError: not a bundle, of a later format, or a file is missing, was changed, or
+        lies elsewhere.
         """
         path = Path(path)
         manifest = read_manifest(path)
-        for name in (entry["file"] for entry in manifest["files"]):
-            if name not in manifest["digests"]:
-                raise UserError(
-                    f"{path}/{MANIFEST}: names `{name}`, which it has no digest of",
-                    "compile the bundle again",
-                )
         for name, digest in manifest["digests"].items():
+            if not (path / name).resolve().is_relative_to(path.resolve()):
+                raise UserError(
+                    f"{path}: {name} leads out of the bundle", "put the file itself there"
+                )
             if not (path / name).is_file():
                 raise UserError(f"{path}: {name} is missing", "compile the bundle again")
             if file_digest(path / name) != digest:
@@ -80,19 +78,20 @@ class Bundle:
     @property
     def task(self) -> Task:
         """What its quality means."""
-        import numpy as np
-
         from edgedistill.tasks import task_named
         from edgedistill.tasks.retrieval import Texts
 
         texts = self.manifest.get("texts")
-        placed = Texts(np.load(self.path / TEXTS), texts["scale"]) if texts else None
+        placed = Texts(self._array(TEXTS, 2), texts["scale"]) if texts else None
         return task_named(self.manifest["task"], placed)
 
     @property
     def report(self) -> dict[str, Any]:
-        """What the compile did; the same as `report.json`."""
-        found: dict[str, Any] = json.loads((self.path / "report.json").read_text())
+        """What the compile did; the same as `report.json`. Raises UserError: it is not there."""
+        hint = "compile the bundle again, or take its report from where it was copied from"
+        found = read_json_file(self.path / REPORT, "the bundle's report", hint)
+        if not isinstance(found, dict):
+            raise UserError(f"{self.path / REPORT}: not a report", hint)
         return found
 
     @property
@@ -146,9 +145,18 @@ class Bundle:
 
     def golden(self) -> np.ndarray:
         """The golden inputs: float32 (samples, channels, height, width) in 0..1."""
+        return self._array("golden/inputs.npy", 4)
+
+    def _array(self, name: str, dimensions: int) -> np.ndarray:
         import numpy as np
 
-        found: np.ndarray = np.load(self.path / "golden" / "inputs.npy")
+        hint = "compile the bundle again"
+        with reading(str(self.path / name), hint):
+            # Mapped, a header that lies about the size is found out before memory is taken.
+            found = np.array(np.load(self.path / name, mmap_mode="r"))
+        if found.dtype != np.float32 or found.ndim != dimensions or not len(found):
+            told = f"holds {found.dtype} of shape {found.shape}"
+            raise UserError(f"{self.path / name}: {told}, not what a bundle has there", hint)
         return found
 
     def pixels(self, images: Images) -> np.ndarray:
@@ -213,29 +221,3 @@ class Bundle:
                 "give `threshold`, a confidence in 0..1",
             )
         return float(limit)
-
-
-def is_bundle(path: Path) -> bool:
-    try:
-        read_manifest(path)
-    except UserError:
-        return False
-    return True
-
-
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a bundle, files unchecked. Raises UserError: not a bundle."""
-    hint = "give the folder that `edgedistill compile --out` wrote"
-    try:
-        manifest: dict[str, Any] = json.loads((path / MANIFEST).read_text())
-        version = manifest["bundle_format"]
-    except OSError:
-        raise UserError(f"{path}: not a bundle (no readable {MANIFEST})", hint) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}/{MANIFEST}: not a bundle's manifest ({error})", hint) from None
-    if version != FORMAT:
-        raise UserError(
-            f"{path}: bundle format {version}, this version reads {FORMAT}",
-            "use the version of edgedistill that wrote it",
-        )
-    return manifest

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.errors import UserError
 from edgedistill.package.bundle import Bundle
+from edgedistill.package.measure import check_opens
 from edgedistill.recipe import Data, load_recipe
 from edgedistill.target import Frozen
 
@@ -30,6 +31,7 @@ def qualities(
     import numpy as np
 
     images, labels = read_samples(bundle, samples)
+    check_opens(bundle, entries)
     if not len(labels):
         raise UserError("there are no images to evaluate on", "give at least one")
     task = bundle.task
@@ -58,7 +60,11 @@ def read_samples(bundle: Bundle, samples: Samples | None) -> tuple[Any, np.ndarr
     from edgedistill.data import read_images
 
     if samples is None:
-        samples = dict(bundle.manifest["recipe"]["data"])
+        raise UserError(
+            f"{bundle.path}: which images? It was compiled with {_recorded(bundle)}; that is what "
+            "the bundle says, and nothing is opened for it",
+            "give --data: a folder of class folders, a .parquet or .npz file, or your recipe",
+        )
     source: Path | Data
     if isinstance(samples, Mapping):
         source = _document(samples)
@@ -71,6 +77,14 @@ def read_samples(bundle: Bundle, samples: Samples | None) -> tuple[Any, np.ndarr
         source, bundle.labels, shape["image_size"], shape["channels"], bundle.manifest["task"]
     )
     return split.images, split.labels
+
+
+def _recorded(bundle: Bundle) -> str:
+    """The data that the bundle says it was compiled with, as text."""
+    data = bundle.manifest["recipe"].get("data")
+    told = {**data} if isinstance(data, dict) else {}
+    kept = {key: told[key] for key in ("source", "name", "function", "root", "test") if key in told}
+    return ", ".join(f"{key} `{value!s:.200}`" for key, value in kept.items()) or "unknown data"
 
 
 def _pair(bundle: Bundle, images: Any, labels: Any) -> tuple[Any, np.ndarray]:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.apart import Apart
 from edgedistill.devices import DEVICES, Job, Protocol, in_turn, row
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, reading
 from edgedistill.package.bundle import Bundle
+from edgedistill.runtimes import RUNTIMES, runtime_of
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgedistill.runtimes import Tensor
+
+_PATIENCE = 120.0
+"""Seconds in which a model file that is opened must have come up."""
 _NOISE_IMAGES = 8
+_LARGEST = 10**8
+"""Values that an image may have."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,8 @@ def subjects(subject: Bundle | str | Path) -> list[Subject]:
 
 
 def _of_bundle(bundle: Bundle) -> list[Subject]:
-    known = {row["file"]: row["quality"] for row in bundle.report["files"]}
+    with reading(f"{bundle.path}: its report", "compile the bundle again"):
+        known = {row["file"]: row["quality"] for row in bundle.report["files"]}
     pixels = bundle.golden()
     return [
         Subject(
@@ -70,16 +80,38 @@ def _of_bundle(bundle: Bundle) -> list[Subject]:
 def _of_file(path: Path) -> Subject:
     import numpy as np
 
-    from edgedistill.runtimes import runtime_of
-
     runtime = runtime_of(path)
-    tensor = runtime.load(path).input
-    if len(tensor.shape) != 4:
-        raise UserError(f"{path}: its input has shape {tensor.shape}", "give a model of images")
+    runtime.prepare()
+    with _opening_apart() as apart:
+        tensor = apart.call(str(path), _PATIENCE, _input_of, path)
     sizes = [size or 1 for size in tensor.shape[1:]]
+    if len(sizes) != 3 or not 0 < math.prod(sizes) <= _LARGEST:
+        raise UserError(f"{path}: its input has shape {tensor.shape}", "give a model of images")
     shape = sizes if tensor.layout == "NCHW" else [sizes[2], *sizes[:2]]
     noise = np.random.default_rng(0).random((_NOISE_IMAGES, *shape), dtype=np.float32)
     return Subject(path, runtime.name, None, noise)
+
+
+def check_opens(bundle: Bundle, entries: list[dict[str, Any]]) -> None:
+    """Open model files in another process, and run each once. Raises UserError: one ends it."""
+    pixels = bundle.golden()[:1]
+    with _opening_apart() as apart:
+        for entry in entries:
+            path = bundle.path / entry["file"]
+            apart.call(str(path), _PATIENCE, _answer, path, entry["runtime"], pixels)
+
+
+def _opening_apart() -> Apart:
+    return Apart("the file is damaged or of another kind; export it again")
+
+
+def _input_of(path: Path) -> Tensor:
+    return runtime_of(path).load(path).input
+
+
+def _answer(path: Path, runtime: str, pixels: np.ndarray) -> None:
+    with reading(str(path), "the file does not take what the bundle says it does"):
+        RUNTIMES[runtime].load(path)(pixels)
 
 
 def measure(

@@ -45,11 +45,61 @@ def test_the_digest_does_not_depend_on_when_or_where_it_was_measured(
     assert again.digest == bundle.digest
 
 
-def test_an_older_bundle_is_replaced(bundle: Bundle, make_result: Make) -> None:
-    (bundle.path / "notes.txt").write_text("mine")
-    write_bundle(make_result(), bundle.path)
-    assert not (bundle.path / "notes.txt").exists()
+def test_an_older_bundle_is_replaced_even_a_damaged_one(bundle: Bundle, make_result: Make) -> None:
+    (bundle.path / "tiny.fp32.onnx").write_bytes(b"changed")
+    (bundle.path / "tiny.int8.onnx").unlink()
+    again = write_bundle(make_result(), bundle.path)
+    assert again.digest == bundle.digest
     assert list(bundle.path.parent.iterdir()) == [bundle.path]
+
+
+@pytest.mark.parametrize("place", ["notes.txt", "golden/mine.npy", "more/notes.txt", ".hidden"])
+def test_what_is_no_part_of_a_bundle_is_left_where_it_is(
+    bundle: Bundle, make_result: Make, place: str
+) -> None:
+    (bundle.path / place).parent.mkdir(exist_ok=True)
+    (bundle.path / place).write_text("mine")
+    with pytest.raises(UserError, match="holds what is no part of its bundle: ") as raised:
+        write_bundle(make_result(), bundle.path)
+    assert place in raised.value.message
+    assert (bundle.path / place).read_text() == "mine"
+    assert Bundle.load(bundle.path).digest == bundle.digest
+
+
+@pytest.mark.parametrize(
+    "manifest", [{"bundle_format": 3}, {"bundle_format": 3, "digests": {"thesis.doc": 64 * "0"}}]
+)
+def test_a_folder_that_only_says_it_is_a_bundle_is_left_alone(
+    make_result: Make, tmp_path: Path, manifest: dict[str, Any]
+) -> None:
+    place = tmp_path / "work"
+    place.mkdir()
+    (place / "thesis.doc").write_text("mine")
+    (place / "edgedistill.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="exists and is not a bundle; it was left alone"):
+        write_bundle(make_result(), place)
+    assert (place / "thesis.doc").read_text() == "mine"
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_what_a_killed_run_left_beside_the_bundle_goes(
+    bundle: Bundle, make_result: Make, moved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = bundle.path.with_name(f".{bundle.path.name}.edgedistill-abc")
+    (left / "bundle").mkdir(parents=True)
+    if moved:
+        bundle.path.rename(left / "old")
+    others = bundle.path.with_name(".bundle.mine")
+    others.mkdir()
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("edgedistill.package.write._fill", fail)
+    with pytest.raises(RuntimeError):
+        write_bundle(make_result(), bundle.path)
+    assert Bundle.load(bundle.path).digest == bundle.digest, "it is back where it was"
+    assert sorted(bundle.path.parent.iterdir()) == [others, bundle.path]
 
 
 def test_a_folder_that_is_no_bundle_is_left_alone(make_result: Make, tmp_path: Path) -> None:
@@ -77,11 +127,12 @@ def test_nothing_is_left_where_writing_fails(
     make_result: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise OSError(28, "No space left on device", "/somewhere/in/the/cache")
 
     monkeypatch.setattr("edgedistill.package.write.write_html", fail)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match=r"the disk of .*/out is full \(\d+ MB free\)") as raised:
         write_bundle(make_result(), tmp_path / "out" / "bundle")
+    assert "another disk with --out" in raised.value.hint
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -99,7 +150,14 @@ def test_a_manifest_cannot_lead_out_of_the_bundle(bundle: Bundle) -> None:
     manifest = json.loads((bundle.path / "edgedistill.json").read_text())
     manifest["files"][0]["file"] = "../../elsewhere.onnx"
     (bundle.path / "edgedistill.json").write_text(json.dumps(manifest))
-    with pytest.raises(UserError, match=r"names `\.\./\.\./elsewhere\.onnx`, which"):
+    with pytest.raises(UserError, match=r"files\.0\.file: must be the name of a file within"):
+        Bundle.load(bundle.path)
+
+
+def test_nor_can_a_link_in_it(bundle: Bundle, tmp_path: Path) -> None:
+    (bundle.path / "tiny.int8.onnx").rename(tmp_path / "elsewhere.onnx")
+    (bundle.path / "tiny.int8.onnx").symlink_to(tmp_path / "elsewhere.onnx")
+    with pytest.raises(UserError, match=r"tiny\.int8\.onnx leads out of the bundle"):
         Bundle.load(bundle.path)
 
 
