@@ -17,6 +17,7 @@ from edgedistill.package.evaluate import Samples, qualities
 from edgedistill.package.measure import measure, subjects
 from edgedistill.package.write import check_place
 from edgedistill.recipe import Recipe, load_recipe, parse_recipe
+from edgedistill.recipe.endpoint import WHOLE
 from edgedistill.target import Target, load_target
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def read_recipe(
     """A recipe from a path, a mapping, or None for the embedded digits; `set` holds overrides such
     as `stages.distill.epochs=3`. Raises UserError that lists every mistake."""
     if isinstance(recipe, Recipe):
-        return parse_recipe(recipe.model_dump(mode="json"), "recipe", set) if set else recipe
+        whole = recipe.model_dump(mode="json", context=WHOLE)
+        return parse_recipe(whole, "recipe", set) if set else recipe
     if isinstance(recipe, Mapping):
         return parse_recipe(dict(recipe), "recipe", set)
     return load_recipe(Path(recipe) if recipe is not None else default_recipe(), set)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import edgedistill
 from edgedistill.devices import is_machine, machine
@@ -34,7 +33,7 @@ def build_report(result: Result) -> dict[str, Any]:
         "edgedistill": edgedistill.__version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "name": result.recipe.name,
-        "recipe": _without_secrets(result.recipe.model_dump(mode="json")),
+        "recipe": result.recipe.model_dump(mode="json"),
         "target": result.target.model_dump(mode="json"),
         "machine": here,
         "measured_on_target": on_target,
@@ -56,25 +55,6 @@ def build_report(result: Result) -> dict[str, Any]:
     report["warnings"] = warnings(result, report)
     report["ok"] = all(line["status"] != "missed" for line in report["contract"])
     return report
-
-
-def _without_secrets(value: Any) -> Any:
-    """The recipe as it may be handed on: an endpoint's address without user and query, and of its
-    headers only what is read from the environment."""
-    if isinstance(value, list):
-        return [_without_secrets(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    made = {key: _without_secrets(item) for key, item in value.items()}
-    if value.get("family") == "http":
-        parts = urlsplit(value["url"])
-        made["url"] = urlunsplit(
-            (parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")
-        )
-        made["headers"] = {
-            name: text if "${" in text else "(left out)" for name, text in value["headers"].items()
-        }
-    return made
 
 
 def _metric(result: Result) -> str:
