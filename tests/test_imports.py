@@ -18,7 +18,7 @@ ROOT = Path(edgedistill.__file__).parent
 # where BESIDE says so.
 ORDER: list[set[str]] = [
     {"errors"},
-    {"files", "progress", "artifact"},
+    {"apart", "artifact", "files", "progress"},
     {"document", "usercode"},
     {"target"},
     {"recipe"},

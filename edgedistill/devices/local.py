@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,28 +26,42 @@ def where() -> str:
 def run(job: Job) -> Record:
     """Run a job in a fresh process of this machine.
 
-    Raises UserError: the runtime's package is missing, or it cannot read the file.
-    RuntimeError: the process died, with the end of what it said.
+    Raises UserError: the runtime's package is missing, it cannot read the file, or the process
+    died or took too long.
     """
     with tempfile.TemporaryDirectory(prefix="edgedistill-job-") as folder:
         order, answer = Path(folder, "job.json"), Path(folder, "record.json")
         order.write_text(json.dumps(asdict(job), default=lambda path: str(Path(path).resolve())))
-        done = subprocess.run(
-            [sys.executable, "-m", "edgedistill.devices.worker", str(order), str(answer)],
-            env=_environment(job.protocol.threads),
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE + job.protocol.seconds,
-        )
+        patience = _PATIENCE + job.protocol.seconds
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", "edgedistill.devices.worker", str(order), str(answer)],
+                env=_environment(job.protocol.threads),
+                capture_output=True,
+                text=True,
+                errors="backslashreplace",
+                timeout=patience,
+            )
+        except subprocess.TimeoutExpired:
+            raise UserError(
+                f"measuring {job.model.name} in {job.runtime} has not ended within {patience:g} s",
+                "lower `runs` or `seconds`, if the model is slow; else the file may be damaged",
+            ) from None
         if not answer.exists():
-            raise RuntimeError(
-                f"measuring {job.model.name} in {job.runtime} failed "
-                f"(exit code {done.returncode}):\n{done.stderr[-2000:]}"
+            said = done.stderr.strip().splitlines()[-1:] or ["without a word"]
+            raise UserError(
+                f"measuring {job.model.name} in {job.runtime}: the process died "
+                f"({_ending(done.returncode)}): {said[0][:300]}",
+                "the file is damaged or made to do that, or memory ran out",
             )
         found = json.loads(answer.read_text())
     if "error" in found:
         raise UserError(found["error"], found["hint"])
     return Record(**found)
+
+
+def _ending(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
 def _environment(threads: int) -> dict[str, str]:

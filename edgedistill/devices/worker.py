@@ -12,14 +12,16 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, reading
 
 _KEPT_INPUTS = 32
 
 
 def main(order: Path, answer: Path) -> None:
     try:
-        found = measure(json.loads(order.read_text()))
+        job = json.loads(order.read_text())
+        with reading(job["model"], "the file is damaged or of another kind; export it again"):
+            found = measure(job)
     except UserError as error:
         found = {"error": error.message, "hint": error.hint}
     scratch = answer.with_suffix(".part")

@@ -79,7 +79,9 @@ class _Loaded:
             shape = [size or 1 for size in self.input.shape]
             for _ in range(22):
                 session.run(None, {self.input.name: np.zeros(shape, self.input.dtype)})
-            events = json.loads(Path(session.end_profiling()).read_text())
+            # Names in a file need not be text, and the profile repeats them as they are.
+            profile = Path(session.end_profiling()).read_text(errors="replace")
+            events = json.loads(profile, strict=False)
         times: dict[str, list[float]] = {}
         about: dict[str, dict[str, Any]] = {}
         for event in events:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgedistill.distill.teachers import Room
+from edgedistill.distill.teachers import Room, Teacher
+from edgedistill.distill.teachers.apart import TeacherApart
 from edgedistill.distill.teachers.model_file import (
     FileTeacher,
     cannot,
@@ -18,7 +19,12 @@ from edgedistill.runtimes import Tensor
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 
 
-def open_(config: OnnxTeacher, room: Room) -> FileTeacher:
+def open_(config: OnnxTeacher, room: Room) -> Teacher:
+    """In a process of its own, as an odd file may end it. Raises UserError as `open_here` does."""
+    return TeacherApart(open_here, config, room)
+
+
+def open_here(config: OnnxTeacher, room: Room) -> FileTeacher:
     """Its first output of shape (batch, classes) is the answer."""
     session = _session(config)
     inputs = session.get_inputs()

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.distill.teachers import Room
+from edgedistill.distill.teachers import Room, Teacher
+from edgedistill.distill.teachers.apart import TeacherApart
 from edgedistill.distill.teachers.model_file import (
     FileTeacher,
     cannot,
@@ -20,7 +21,12 @@ from edgedistill.runtimes import Tensor
 from edgedistill.runtimes.native import hushed
 
 
-def open_(config: TfliteTeacher, room: Room) -> FileTeacher:
+def open_(config: TfliteTeacher, room: Room) -> Teacher:
+    """In a process of its own, as an odd file may end it. Raises UserError as `open_here` does."""
+    return TeacherApart(open_here, config, room)
+
+
+def open_here(config: TfliteTeacher, room: Room) -> FileTeacher:
     """Its first output of shape (batch, classes) is the answer. A batch goes through at once where
     the file leaves its size open."""
     interpreter = _interpreter(config)

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edgedistill.distill.teachers import Teacher, open_teacher
+from edgedistill.distill.teachers import Teacher
 from edgedistill.distill.teachers.fingerprint import fingerprint
 from edgedistill.distill.teachers.model_file import in_batches, layout_of
+from edgedistill.distill.teachers.onnx import open_here
 from edgedistill.errors import UserError
 from edgedistill.recipe import OnnxTeacher
 
@@ -56,7 +57,7 @@ def write(
 
 def teacher(path: Path, channels: int = 3, **settings: Any) -> Teacher:
     config = OnnxTeacher(family="onnx", path=path, **settings)
-    return open_teacher(config, room(channels=channels))
+    return open_here(config, room(channels=channels))
 
 
 def refusal(path: Path, channels: int = 3, **settings: Any) -> UserError:
@@ -150,7 +151,7 @@ def test_a_file_that_is_missing_or_damaged(tmp_path: Path) -> None:
 def test_an_image_that_the_graph_cannot_take(tmp_path: Path) -> None:
     path = write(tmp_path / "a.onnx", ["batch", 3, "height", "width"])
     config = OnnxTeacher(family="onnx", path=path)
-    opened = open_teacher(config, room(image_size=16))
+    opened = open_here(config, room(image_size=16))
     with pytest.raises(UserError) as raised:
         answers(opened, question(size=16))
     assert raised.value.message.startswith(f"{path}: cannot run on the data's images: ")
@@ -158,7 +159,7 @@ def test_an_image_that_the_graph_cannot_take(tmp_path: Path) -> None:
 
 def test_other_classes_than_the_data_has_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.onnx")
-    opened = open_teacher(OnnxTeacher(family="onnx", path=path), room(classes=("cat", "dog")))
+    opened = open_here(OnnxTeacher(family="onnx", path=path), room(classes=("cat", "dog")))
     with pytest.raises(UserError) as raised:
         answers(opened, question(4))
     assert raised.value.message == (

@@ -9,7 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 from asking import SIZE, answers, linear, question, room, weights
 from exported import LABELS, Exported
 
+import edgedistill
 from edgedistill.distill.teachers import Question, Teacher, open_teacher
+from edgedistill.distill.teachers.tflite import open_here
 from edgedistill.errors import UserError
 from edgedistill.recipe import TfliteTeacher
 from edgedistill.runtimes import RUNTIMES
@@ -53,7 +55,7 @@ def write(
 
 
 def teacher(path: Path, **settings: Any) -> Teacher:
-    return open_teacher(TfliteTeacher(family="tflite", path=path, **settings), room())
+    return open_here(TfliteTeacher(family="tflite", path=path, **settings), room())
 
 
 def refusal(path: Path) -> str:
@@ -66,7 +68,7 @@ def refusal(path: Path) -> str:
 def test_a_file_answers_as_its_runtime_does(exported: Exported, precision: str) -> None:
     """The int8 file takes and gives integers."""
     path, pixels = exported.file("litert", precision), exported.pixels(5)
-    opened = open_teacher(TfliteTeacher(family="tflite", path=path), room(classes=tuple(LABELS)))
+    opened = open_here(TfliteTeacher(family="tflite", path=path), room(classes=tuple(LABELS)))
     found = answers(opened, Question(np.arange(5), np.arange(5), False, pixels))
     expected = RUNTIMES["litert"].load(path)(pixels)
     step = 0.0 if precision == "int8" else 1e-4
@@ -120,3 +122,20 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     assert refusal(path).startswith(f"{path}: cannot be loaded as TFLite: ")
     path.unlink()
     assert refusal(path) == f"teacher: not found: {path}"
+
+
+def with_an_odd_scale(exported: Exported, path: Path) -> Path:
+    """A well-formed file that ends the process which opens it."""
+    file = File.read(exported.file("litert", "int8"))
+    total = next(each for each in file.operators if file.kind(each) == "ADD").outputs[0]
+    file.tensor(total).quantization.scale = [1e-30]
+    path.write_bytes(file.pack())
+    return path
+
+
+def test_a_file_that_ends_its_process_is_told(exported: Exported, tmp_path: Path) -> None:
+    path = with_an_odd_scale(exported, tmp_path / "odd.tflite")
+    with pytest.raises(UserError, match=r"odd\.tflite: the process that ran it died"):
+        open_teacher(TfliteTeacher(family="tflite", path=path), room(classes=tuple(LABELS)))
+    with pytest.raises(UserError, match=r"odd\.tflite: the process that ran it died"):
+        edgedistill.benchmark(path)

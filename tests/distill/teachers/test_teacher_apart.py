@@ -61,5 +61,5 @@ def test_errors_come_back_with_their_hints() -> None:
 
 def test_a_process_that_dies_is_told_of() -> None:
     teacher = TeacherApart(dying, CONFIG, room())
-    with pytest.raises(UserError, match=r"a\.keras: the process that ran this teacher died"):
+    with pytest.raises(UserError, match=r"a\.keras: the process that ran it died"):
         answers(teacher, question())
