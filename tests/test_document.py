@@ -25,10 +25,10 @@ def told(tmp_path: Path, text: str | bytes) -> str:
     """The one line that reading `text` ends in, within a second."""
     path = tmp_path / "r.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(UserError) as error:
         mapping(read_yaml(path), "a recipe", str(path), "")
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
     assert "\n" not in error.value.message
     assert error.value.message.startswith(f"{path}: ")
     return error.value.message.removeprefix(f"{path}: ")
@@ -73,10 +73,10 @@ def told(tmp_path: Path, text: str | bytes) -> str:
         ("- " * 10_000, "line 1: not valid YAML: nested deeper than 40 levels"),
         ("a: 1\nb: &a [*a]", "line 2: not valid YAML: holds itself"),
         ("a: &a {b: {c: *a}}", "line 1: not valid YAML: holds itself"),
-        (BOMB, "line 6: not valid YAML: more than 100000 values, aliases written out"),
-        (MERGES, "line 11: not valid YAML: more than 100000 values, aliases written out"),
+        (BOMB, "line 5: not valid YAML: more than 50000 values, aliases written out"),
+        (MERGES, "line 11: not valid YAML: more than 50000 values, aliases written out"),
         (f"a: &a {'x' * 100_000}\nb: [{', '.join(['*a'] * 1000)}]",
-         "line 2: not valid YAML: more than 100000 values, aliases written out"),
+         "line 2: not valid YAML: more than 50000 values, aliases written out"),
         ("a: &a\n  " + "[" * 25 + "]" * 25 + "\nb: " + "[" * 25 + "*a" + "]" * 25,
          "line 1: not valid YAML: nested deeper than 40 levels"),
         ("a: 1\n---\nb: 1",
@@ -87,6 +87,7 @@ def told(tmp_path: Path, text: str | bytes) -> str:
         ("? [a]\n: 2", "line 1: not valid YAML: a key is a plain word; quote text in braces"),
         ("a: 1\nb: \x01", "line 2: not valid YAML: the character '\\x01' may not stand there"),
         (b"a: \xff\xfe", "is no UTF-8 text (byte 3)"),
+        ("- &a x\n- &a x", "line 2: not valid YAML: an anchor of a name that another one has"),
         ("a: *b", "line 1: not valid YAML: found undefined alias 'b'"),
         ("", "a recipe is a mapping, got nothing"),
         ("- 1", "a recipe is a mapping, got a list"),
@@ -99,6 +100,13 @@ def test_what_a_document_may_not_hold_is_said_at_once(
     tmp_path: Path, text: str | bytes, message: str
 ) -> None:
     assert told(tmp_path, text).startswith(message)
+
+
+def test_of_a_long_document_no_more_is_read_than_may_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgedistill.document.reading.MOST_ITEMS", 100)
+    assert told(tmp_path, "- x\n" * 1000).startswith("line 101: not valid YAML: more than ")
 
 
 def test_what_is_no_file_is_said(tmp_path: Path) -> None:
@@ -137,7 +145,7 @@ def test_plain_aliases_and_merges_stay_what_they_are(tmp_path: Path) -> None:
         (f"seed={'9' * 5000}", f"--set seed={'9' * 75}...: a number of 5000 characters"),
         (f"seed={'[' * 5000}", f"--set seed={'[' * 75}...: nested deeper than 40 levels"),
         ("seed=&a [*a]", "--set seed=&a [*a]: holds itself"),
-        (f"seed={BOMB}", "more than 100000 values, aliases written out"),
+        (f"seed={BOMB}", "more than 50000 values, aliases written out"),
         ("list.7=1", "--set list.7=1: `7` is not a place in a list of 2"),
         (f"list.{'9' * 5000}=1", f"`{'9' * 80}...` is not a place in a list of 2"),
         ("list.²=1", "--set list.²=1: `²` is not a place in a list of 2"),
@@ -167,7 +175,7 @@ def _nested(depth: int) -> Any:
         (["\ud800"], r"'\\ud800' is no Unicode text"),
         ([object], "<class 'object'> is no text, number, list or mapping"),
         (_nested(100), "nested deeper than 40 levels"),
-        ([["x" * 100_000] * 1000] * 1000, "more than 100000 values, aliases written out"),
+        ([["x" * 100_000] * 1000] * 1000, "more than 50000 values, aliases written out"),
     ],
 )
 def test_what_is_not_plain_is_said(value: Any, message: str) -> None:
@@ -179,8 +187,8 @@ def test_a_value_is_shown_without_making_text_of_all_of_it() -> None:
     bomb: Any = ["x"] * 9
     for _ in range(12):
         bomb = [bomb] * 9
-    start = time.monotonic()
+    start = time.process_time()
     assert len(shown(bomb)) <= 80
     assert len(shown("x" * 10**7)) <= 80
     assert shown(10**5000) == "a number of about 5000 digits"
-    assert time.monotonic() - start < 0.5
+    assert time.process_time() - start < 0.5

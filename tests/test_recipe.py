@@ -253,6 +253,10 @@ TRAINED = MINIMAL["stages"]["teacher"]
         ({"seed": 2**64}, "seed: input should be less than or equal to 4000000000 (got "
                           "18446744073709551616)"),
         ({"seed": 10**5000}, "a number of about 5000 digits is too large"),
+        ({"data": {"source": "digits", "channels": "1"}},
+         "data.channels: input should be 1 or 3 (got '1')"),
+        ({"data": {"source": "function", "function": "a:b", "image_size": 8, "classes": ["a"]}},
+         "`task: classification` needs two classes or more in `data.classes`"),
         ({"name": ".."}, "name: `..` cannot be the name of a file"),
         ({"name": "x" * 300}, "name: string should have at most 100 characters (got "
                               f"'{'x' * 37}...{'x' * 38}')"),
@@ -370,7 +374,7 @@ def test_a_document_that_is_no_file_is_bounded_too() -> None:
 
 
 def test_of_many_mistakes_the_first_are_told_and_the_others_counted() -> None:
-    unknown = {f"{'x' * 50_000}{at}": 1 for at in range(60)}
+    unknown = {f"{'x' * 20_000}{at}": 1 for at in range(60)}
     found = mistakes(**unknown, seed=["y"] * 10_000)
     assert len(found) == 31
     assert found[-1] == "r.yaml: and 31 more mistakes"

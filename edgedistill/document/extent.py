@@ -9,10 +9,12 @@ from edgedistill.document.mistakes import shown
 
 MOST_DEPTH = 40
 """Lists and mappings inside each other, at most."""
-MOST_ITEMS = 100_000
+MOST_ITEMS = 50_000
 """Values of a document with every alias written out, at most; long text counts for several."""
 MOST_DIGITS = 100
 """Characters of a number, at most."""
+TOO_DEEP = f"nested deeper than {MOST_DEPTH} levels"
+TOO_MANY = f"more than {MOST_ITEMS} values, aliases written out"
 _LONG_TEXT = 64
 """Characters of text that count as one value."""
 
@@ -41,7 +43,7 @@ def check_parts(top: Any, inside: Callable[[Any], list[Any]], weight: Callable[[
         values, levels = known.get(id(part), (0, 0))
         if not levels:
             if depth > MOST_DEPTH:
-                raise Unbounded(part, f"nested deeper than {MOST_DEPTH} levels")
+                raise Unbounded(part, TOO_DEEP)
             above.add(id(part))
             values, levels = weight(part), 1
             for each in inside(part):
@@ -50,9 +52,9 @@ def check_parts(top: Any, inside: Callable[[Any], list[Any]], weight: Callable[[
             above.discard(id(part))
             known[id(part)] = values, levels
         if depth + levels - 1 > MOST_DEPTH:
-            raise Unbounded(part, f"nested deeper than {MOST_DEPTH} levels")
+            raise Unbounded(part, TOO_DEEP)
         if values > MOST_ITEMS:
-            raise Unbounded(part, f"more than {MOST_ITEMS} values, aliases written out")
+            raise Unbounded(part, TOO_MANY)
         return values, levels
 
     extent(top, 1)

@@ -92,8 +92,8 @@ def _problem(item: dict[str, Any], model: type[BaseModel]) -> str:
         count = context["actual_length"]
         return _at(path, f"at most {context['max_length']}" + (f" (got {count})" if count else ""))
     message = _plain(kind, message)
-    if kind == "literal_error" and isinstance(got, str):
-        choices = re.findall(r"'([^']+)'", str(context.get("expected", "")))
+    choices = re.findall(r"'([^']+)'", str(context.get("expected", "")))
+    if kind == "literal_error" and isinstance(got, str) and choices:
         return _at(path, f"unknown value `{cut(got)}`; {nearest(cut(got), choices)}")
     received = "" if _is_secret(model, location) else f" (got {shown(got)})"
     return _at(path, f"{message}{received}")

@@ -10,6 +10,9 @@ import yaml
 from edgedistill.document.extent import (
     MOST_DEPTH,
     MOST_DIGITS,
+    MOST_ITEMS,
+    TOO_DEEP,
+    TOO_MANY,
     Unbounded,
     check_extent,
     check_parts,
@@ -32,9 +35,6 @@ _TAGS = {
 """What each kind of node may be. A date is left out: nothing asks for one."""
 
 
-_TOO_DEEP = f"nested deeper than {MOST_DEPTH} levels"
-
-
 class _Mistake(yaml.MarkedYAMLError):
     def __init__(self, what: str, mark: Any) -> None:
         super().__init__(problem=what, problem_mark=mark)
@@ -46,12 +46,16 @@ class _Loader(yaml.SafeLoader):
     (and not the last one's win), a tag of one's own."""
 
     depth = 0
+    count = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        self.count += 1
+        if self.count > MOST_ITEMS:
+            raise _Mistake(TOO_MANY, self.get_mark())
         self.depth += 1
         if self.depth > MOST_DEPTH:
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise _Mistake(_TOO_DEEP, mark)
+            raise _Mistake(TOO_DEEP, mark)
         repeated = self.check_event(yaml.AliasEvent)
         node = super().compose_node(parent, index)
         self.depth -= 1
@@ -65,7 +69,7 @@ class _Loader(yaml.SafeLoader):
     def fetch_flow_collection_start(self, token: Any) -> None:
         # The scanner looks ahead, which takes the longer the deeper it is.
         if self.flow_level >= MOST_DEPTH:
-            raise _Mistake(_TOO_DEEP, self.get_mark())
+            raise _Mistake(TOO_DEEP, self.get_mark())
         super().fetch_flow_collection_start(token)
 
     def compose_mapping_node(self, anchor: Any) -> Any:
@@ -158,7 +162,10 @@ def _parse(text: str) -> Any:
         loader.dispose()
 
 
-_PLAINLY = {"but found another document": "a second document begins; one is meant"}
+_PLAINLY = {
+    "but found another document": "a second document begins; one is meant",
+    "second occurrence": "an anchor of a name that another one has",
+}
 
 
 def _said(error: yaml.YAMLError) -> str:

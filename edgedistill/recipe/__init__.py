@@ -197,6 +197,13 @@ class Recipe(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _classes_are_told_apart(self) -> Recipe:
+        named = getattr(self.data, "classes", None)
+        if self.task in ("classification", "retrieval") and named and len(named) < 2:
+            raise ValueError(f"`task: {self.task}` needs two classes or more in `data.classes`")
+        return self
+
+    @model_validator(mode="after")
     def _labels_can_stand_in(self) -> Recipe:
         wanted = self.stages
         if "labels" not in (wanted.judge.wrong, wanted.judge.unsure, wanted.judge.disagreeing):

@@ -49,7 +49,7 @@ Name = Annotated[str, Field(max_length=1000), AfterValidator(_names_something)]
 """Of something that lies elsewhere: a model, a column, a split, a layer."""
 ClassName = Annotated[str, Field(max_length=500), AfterValidator(_names_something)]
 ClassNames = Annotated[
-    tuple[ClassName, ...], Field(min_length=1, max_length=50_000), AfterValidator(each_once)
+    tuple[ClassName, ...], Field(min_length=1, max_length=30_000), AfterValidator(each_once)
 ]
 LayerNames = Annotated[tuple[Name, ...], Field(max_length=10_000)]
 Line = Annotated[str, AfterValidator(_is_one_line)]
