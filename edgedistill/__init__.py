@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from edgedistill.package import Bundle
     from edgedistill.recipe import Recipe
     from edgedistill.target import Target
+
+# Libraries beneath report their use over the network unless this is set before they are imported.
+# Processes that are started inherit it; what the user has set stays.
+for _switch in ("ORT_DISABLE_TELEMETRY", "HF_HUB_DISABLE_TELEMETRY", "NNCF_CI", "DO_NOT_TRACK"):
+    os.environ.setdefault(_switch, "1")
 
 __version__ = "0.1.0"
 __all__ = [

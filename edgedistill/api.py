@@ -18,7 +18,7 @@ from edgedistill.package.measure import measure, subjects
 from edgedistill.package.write import check_place
 from edgedistill.recipe import Recipe, load_recipe, parse_recipe
 from edgedistill.recipe.endpoint import WHOLE
-from edgedistill.target import Target, load_target
+from edgedistill.target import Target, check_names, load_target
 
 if TYPE_CHECKING:
     from edgedistill.progress import Reporter
@@ -75,6 +75,7 @@ def compile(
     one = isinstance(target, str | Target)
     named = [target] if isinstance(target, str | Target) else target
     targets = [load_target(each) if isinstance(each, str) else each for each in named]
+    check_names(targets)
     places = [_place(out, wanted, each, not one) for each in targets]
     for place in places:
         check_place(place)

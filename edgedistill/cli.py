@@ -1,11 +1,13 @@
 """The commands: parse and print, decide nothing.
 
 Data goes to standard output, words and progress to standard error. Exit codes: 0; 1 a contract or
-parity missed; 2 something the user can mend; 130 interrupted.
+parity missed; 2 something the user can mend; 70 a mistake of ours; 130 interrupted; 141 nobody read
+what was printed.
 """
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +15,19 @@ from typing import Annotated
 
 import typer
 
+from edgedistill.__main__ import INTERRUPTED
 from edgedistill.cache_commands import CacheFolder, Json, cache_app
-from edgedistill.console import print_json, print_report, print_rows, print_table, say
+from edgedistill.console import (
+    flush,
+    print_json,
+    print_line,
+    print_no_more,
+    print_report,
+    print_rows,
+    print_table,
+    say,
+)
+from edgedistill.errors import in_short
 
 app = typer.Typer(
     name="edgedistill",
@@ -40,15 +53,22 @@ Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
 Runs = Annotated[int, typer.Option(min=10, help="Runs of each model.")]
 
 
+OWN_MISTAKE, UNREAD = 70, 141
+
+
 @app.callback(invoke_without_command=True)
 def _top(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         from edgedistill import __version__
 
-        print(f"edgedistill {__version__}")
+        print_line(f"edgedistill {__version__}")
         raise typer.Exit
+    from edgedistill.scratch import scratch_for_all
+
+    context.with_resource(scratch_for_all())
 
 
 @app.command("compile")
@@ -83,7 +103,7 @@ def compile_(
     else:
         for bundle in bundles:
             print_report(bundle.report)
-            print(f"Bundle: {bundle.path}")
+            print_line(f"Bundle: {bundle.path}")
     return 0 if all(bundle.ok for bundle in bundles) else 1
 
 
@@ -131,10 +151,11 @@ def check(
     from edgedistill.api import read_recipe
     from edgedistill.cache import Cache, default_root
     from edgedistill.pipeline import plan
-    from edgedistill.target import load_target
+    from edgedistill.target import check_names, load_target
 
     wanted = read_recipe(recipe, settings)
     targets = [load_target(name) for name in target]
+    check_names(targets)
     rows = list(plan(wanted, targets, Cache(cache or default_root(), say)))
     if as_json:
         print_json([asdict(row) for row in rows])
@@ -166,7 +187,7 @@ def targets(
     if as_json:
         print_json(found[0] if name else found)
     elif name:
-        print(yaml.safe_dump(found[0], sort_keys=False, default_flow_style=None), end="")
+        print_line(yaml.safe_dump(found[0], sort_keys=False, default_flow_style=None).rstrip())
     else:
         rows = [(each["name"], each["runtimes"][0], each["description"]) for each in found]
         print_table(("name", "runtime", "description"), rows)
@@ -241,9 +262,9 @@ def audit(
     if as_json:
         print_json(found)
         return
-    print(f"{found['file']}, {found['images']} images")
+    print_line(f"{found['file']}, {found['images']} images")
     for title, header, rows in tables(found):
-        print(f"\n{title}")
+        print_line(f"\n{title}")
         print_table(header, rows)
 
 
@@ -260,7 +281,7 @@ def drift(
     if as_json:
         print_json(found)
     else:
-        print(found["note"])
+        print_line(found["note"])
     return 1 if found["verdict"] == "drifted" else 0
 
 
@@ -298,33 +319,44 @@ def compare(
     print_rows(rows, ("figure", "unit", "a", "b", "where"), as_json)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point: runs a command, and puts what can go wrong into words and an exit code."""
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; returns its exit code, with whatever can go wrong in words."""
     import logging
 
     # torch tells of its own deprecations there, on import: nothing a user can mend.
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
-    sys.exit(run(arguments))
-
-
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns its exit code."""
-    from edgedistill.errors import UserError, exhausted, refused
-
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = app(args=arguments, prog_name="edgedistill", standalone_mode=False) or 0
+        flush()
+    except (BrokenPipeError, SystemExit):  # nobody reads on, as after `| head`; Typer exits then
+        print_no_more()
+        return UNREAD
     except Exception as error:
-        # Typer's own errors of usage know how to show themselves.
-        if hasattr(error, "show"):
-            error.show()
-            return 2
-        known = error if isinstance(error, UserError) else exhausted(error) or refused(error)
-        if known is None:
-            raise
-        say(f"error: {known.message}")
-        if known.hint:
-            say(f"hint: {known.hint}")
-        return 2
-    if code == 130:
+        return _tell(error)
+    if code == INTERRUPTED:
         say("interrupted; the same command goes on from the last checkpoint")
     return int(code)
+
+
+def _tell(error: Exception) -> int:
+    """Say what went wrong; returns the exit code."""
+    from edgedistill.errors import UserError, exhausted, refused
+
+    # Typer's own errors of usage know how to show themselves.
+    if hasattr(error, "show"):
+        error.show()
+        return 2
+    known = error if isinstance(error, UserError) else exhausted(error) or refused(error)
+    if known is None:
+        import traceback
+
+        traceback.print_exception(error)
+        say(f"error: a mistake of edgedistill's own: {in_short(error)}")
+        say("hint: please report it, with the lines above and what was asked")
+        return OWN_MISTAKE
+    say(f"error: {known.message}")
+    if known.hint:
+        say(f"hint: {known.hint}")
+    return 2

@@ -3,22 +3,55 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, printable
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    """Raises UserError: standard output takes nothing, as its disk is full. Raises BrokenPipeError:
+    nobody reads it any more."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print_no_more()
+        told = (error.strerror or type(error).__name__).lower()
+        raise UserError(f"standard output: {told}", "send it to another place") from None
+
+
+def print_line(text: str) -> None:
+    """A line of data, or several."""
+    with _printing():
+        print(printable(text))
+
+
+def flush() -> None:
+    """See that what was printed has gone out."""
+    with _printing():
+        sys.stdout.flush()
+
+
+def print_no_more() -> None:
+    """Else what is left would be tried again, and fail, as Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1, default=str))
+    print_line(json.dumps(value, indent=1, default=str))
 
 
 def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool) -> None:
@@ -35,25 +68,35 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     for row in cells:
         line = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(line).rstrip())
+        print_line("  ".join(line).rstrip())
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("\n", "\\n")
 
 
 def print_report(report: dict[str, Any]) -> None:
     """The summary of one compile, in color on a terminal."""
     from edgedistill.report.terminal import show, summary
 
+    report = _printable(report)
     if not sys.stdout.isatty():
-        print(summary(report))
+        print_line(summary(report))
         return
     from rich.console import Console
 
     show(report, Console())
+
+
+def _printable(value: Any) -> Any:
+    """A value of JSON's kinds with all its text as it may go to a terminal."""
+    if isinstance(value, dict):
+        return {key: _printable(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_printable(each) for each in value]
+    return printable(value) if isinstance(value, str) else value
 
 
 def size_text(size: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -41,7 +42,10 @@ def reading(what: str, hint: str) -> Iterator[None]:
 
 def in_short(error: BaseException) -> str:
     """An exception in one line: its kind, and the beginning of what it says."""
-    said = next(iter(str(error).strip().splitlines()), "")
+    try:
+        said = next(iter(str(error).strip().splitlines()), "")
+    except Exception:  # of a user's own kind
+        said = ""
     kind = type(error).__name__
     return f"{kind}: {said[:300]}" if said else kind
 
@@ -93,7 +97,9 @@ def exhausted(error: Exception, folder: str = ".") -> UserError | None:
     if full or "No space left on device" in str(error):
         import shutil
 
-        place = Path(getattr(error, "filename", None) or folder).absolute()
+        # Of a copy that failed, the second name is where to.
+        names = (getattr(error, name, None) for name in ("filename2", "filename"))
+        place = Path(os.fsdecode(next(filter(None, names), folder))).absolute()
         while not place.exists():
             place = place.parent
         free = shutil.disk_usage(place).free / 1e6
@@ -107,9 +113,9 @@ def exhausted(error: Exception, folder: str = ".") -> UserError | None:
 def refused(error: Exception) -> UserError | None:
     """A place that cannot be read or written, as something the user can mend; None for any other
     error."""
-    places = PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError
-    name = getattr(error, "filename", None)
-    if not isinstance(error, places) or name is None:
+    if not isinstance(error, OSError) or error.filename is None:
         return None
+    name = error.filename
+    shown = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else str(name)
     told = (error.strerror or type(error).__name__).lower()
-    return UserError(f"{name}: {told}", "choose another place, or mend its permissions")
+    return UserError(f"{shown[:200]}: {told}", "choose another place, or mend its permissions")

@@ -24,6 +24,7 @@ from edgedistill.progress import Reporter
 from edgedistill.recipe import Ensemble, ModelCommon, Recipe, Teacher
 from edgedistill.stages import STAGES, Context, Stage
 from edgedistill.target import Target
+from edgedistill.usercode import own_fault
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,11 @@ def run_until(
             return artifacts
         except BrokenSeal as broken:  # of an entry that opened well: built again from here on
             cache.drop(broken)
+        except (Exception, SystemExit) as error:
+            fault = None if isinstance(error, UserError) else own_fault(error)
+            if fault is None:
+                raise
+            raise fault from error
 
 
 _SHIPPED = {"teacher", "export", "verify", "audit", "benchmark"}

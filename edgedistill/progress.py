@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from edgedistill.errors import printable
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -32,7 +34,7 @@ class Lines:
         self._since = 0.0
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text), file=sys.stderr, flush=True)
 
     def tick(self, label: str, done: float, total: float, note: str = "") -> None:
         now = time.monotonic()
@@ -53,7 +55,7 @@ class Bar:
         self._task: TaskID | None = None
 
     def say(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(printable(text), markup=False, highlight=False)
 
     def tick(self, label: str, done: float, total: float, note: str = "") -> None:
         if label != self._label:
@@ -61,7 +63,7 @@ class Bar:
                 self._progress.remove_task(self._task)
             self._label, self._task = label, self._progress.add_task(label, note="")
         assert self._task is not None
-        self._progress.update(self._task, completed=done, total=total, note=note)
+        self._progress.update(self._task, completed=done, total=total, note=printable(note))
 
 
 @contextmanager
@@ -77,7 +79,7 @@ def reporting() -> Iterator[Reporter]:
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
         TextColumn("{task.percentage:>3.0f}%"),
-        TextColumn("{task.fields[note]}", style="dim"),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -57,7 +57,19 @@ def running(what: str, where: str, hint: str = "") -> Iterator[None]:
     except BaseException as error:
         if isinstance(error, Exception) and exhausted(error) is not None:
             raise
-        raise UserError(f"{where}: {what} failed{_place(error)}: {_told(error)}", hint) from error
+        raise UserError(
+            f"{where}: {what} failed{_place(error)}: {in_short(error)}", hint
+        ) from error
+
+
+def own_fault(error: BaseException) -> UserError | None:
+    """An error that came through the user's own code, such as a model's forward, as theirs; None
+    for any other."""
+    place = _place(error)
+    if not place:
+        return None
+    hint = "mend it there; the same command then goes on from what is done"
+    return UserError(f"your own code failed{place}: {in_short(error)}", hint)
 
 
 @contextmanager
@@ -76,13 +88,6 @@ def _without_exit() -> Iterator[None]:
         yield
     finally:
         os._exit = exit_
-
-
-def _told(error: BaseException) -> str:
-    try:
-        return in_short(error)
-    except Exception:  # its own `__str__` fails
-        return type(error).__name__
 
 
 def _place(error: BaseException) -> str:

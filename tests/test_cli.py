@@ -19,6 +19,7 @@ import yaml
 from edgedistill import api
 from edgedistill.cache import Cache
 from edgedistill.cli import run
+from edgedistill.console import print_rows
 from edgedistill.errors import UserError
 from edgedistill.recipe import load_recipe
 
@@ -110,10 +111,25 @@ def test_what_a_user_can_mend_is_exit_code_2_without_traceback(
     assert lines[1].startswith(second)
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(compiled: dict[str, Any]) -> None:
-    compiled["raises"] = ZeroDivisionError()
-    with pytest.raises(ZeroDivisionError):
-        run(["compile", "r.yaml"])
+def test_a_mistake_of_ours_keeps_its_traceback_and_has_a_code_of_its_own(
+    compiled: dict[str, Any], capsys: Output
+) -> None:
+    compiled["raises"] = ZeroDivisionError("no")
+    assert run(["compile", "r.yaml"]) == 70
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "error: a mistake of edgedistill's own: ZeroDivisionError: no\n" in err
+
+
+def test_what_moves_a_terminal_is_printed_as_an_escape(
+    compiled: dict[str, Any], capsys: Output
+) -> None:
+    compiled["raises"] = UserError("\x1b[31mred\x07 \u202e", "a\rb\x9b")
+    assert run(["compile", "r.yaml"]) == 2
+    err = capsys.readouterr().err
+    assert err == "error: \\x1b[31mred\\x07 \\u202e\nhint: a\\rb\\x9b\n"
+    print_rows([{"class": "\x1b[2Jcat\nfish"}], ["class"], False)
+    assert capsys.readouterr().out == "class\n\\x1b[2Jcat\\nfish\n"
 
 
 def test_an_interrupt_says_how_to_go_on(compiled: dict[str, Any], capsys: Output) -> None:
@@ -123,13 +139,8 @@ def test_an_interrupt_says_how_to_go_on(compiled: dict[str, Any], capsys: Output
     assert capsys.readouterr().err == said
 
 
-def test_a_real_interrupt_is_exit_code_130() -> None:
-    code = (
-        "import time\nfrom edgedistill import api, cli\n"
-        "api.compile = lambda *a, **k: (print('at work', flush=True), time.sleep(30))\n"
-        "cli.main(['compile', 'r.yaml'])"
-    )
-    process = subprocess.Popen(
+def started(code: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -138,6 +149,17 @@ def test_a_real_interrupt_is_exit_code_130() -> None:
         # A shell's background jobs, such as these tests may be, are started deaf to it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+AT_WORK = (
+    "import sys, time\nfrom edgedistill import __main__, api\n"
+    "def work(*a, **k):\n    print('at work', flush=True)\n    {}\n"
+    "api.compile = work\n__main__.main(['compile', 'r.yaml'])"
+)
+
+
+def test_a_real_interrupt_is_exit_code_130() -> None:
+    process = started(AT_WORK.format("time.sleep(30)"))
     assert process.stdout is not None
     assert process.stdout.readline() == "at work\n"
     time.sleep(0.05)
@@ -145,6 +167,69 @@ def test_a_real_interrupt_is_exit_code_130() -> None:
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert err == "interrupted; the same command goes on from the last checkpoint\n"
+
+
+def test_a_second_interrupt_ends_what_does_not_listen_to_the_first() -> None:
+    deaf = "while True:\n        try: time.sleep(30)\n"
+    deaf += "        except KeyboardInterrupt: print('deaf', flush=True)"
+    process = started(AT_WORK.format(deaf))
+    assert process.stdout is not None
+    assert process.stdout.readline() == "at work\n"
+    time.sleep(0.05)
+    os.kill(process.pid, signal.SIGINT)
+    assert process.stdout.readline() == "deaf\n"
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == ""
+
+
+@pytest.mark.parametrize("module", ["typer", "edgedistill.recipe", "torch"])
+def test_an_interrupt_while_still_starting_is_told_too(module: str) -> None:
+    """As the first of three libraries to be imported is."""
+    code = (
+        "import sys\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *rest):\n"
+        f"        if name == {module!r}:\n"
+        "            import time\n"
+        "            print('at work', flush=True)\n"
+        "            time.sleep(30)\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "from edgedistill import __main__\n__main__.main(['compile'])"
+    )
+    process = started(code)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "at work\n"
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "interrupted" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "err"),
+    [
+        ("targets | true", 141, ""),
+        ("targets >&-", 0, ""),
+        ("targets 2>&- >/dev/null", 0, ""),
+        ("targets none 2>&-", 2, ""),
+        ("targets >/dev/full", 2, "error: standard output: no space left on device\n"),
+    ],
+)
+def test_streams_that_are_closed_or_full(line: str, code: int, err: str) -> None:
+    # `sleep`: else the pipe may be read by nobody before or after it is written to.
+    wait = "sleep 0.3; " if "|" in line else ""
+    shell = f"{{ {wait}{sys.executable} -m edgedistill {line.replace('|', '; } |')}"
+    shell += "" if "|" in line else "; }"
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {shell}"], capture_output=True, text=True,
+        cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    assert done.returncode == code
+    assert done.stderr.startswith(err)
+    assert "Traceback" not in done.stderr
 
 
 # --- what is wrong with what was asked ------------------------------------------------------

@@ -17,8 +17,8 @@ ROOT = Path(edgedistill.__file__).parent
 # From the lowest to the highest; what stands in one row does not import its neighbours, except
 # where BESIDE says so.
 ORDER: list[set[str]] = [
-    {"errors"},
-    {"apart", "artifact", "files", "progress"},
+    {"__main__", "errors"},
+    {"apart", "artifact", "files", "progress", "scratch"},
     {"document", "usercode"},
     {"target"},
     {"recipe"},
@@ -32,7 +32,6 @@ ORDER: list[set[str]] = [
     {"api", "starter", "console"},
     {"cache_commands"},
     {"cli"},
-    {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 BESIDE = {
@@ -42,6 +41,7 @@ BESIDE = {
     ("devices", "runtimes"),
     ("distill", "runtimes"),
     ("package", "report"),
+    ("__main__", "cli"),
 }
 HEAVY = {
     "accelerate", "ai_edge_litert", "litert_torch", "nncf", "onnx", "onnxruntime", "openvino",

@@ -427,6 +427,24 @@ def test_only_the_owner_can_look_into_the_cache(document: dict[str, Any], tmp_pa
             assert path.stat().st_mode & 0o077 == 0, path
 
 
+@pytest.mark.parametrize("ending", ["raise KeyError('x')", "raise SystemExit(7)"])
+def test_a_model_that_fails_while_it_trains_is_told_as_the_users(
+    document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    (tmp_path / "moody.py").write_text(
+        "from torch import nn\n\n\nclass Moody(nn.Module):\n"
+        "    def __init__(self, classes):\n        super().__init__()\n"
+        "        self.linear = nn.Linear(192, classes)\n\n"
+        "    def forward(self, x):\n"
+        f"        if self.training and len(x) == 16:\n            {ending}\n"
+        "        return self.linear(x.flatten(1))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    document["teacher"] = {"family": "function", "function": "moody:Moody"}
+    with pytest.raises(UserError, match=r"^your own code failed in moody\.py line 11: "):
+        run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "teacher")
+
+
 def test_every_stage_in_the_table_has_its_file() -> None:
     for stage in STAGES.values():
         assert callable(stage.run)

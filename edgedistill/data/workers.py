@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgedistill.apart import follow_parent
 from edgedistill.data.decode import Decoded, Form, decode_chunk
 from edgedistill.errors import UserError
 
@@ -69,23 +70,6 @@ def _in_processes(chunks: Iterator[list[Payload]], form: Form, workers: int) -> 
             yield ahead.popleft().result()
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-def follow_parent() -> None:
-    """Leave Ctrl-C to the parent, and end when it ends, however it does."""
-    import multiprocessing
-    import signal
-    import threading
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _chunks(payloads: Iterable[Payload], form: Form) -> Iterator[list[Payload]]:

@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from edgedistill.devices import Job, Record
 from edgedistill.devices.machine import machine, name_of
 from edgedistill.errors import UserError
+from edgedistill.scratch import scratch_folder
 
 _PATIENCE = 600.0
 """Seconds that a job may take beside its measuring."""
@@ -29,8 +29,8 @@ def run(job: Job) -> Record:
     Raises UserError: the runtime's package is missing, it cannot read the file, or the process
     died or took too long.
     """
-    with tempfile.TemporaryDirectory(prefix="edgedistill-job-") as folder:
-        order, answer = Path(folder, "job.json"), Path(folder, "record.json")
+    with scratch_folder() as folder:
+        order, answer = folder / "job.json", folder / "record.json"
         order.write_text(json.dumps(asdict(job), default=lambda path: str(Path(path).resolve())))
         patience = _PATIENCE + job.protocol.seconds
         try:

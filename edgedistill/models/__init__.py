@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import file_digest, text_digest, write_json
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, in_short
 from edgedistill.recipe import Model
 
 if TYPE_CHECKING:
@@ -195,9 +195,11 @@ def _try(module: nn.Module, model: Model, classes: int, channels: int, image_siz
     try:
         with torch.no_grad():
             logits = module.eval()(torch.zeros(1, channels, image_size, image_size))
-    except (RuntimeError, ValueError, AssertionError, TypeError) as error:
+    except (UserError, KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:  # a model of the user's own raises whatever it does
         raise UserError(
-            f"model `{label}` cannot take {size} images: {error}",
+            f"model `{label}` cannot take {size} images: {in_short(error)}",
             "set `data.image_size` and `data.channels` to what the model takes",
         ) from error
     finally:

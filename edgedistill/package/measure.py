@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from edgedistill.devices import DEVICES, Job, Protocol, in_turn, row
 from edgedistill.errors import UserError, reading
 from edgedistill.package.bundle import Bundle
 from edgedistill.runtimes import RUNTIMES, runtime_of
+from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,10 +121,10 @@ def measure(
     import numpy as np
 
     device = DEVICES["local"]
-    with tempfile.TemporaryDirectory(prefix="edgedistill-inputs-") as folder:
+    with scratch_folder() as folder:
         jobs = []
         for place, subject in enumerate(found):
-            inputs = Path(folder, f"{place}.npy")
+            inputs = folder / f"{place}.npy"
             np.save(inputs, subject.pixels)
             jobs.append(Job(subject.path, subject.runtime, inputs, protocol))
         records = in_turn(device, jobs)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.runtimes import INPUT, OUTPUT, OperatorRow, Spec, Tensor, onnx_graph
 from edgedistill.runtimes.native import METADATA, describe, read_description, to_native, to_real
+from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -73,8 +73,8 @@ class _Loaded:
         """Times are the median of 20 profiled inferences of one image."""
         import numpy as np
 
-        with tempfile.TemporaryDirectory() as folder:
-            prefix = str(Path(folder) / "profile")
+        with scratch_folder() as folder:
+            prefix = str(folder / "profile")
             session = _session(self._path, self._threads, self._optimize, prefix)
             shape = [size or 1 for size in self.input.shape]
             for _ in range(22):

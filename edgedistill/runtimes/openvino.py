@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from edgedistill.runtimes import OperatorRow, Spec, Tensor, onnx_graph, openvino_graph
 from edgedistill.runtimes.native import METADATA, describe, read_description, to_native, to_real
+from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -50,8 +50,8 @@ def _convert(graph: Any, pixels: Tensor) -> Any:
         compress_quantize_weights_transformation,
     )
 
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "model.onnx"
+    with scratch_folder() as folder:
+        source = folder / "model.onnx"
         onnx.save(graph, source)
         model = ov.Core().read_model(source)
         model.reshape(list(pixels.shape))

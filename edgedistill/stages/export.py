@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgedistill import program_file
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.runtimes import RUNTIMES, Spec, Tensor
+from edgedistill.scratch import scratch_folder
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Precision, RuntimeName
 
@@ -63,10 +63,10 @@ def rehearse(config: Config, program: ExportedProgram, labels: tuple[str, ...]) 
 
     Raises UserError: a runtime's converter does not take it.
     """
-    with TemporaryDirectory(prefix="edgedistill-rehearsal-") as folder:
+    with scratch_folder() as folder:
         for runtime in config.runtimes:
             writer = RUNTIMES[runtime]
-            path = Path(folder, f"{config.name}{writer.suffix}")
+            path = folder / f"{config.name}{writer.suffix}"
             writer.write(program, path, Spec("fp32", labels, "float", config.name))
 
 
