@@ -26,8 +26,8 @@ _SYSTEM = {
     "x86_64": (0xC000003E, 317, {42: 1, 44: 4}),
     "aarch64": (0xC00000B7, 277, {203: 1, 206: 4}),
 }
-"""The kernel's name of the architecture, the number of seccomp, and those of connect and sendto with
-the place of the address among their arguments."""
+"""The kernel's name of the architecture, the number of seccomp, and those of connect and sendto
+with the place of the address among their arguments."""
 _RECEIVE, _SEND, _CONTINUE = 0xC0502100, 0xC0182101, 1
 _NEW_LISTENER = 8
 _NOTIFY, _ALLOW = 0x7FC00000, 0x7FFF0000

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PREFIX, _NEW = "edgedistill-", "edgedistill.new-"
+_PREFIX, _NEW = "edgedistill-scratch-", "edgedistill-new-"
+_MARK = ".scratch"
+"""A file in each, so that no folder of the user's that is named alike is taken for one."""
 _SECONDS_TO_LOCK = 60.0
 """A folder that is older and still new belongs to a process that was killed as it made it."""
 
@@ -23,6 +25,7 @@ def scratch_folder() -> Iterator[Path]:
     base = Path(tempfile.gettempdir())
     _sweep(base)
     new = Path(tempfile.mkdtemp(prefix=_NEW, dir=base))
+    (new / _MARK).touch()
     held = os.open(new, os.O_RDONLY)
     fcntl.flock(held, fcntl.LOCK_EX)
     folder = new.rename(base / (_PREFIX + new.name.removeprefix(_NEW)))
@@ -50,18 +53,22 @@ def scratch_for_all() -> Iterator[None]:
 
 
 def _sweep(base: Path) -> None:
-    for place in base.glob("edgedistill[-.]*"):
-        with suppress(OSError):
-            if place.stat().st_uid == os.getuid() and not place.is_symlink() and _is_left(place):
-                shutil.rmtree(place, ignore_errors=True)
+    for prefix in (_PREFIX, _NEW):
+        for place in base.glob(f"{prefix}*"):
+            with suppress(OSError):
+                if _is_ours(place) and _is_left(place):
+                    shutil.rmtree(place, ignore_errors=True)
+
+
+def _is_ours(place: Path) -> bool:
+    mine = place.lstat().st_uid == os.getuid()
+    return mine and not place.is_symlink() and (place / _MARK).is_file()
 
 
 def _is_left(folder: Path) -> bool:
     """Whether nobody works in a folder any more."""
     if folder.name.startswith(_NEW):
         return time.time() - folder.stat().st_mtime > _SECONDS_TO_LOCK
-    if not folder.name.startswith(_PREFIX):
-        return False
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

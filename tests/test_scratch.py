@@ -25,6 +25,7 @@ def test_a_folder_is_there_as_long_as_it_is_needed(base: Path) -> None:
     with scratch_folder() as folder:
         (folder / "a").write_text("x")
         assert list(base.iterdir()) == [folder]
+        assert folder.stat().st_mode & 0o077 == 0
     assert list(base.iterdir()) == []
 
 
@@ -52,19 +53,21 @@ def test_what_a_killed_process_left_goes_and_what_is_in_use_stays(base: Path) ->
     killed, alive = (Path(each.stdout.readline().strip()) for each in processes if each.stdout)
     processes[0].kill()
     processes[0].wait()
-    others = base / "edgedistill.yaml"
-    others.mkdir()
+    others = [base / "edgedistill-cache", base / "edgedistill-scratch-mine"]
+    for each in others:
+        each.mkdir()
     with scratch_folder():
         assert not killed.exists()
-        assert alive.exists() and others.exists()
+        assert alive.exists() and all(each.exists() for each in others)
     processes[1].kill()
     processes[1].wait()
 
 
 @pytest.mark.parametrize(("age", "stays"), [(0, True), (3600, False)])
 def test_a_folder_that_is_not_locked_yet_is_given_time(base: Path, age: float, stays: bool) -> None:
-    new = base / "edgedistill.new-abc"
+    new = base / "edgedistill-new-abc"
     new.mkdir()
+    (new / ".scratch").touch()
     os.utime(new, (time.time() - age,) * 2)
     with scratch_folder():
         assert new.exists() == stays

@@ -46,7 +46,7 @@ def write_bundle(result: Result, out: Path) -> Bundle:
     with _alone_in(out.parent):
         _sweep(out)
         with tempfile.TemporaryDirectory(prefix=_prefix(out), dir=out.parent) as scratch:
-            fresh = Path(scratch, "bundle")
+            fresh = Path(scratch, _FRESH)
             fresh.mkdir()
             _fill_or_tell(result, fresh, out)
             check_place(out)
@@ -56,7 +56,7 @@ def write_bundle(result: Result, out: Path) -> Bundle:
     return Bundle.load(out)
 
 
-_OLD = "old"
+_FRESH, _OLD = "bundle", "old"
 
 
 def _prefix(out: Path) -> str:
@@ -79,10 +79,17 @@ def _sweep(out: Path) -> None:
     """Remove what a run that was killed while it wrote to `out` left beside it; a bundle that it
     had moved out of the way comes back."""
     for left in out.parent.iterdir():
-        if left.name.startswith(_prefix(out)) and left.is_dir() and not left.is_symlink():
+        if left.name.startswith(_prefix(out)) and _is_ours(left):
             if (left / _OLD).is_dir() and not out.exists():
                 os.replace(left / _OLD, out)
             shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether a folder beside a bundle holds what is put there on the way, and nothing else."""
+    if place.is_symlink() or not place.is_dir():
+        return False
+    return {each.name for each in place.iterdir()} <= {_FRESH, _OLD}
 
 
 def check_place(out: Path) -> None:

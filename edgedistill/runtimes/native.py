@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgedistill.errors import printable
 from edgedistill.runtimes import INPUT, OUTPUT, Spec, Tensor
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def hushed() -> Iterator[None]:
             yield
         except BaseException:
             log.seek(0)
-            os.write(kept_stderr, log.read())
+            os.write(kept_stderr, printable(log.read().decode(errors="replace")).encode())
             raise
         finally:
             os.dup2(kept_stderr, 2)

@@ -107,7 +107,8 @@ def _session(path: Path | bytes, threads: int, optimize: bool, profile: str = ""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    # What it would log of a failure is in its exception too, without a terminal's codes.
+    options.log_severity_level = 4
     levels = onnxruntime.GraphOptimizationLevel
     options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimize else levels.ORT_DISABLE_ALL
     if profile:

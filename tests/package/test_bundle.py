@@ -89,8 +89,8 @@ def test_what_a_killed_run_left_beside_the_bundle_goes(
     (left / "bundle").mkdir(parents=True)
     if moved:
         bundle.path.rename(left / "old")
-    others = bundle.path.with_name(".bundle.mine")
-    others.mkdir()
+    others = bundle.path.with_name(".bundle.edgedistill-mine")
+    (others / "notes").mkdir(parents=True)
 
     def fail(*_: object) -> None:
         raise RuntimeError
