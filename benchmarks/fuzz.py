@@ -12,6 +12,7 @@ longer than 5 seconds. Rows of kinds that were not asked for stay as they are in
 from __future__ import annotations
 
 import argparse
+import fcntl
 import itertools
 import json
 import os
@@ -393,9 +394,12 @@ def main() -> None:
 
 def _merge(row: dict[str, Any], seed: int) -> None:
     path = RESULTS / "fuzz.json"
+    held = os.open(RESULTS, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)  # several kinds may be at work
     before = json.loads(path.read_text())["rows"] if path.exists() else []
     rows = {each["name"]: each for each in before} | {row["name"]: row}
     write("fuzz", [rows[name] for name in KINDS if name in rows], seeds=[seed])
+    os.close(held)
 
 
 if __name__ == "__main__":

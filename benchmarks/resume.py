@@ -1,16 +1,23 @@
 """Kill a compile with SIGKILL at random moments, and compare its bundle with an undisturbed one.
 
-The digits recipe in deterministic mode. Every kill is followed by the same command again; when a
-compile is finished before all kills are spent, another one starts with an empty cache.
+The digits recipe, trained long enough to be hit while it trains, in deterministic mode. Every kill
+is followed by the same command again; when a compile is finished before all kills are spent,
+another one starts with an empty cache. Most kills wait until a stage trains; the others come at any
+moment.
+At the end nothing may lie in the folder for what passes, nor beside the bundle.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
+import re
 import subprocess
 import sys
 import time
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,66 +25,112 @@ from typing import Any
 from benchmarks.common import write
 from edgedistill.package import Bundle
 
+TRAINING = ("teacher", "distill", "prune", "quantize")
+LONGER = (
+    "deterministic=true", "stages.teacher.train.epochs=40", "stages.distill.epochs=90",
+    "stages.prune.epochs=30", "stages.quantize.epochs=20",
+)  # fmt: skip
+LONGEST_WAIT = 6.0
+"""Seconds of a stage's training before it is killed, at most."""
 
-def command(folder: Path) -> list[str]:
-    return [
-        sys.executable, "-m", "edgedistill", "compile", "--target", "android-arm64",
-        "--set", "deterministic=true", "--cache", str(folder / "cache"),
-        "--out", str(folder / "bundle"),
-    ]  # fmt: skip
+
+@dataclass(frozen=True)
+class Place:
+    """Where one compile works, and all that it leaves."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        for name in ("out", "tmp"):
+            (self.folder / name).mkdir(parents=True)
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "out" / "bundle"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.txt"
+
+    def left(self) -> list[str]:
+        """What lies where nothing should."""
+        beside = [each for each in (self.folder / "out").iterdir() if each != self.bundle]
+        work = [each for each in (self.folder / "cache" / "work").iterdir() if each.is_dir()]
+        return [str(each) for each in (*beside, *(self.folder / "tmp").iterdir(), *work)]
+
+    def start(self) -> subprocess.Popen[bytes]:
+        self.log.write_text("")
+        line = [sys.executable, "-m", "edgedistill", "compile", "--target", "android-arm64"]
+        line += ["--cache", str(self.folder / "cache"), "--out", str(self.bundle)]
+        line += [word for each in LONGER for word in ("--set", each)]
+        with self.log.open("a") as log:
+            environment = {**os.environ, "TMPDIR": str(self.folder / "tmp")}
+            return subprocess.Popen(line, stdout=log, stderr=log, env=environment)
+
+    def stage(self) -> str:
+        """What the running compile was last said to be at."""
+        said = re.findall(r"^(\w+): (?:started|going on)$", self.log.read_text(), re.MULTILINE)
+        return said[-1] if said else "starting"
 
 
-def attempt(folder: Path, after: float | None) -> tuple[bool, float]:
-    """Run the compile, killed `after` seconds; (whether it ended by itself, seconds it took)."""
-    started = time.monotonic()
-    with (folder / "log.txt").open("a") as log:
-        process = subprocess.Popen(command(folder), stdout=log, stderr=log)
-        try:
-            process.wait(after)
-        except subprocess.TimeoutExpired:
+def attempt(place: Place, wait: float | None, in_training: bool) -> str | None:
+    """Run the compile, killed after `wait` seconds, of training if so wanted; the stage that was
+    killed, or None where it ended by itself."""
+    process, since = place.start(), time.monotonic()
+    while process.poll() is None:
+        time.sleep(0.05)
+        if in_training and place.stage() not in TRAINING:
+            since = time.monotonic()
+        elif wait is not None and time.monotonic() - since > wait:
             process.kill()
             process.wait()
-            return False, time.monotonic() - started
+            return place.stage()
     if process.returncode not in (0, 1):
-        raise RuntimeError(f"exit code {process.returncode}:\n{(folder / 'log.txt').read_text()}")
-    return True, time.monotonic() - started
+        raise RuntimeError(f"exit code {process.returncode}:\n{place.log.read_text()}")
+    return None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=10)
+    parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     wanted = parser.parse_args()
     chance = random.Random(wanted.seed)
     rows: list[dict[str, Any]] = []
     with TemporaryDirectory() as top:
-        calm = Path(top, "calm")
-        calm.mkdir()
-        _, duration = attempt(calm, None)
-        expected = Bundle.load(calm / "bundle").digest
+        calm, started = Place(Path(top, "calm")), time.monotonic()
+        attempt(calm, None, False)
+        duration, expected = time.monotonic() - started, Bundle.load(calm.bundle).digest
         print(f"undisturbed: {duration:.0f} s", flush=True)
-        kills = number = 0
-        while kills < wanted.kills:
-            folder = Path(top, f"killed{number}")
-            folder.mkdir()
-            number += 1
-            done = False
-            moments: list[float] = []
-            while not done:
-                moment = chance.uniform(0.05, 0.35) * duration if kills < wanted.kills else None
-                done, spent = attempt(folder, moment)
-                if not done:
-                    kills += 1
-                    moments.append(spent)
-                    print(f"kill {kills} after {spent:.1f} s", flush=True)
-            same = Bundle.load(folder / "bundle").digest == expected
-            print(f"bundle {number}: {'same' if same else 'DIFFERENT'} digests", flush=True)
-            rows.append(
-                {"name": f"compile {number}", "kills_after_s": moments, "same_digests": same}
-            )
-    write("resume", rows, seeds=[wanted.seed], undisturbed_s=duration)
-    if not all(row["same_digests"] for row in rows):
-        raise SystemExit("a resumed compile gave another bundle")
+        while sum(len(row["killed_in"]) for row in rows) < wanted.kills:
+            place = Place(Path(top, f"killed{len(rows)}"))
+            killed = killed_compile(place, wanted.kills, rows, chance, duration)
+            same = Bundle.load(place.bundle).digest == expected
+            row = {"name": f"compile {len(rows) + 1}", "killed_in": killed, "same_digests": same,
+                   "left": place.left()}  # fmt: skip
+            print(row, flush=True)
+            rows.append(row)
+    stages = Counter(stage for row in rows for stage in row["killed_in"])
+    write("resume", rows, seeds=[wanted.seed], undisturbed_s=round(duration), kills=stages,
+          settings=LONGER)  # fmt: skip
+    if not all(row["same_digests"] and not row["left"] for row in rows):
+        raise SystemExit("a resumed compile gave another bundle, or left something")
+
+
+def killed_compile(
+    place: Place, kills: int, rows: list[dict[str, Any]], chance: random.Random, duration: float
+) -> list[str]:
+    """Kill a compile again and again until it is done, or no kill is left; the stages it was in."""
+    left = kills - sum(len(row["killed_in"]) for row in rows)
+    killed: list[str] = []
+    while True:
+        in_training = chance.random() < 0.7
+        wait = chance.uniform(0.1, LONGEST_WAIT if in_training else duration)
+        stage = attempt(place, wait if len(killed) < left else None, in_training)
+        if stage is None:
+            return killed
+        killed.append(stage)
+        print(f"kill {len(killed)} of this compile, in {stage}", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgedistill import program_file
-from edgedistill.artifact import Artifact, seal, write_json
+from edgedistill.artifact import SEAL, Artifact, open_sealed, seal, write_json
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.devices import machine
@@ -132,14 +134,28 @@ def export(
     return Exported(data, quantize, seal(root / "export", "export", metrics, {}), metrics)
 
 
+def _shared(factory: pytest.TempPathFactory, name: str, **options: Any) -> Exported:
+    """An export that the processes which share these tests make once."""
+    base = factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = root / name
+    with (root / f"{name}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not (folder / "export" / SEAL).exists():
+            folder.mkdir()
+            return export(folder, "integer", **options)
+    data, quantize, made = (open_sealed(folder / each) for each in ("data", "quantize", "export"))
+    return Exported(data, quantize, made, made.metrics)
+
+
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """Nine files: three runtimes, three precisions; integers at the int8 files' boundary."""
-    return export(tmp_path_factory.mktemp("exported"), "integer", ("fp32", "fp16", "int8"))
+    return _shared(tmp_path_factory, "exported", precisions=("fp32", "fp16", "int8"))
 
 
 @pytest.fixture(scope="session")
 def exported_in_7_bits(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """int8 files whose weights have 7 bits, which no kernel of any processor saturates on."""
     scheme = Scheme(weight_bits=7)
-    return export(tmp_path_factory.mktemp("exported7"), "integer", ("int8",), scheme=scheme)
+    return _shared(tmp_path_factory, "exported7", precisions=("int8",), scheme=scheme)

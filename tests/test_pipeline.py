@@ -489,7 +489,7 @@ def test_a_task_of_other_labels_compiles_and_is_evaluated(
     assert isinstance(bundle, edgedistill.Bundle)
     assert bundle.report["verified"]
     assert bundle.report["audit"] is None
-    rows = edgedistill.evaluate(bundle)
+    rows = edgedistill.evaluate(bundle, document["data"])
     assert {row["metric"] for row in rows} == {TASKS[task].metric}
     told = {row["file"]: row["quality"] for row in bundle.report["files"]}
     assert {row["file"]: pytest.approx(row["quality"]) for row in rows} == told
@@ -521,6 +521,6 @@ def test_a_retrieval_ships_texts_that_images_are_near_to(
     assert bundle.report["verified"]
     bright, dark = np.full((8, 8, 3), 200, np.uint8), np.full((8, 8, 3), 60, np.uint8)
     assert [each.label for each in bundle.predict([bright, dark])] == ["day", "night"]
-    (row,) = edgedistill.evaluate(bundle)
+    (row,) = edgedistill.evaluate(bundle, document["data"])
     assert (row["metric"], row["quality"]) == ("recall@1", 100.0)
     assert row["recall_at_5"] == 100.0
