@@ -12,6 +12,7 @@ longer than 5 seconds. Rows of kinds that were not asked for stay as they are in
 from __future__ import annotations
 
 import argparse
+import copy
 import fcntl
 import itertools
 import json
@@ -53,6 +54,14 @@ Read = Callable[[bytes], object]
 """Reads one input. Raises UserError: it can't be."""
 
 
+@dataclass(frozen=True)
+class Kind:
+    inputs: some.SearchStrategy[bytes]
+    read: Read
+    get_ready: Callable[[], object] = lambda: None
+    """What is done before an example, out of its time."""
+
+
 @dataclass
 class Tally:
     """What came of a kind's examples."""
@@ -63,10 +72,11 @@ class Tally:
     failures: dict[str, str] = field(default_factory=dict)
     """By the exception and where it was raised, an example of it."""
 
-    def take(self, content: bytes, read: Read) -> None:
+    def take(self, content: bytes, kind: Kind) -> None:
+        kind.get_ready()
         started = time.monotonic()
         try:
-            read(content)
+            kind.read(content)
             self.read += 1
         except UserError:
             self.told += 1
@@ -126,7 +136,7 @@ def other_values(valid: Any) -> some.SearchStrategy[bytes]:
             if isinstance(holder, dict) and draw(some.integers(0, 4)) == 0:
                 del holder[key]
             else:
-                holder[key] = draw(some.sampled_from(VALUES))
+                holder[key] = copy.deepcopy(draw(some.sampled_from(VALUES)))
         return json.dumps(document).encode()
 
     return changed()
@@ -138,9 +148,6 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
     keys = list(value) if isinstance(value, dict) else range(len(value))
     here = [(value, key) for key in keys]
     return here + [place for _, key in here for place in _places(value[key])]
-
-
-Kind = tuple[some.SearchStrategy[bytes], Read]
 
 
 def written(folder: Path, name: str, read: Callable[[Path], object]) -> Read:
@@ -158,14 +165,14 @@ def recipes(folder: Path) -> Kind:
     from edgedistill.recipe import load_recipe
 
     texts = [path.read_bytes() for path in sorted(EXAMPLES.glob("*.yaml"))]
-    return mutated(texts), written(folder, "recipe.yaml", load_recipe)
+    return Kind(mutated(texts), written(folder, "recipe.yaml", load_recipe))
 
 
 def targets(folder: Path) -> Kind:
     from edgedistill.target import load_target
 
     texts = [path.read_bytes() for path in sorted(TARGETS.glob("*.yaml"))]
-    return mutated(texts), written(folder, "t.yaml", lambda path: load_target(str(path)))
+    return Kind(mutated(texts), written(folder, "t.yaml", lambda path: load_target(str(path))))
 
 
 def manifests(folder: Path) -> Kind:
@@ -183,7 +190,7 @@ def manifests(folder: Path) -> Kind:
             edgedistill.evaluate(found)
 
     changed = some.one_of(other_values(json.loads(valid)), mutated([valid]))
-    return changed, written(bundle, "edgedistill.json", read)
+    return Kind(changed, written(bundle, "edgedistill.json", read))
 
 
 def _labelled() -> tuple[Any, Any]:
@@ -218,7 +225,7 @@ def parquet(folder: Path) -> Kind:
         path = folder / f"{compression}.parquet"
         pyarrow.parquet.write_table(table, path, compression=compression, row_group_size=5)
         valid.append(path.read_bytes())
-    return mutated(valid), written(folder, "data.parquet", _read_data)
+    return Kind(mutated(valid), written(folder, "data.parquet", _read_data))
 
 
 def npz(folder: Path) -> Kind:
@@ -227,7 +234,7 @@ def npz(folder: Path) -> Kind:
     for save in (np.savez, np.savez_compressed):
         save(folder / "valid.npz", images=images, labels=labels)
         valid.append((folder / "valid.npz").read_bytes())
-    return mutated(valid), written(folder, "data.npz", _read_data)
+    return Kind(mutated(valid), written(folder, "data.npz", _read_data))
 
 
 def http(folder: Path) -> Kind:
@@ -251,7 +258,7 @@ def http(folder: Path) -> Kind:
         answer["content"] = content
         list(EndpointTeacher(config, ("a", "b", "c")).ask(question))
 
-    return mutated(valid), read
+    return Kind(mutated(valid), read)
 
 
 def _server() -> tuple[dict[str, bytes], int]:
@@ -288,9 +295,21 @@ def model_file(suffix: str) -> Callable[[Path], Kind]:
             return apart.call(str(path), SLOW, _try_model, path)
 
         changed = some.one_of(mutated(valid), edited(suffix, valid))
-        return changed, written(folder, f"model{suffix}", read)
+        # A process that died is started anew, which takes seconds on a busy machine.
+        return Kind(changed, written(folder, f"model{suffix}", read), lambda: start(apart))
 
     return kind
+
+
+def start(apart: Any) -> None:
+    apart.call("the process", None, _import_runtimes)
+
+
+def _import_runtimes() -> None:
+    from edgedistill.runtimes import RUNTIMES
+
+    for name in ("litert", "onnxruntime"):
+        RUNTIMES[name].prepare()
 
 
 def _try_model(path: Path) -> None:
@@ -347,12 +366,12 @@ def fuzz(name: str, minutes: float, seed: int) -> dict[str, Any]:
     """A row of the result."""
     tally = Tally()
     with tempfile.TemporaryDirectory() as folder:
-        changed, read = KINDS[name](Path(folder))
+        kind = KINDS[name](Path(folder))
         started = time.monotonic()
         for turn in itertools.count():
             if time.monotonic() - started > 60 * minutes:
                 break
-            _some_examples(tally, changed, read, random.Random(f"{seed} {turn}"))
+            _some_examples(tally, kind, random.Random(f"{seed} {turn}"))
         seconds = time.monotonic() - started
     row = {
         "name": name, "examples": tally.read + tally.told, "read": tally.read, "told": tally.told,
@@ -363,9 +382,7 @@ def fuzz(name: str, minutes: float, seed: int) -> dict[str, Any]:
     return row
 
 
-def _some_examples(
-    tally: Tally, changed: some.SearchStrategy[bytes], read: Read, chance: random.Random
-) -> None:
+def _some_examples(tally: Tally, kind: Kind, chance: random.Random) -> None:
     @hypothesis.settings(
         max_examples=200,
         deadline=None,
@@ -374,9 +391,9 @@ def _some_examples(
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     @hypothesis.seed(chance.randrange(2**32))
-    @hypothesis.given(content=changed)
+    @hypothesis.given(content=kind.inputs)
     def run(content: bytes) -> None:
-        tally.take(content, read)
+        tally.take(content, kind)
 
     run()
 

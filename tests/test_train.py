@@ -128,7 +128,7 @@ def test_a_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
         network.linear.weight.fill_(float("nan"))
     with pytest.raises(UserError, match=r"the loss became nan at step \d+ of 24") as caught:
         fit(network, tmp_path, learning_rate=7)
-    assert caught.value.hint == "lower the learning rate (now 7)"
+    assert caught.value.hint == "lower the learning rate (now 7.0)"
 
 
 def test_answers_of_the_right_view_are_used(tmp_path: Path) -> None:
