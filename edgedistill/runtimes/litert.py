@@ -25,12 +25,12 @@ def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Ten
     """int8 files hold int8 weights and int32 biases, and float32 only at the boundary where
     `spec.io` asks for it; fp16 files hold float16 weights that the runtime unpacks as it loads."""
     from edgedistill.runtimes import tflite_edit
-    from edgedistill.runtimes.program import fold_weights, layers
+    from edgedistill.runtimes.program import fold_weights, layers, made_once
     from edgedistill.runtimes.tflite_file import File
     from edgedistill.runtimes.tflite_layout import remove_transposes
 
     quantized = spec.precision == "int8"
-    file = File(_convert(program, quantized))
+    file = File(made_once(program, "litert", lambda: _convert(program, quantized)))
     remove_transposes(file)
     tflite_edit.remove_fences(file)
     tflite_edit.name_tensors(file, layers(fold_weights(program)) if quantized else [])

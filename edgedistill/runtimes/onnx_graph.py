@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill.runtimes import INPUT, OUTPUT, Spec, Tensor
-from edgedistill.runtimes.program import fold_weights, image_shape
+from edgedistill.runtimes.program import fold_weights, image_shape, made_once
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -26,8 +26,8 @@ def build(program: ExportedProgram, spec: Spec) -> tuple[Any, Tensor, Tensor]:
     import onnx
 
     quantized = spec.precision == "int8"
-    model = _export(fold_weights(program) if quantized else program)
-    _strip_trail(model)
+    model = onnx.ModelProto()
+    model.CopyFrom(made_once(program, "onnx", lambda: _export(program, quantized)))
     channels, height, width = image_shape(program)
     pixels = Tensor(INPUT, (None, channels, height, width), "NCHW", range=(0.0, 1.0))
     logits = Tensor(OUTPUT, (None, len(spec.labels)), "NC")
@@ -47,9 +47,10 @@ def build(program: ExportedProgram, spec: Spec) -> tuple[Any, Tensor, Tensor]:
     return onnx.shape_inference.infer_shapes(model), pixels, logits
 
 
-def _export(program: ExportedProgram) -> Any:
+def _export(program: ExportedProgram, quantized: bool) -> Any:
     import torch
 
+    program = fold_weights(program) if quantized else program
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -58,7 +59,9 @@ def _export(program: ExportedProgram) -> Any:
             custom_translation_table=_translations(program),
         )  # fmt: skip
     assert exported is not None
-    return exported.model_proto
+    model = exported.model_proto
+    _strip_trail(model)
+    return model
 
 
 def _translations(program: Any) -> dict[Any, Any]:

@@ -4,8 +4,10 @@ quantize/dequantize nodes."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from torch.fx import GraphModule, Node
 
     from edgedistill.runtimes import Array, Floats
+
+T = TypeVar("T")
 
 _QUANTIZE, _DEQUANTIZE = "quantized_decomposed.quantize_", "quantized_decomposed.dequantize_"
 _CLAMPS = ("aten.relu.", "aten.relu6.", "aten.hardtanh.", "aten.clamp.")
@@ -36,6 +40,19 @@ class Layer:
     """Of one image, without the batch."""
     readers: tuple[str, ...]
     """The dequantize nodes that read it."""
+
+
+_MADE: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
+
+
+def made_once(program: ExportedProgram, what: str, make: Callable[[], T]) -> T:
+    """What `make` makes of a program that changes no more, kept as long as that is: several files
+    are renderings of one conversion, which takes far longer than the rest."""
+    made = _MADE.setdefault(program, {})
+    if what not in made:
+        made[what] = make()
+    found: T = made[what]
+    return found
 
 
 def module(program: ExportedProgram) -> GraphModule:
