@@ -137,10 +137,11 @@ def evaluate(
     or of a runtime or precision.
 
     `data`: a folder of class folders, a `.parquet` or `.npz` file, a recipe or the mapping of a
-    recipe's `data` (their test set), or a pair (images, labels); by default the test set that the
-    bundle was compiled with.
+    recipe's `data` (their test set), or a pair (images, labels). There is no default: what a bundle
+    says of its own test set is told, and not opened.
 
-    Raises UserError: unreadable data, or labels that the bundle does not know.
+    Raises UserError: unreadable data, labels that the bundle does not know, or a file that does
+    not open.
     """
     bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     bundle.file(runtime, precision)  # raises where there is none

@@ -232,7 +232,7 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="A folder of class folders, an .npz, or a recipe; else its own test set."
+            help="A folder of class folders, a .parquet or .npz file, or a recipe's test set."
         ),
     ] = None,
     runtime: Annotated[str | None, typer.Option(help="Only this runtime's files.")] = None,

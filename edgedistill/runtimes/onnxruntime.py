@@ -115,7 +115,9 @@ def _session(path: Path | bytes, threads: int, optimize: bool, profile: str = ""
         options.enable_profiling = True
         options.profile_file_prefix = profile
     source = path if isinstance(path, bytes) else str(path)
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        source, options, providers=["CPUExecutionProvider"], enable_fallback=0
+    )
 
 
 def _plain(value: Any, layout: Any) -> Tensor:

@@ -51,7 +51,9 @@ def _session(config: OnnxTeacher) -> Any:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # onnxruntime's exceptions share no other base
         raise cannot(
             path, "be loaded as ONNX", error, "the file is damaged or of another kind"
