@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exported import EXACT, LABELS, SIZE, Exported, answers
+from exported import EXACT, LABELS, MAY_SATURATE, SIZE, Exported, answers
 from torch import nn
 
 from edgedistill.compress.fold import fold
@@ -31,9 +31,12 @@ def test_float_files_answer_as_the_program(
     assert np.abs(loaded(pixels) - reference).max() < tolerance * np.ptp(reference)
 
 
-exact = pytest.mark.skipif(
-    not EXACT, reason="int8 kernels saturate on this processor: 7-bit weights stand in for 8"
-)
+inexact = pytest.mark.parametrize("runtime", MAY_SATURATE)
+
+
+def skip_where_kernels_saturate(runtime: str) -> None:
+    if runtime in MAY_SATURATE and not EXACT:
+        pytest.skip("int8 kernels saturate on this processor: 7-bit weights stand in for 8")
 
 
 def steps_apart(exported: Exported, runtime: str, optimize: bool) -> float:
@@ -50,14 +53,14 @@ def test_int8_files_say_what_the_program_computes(exported: Exported, runtime: s
 
 
 @runtimes
-def test_fast_kernels_answer_within_a_step(exported_in_7_bits: Exported, runtime: str) -> None:
-    assert steps_apart(exported_in_7_bits, runtime, optimize=True) <= 1
-
-
-@exact
-@runtimes
-def test_exact_fast_kernels_answer_within_a_step(exported: Exported, runtime: str) -> None:
+def test_fast_kernels_answer_within_a_step(exported: Exported, runtime: str) -> None:
+    skip_where_kernels_saturate(runtime)
     assert steps_apart(exported, runtime, optimize=True) <= 1
+
+
+@inexact
+def test_weights_of_7_bits_saturate_nowhere(exported_in_7_bits: Exported, runtime: str) -> None:
+    assert steps_apart(exported_in_7_bits, runtime, optimize=True) <= 1
 
 
 @runtimes
@@ -157,7 +160,13 @@ def test_trace_finds_the_programs_integers(exported: Exported, runtime: str) -> 
 
 
 @runtimes
-def test_trace_of_fast_kernels_finds_them_too(exported_in_7_bits: Exported, runtime: str) -> None:
+def test_trace_of_fast_kernels_finds_them_too(exported: Exported, runtime: str) -> None:
+    skip_where_kernels_saturate(runtime)
+    check_trace(exported, runtime, optimize=True)
+
+
+@inexact
+def test_trace_of_7_bits_finds_them_anywhere(exported_in_7_bits: Exported, runtime: str) -> None:
     check_trace(exported_in_7_bits, runtime, optimize=True)
 
 
