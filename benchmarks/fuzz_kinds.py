@@ -224,7 +224,7 @@ def _server() -> tuple[dict[str, bytes], int]:
 
 
 def model_file(suffix: str) -> Callable[[Path], Kind]:
-    """Files of a runtime, opened and run in another process, as `edgedistill benchmark FILE` does."""
+    """Files of a runtime, opened and run in another process, as `benchmark FILE` does."""
 
     def kind(folder: Path) -> Kind:
         from benchmarks.fuzz_models import edited

@@ -194,6 +194,7 @@ class Bundle:
         logits = np.asarray(model(pixels), dtype=np.float64)
         task = self.task
         scores = task.scores(logits / self.manifest["temperature"])
+        self.check_width(scores.shape[1])
         found = [self._prediction(row) for row in scores]
         if fallback is None:
             return found
@@ -204,6 +205,15 @@ class Bundle:
             for place, row in zip(unsure, answers, strict=True):
                 found[place] = replace(self._prediction(row), routed=True)
         return found
+
+    def check_width(self, values: int) -> None:
+        """Raises UserError: so many values for an image are not what the labels are of."""
+        if values != len(self.labels):
+            raise UserError(
+                f"{self.path}: a file of it gives {values} values for an image, and it names "
+                f"{len(self.labels)} labels",
+                "compile the bundle again",
+            )
 
     def _prediction(self, scores: np.ndarray) -> Prediction:
         named = dict(zip(self.labels, map(float, scores), strict=True))

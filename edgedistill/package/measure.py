@@ -93,12 +93,15 @@ def _of_file(path: Path) -> Subject:
 
 
 def check_opens(bundle: Bundle, entries: list[dict[str, Any]]) -> None:
-    """Open model files in another process, and run each once. Raises UserError: one ends it."""
+    """Open model files in another process, and run each once. Raises UserError: one ends it, or
+    gives other values than the labels are of."""
     pixels = bundle.golden()[:1]
     with _opening_apart() as apart:
         for entry in entries:
             path = bundle.path / entry["file"]
-            apart.call(str(path), _PATIENCE, _answer, path, entry["runtime"], pixels)
+            values = apart.call(str(path), _PATIENCE, _answer, path, entry["runtime"], pixels)
+            if bundle.manifest["task"] != "retrieval":  # whose files give places in a space
+                bundle.check_width(values)
 
 
 def _opening_apart() -> Apart:
@@ -109,9 +112,10 @@ def _input_of(path: Path) -> Tensor:
     return runtime_of(path).load(path).input
 
 
-def _answer(path: Path, runtime: str, pixels: np.ndarray) -> None:
+def _answer(path: Path, runtime: str, pixels: np.ndarray) -> int:
+    """How many values a file gives for an image."""
     with reading(str(path), "the file does not take what the bundle says it does"):
-        RUNTIMES[runtime].load(path)(pixels)
+        return int(RUNTIMES[runtime].load(path)(pixels).shape[1])
 
 
 def measure(

@@ -136,6 +136,18 @@ def test_a_report_that_is_none_is_told(bundle: Bundle, content: str | None) -> N
         edgedistill.benchmark(bundle, runs=10)
 
 
+def test_labels_of_another_number_than_the_files_give_are_told(bundle: Bundle) -> None:
+    changed = again(bundle, labels=["bird", "cat"])
+    pixels = np.zeros((8, 8), np.uint8)
+    for ask in (
+        lambda: changed.predict(pixels),
+        lambda: edgedistill.evaluate(changed, ([pixels], [0])),
+        lambda: edgedistill.audit(changed, ([pixels], [0])),
+    ):
+        with pytest.raises(UserError, match="gives 3 values for an image, and it names 2 labels"):
+            ask()
+
+
 def with_golden(bundle: Bundle, content: bytes) -> Bundle:
     path = bundle.path / "golden" / "inputs.npy"
     path.write_bytes(content)
