@@ -228,14 +228,15 @@ def model_file(suffix: str) -> Callable[[Path], Kind]:
 
     def kind(folder: Path) -> Kind:
         from benchmarks.fuzz_models import edited
+        from edgedistill.package.measure import _patience
 
         valid = [path.read_bytes() for path in sorted(compiled(folder).glob(f"*{suffix}"))]
         apart = Apart("export it again")
 
         def read(path: Path) -> None:
-            apart.call(str(path), 6 * SLOW, _open, path)
+            apart.call(str(path), _patience(path), _open, path)
             # A model may be slow; what is measured too long is ended, and that told.
-            apart.call(str(path), SLOW / 2, _run, path)
+            apart.call(str(path), 0.1 * SLOW, _run, path)
 
         changed = some.one_of(mutated(valid), edited(suffix, valid))
         # A process that died is started anew, which takes seconds on a busy machine.

@@ -27,10 +27,10 @@ from edgedistill.package import Bundle
 
 TRAINING = ("teacher", "distill", "prune", "quantize")
 LONGER = (
-    "deterministic=true", "stages.teacher.train.epochs=40", "stages.distill.epochs=90",
-    "stages.prune.epochs=30", "stages.quantize.epochs=20",
+    "deterministic=true", "stages.teacher.train.epochs=24", "stages.distill.epochs=60",
+    "stages.prune.epochs=16", "stages.quantize.epochs=12",
 )  # fmt: skip
-LONGEST_WAIT = 6.0
+LONGEST_WAIT = 5.0
 """Seconds of a stage's training before it is killed, at most."""
 
 

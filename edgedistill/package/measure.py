@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from edgedistill.runtimes import Tensor
 
-_PATIENCE = 120.0
-"""Seconds in which a model file that is opened must have come up."""
+_PATIENCE, _PER_MB = 4.0, 1.0
+"""Seconds in which a model file must have come up, and have answered once; more for large ones."""
 _NOISE_IMAGES = 8
 _LARGEST = 10**8
 """Values that an image may have."""
@@ -81,9 +81,8 @@ def _of_file(path: Path) -> Subject:
     import numpy as np
 
     runtime = runtime_of(path)
-    runtime.prepare()
-    with _opening_apart() as apart:
-        tensor = apart.call(str(path), _PATIENCE, _input_of, path)
+    with _opening_apart({runtime.name}) as apart:
+        tensor = apart.call(str(path), _patience(path), _input_of, path)
     sizes = [size or 1 for size in tensor.shape[1:]]
     if len(sizes) != 3 or not 0 < math.prod(sizes) <= _LARGEST:
         raise UserError(f"{path}: its input has shape {tensor.shape}", "give a model of images")
@@ -96,16 +95,31 @@ def check_opens(bundle: Bundle, entries: list[dict[str, Any]]) -> None:
     """Open model files in another process, and run each once. Raises UserError: one ends it, or
     gives other values than the labels are of."""
     pixels = bundle.golden()[:1]
-    with _opening_apart() as apart:
+    with _opening_apart({entry["runtime"] for entry in entries}) as apart:
         for entry in entries:
             path = bundle.path / entry["file"]
-            values = apart.call(str(path), _PATIENCE, _answer, path, entry["runtime"], pixels)
+            wait = _patience(path)
+            values = apart.call(str(path), wait, _answer, path, entry["runtime"], pixels)
             if bundle.manifest["task"] != "retrieval":  # whose files give places in a space
                 bundle.check_width(values)
 
 
-def _opening_apart() -> Apart:
-    return Apart("the file is damaged or of another kind; export it again")
+def _opening_apart(runtimes: set[str]) -> Apart:
+    """A process in which these are imported already."""
+    apart = Apart("the file is damaged or of another kind; export it again")
+    apart.call("importing the runtimes", None, _prepare, sorted(runtimes))
+    return apart
+
+
+def _prepare(runtimes: list[str]) -> None:
+    for name in runtimes:
+        RUNTIMES[name].prepare()
+
+
+def _patience(path: Path) -> float:
+    weights = path.with_suffix(".bin")
+    parts = [path, *([weights] if path.suffix == ".xml" and weights.is_file() else [])]
+    return _PATIENCE + _PER_MB * sum(part.stat().st_size for part in parts) / 1e6
 
 
 def _input_of(path: Path) -> Tensor:

@@ -13,15 +13,19 @@ from edgedistill.recipe import KerasTeacher, OnnxTeacher, TfliteTeacher
 Config = KerasTeacher | OnnxTeacher | TfliteTeacher
 
 
+_PATIENCE = 600.0
+"""Seconds in which a teacher must have come up, its framework imported."""
+
+
 class TeacherApart:
     """Asks the teacher that `opener` opens, a function of a module, in another process. That
     process ends with this object."""
 
     def __init__(self, opener: Callable[[Any, Room], Teacher], config: Config, room: Room) -> None:
-        """Raises UserError: what `opener` raises, or the process dies."""
+        """Raises UserError: what `opener` raises, or the process dies, or it does not come up."""
         self._who = str(config.path)
         self._process = Apart("lower `stages.teach.batch_size`, or export the teacher again")
-        self._process.call(self._who, None, _open, opener, config, room)
+        self._process.call(self._who, _PATIENCE, _open, opener, config, room)
 
     def ask(self, question: Question) -> Iterator[Answered]:
         yield from self._process.call(self._who, None, _ask, question)
