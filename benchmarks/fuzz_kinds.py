@@ -228,13 +228,13 @@ def model_file(suffix: str) -> Callable[[Path], Kind]:
 
     def kind(folder: Path) -> Kind:
         from benchmarks.fuzz_models import edited
-        from edgedistill.package.measure import _patience
+        from edgedistill.package.measure import patience
 
         valid = [path.read_bytes() for path in sorted(compiled(folder).glob(f"*{suffix}"))]
         apart = Apart("export it again")
 
         def read(path: Path) -> None:
-            apart.call(str(path), _patience(path), _open, path)
+            apart.call(str(path), patience(path), _open, path)
             # A model may be slow; what is measured too long is ended, and that told.
             apart.call(str(path), 0.1 * SLOW, _run, path)
 

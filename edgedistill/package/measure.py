@@ -82,7 +82,7 @@ def _of_file(path: Path) -> Subject:
 
     runtime = runtime_of(path)
     with _opening_apart({runtime.name}) as apart:
-        tensor = apart.call(str(path), _patience(path), _input_of, path)
+        tensor = apart.call(str(path), patience(path), _input_of, path)
     sizes = [size or 1 for size in tensor.shape[1:]]
     if len(sizes) != 3 or not 0 < math.prod(sizes) <= _LARGEST:
         raise UserError(f"{path}: its input has shape {tensor.shape}", "give a model of images")
@@ -98,7 +98,7 @@ def check_opens(bundle: Bundle, entries: list[dict[str, Any]]) -> None:
     with _opening_apart({entry["runtime"] for entry in entries}) as apart:
         for entry in entries:
             path = bundle.path / entry["file"]
-            wait = _patience(path)
+            wait = patience(path)
             values = apart.call(str(path), wait, _answer, path, entry["runtime"], pixels)
             if bundle.manifest["task"] != "retrieval":  # whose files give places in a space
                 bundle.check_width(values)
@@ -116,7 +116,7 @@ def _prepare(runtimes: list[str]) -> None:
         RUNTIMES[name].prepare()
 
 
-def _patience(path: Path) -> float:
+def patience(path: Path) -> float:
     weights = path.with_suffix(".bin")
     parts = [path, *([weights] if path.suffix == ".xml" and weights.is_file() else [])]
     return _PATIENCE + _PER_MB * sum(part.stat().st_size for part in parts) / 1e6
