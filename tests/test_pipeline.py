@@ -42,9 +42,11 @@ class Silent:
 
 
 @pytest.fixture
-def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each file is measured in one process rather than three."""
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file is measured in one process rather than three; nothing is rehearsed, which other
+    tests are about."""
     monkeypatch.setattr(benchmark, "_ROUNDS", 1)
+    monkeypatch.setattr("edgedistill.pipeline._rehearse", lambda *_: None)
 
 
 @pytest.fixture
@@ -474,7 +476,7 @@ def test_a_search_never_loses_to_the_recipe_and_is_used(
     assert next(s for s in searched if s.name == "distill").inputs["search"] == "search"
 
 
-@pytest.mark.usefixtures("one_round")
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(("task", "values"), [("multilabel", 2), ("regression", 1)])
 def test_a_task_of_other_labels_compiles_and_is_evaluated(
     document: dict[str, Any], tmp_path: Path, task: str, values: int
@@ -506,7 +508,7 @@ def test_a_task_of_other_labels_compiles_and_is_evaluated(
     assert list(found.scores) == [str(number) for number in range(values)]
 
 
-@pytest.mark.usefixtures("one_round")
+@pytest.mark.usefixtures("quick")
 def test_a_retrieval_ships_texts_that_images_are_near_to(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
