@@ -31,8 +31,8 @@ SETTINGS = (
     "stages.distill.epochs=60", "stages.prune.epochs=24", "stages.quantize.epochs=24",
     "stages.audit.corruption_samples=0", "stages.benchmark.seconds=0.5",
 )  # fmt: skip
-LONGEST_WAIT = 5.0
-"""Seconds of a stage's training before it is killed, at most."""
+LONGEST_WAIT, LONGEST_RUN = 5.0, 45.0
+"""Seconds of a stage's training, and of a compile, before it is killed, at most."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Place:
 
     def start(self) -> subprocess.Popen[bytes]:
         self.log.write_text("")
-        line = [sys.executable, "-m", "edgedistill", "compile", "--target", "android-arm64"]
+        line = [sys.executable, "-m", "edgedistill", "compile", "--target", "web-wasm"]
         line += ["--cache", str(self.folder / "cache"), "--out", str(self.bundle)]
         line += [word for each in SETTINGS for word in ("--set", each)]
         with self.log.open("a") as log:
@@ -105,7 +105,7 @@ def main() -> None:
         print(f"undisturbed: {duration:.0f} s", flush=True)
         while sum(len(row["killed_in"]) for row in rows) < wanted.kills:
             place = Place(Path(top, f"killed{len(rows)}"))
-            killed = killed_compile(place, wanted.kills, rows, chance, duration)
+            killed = killed_compile(place, wanted.kills, rows, chance)
             same = Bundle.load(place.bundle).digest == expected
             row = {"name": f"compile {len(rows) + 1}", "killed_in": killed, "same_digests": same,
                    "left": place.left()}  # fmt: skip
@@ -119,14 +119,14 @@ def main() -> None:
 
 
 def killed_compile(
-    place: Place, kills: int, rows: list[dict[str, Any]], chance: random.Random, duration: float
+    place: Place, kills: int, rows: list[dict[str, Any]], chance: random.Random
 ) -> list[str]:
     """Kill a compile again and again until it is done, or no kill is left; the stages it was in."""
     left = kills - sum(len(row["killed_in"]) for row in rows)
     killed: list[str] = []
     while True:
         in_training = chance.random() < 0.7
-        wait = chance.uniform(0.1, LONGEST_WAIT if in_training else duration)
+        wait = chance.uniform(0.1, LONGEST_WAIT if in_training else LONGEST_RUN)
         stage = attempt(place, wait if len(killed) < left else None, in_training)
         if stage is None:
             return killed
