@@ -477,7 +477,10 @@ def test_a_search_never_loses_to_the_recipe_and_is_used(
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize(("task", "values"), [("multilabel", 2), ("regression", 1)])
+@pytest.mark.parametrize(
+    ("task", "values"),
+    [pytest.param("multilabel", 2, marks=pytest.mark.slow), ("regression", 1)],
+)
 def test_a_task_of_other_labels_compiles_and_is_evaluated(
     document: dict[str, Any], tmp_path: Path, task: str, values: int
 ) -> None:

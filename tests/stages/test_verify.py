@@ -59,7 +59,7 @@ def test_int8_rows_count_steps_and_layers(verified: Artifact) -> None:
     assert row(verified, "tiny.fp32.onnx")["max_steps"] is None
 
 
-@pytest.mark.parametrize("io", ["integer", "float"])
+@pytest.mark.parametrize("io", ["integer", pytest.param("float", marks=pytest.mark.slow)])
 def test_a_last_layer_left_in_float_is_exported_and_checked(tmp_path: Path, io: Any) -> None:
     made = export(tmp_path, io, ("int8",), ("linear",))
     (tmp_path / "verify").mkdir()
@@ -74,7 +74,11 @@ def test_a_last_layer_left_in_float_is_exported_and_checked(tmp_path: Path, io: 
 
 
 @pytest.mark.parametrize(
-    ("io", "kept"), [("integer", ("stem.0", "down.0")), ("float", ("normalize", "body.0"))]
+    ("io", "kept"),
+    [
+        pytest.param("integer", ("stem.0", "down.0"), marks=pytest.mark.slow),
+        ("float", ("normalize", "body.0")),
+    ],
 )
 def test_first_and_inner_layers_left_in_float_are_so_in_every_file(
     tmp_path: Path, io: Any, kept: tuple[str, ...]
