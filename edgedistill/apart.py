@@ -40,6 +40,8 @@ class Apart:
                 self._hint,
             ) from None
         except TimeoutError:
+            if patience is None:  # it is what `work` raised
+                raise
             self.end()
             raise UserError(f"{who}: has not come back within {patience:g} s", self._hint) from None
 
