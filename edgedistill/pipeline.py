@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from edgedistill import program_file
 from edgedistill.artifact import Artifact, BrokenSeal, text_digest
 from edgedistill.cache import Cache
 from edgedistill.data.slices import read_slices, sample_names
@@ -22,6 +23,7 @@ from edgedistill.models import build, check_knows
 from edgedistill.plan import Step, steps
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Ensemble, ModelCommon, Recipe, Teacher
+from edgedistill.scratch import scratch_folder
 from edgedistill.stages import STAGES, Context, Stage
 from edgedistill.target import Target
 from edgedistill.usercode import own_fault
@@ -141,6 +143,8 @@ def run_until(
                 artifacts[name].check_content()
             return artifacts
         except BrokenSeal as broken:  # of an entry that opened well: built again from here on
+            if broken.folder.parent != cache.root / "artifacts":
+                raise  # one just made would be no better the next time
             cache.drop(broken)
         except (Exception, SystemExit) as error:
             fault = None if isinstance(error, UserError) else own_fault(error)
@@ -202,6 +206,8 @@ def _rehearse(recipe: Recipe, planned: Sequence[Step], prepared: Artifact) -> No
             Objective(losses, student, teacher, example, task=recipe.task).close()
         source = model
     program = fold(student, *shape[1:])
+    with scratch_folder() as folder:
+        program_file.keep(program, folder / "student.program")
     if wanted.quantize:
         check_names(graph_of(program), wanted.quantize.keep_float)
     for step in planned:

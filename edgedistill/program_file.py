@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import BrokenSeal
-from edgedistill.errors import exhausted, in_short
+from edgedistill.errors import UserError, exhausted, in_short
 
 if TYPE_CHECKING:
     from torch import nn
@@ -101,8 +101,24 @@ def _plain(value: Any) -> Any:
     if isinstance(value, torch.device):
         return {"device": value.type}
     kind = type(value).__name__
-    assert kind in _TORCH, f"{value!r} has no place in a stored graph"
+    if kind not in _TORCH:
+        raise _Refused(f"{value!r:.80} has no place in a stored graph")
     return {kind: str(value).removeprefix("torch.")}
+
+
+def keep(program: ExportedProgram, path: Path) -> ExportedProgram:
+    """Write a program, and give it as whoever reads it will find it.
+
+    Raises UserError: it holds an operator that no file may name, as one of the user's own.
+    """
+    try:
+        save(program, path)
+        return load(path)
+    except (BadProgram, _Refused) as error:
+        raise UserError(
+            f"the student's graph cannot be kept: {error}",
+            "build the student of torch's own operators, which every runtime knows",
+        ) from error
 
 
 def load(path: Path) -> ExportedProgram:

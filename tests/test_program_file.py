@@ -20,6 +20,7 @@ from edgedistill import program_file
 from edgedistill.artifact import BrokenSeal
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
+from edgedistill.errors import UserError
 from edgedistill.program_file import BadProgram
 from edgedistill.target import Scheme
 
@@ -127,6 +128,27 @@ def test_what_is_no_tensor_operator_is_refused_and_nothing_runs(
     with pytest.raises(BadProgram):
         program_file.load(path)
     assert [each.name for each in tmp_path.iterdir()] == ["bad"]
+
+
+def test_an_operator_of_ones_own_is_told_and_not_taken_for_damage(tmp_path: Path) -> None:
+    @torch.library.custom_op("mine::twice", mutates_args=())
+    def twice(x: Tensor) -> Tensor:
+        return 2 * x
+
+    twice.register_fake(torch.empty_like)
+
+    class Own(nn.Module):
+        def forward(self, pixels: Tensor) -> Tensor:
+            found: Tensor = twice(pixels)
+            return found
+
+    batch = {0: torch.export.Dim("batch", min=1)}
+    example = (torch.zeros(2, 3, SIZE, SIZE),)
+    program = torch.export.export(Own(), example, dynamic_shapes=(batch,))
+    with pytest.raises(
+        UserError, match=r"cannot be kept: .*'mine\.twice\.default' is no tensor op"
+    ):
+        program_file.keep(program, tmp_path / "own")
 
 
 def test_a_pickle_is_no_program(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +36,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     data = inputs["data"].json("data.json")
     student = inputs.get("prune") or inputs["distill"]
     program = fold(load(student.path / "model"), data["channels"], data["image_size"])
-    program = _kept(program, context.scratch / "float.program")
+    program = program_file.keep(program, context.scratch / "float.program")
     metrics = {"float_validation_quality": _validate(program, inputs)}
     if config.quantize is None:
         write_json(context.scratch / "quantize.json", {"method": None})
@@ -87,7 +86,7 @@ def _quantize(
         quantized = post_training(
             program, config.scheme, batches, kept, lambda text: say(f"quantize: {text}")
         )
-    quantized = _kept(quantized, context.scratch / "int8.program")
+    quantized = program_file.keep(quantized, context.scratch / "int8.program")
     write_json(
         context.scratch / "quantize.json",
         {
@@ -106,12 +105,6 @@ def _quantize(
             f"`stages.quantize.max_drop` is {settings.max_drop:g}"
         )
     return {**training, "validation_quality": after, "drop": drop}
-
-
-def _kept(program: ExportedProgram, path: Path) -> ExportedProgram:
-    """The program as whoever reads it from `path` will find it."""
-    program_file.save(program, path)
-    return program_file.load(path)
 
 
 def _train(
