@@ -25,6 +25,7 @@ ORDER: list[set[str]] = [
     {"train", "distill", "compress", "runtimes", "devices"},
     {"stages"},
     {"plan"},
+    {"rehearsal"},
     {"pipeline"},
     {"report"},
     {"package"},

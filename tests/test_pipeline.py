@@ -46,7 +46,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file is measured in one process rather than three; nothing is rehearsed, which other
     tests are about."""
     monkeypatch.setattr(benchmark, "_ROUNDS", 1)
-    monkeypatch.setattr("edgedistill.pipeline._rehearse", lambda *_: None)
+    monkeypatch.setattr("edgedistill.pipeline.rehearse", lambda *_: None)
 
 
 @pytest.fixture
