@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -235,3 +236,55 @@ def test_cache_that_holds_code(tmp_path: Path) -> None:
     assert "dropped a damaged entry" in done.stderr
     assert done.returncode in (0, 1)
     assert not list(tmp_path.rglob("PWNED*"))
+
+
+def compiled(name: str, folder: Path) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """A case's recipe, compiled for phones; the bundle it may have left."""
+    for file in (CASES / name).iterdir():
+        shutil.copy(file, folder / file.name)
+    words = ["compile", "recipe.yaml", "--target", "android-arm64", "--out", "bundle"]
+    done = edgedistill(folder, *words, seconds=600)
+    assert "Traceback" not in done.stderr, done.stderr[-2000:]
+    return done, folder / "bundle"
+
+
+def report_of(bundle: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((bundle / "report.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("name", ["avgpool_ceil", "channel_shuffle", "mha_ptq"])
+def test_right_models_are_written(tmp_path: Path, name: str) -> None:
+    done, bundle = compiled(name, tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert len(list(bundle.glob("*.int8.*"))) >= 3
+    float_quality, *others = (row["quality"] for row in report_of(bundle)["files"])
+    assert max(abs(float_quality - other) for other in others) < 5
+
+
+@pytest.mark.parametrize("name", ["pad_value", "pixel_pad_value"])
+def test_padding_with_a_value(tmp_path: Path, name: str) -> None:
+    done, bundle = compiled(name, tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    golden = {path.name: np.load(path) for path in (bundle / "golden").glob("outputs_*.npy")}
+    (exact,) = (values for file, values in golden.items() if file.endswith(".fp32.tflite.npy"))
+    (int8,) = (values for file, values in golden.items() if file.endswith(".int8.tflite.npy"))
+    assert np.sqrt(((exact - int8) ** 2).mean()) < 0.03 * np.ptp(exact)
+    rows = {(row["runtime"], row["precision"]): row for row in report_of(bundle)["files"]}
+    assert abs(rows["litert", "int8"]["quality"] - rows["litert", "fp32"]["quality"]) < 3
+
+
+def test_pruning_counts_as_the_report_does(tmp_path: Path) -> None:
+    done, bundle = compiled("shared_macs", tmp_path)
+    if done.returncode == 2:
+        assert "MACs" in done.stderr or "multiply-accumulates" in done.stderr
+        return
+    stages = {row["stage"]: row for row in report_of(bundle)["stages"]}
+    assert stages["distill"]["macs"] == pytest.approx((9216 + 3 * 147456 + 160) / 1e6)
+    assert stages["prune"]["macs"] <= 0.2 or "undone" in " ".join(report_of(bundle)["warnings"])
+
+
+def test_pruning_what_the_library_does_not_know(tmp_path: Path) -> None:
+    done, _ = compiled("gru_prune", tmp_path)
+    assert done.returncode in (0, 2), done.stderr[-2000:]
+    assert done.returncode == 0 or "torch-pruning" in done.stderr
