@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.data import kinds
 from edgedistill.errors import UserError
 from edgedistill.files import check_regular
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 Images = NDArray[np.uint8]
 
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""The only ones that Pillow is let open: it starts other programs for some of the rest."""
 MOST_PIXELS = 89_478_485
 """Of an image as it is decoded; more is taken for an attack on the memory. Pillow warns from here
 on, and refuses twice as many before a large JPEG could be decoded at a fraction of its size."""
@@ -117,9 +116,10 @@ def _open(payload: Any, size: int) -> Image.Image:
 def open_image(payload: bytes | str | os.PathLike[str]) -> Image.Image:
     """An encoded image or a file, its size and mode read, its pixels not yet.
 
-    Raises an error of Pillow's, or UserError: no regular file.
+    Raises an error of Pillow's, or UserError: no regular file, or a kind of image that takes a
+    package which is not installed.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     stream = io.BytesIO(payload) if isinstance(payload, bytes) else payload
     if not isinstance(stream, io.BytesIO):
@@ -127,17 +127,26 @@ def open_image(payload: bytes | str | os.PathLike[str]) -> Image.Image:
     with warnings.catch_warnings():
         # `MOST_PIXELS` says what is too large.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(stream, formats=FORMATS)
+        try:
+            return Image.open(stream, formats=kinds.formats())
+        except UnidentifiedImageError:
+            head = payload if isinstance(payload, bytes) else kinds.head_of(Path(payload))
+            lacking = kinds.lacking(head[: kinds.HEAD])
+            if lacking is None:
+                raise
+            raise UserError(f"is {lacking}") from None
 
 
 @contextmanager
 def only_meant_formats() -> Iterator[None]:
-    """Where a library opens images by itself: let Pillow know no other formats than `FORMATS`."""
+    """Where a library opens images by itself: let Pillow know no formats but those that are
+    read here."""
     from PIL import Image
 
     Image.init()
+    meant = kinds.formats()
     before = list(Image.ID)
-    Image.ID[:] = [name for name in before if name in FORMATS]
+    Image.ID[:] = [name for name in before if name in meant]
     try:
         yield
     finally:

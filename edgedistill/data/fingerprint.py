@@ -33,13 +33,14 @@ def fingerprint(data: Data) -> str:
     """SHA-256 over the config without its paths, and over what they hold: whole files for parquet,
     arrays and a function's module; names, sizes and times for folders; for torchvision and
     scikit-learn, which check their own files, the library's version. A hub data set is taken by
-    its name.
+    its name. With the plugin for HEIC or without, other files are images.
 
     Raises UserError: a file or folder is missing.
     """
     fields = data.model_dump(exclude=NOT_CONTENT)
     config = {name: value for name, value in fields.items() if not isinstance(value, Path)}
     content = [CONTENT[data.source](data), data.unlabelled and listing(data.unlabelled)]
+    content.append(_version("pillow-heif"))
     return text_digest({"config": config, "content": content})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from edgedistill.artifact import write_json
 from edgedistill.data import duplicates
 from edgedistill.data.decode import Form
 from edgedistill.data.sources import Samples, Source, open_source
-from edgedistill.data.sources.base import ONE_OF_MANY, check_labels
+from edgedistill.data.sources.base import ONE_OF_MANY, UNLABELLED, check_labels
 from edgedistill.data.splits import (
     SPLITS,
     TEST_SEED,
@@ -60,8 +61,9 @@ def prepare(
     parts = assign(source, data, task, seed)
     written = _write(parts, data, out, reporter)
     _check_classes(written.labels, source.classes, task)
-    if written.skipped:
-        reporter.say(f"data: images left out: {len(written.skipped)}; first {written.skipped[0]}")
+    left_out = _left_out(written, parts, source.classes, task)
+    for text in left_out:
+        reporter.say(f"data: {text}")
     twins = duplicates.find({name: open_split(out, name) for name in SPLITS}, reporter)
     found = _describe(twins, written, source.classes)
     _say_duplicates(found, written, reporter)
@@ -88,9 +90,15 @@ def prepare(
     write_json(out / "test" / "names.json", list(written.names_of("test")))
     write_json(
         out / "data.json",
-        {**metrics, **document, "duplicates": found, "skipped": written.skipped[:EXAMPLES]},
+        {
+            **metrics,
+            **document,
+            "duplicates": found,
+            "skipped": [text for _, text in written.skipped[:EXAMPLES]],
+        },
     )
-    return metrics
+    # Not in the file: they name where the data lies, which no later stage depends on.
+    return {**metrics, "warnings": [*source.notes, *left_out]}
 
 
 @dataclass(frozen=True)
@@ -182,7 +190,8 @@ class _Written:
         default_factory=lambda: {name: [] for name in SPLITS}
     )
     """For each split, chunk by chunk, which samples of the source became its images."""
-    skipped: list[str] = field(default_factory=list)
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+    """Of each image that could not be decoded its class, or `UNLABELLED`, and what is wrong."""
 
     def name_of(self, split: str, image: int) -> str:
         for samples, chosen in self.names[split]:
@@ -217,7 +226,7 @@ def _write(parts: list[Part], data: Data, out: Path, reporter: Reporter) -> _Wri
 
 
 def _usable(
-    samples: Samples, codes: Codes, data: Data, total: int, skipped: list[str]
+    samples: Samples, codes: Codes, data: Data, total: int, skipped: list[tuple[int, str]]
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint8]]]:
     """How many were read, the numbers of those that could be decoded, and their pixels."""
     wanted = np.flatnonzero(codes != UNUSED)
@@ -229,18 +238,38 @@ def _usable(
         ids = wanted[start : start + read]
         start += read
         for failure in chunk.failures:
-            problem = f"{samples.name(int(ids[failure.at]))}: {failure.reason}"
+            sample = int(ids[failure.at])
+            problem = f"{samples.name(sample)}: {failure.reason}"
             if not failure.skippable or not data.skip_unreadable:
                 raise UserError(problem, failure.hint)
-            skipped.append(problem)
+            label = samples.labels[sample]
+            skipped.append((UNLABELLED if np.ndim(label) else int(label), problem))
         if len(skipped) > data.skip_unreadable * total:
             raise UserError(
                 f"{len(skipped)} images or more of {total} cannot be decoded, past "
-                f"`data.skip_unreadable: {data.skip_unreadable}`; first {skipped[0]}",
+                f"`data.skip_unreadable: {data.skip_unreadable}`; first {skipped[0][1]}",
                 "mend or remove them, or allow a larger share",
             )
         yield read, np.delete(ids, [failure.at for failure in chunk.failures]), chunk.images
     assert start == len(wanted), "a source must give every image it is asked for"
+
+
+def _left_out(
+    written: _Written, parts: list[Part], classes: Sequence[str], task: str
+) -> tuple[str, ...]:
+    """What images that cannot be decoded took from each class, in a sentence; none, if none."""
+    if not written.skipped:
+        return ()
+    lost = Counter(label for label, _ in written.skipped)
+    told = ""
+    if task in ONE_OF_MANY:
+        used = [part.samples.labels[part.codes != UNUSED] for part in parts]
+        totals = Counter(np.concatenate(used).tolist())
+        named = [each for each in lost if each != UNLABELLED]
+        worst = sorted(named, key=lambda each: -lost[each] / totals[each])
+        shares = [f"class {classes[at]}: {lost[at]} of {totals[at]}" for at in worst[:EXAMPLES]]
+        told = f" ({', '.join(shares)})" if shares else ""
+    return (f"images left out: {len(written.skipped)}{told}; first {written.skipped[0][1]}",)
 
 
 def _class_counts(

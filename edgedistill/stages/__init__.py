@@ -74,7 +74,7 @@ _EXPORT = ("torch", "onnx", "onnxscript", "onnxruntime", "litert-torch", "openvi
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("data", 3, ("pillow", "numpy")),
+        Stage("data", 4, ("pillow", "numpy")),
         Stage("teacher", 2, ("torch",)),
         Stage("teach", 3, ("torch",)),
         Stage("judge", 1, ()),

@@ -23,7 +23,8 @@ from pictures import noise
 from PIL import Image
 
 from edgedistill.data import read_unlabelled
-from edgedistill.data.decode import FORMATS, BadImage, Form, decode, only_meant_formats
+from edgedistill.data.decode import BadImage, Form, decode, only_meant_formats
+from edgedistill.data.kinds import formats
 from edgedistill.data.sources import arrays, parquet
 from edgedistill.errors import UserError
 
@@ -119,7 +120,7 @@ def test_an_npz_file_with_other_bytes_is_read_right_or_refused(
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.sampled_from(FORMATS), damages)
+@given(st.sampled_from(formats()), damages)
 @pytest.mark.filterwarnings("ignore")
 def test_an_image_with_other_bytes_is_decoded_or_told(kind: str, damage: Damage) -> None:
     with contextlib.suppress(BadImage):

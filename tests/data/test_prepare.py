@@ -167,7 +167,7 @@ def test_a_share_of_damaged_images_may_be_left_out(make_folder, tmp_path, report
     assert metrics["skipped"] == 1
     assert len(open_split(tmp_path / "out", "train").images) == metrics["counts"]["train"]
     assert reporter.said == [
-        "data: images left out: 1; first train/dog/4.png: cannot be "
+        "data: images left out: 1 (class dog: 1 of 20); first train/dog/4.png: cannot be "
         "decoded: not a picture in a format that edgedistill reads"
     ]
 

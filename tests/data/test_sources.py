@@ -93,7 +93,8 @@ def test_folder_says_what_it_passed_over(make_folder):
     (root / "cat" / ".hidden.png").write_text("no image")
     source = open_source(FolderData(source="folder", train=root, image_size=8))
     assert source.notes == (
-        f"{root}: files that are no images, passed over: 1; first cat/notes.txt",
+        f"{root}: class cat: 1 of 3 files are .txt, passed over: no kind of image that is read; "
+        "convert what is a photo; first cat/notes.txt",
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.data import kinds
 from edgedistill.data.sources.base import (
     UNLABELLED,
     Samples,
@@ -20,9 +22,8 @@ from edgedistill.data.sources.base import (
 from edgedistill.errors import UserError, nearest
 from edgedistill.recipe import FolderData
 
-SUFFIXES = frozenset(
-    (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
+NAMED = 5
+"""Classes, and endings, that a note names."""
 
 
 def open_source(data: FolderData) -> Source:
@@ -60,30 +61,33 @@ def class_folders(root: Path) -> tuple[str, ...]:
 
 
 def samples(root: Path, classes: tuple[str, ...]) -> tuple[Samples, tuple[str, ...]]:
-    """The images below `root`, and a note on files that were passed over."""
-    paths: list[Path] = []
-    labels: list[int] = []
-    others: list[Path] = []
-    for label, name in enumerate(classes):
-        images, passed = _images(root / name)
-        paths += images
-        others += passed
-        labels += [label] * len(images)
-    return _samples(root, paths, labels, others, "class folders")
+    """The images below `root`, and notes on files that were passed over."""
+    found = [(name, *_images(root / name)) for name in classes]
+    labels = [label for label, (_, images, _) in enumerate(found) for _ in images]
+    return _samples(root, labels, found, "class folders")
 
 
 def unlabelled(root: Path) -> tuple[Samples, tuple[str, ...]]:
-    """All images below `root`, and a note on files that were passed over."""
+    """All images below `root`, and notes on files that were passed over."""
     existing_folder(root, "a folder of images")
-    paths, others = _images(root)
-    return _samples(root, paths, [UNLABELLED] * len(paths), others, "folders")
+    images, others = _images(root)
+    return _samples(root, [UNLABELLED] * len(images), [("", images, others)], "folders")
 
 
 def _images(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Images below a folder, and files that are none."""
+    """Images below a folder, and files that are none, or of a kind that is not read here."""
     files = [path for path in sorted(files_below(folder)) if not _hidden(path)]
-    images = [each for each in files if each.suffix.lower() in SUFFIXES]
-    return images, [each for each in files if each.suffix.lower() not in SUFFIXES]
+    images = [path for path in files if _is_image(path)]
+    there = set(images)
+    return images, [path for path in files if path not in there]
+
+
+def _is_image(path: Path) -> bool:
+    kind = kinds.ENDINGS.get(path.suffix.lower())
+    if kind is None or kind in kinds.formats():
+        return kind is not None
+    # Its content decides: what is called .heic is often a JPEG.
+    return kinds.lacking(kinds.head_of(path)) is None
 
 
 def files_below(root: Path) -> Iterator[Path]:
@@ -110,13 +114,19 @@ def _entries(folder: Path) -> list[Path]:
         ) from None
 
 
+_Found = tuple[str, list[Path], list[Path]]
+"""A class ("" where there are none), its images, and what was passed over."""
+
+
 def _samples(
-    root: Path, paths: list[Path], labels: list[int], others: list[Path], where: str
+    root: Path, labels: list[int], found: Sequence[_Found], where: str
 ) -> tuple[Samples, tuple[str, ...]]:
+    paths = [path for _, images, _ in found for path in images]
+    notes = _passed_over(root, found)
     if not paths:
         raise UserError(
             f"{root}: there are no images in its {where}",
-            f"images are files that end in {', '.join(sorted(SUFFIXES))}",
+            notes[0] if notes else f"images are files that end in {', '.join(kinds.ENDINGS)}",
         )
 
     def read(ids: NDArray[np.int64]) -> Iterator[str]:
@@ -125,12 +135,51 @@ def _samples(
     def name_of(sample: int) -> str:
         return shown((Path(root.name) / paths[sample].relative_to(root)).as_posix())
 
-    size = sum(map(_size, paths))
-    notes: tuple[str, ...] = ()
-    if others:
-        first = shown(others[0].relative_to(root).as_posix())
-        notes = (f"{root}: files that are no images, passed over: {len(others)}; first {first}",)
-    return Samples(np.array(labels, np.int64), read, name_of, size), notes
+    return Samples(np.array(labels, np.int64), read, name_of, sum(map(_size, paths))), notes
+
+
+def _passed_over(root: Path, found: Sequence[_Found]) -> tuple[str, ...]:
+    """A sentence for each ending of files that are no images here: how many of each class's."""
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    first: dict[str, Path] = {}
+    for name, _, others in found:
+        for path in others:
+            ending = path.suffix.lower()
+            counts[ending][name] += 1
+            first.setdefault(ending, path)
+    totals = {name: len(images) + len(others) for name, images, others in found}
+    most = sorted(
+        counts, key=lambda ending: (ending not in kinds.ENDINGS, -sum(counts[ending].values()))
+    )
+    notes = [
+        f"{root}: {_shares(counts[ending], totals)} are {shown(ending) or 'without an ending'}, "
+        f"passed over: {_why(ending)}; first {shown(first[ending].relative_to(root).as_posix())}"
+        for ending in most[:NAMED]
+    ]
+    rest = sum(sum(counts[ending].values()) for ending in most[NAMED:])
+    if rest:
+        more = ", ".join(shown(ending) for ending in most[NAMED : 2 * NAMED])
+        notes.append(f"{root}: {rest} more files are passed over: {more} and the like")
+    return tuple(notes)
+
+
+def _shares(counts: dict[str, int], totals: dict[str, int]) -> str:
+    """The classes that lose the largest share of their files, in words."""
+    worst = sorted(counts, key=lambda name: -counts[name] / totals[name])
+    told = ", ".join(
+        f"{f'class {shown(name)}: ' if name else ''}{counts[name]} of {totals[name]} files"
+        for name in worst[:NAMED]
+    )
+    left = worst[NAMED:]
+    more = f" and {sum(counts[name] for name in left)} files of {len(left)} more classes"
+    return told + (more if left else "")
+
+
+def _why(ending: str) -> str:
+    kind = kinds.ENDINGS.get(ending)
+    if kind is None:
+        return "no kind of image that is read; convert what is a photo"
+    return f"{kinds.TITLES[kind]}; {kinds.INSTALL[kind]}"
 
 
 def _size(path: Path) -> int:
