@@ -70,6 +70,23 @@ class Scheme(Frozen):
     """Whether an app feeds and reads floats, or the integers themselves."""
 
 
+class Kernel(Frozen):
+    """The blocks in which LiteRT's int8 kernels (XNNPACK) compute on a target: channels that do not
+    fill one cost as much as if they did."""
+
+    output_channels: int = Field(ge=1, le=1024)
+    """Of a convolution or linear layer: NR of XNNPACK's `gemm-config.c`."""
+    input_channels: int = Field(default=1, ge=1, le=1024)
+    """The same: KR, times SR."""
+    depthwise: int = Field(default=1, ge=1, le=1024)
+    """Channels of a depthwise convolution: `channel_tile` of `dwconv-config.c`."""
+    depthwise_sizes: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(max_length=100)
+    ] = (3, 9, 25)
+    """Kernel elements that there are depthwise kernels for (`primary_tile`): a smaller one costs as
+    the next, a larger one as ordinary convolutions of one channel each."""
+
+
 class Budget(Frozen):
     """What the target can spare; a recipe's contract may ask for less."""
 
@@ -95,6 +112,8 @@ class Target(Frozen):
     scheme: Scheme = Scheme()
     channel_multiple: int = Field(default=8, ge=1, le=1024)
     """Pruned channel counts are a multiple of this, as the target's kernels work in such blocks."""
+    kernel: Kernel | None = None
+    """What `padded_macs` are counted by; where LiteRT is the primary runtime."""
     threads: int = Field(default=1, ge=1, le=1024)
     budget: Budget = Budget()
     package: Literal["android", "ios", "web", "c", "python"] = "python"

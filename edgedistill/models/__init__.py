@@ -118,26 +118,16 @@ def fingerprint(model: Model) -> str:
 
 
 def count(module: nn.Module, channels: int, image_size: int) -> tuple[float, float]:
-    """Multiply-accumulates of one inference in millions, parameters in thousands.
-
-    Counted are convolutions and matrix products; additions, norms and activations are not.
-    """
+    """Multiply-accumulates of one inference in millions, parameters in thousands; what counts is
+    told in `models/work.py`."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
-    training = module.training
-    # The fused attention kernel is opaque to the counter.
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            pixels = torch.zeros(1, channels, image_size, image_size, device=device_of(module))
-            module.eval()(pixels)
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
-        module.train(training)
+    from edgedistill.models.work import products
+
+    pixels = torch.zeros(1, channels, image_size, image_size, device=device_of(module))
+    macs = sum(each.macs for each in products(module, pixels))
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    return counter.get_total_flops() / 2e6, parameters / 1e3
+    return macs / 1e6, parameters / 1e3
 
 
 def check_knows(model: Model, classes: int) -> None:
