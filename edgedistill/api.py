@@ -138,7 +138,8 @@ def evaluate(
 
     `data`: a folder of class folders, a `.parquet` or `.npz` file, a recipe or the mapping of a
     recipe's `data` (their test set), or a pair (images, labels). There is no default: what a bundle
-    says of its own test set is told, and not opened.
+    says of its own test set is told, and not opened. Of a folder, images that cannot be read are
+    left out: each row has their number, `left_out`, and sentences on them, `notes`.
 
     Raises UserError: unreadable data, labels that the bundle does not know, or a file that does
     not open.
@@ -182,7 +183,8 @@ def audit(bundle: Bundle | str | Path, data: Samples | None = None) -> dict[str,
 
 def drift(bundle: Bundle | str | Path, data: str | Path) -> dict[str, Any]:
     """Whether the images below the folder `data` still look like those the bundle was compiled
-    with: {verdict: stable, shifted or drifted; psi_classes; psi_confidence; note; ...}.
+    with: {verdict: stable, shifted or drifted; psi_classes; psi_confidence; note; left_out; ...}.
+    Images that cannot be read are left out, and told of in `notes`.
 
     Raises UserError: no images there, or too few to tell.
     """

@@ -243,7 +243,10 @@ def evaluate(
     from edgedistill import api
 
     rows = api.evaluate(bundle, data, runtime, precision)
-    print_rows(rows, ["file", *(column for column in rows[0] if column != "file")], as_json)
+    for note in rows[0].get("notes", []):
+        say(note)
+    columns = [column for column in rows[0] if column not in ("file", "notes")]
+    print_rows(rows, ["file", *columns], as_json)
 
 
 @app.command()
@@ -259,6 +262,8 @@ def audit(
     from edgedistill.report.audit import tables
 
     found = api.audit(bundle, data)
+    for note in found.get("notes", []):
+        say(note)
     if as_json:
         print_json(found)
         return
@@ -278,6 +283,8 @@ def drift(
     from edgedistill import api
 
     found = api.drift(bundle, data)
+    for note in found.get("notes", []):
+        say(note)
     if as_json:
         print_json(found)
     else:

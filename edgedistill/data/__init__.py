@@ -2,12 +2,13 @@
 
 from edgedistill.data import augment
 from edgedistill.data.fingerprint import fingerprint, listing
-from edgedistill.data.images import read_images, read_unlabelled, to_pixels
+from edgedistill.data.images import Read, read_images, read_unlabelled, to_pixels
 from edgedistill.data.loading import batches
 from edgedistill.data.prepare import prepare
 from edgedistill.data.splits import Split, open_split
 
 __all__ = [
+    "Read",
     "Split",
     "augment",
     "batches",

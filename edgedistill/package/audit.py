@@ -32,12 +32,14 @@ def audit(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
         return _recorded(bundle)
     from edgedistill.tasks import judgement
 
-    images, labels = read_samples(bundle, samples)
+    read = read_samples(bundle, samples)
     check_opens(bundle, [bundle.file()])
-    told = judgement.audit(_logits(bundle, images), None, labels, bundle.labels)
+    told = judgement.audit(_logits(bundle, read.images), None, read.labels, bundle.labels)
     return {
         "file": bundle.file()["file"],
-        "images": len(labels),
+        "images": len(read.labels),
+        "left_out": read.left_out,
+        "notes": list(read.notes),
         "order": ["shipped"],
         "students": {"shipped": told},
     }
@@ -66,12 +68,13 @@ def drift(bundle: Bundle, folder: Path) -> dict[str, Any]:
             "only classifiers do; one of an older version must be compiled again",
         )
     shape = bundle.manifest["preprocessing"]
-    images = read_unlabelled(folder, shape["image_size"], shape["channels"])
+    read = read_unlabelled(folder, shape["image_size"], shape["channels"])
     check_opens(bundle, [bundle.file()])
-    logits = _logits(bundle, images)
+    logits = _logits(bundle, read.images)
     with reading(f"{bundle.path}: its reference statistics", "compile the bundle again"):
         observed = drifting.describe(logits, logits.mean(axis=0), reference["edges"])
-        return {**drifting.compare(reference, observed), "observed": observed}
+        told = drifting.compare(reference, observed)
+    return {**told, "left_out": read.left_out, "notes": list(read.notes), "observed": observed}
 
 
 def _logits(bundle: Bundle, images: Any) -> np.ndarray:

@@ -15,6 +15,8 @@ from edgedistill.target import Frozen
 if TYPE_CHECKING:
     import numpy as np
 
+    from edgedistill.data import Read
+
 Samples = str | Path | Mapping[str, Any] | tuple[Any, Any]
 _BATCH = 64
 
@@ -26,11 +28,12 @@ class _Document(Frozen):
 def qualities(
     bundle: Bundle, entries: list[dict[str, Any]], samples: Samples | None
 ) -> list[dict[str, Any]]:
-    """Rows {runtime, precision, file, quality, metric, images} of the files in `entries`; see
-    `edgedistill.evaluate`."""
+    """Rows {runtime, precision, file, quality, metric, images, left_out, notes} of the files in
+    `entries`; see `edgedistill.evaluate`."""
     import numpy as np
 
-    images, labels = read_samples(bundle, samples)
+    read = read_samples(bundle, samples)
+    images, labels = read.images, read.labels
     check_opens(bundle, entries)
     if not len(labels):
         raise UserError("there are no images to evaluate on", "give at least one")
@@ -48,16 +51,19 @@ def qualities(
             "metric": task.metric,
             **task.further(np.concatenate(found), labels),
             "images": len(labels),
+            "left_out": read.left_out,
+            "notes": list(read.notes),
         }
         for entry, found in zip(entries, outputs, strict=True)
     ]
 
 
-def read_samples(bundle: Bundle, samples: Samples | None) -> tuple[Any, np.ndarray]:
+def read_samples(bundle: Bundle, samples: Samples | None) -> Read:
     """Images of any kind that a bundle takes, and labels as places in its list."""
+    from edgedistill.data import Read, read_images
+
     if isinstance(samples, tuple):
-        return _pair(bundle, *samples)
-    from edgedistill.data import read_images
+        return Read(*_pair(bundle, *samples), 0, ())
 
     if samples is None:
         raise UserError(
@@ -73,10 +79,9 @@ def read_samples(bundle: Bundle, samples: Samples | None) -> tuple[Any, np.ndarr
         if source.suffix in (".yaml", ".yml"):
             source = load_recipe(source).data
     shape = bundle.manifest["preprocessing"]
-    split = read_images(
+    return read_images(
         source, bundle.labels, shape["image_size"], shape["channels"], bundle.manifest["task"]
     )
-    return split.images, split.labels
 
 
 def _recorded(bundle: Bundle) -> str:

@@ -84,7 +84,14 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     predictors = _predictors(config, inputs) | {"shipped": shipped}
     found["corruptions"] = _corruptions(config.audit, predictors, test, context)
     context.reporter.tick("audit", 2, 4, "corruptions")
-    found["out_of_distribution"] = _unknown(config.audit, predictors, test, data, context.seed)
+    strangers, notes = _strangers(config.audit, data, context.seed)
+    for text in notes:
+        context.reporter.say(f"audit: {text}")
+    noise = config.audit.out_of_distribution is None
+    found["out_of_distribution"] = {
+        "images": "noise" if noise else len(strangers),
+        "models": _unknown(predictors, test, strangers),
+    }
     found["coverage"] = _coverage(inputs, context.seed)
     context.reporter.tick("audit", 3, 4, "coverage")
     room = context.room(inputs["teacher"].path, data)
@@ -102,7 +109,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         )  # fmt: skip
     found["reference"] = drift.describe(own, own.mean(axis=0))
     write_json(context.scratch / "audit.json", found)
-    return {**_figures(found), "seconds": time.monotonic() - begin}
+    return {**_figures(found), "warnings": list(notes), "seconds": time.monotonic() - begin}
 
 
 def _shipped(export: Artifact) -> tuple[str, Predict]:
@@ -149,27 +156,26 @@ def _corruptions(
     return rows
 
 
-def _unknown(
-    asked: AuditConfig,
-    predictors: Mapping[str, Predict],
-    test: Split,
-    data: dict[str, Any],
-    seed: int,
-) -> dict[str, Any]:
-    """How well each model's confidence tells the test images from images of no class."""
+def _strangers(
+    asked: AuditConfig, data: dict[str, Any], seed: int
+) -> tuple[Split, tuple[str, ...]]:
+    """Images of no class, and what is not among them, in sentences."""
     shape = data["image_size"], data["image_size"], data["channels"]
+    notes: tuple[str, ...] = ()
     if asked.out_of_distribution is None:
         random = np.random.default_rng([seed, 4])
-        strangers = random.integers(0, 256, (_NOISE, *shape), np.uint8)
+        images = random.integers(0, 256, (_NOISE, *shape), np.uint8)
     else:
-        strangers = read_unlabelled(asked.out_of_distribution, shape[0], shape[2])
-    other = Split(strangers, np.zeros(len(strangers), np.int64))
+        read = read_unlabelled(asked.out_of_distribution, shape[0], shape[2])
+        images, notes = read.images, read.notes
+    return Split(images, np.zeros(len(images), np.int64)), notes
+
+
+def _unknown(predictors: Mapping[str, Predict], test: Split, other: Split) -> dict[str, Any]:
+    """How well each model's confidence tells the test images from images of no class."""
     return {
-        "images": "noise" if asked.out_of_distribution is None else len(strangers),
-        "models": {
-            name: judgement.ood(logits_of(each, test), logits_of(each, other))
-            for name, each in predictors.items()
-        },
+        name: judgement.ood(logits_of(each, test), logits_of(each, other))
+        for name, each in predictors.items()
     }
 
 

@@ -371,8 +371,8 @@ def test_an_image_that_claims_too_many_pixels(side: int) -> None:
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.png")
     assert refusal(lambda: read_unlabelled(tmp_path, 8, 3)) == (
-        f"{tmp_path.name}/x.png: cannot be decoded: {tmp_path / 'x.png'}: is no regular file; "
-        "image file is meant"
+        f"1 of 1 images cannot be read; first {tmp_path.name}/x.png: cannot be decoded: "
+        f"{tmp_path / 'x.png'}: is no regular file; image file is meant"
     )
     (tmp_path / "x.png").unlink()
     (tmp_path / "x.png").symlink_to("x.png")

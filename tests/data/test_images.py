@@ -90,10 +90,46 @@ def test_what_cannot_be_read(tmp_path):
     )
 
 
-def test_a_damaged_image_is_named(make_folder):
-    root = make_folder("more", cat=2)
+def test_damaged_images_are_left_out_and_said(make_folder):
+    root = make_folder("more", cat=4, dog=2)
     (root / "cat" / "1.png").write_bytes(b"no picture")
-    assert error_of(root).message.startswith("more/cat/1.png: cannot be decoded: ")
+    (root / "dog" / "0.png").write_bytes(b"no picture")
+    (root / "dog" / "notes.txt").write_bytes(b"")
+    whole = [np.asarray(Image.open(root / "cat" / f"{at}.png")) for at in (0, 2, 3)]
+    whole.append(np.asarray(Image.open(root / "dog" / "1.png")))
+    read = read_images(root, CLASSES, 8, 3)
+    assert np.array_equal(read.images, whole)
+    assert read.labels.tolist() == [1, 1, 1, 0]
+    assert read.left_out == 2
+    reason = "cannot be decoded: not a picture in a format that edgedistill reads"
+    assert read.notes == (
+        f"{root}: class dog: 1 of 3 files are .txt, passed over: no kind of image that is read; "
+        "convert what is a photo; first dog/notes.txt",
+        f"2 of 6 images cannot be read and are left out: more/cat/1.png: {reason}, "
+        f"more/dog/0.png: {reason}",
+    )
+
+
+def test_damaged_images_of_many_chunks_are_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgedistill.data.workers.CHUNK_IMAGES", 3)
+    Image.fromarray(noise(0)).save(tmp_path / "a.png")
+    good, bad = (tmp_path / "a.png").read_bytes(), b"no picture"
+    column = [good, bad, good, bad, bad, bad, good, good]
+    table = pa.table({"image": column, "label": [0, 1, 2, 0, 1, 2, 0, 1]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    read = read_images(tmp_path / "a.parquet", CLASSES, 8, 3)
+    assert read.labels.tolist() == [0, 2, 0, 1]
+    assert np.array_equal(read.images, np.stack([noise(0)] * 4))
+    assert read.left_out == 4
+    assert read.notes[0].endswith(", ...")
+
+
+def test_damaged_images_alone_are_an_error(make_folder):
+    root = make_folder("more", cat=1)
+    (root / "cat" / "0.png").write_bytes(b"no picture")
+    assert error_of(root).message.startswith(
+        "1 of 1 images cannot be read; first more/cat/0.png: cannot be decoded: "
+    )
 
 
 def test_pixels_of_one_or_many_of_any_kind(tmp_path):

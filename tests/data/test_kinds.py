@@ -119,7 +119,7 @@ def test_every_door_takes_them(kind, tmp_path, reporter):
     assert sum(metrics["counts"].values()) == 12
     assert metrics["warnings"] == []
     assert len(read_images(root, ("cat", "dog"), 8, 3).labels) == 12
-    assert len(read_unlabelled(root, 8, 3)) == 12
+    assert len(read_unlabelled(root, 8, 3).images) == 12
     assert look(str(root)).side == 64
     assert to_pixels(root / "cat" / f"0{ENDING[kind]}", 8, 3).shape == (1, 3, 8, 8)
     content = encoded(blocks(), kind)
@@ -133,7 +133,7 @@ def test_every_door_takes_them(kind, tmp_path, reporter):
 def test_the_content_decides_and_not_the_ending(tmp_path):
     (tmp_path / "phone.jpg").write_bytes(heic())
     (tmp_path / "saved.heic").write_bytes(encoded(blocks(), "JPEG"))
-    first, second = read_unlabelled(tmp_path, 32, 3).astype(int)
+    first, second = read_unlabelled(tmp_path, 32, 3).images.astype(int)
     assert np.abs(first - second).mean() < 8
 
 
@@ -154,7 +154,7 @@ def test_without_the_plugin_they_are_counted_by_class(tmp_path, reporter, withou
 
 def test_without_the_plugin_a_jpeg_called_heic_is_read(tmp_path, without_plugin):
     (tmp_path / "saved.heic").write_bytes(encoded(blocks(), "JPEG"))
-    assert read_unlabelled(tmp_path, 8, 3).shape == (1, 8, 8, 3)
+    assert read_unlabelled(tmp_path, 8, 3).images.shape == (1, 8, 8, 3)
 
 
 @pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0miafheix"])

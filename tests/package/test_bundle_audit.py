@@ -74,6 +74,34 @@ def test_drift_compares_with_what_the_bundle_carries(
     assert dark["note"].startswith("Drifted: of 200 predictions against 200")
 
 
+def test_drift_and_evaluate_leave_out_what_is_broken_and_say_so(
+    bundle: edgedistill.Bundle, tmp_path: Path
+) -> None:
+    from edgedistill.package.audit import drift
+
+    field = pictures(tmp_path / "field", np.arange(0, 250))
+    (field / "7.png").write_bytes(b"no picture")
+    found = drift(bundle, field)
+    assert found["observed"]["count"] == 249
+    assert found["left_out"] == 1
+    assert found["notes"][0].startswith(
+        "1 of 250 images cannot be read and are left out: field/7.png: cannot be decoded: "
+    )
+    (tmp_path / "known").mkdir()
+    labelled = pictures(tmp_path / "known" / "cat", (0, 90, 255))
+    (labelled / "0.png").write_bytes(b"no picture")
+    row = edgedistill.evaluate(bundle.path, tmp_path / "known")[0]
+    assert (row["images"], row["left_out"]) == (2, 1)
+    assert row["notes"][0].startswith("1 of 3 images cannot be read and are left out: known/cat/")
+    assert edgedistill.audit(bundle.path, tmp_path / "known")["notes"] == row["notes"]
+    for at in range(8, 250):
+        (field / f"{at}.png").write_bytes(b"no picture")
+    for at in range(5):
+        (field / f"{at}.png").unlink()
+    with pytest.raises(UserError, match="too few to tell"):
+        drift(bundle, field)
+
+
 def test_a_fallback_answers_where_the_student_is_unsure(bundle: edgedistill.Bundle) -> None:
     images = [np.full((8, 8, 1), value, np.uint8) for value in (0, 110, 255)]
     alone = bundle.predict(images)
