@@ -35,7 +35,7 @@ def rehearse(recipe: Recipe, planned: Sequence[Step], prepared: Artifact) -> Non
     wanted = recipe.stages
     if wanted.teacher.train is None:
         for model in _torch_models(recipe.teacher):
-            check_knows(model, len(data["classes"]))
+            check_knows(model, *shape)
     for peer in wanted.distill.peers:
         build(peer, *shape)
     source: Teacher = recipe.teacher

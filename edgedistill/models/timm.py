@@ -1,7 +1,9 @@
-"""timm's models by name; timm itself fits first and last layer to the data."""
+"""timm's models by name; timm itself fits the last layer to the data, and of a model without
+pretrained weights the first."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -32,6 +34,30 @@ def pretrained_classes(model: TimmModel) -> int:
     timm = _timm()
     _check_name(timm, model)
     return int(timm.get_pretrained_cfg(model.name).num_classes)
+
+
+def pretrained_channels(model: TimmModel) -> int:
+    timm = _timm()
+    _check_name(timm, model)
+    return int(timm.get_pretrained_cfg(model.name).input_size[0])
+
+
+def pretrained_file(model: TimmModel) -> Path | None:
+    """Where timm's own weights lie on this disk; None: they would be downloaded."""
+    import torch
+    from huggingface_hub import try_to_load_from_cache
+
+    timm = _timm()
+    _check_name(timm, model)
+    config = timm.get_pretrained_cfg(model.name)
+    places = [Path(torch.hub.get_dir(), "checkpoints", str(config.url).rpartition("/")[2])]
+    if config.file:
+        places.append(Path(config.file))
+    if config.hf_hub_id:
+        names = filter(None, (config.hf_hub_filename, "model.safetensors", "pytorch_model.bin"))
+        cached = (try_to_load_from_cache(config.hf_hub_id, name) for name in names)
+        places += [Path(each) for each in cached if isinstance(each, str)]
+    return next((place for place in places if place.is_file()), None)
 
 
 def _timm() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
@@ -9,6 +10,7 @@ import torchvision.models as zoo
 from torch import nn
 
 from edgedistill.errors import UserError, nearest
+from edgedistill.models.outer import input_layers, output_layers, taking
 from edgedistill.models.weights import without_pickles
 from edgedistill.recipe import TorchvisionModel
 
@@ -17,6 +19,7 @@ _FROM_TENSORFLOW = ("googlenet", "inception_v3")
 
 
 def make(model: TorchvisionModel, classes: int, channels: int, image_size: int) -> nn.Module:
+    """Pretrained weights are of three channels; a model without may have any number."""
     _check_name(model)
     arguments = {"image_size": image_size} if model.name.startswith("vit_") else {}
     try:
@@ -31,14 +34,13 @@ def make(model: TorchvisionModel, classes: int, channels: int, image_size: int) 
     _drop_auxiliary_heads(module)
     if hasattr(module, "transform_input"):
         vars(module)["transform_input"] = False  # see `normalization`
-    layers = [
-        (name, layer)
-        for name, layer in module.named_modules()
-        if isinstance(layer, nn.Conv2d | nn.Linear)
-    ]
-    _fit_head(module, *layers[-1], classes)
-    if channels != 3:
-        _fit_stem(module, *layers[0], channels)
+    example = torch.zeros(1, 3, image_size, image_size)
+    with taking(model.name, channels, image_size):
+        first, last = input_layers(module, example), output_layers(module, example)
+    for name in last:
+        _fit_head(module, name, classes)
+    for name in first if channels != 3 else ():
+        _fit_stem(module, name, channels)
     return module
 
 
@@ -60,6 +62,18 @@ def pretrained_classes(model: TorchvisionModel) -> int:
     return len(zoo.get_model_weights(model.name).DEFAULT.meta["categories"])
 
 
+def pretrained_channels(model: TorchvisionModel) -> int:
+    return 3
+
+
+def pretrained_file(model: TorchvisionModel) -> Path | None:
+    """Where torchvision's own weights lie on this disk; None: they would be downloaded."""
+    _check_name(model)
+    url = zoo.get_model_weights(model.name).DEFAULT.url
+    path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+    return path if path.is_file() else None
+
+
 def _check_name(model: TorchvisionModel) -> None:
     names = zoo.list_models(module=zoo)
     if model.name not in names:
@@ -75,18 +89,23 @@ def _drop_auxiliary_heads(module: nn.Module) -> None:
         vars(module)["aux_logits"] = False
 
 
-def _fit_head(module: nn.Module, name: str, old: nn.Conv2d | nn.Linear, classes: int) -> None:
+def _fit_head(module: nn.Module, name: str, classes: int) -> None:
+    old = module.get_submodule(name)
     new: nn.Module
-    if classes == (old.out_features if isinstance(old, nn.Linear) else old.out_channels):
-        return
     if isinstance(old, nn.Linear):
         new = nn.Linear(old.in_features, classes, bias=old.bias is not None)
+        fits = old.out_features == classes
     else:
+        assert isinstance(old, nn.Conv2d), "a torchvision model ends in one of both"
         new = nn.Conv2d(old.in_channels, classes, 1, bias=old.bias is not None)
-    _replace(module, name, new)
+        fits = old.out_channels == classes
+    if not fits:
+        module.set_submodule(name, new)
 
 
-def _fit_stem(module: nn.Module, name: str, old: nn.Conv2d | nn.Linear, channels: int) -> None:
+def _fit_stem(module: nn.Module, name: str, channels: int) -> None:
+    """The first layer, untrained, for another number of channels."""
+    old = module.get_submodule(name)
     assert isinstance(old, nn.Conv2d), "the first layer of a torchvision model is a convolution"
     new = nn.Conv2d(
         channels,
@@ -97,13 +116,9 @@ def _fit_stem(module: nn.Module, name: str, old: nn.Conv2d | nn.Linear, channels
         bias=old.bias is not None,
     )
     with torch.no_grad():
-        # A grey image is one whose three channels are equal: their weights add up.
-        new.weight.copy_(old.weight.sum(1, keepdim=True) / channels)
-        if old.bias is not None and new.bias is not None:
-            new.bias.copy_(old.bias)
-    _replace(module, name, new)
-
-
-def _replace(module: nn.Module, name: str, new: nn.Module) -> None:
-    parent, _, last = name.rpartition(".")
-    setattr(module.get_submodule(parent), last, new)
+        # What its sums vary by stays: fewer channels, larger weights.
+        spread = old.weight.std() * (old.in_channels / channels) ** 0.5
+        new.weight.normal_().mul_(spread)
+        if new.bias is not None:
+            new.bias.zero_()
+    module.set_submodule(name, new)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -78,37 +78,65 @@ def shapes(path: Path) -> dict[str, tuple[int, ...]]:
         return {name: tuple(file.get_slice(name).get_shape()) for name in names}
 
 
-def fit(module: nn.Module, tensors: dict[str, torch.Tensor], where: str) -> None:
-    """Load `tensors` into `module`, all of them or none. Batch norm's counters of steps
-    (`num_batches_tracked`) may be absent or superfluous.
+Shapes = dict[str, tuple[int, ...]]
+
+
+def shapes_of(tensors: Mapping[str, torch.Tensor]) -> Shapes:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def fit(
+    module: nn.Module, tensors: dict[str, torch.Tensor], where: str, heads: Sequence[str] = ()
+) -> set[str]:
+    """Load `tensors` into `module`, all of them or none, but for those that `misfits` names, which
+    it returns. Batch norm's counters of steps (`num_batches_tracked`) may be absent or superfluous.
 
     Raises UserError that lists the first misfits; also where numbers would lose their meaning (of
     another kind, as 8-bit ones without their scales are), or are none (NaN).
     """
     own = module.state_dict()
-    wanted, given = (
-        {name for name in names if not name.endswith("num_batches_tracked")}
-        for names in (own, tensors)
-    )
-    wrong = [f"missing: {name} {list(own[name].shape)}" for name in sorted(wanted - given)]
-    wrong += [f"unexpected: {name} {list(tensors[name].shape)}" for name in sorted(given - wanted)]
-    wrong += [
-        f"shape: {name} is {list(tensors[name].shape)}, the model's is {list(own[name].shape)}"
-        for name in sorted(wanted & given)
-        if tensors[name].shape != own[name].shape
-    ]
-    _refuse(wrong, f"weights: {where} does not fit the model", _hint(wanted, given))
+    left_out = misfits(shapes_of(own), shapes_of(tensors), where, heads)
     _refuse(
         [
             f"{name} {problem}"
-            for name in sorted(wanted)
+            for name in sorted(own.keys() & tensors.keys() - left_out)
             if (problem := _misfit(tensors[name], own[name])) is not None
         ],
         f"weights: {where} has values that the model cannot take",
         "write them again from a model that was trained to its end, in floating point",
     )
-    own.update({name: tensors[name] for name in own if name in tensors})
+    taken = own.keys() & tensors.keys() - left_out
+    own.update({name: tensors[name] for name in taken})  # the same object: it has the versions
     module.load_state_dict(own)
+    return left_out
+
+
+def misfits(own: Shapes, given: Shapes, where: str, heads: Sequence[str] = ()) -> set[str]:
+    """The tensors of a model that a file of weights cannot give: none, or where nothing else
+    differs, and it differs in its number of outputs alone, those of its output layers `heads`.
+
+    Raises UserError that lists the first tensors that do not fit.
+    """
+    wanted, there = (
+        {name for name in names if not name.endswith("num_batches_tracked")}
+        for names in (own, given)
+    )
+    wrong = {name: f"missing: {name} {list(own[name])}" for name in sorted(wanted - there)}
+    wrong |= {name: f"unexpected: {name} {list(given[name])}" for name in sorted(there - wanted)}
+    other = [name for name in sorted(wanted & there) if given[name] != own[name]]
+    wrong |= {
+        name: f"shape: {name} is {list(given[name])}, the model's is {list(own[name])}"
+        for name in other
+    }
+    of_heads = {name for name in wrong if any(name.startswith(f"{head}.") for head in heads)}
+    if wrong and of_heads == set(wrong) and all(given[n][1:] == own[n][1:] for n in other):
+        return {name for name in own if any(name.startswith(f"{head}.") for head in heads)}
+    # Of a file with another head too, what does not fit beside it is what there is to mend.
+    told = {name: line for name, line in wrong.items() if name not in of_heads} or wrong
+    _refuse(
+        list(told.values()), f"weights: {where} does not fit the model", _hint(own, given, heads)
+    )
+    return set()
 
 
 def _refuse(wrong: list[str], told: str, hint: str) -> None:
@@ -132,10 +160,23 @@ def _misfit(given: torch.Tensor, own: torch.Tensor) -> str | None:
     return None
 
 
-def _hint(wanted: set[str], given: set[str]) -> str:
+def _hint(own: Shapes, given: Shapes, heads: Sequence[str]) -> str:
     for prefix in ("module.", "model.", "_orig_mod.", "state_dict."):
-        if given and {name.removeprefix(prefix) for name in given} == wanted:
+        every = bool(given) and all(name.startswith(prefix) for name in given)
+        if every and _body(name.removeprefix(prefix) for name in given) == _body(own):
             return f"every name in the file begins with `{prefix}`: write it again without"
-    if wanted == given:
-        return "the names fit: check widths, channels and the number of classes"
-    return "check the family, its depth and its shortcut against what the weights were made for"
+    if _body(own) != _body(given):
+        return "check the family, its depth and its shortcut against what the weights were made for"
+    first = next((name for name in own if len(own[name]) == 4), "")
+    if len(given.get(first, ())) == 4 and own[first][1] != given[first][1]:
+        return (
+            f"the names fit; the weights' first layer, `{first}`, takes {given[first][1]} "
+            f"channel(s), the model's {own[first][1]}: check `data.channels`"
+        )
+    if heads:
+        return "the names fit, and another number of classes is allowed for: check the widths"
+    return "the names fit: check widths, channels and the number of classes"
+
+
+def _body(names: Iterable[str]) -> set[str]:
+    return {name for name in names if not name.endswith("num_batches_tracked")}

@@ -170,7 +170,7 @@ def _stages(
 
 
 def _stage(name: str, metrics: dict[str, Any]) -> dict[str, Any]:
-    keys = ("validation_quality", "macs", "params", "seconds", "images_per_second")
+    keys = ("validation_quality", "macs", "params", "seconds", "images_per_second", "notes")
     empty = {"test_quality": None, "size_kb": None, "p50_ms": None, "where": None}
     return {"stage": name, **empty, **{key: metrics.get(key) for key in keys}}
 

@@ -75,13 +75,13 @@ STAGES = {
     stage.name: stage
     for stage in (
         Stage("data", 4, ("pillow", "numpy")),
-        Stage("teacher", 2, ("torch",)),
+        Stage("teacher", 3, ("torch",)),
         Stage("teach", 3, ("torch",)),
         Stage("judge", 1, ()),
-        Stage("search", 2, ("torch", "accelerate", "optuna")),
+        Stage("search", 3, ("torch", "accelerate", "optuna")),
         Stage("control", 1, ("torch", "accelerate")),
         Stage("audit", 2, _EXPORT),
-        Stage("distill", 3, ("torch", "accelerate")),
+        Stage("distill", 4, ("torch", "accelerate")),
         Stage("prune", 3, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 5, ("torch", "torchao", "nncf", "accelerate")),
         Stage("export", 5, _EXPORT),

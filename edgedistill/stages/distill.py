@@ -6,7 +6,7 @@ from typing import Any
 
 from edgedistill.artifact import Artifact
 from edgedistill.distill.search import Found, changed
-from edgedistill.models import build, save
+from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, DistillConfig, Model
 from edgedistill.stages import Context
@@ -59,6 +59,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     # A peer of another shape is not what the recipe wants to ship, however good it is.
     alike = [number for number, kind in enumerate(kinds) if kind == config.model]
     best = max(alike, key=lambda number: states[number]["validation_quality"])
+    metrics["notes"] = list(origin(models[best]).notes)
     if settings.peers:
         metrics["peers"] = [state["validation_quality"] for state in states]
         metrics["exported_peer"] = best

@@ -12,7 +12,7 @@ import numpy as np
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.distill.asking import plain_answers
 from edgedistill.distill.teachers import Room, open_teacher
-from edgedistill.models import build, save
+from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teacher, Training
 from edgedistill.stages import Context
@@ -66,12 +66,12 @@ def _model(
     shape = len(data["classes"]), data["channels"], data["image_size"]
     task, captions = data["task"], data["captions"]
     module: Any = build(model, *shape)
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, Any] = {"notes": list(origin(module).notes)}
     if config.train is not None:
         lesson = open_lesson(inputs, config.losses, config.augment, context.seed, config.workers)
         if task == "retrieval":
             lesson = replace(lesson, head=lambda seen: module.similarities(seen, captions))
-        metrics = train(
+        metrics |= train(
             lesson.objective(module, config.losses, config.train.precision), lesson, config.train,
             checkpoint=context.checkpoints / "training.safetensors",
             tick=lambda done, total, note: context.reporter.tick("teacher", done, total, note),

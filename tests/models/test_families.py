@@ -218,9 +218,9 @@ def test_a_head_that_fits_already_is_kept() -> None:
 
     layer = torch.nn.Linear(4, 10)
     holder = torch.nn.Sequential(layer)
-    torchvision._fit_head(holder, "0", layer, 10)
+    torchvision._fit_head(holder, "0", 10)
     assert holder[0] is layer
-    torchvision._fit_head(holder, "0", layer, 3)
+    torchvision._fit_head(holder, "0", 3)
     assert holder[0].out_features == 3
 
 
