@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from edgedistill.distill.doubts import open_judgement
 from edgedistill.distill.losses import needs_layers
 from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
+from edgedistill.models import device_of
 from edgedistill.recipe import Augment, Labels, Loss, Training
 from edgedistill.tasks.predict import read_texts
 
@@ -81,6 +80,11 @@ class Lesson:
     def view(self, epoch: int) -> int:
         """Each epoch sees new views of the images, as long as there are answers for them."""
         return epoch if self.answers is None else epoch % self.answers.views
+
+    def order(self, batch_size: int, epoch: int) -> list[NDArray[np.int64]]:
+        """The samples of each batch of an epoch."""
+        order = epoch_order(len(self), batch_size, self.seed, epoch)
+        return order if self.only is None else [self.only[places] for places in order]
 
     def objective(
         self, model: torch.nn.Module, losses: Sequence[Loss], precision: str = "fp32"
@@ -157,7 +161,7 @@ def train(
     tick: Callable[[float, float, str], None],
     deterministic: bool = False,
     on_step: Callable[[float], None] = lambda _: None,
-    on_epoch: Callable[[int], None] = lambda _: None,
+    on_epoch: Callable[[int], None] | None = None,
 ) -> dict[str, float]:
     """Train in place whatever `objective` holds: called with pixels (batch, channels, height,
     width), labels (batch,), the teacher's logits (batch, classes) or None and doubts about them
@@ -166,12 +170,15 @@ def train(
     A checkpoint at `checkpoint` is written each epoch and every `config.checkpoint_minutes`; where
     one exists the run goes on from it, to the same weights as an undisturbed run. `on_step` gets
     the share of the steps done before each step, `on_epoch` the number of each epoch after it.
-    Returns images_per_second, seconds and passes.
+    Batch norms end, and are seen by `on_epoch`, with statistics that fit the weights. Returns
+    images_per_second, seconds and passes.
 
     Raises UserError when the loss is no longer a number.
     """
     import torch
     from accelerate import Accelerator
+
+    from edgedistill.checkpoint import Average, State
 
     torch.use_deterministic_algorithms(deterministic)
     torch.manual_seed(lesson.seed)
@@ -181,18 +188,15 @@ def train(
     batch_size = min(config.batch_size, len(lesson))
     epoch_steps = len(lesson) // batch_size
     steps = max(1, round(config.epochs * epoch_steps))
-    average = _Average(objective, config.ema) if config.ema else None
-    state = _State(checkpoint, objective, optimizer, average)
+    average = Average(objective, config.ema) if config.ema else None
+    state = State(checkpoint, objective, optimizer, average)
     step, earlier = state.load()
     first, started = step, time.monotonic()
     saved = started
     wrapped.train()
     while step < steps:
         epoch, offset = divmod(step, epoch_steps)
-        order = epoch_order(len(lesson), batch_size, lesson.seed, epoch)
-        if lesson.only is not None:
-            order = [lesson.only[places] for places in order]
-        order = order[offset : offset + steps - step]
+        order = lesson.order(batch_size, epoch)[offset : offset + steps - step]
         share = [ids[accelerator.process_index :: accelerator.num_processes] for ids in order]
         for batch in batches(
             lesson.split, share, view=lesson.view(epoch), seed=lesson.seed,
@@ -222,9 +226,12 @@ def train(
                 saved = time.monotonic()
         state.save(step, earlier + time.monotonic() - started)
         saved = time.monotonic()
-        on_epoch(epoch)
+        if on_epoch is not None:
+            _estimate_statistics(objective, lesson, batch_size)
+            on_epoch(epoch)
     if average is not None:
         average.store()
+    _estimate_statistics(objective, lesson, batch_size)
     objective.to("cpu")
     spent = time.monotonic() - started
     return {
@@ -232,6 +239,27 @@ def train(
         "seconds": earlier + spent,
         "passes": float(steps * batch_size),
     }
+
+
+def _estimate_statistics(objective: torch.nn.Module, lesson: Lesson, batch_size: int) -> None:
+    """Fit the batch norms' statistics to the weights, on images as the training saw them. The
+    students are asked directly, so in float32, and no loss is computed."""
+    import torch
+
+    from edgedistill.batch_norm import IMAGES, estimate, stale
+    from edgedistill.distill.objective import Objective
+
+    asked = [each.student for each in objective.modules() if isinstance(each, Objective)]
+    models = [model for model in asked if stale(model)]
+    if not models:
+        return
+    order = lesson.order(batch_size, 0)[: math.ceil(IMAGES / batch_size)]
+    device = device_of(objective)
+    seen = batches(lesson.split, order, view=lesson.view(0), seed=lesson.seed,
+                   augment=lesson.augment, workers=lesson.workers)  # fmt: skip
+    estimate(
+        models, (pixels.to(device, memory_format=torch.channels_last) for _, pixels, _ in seen)
+    )
 
 
 def _note(
@@ -269,81 +297,3 @@ def _optimizer(model: torch.nn.Module, config: Training) -> torch.optim.Optimize
     return torch.optim.SGD(
         groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0
     )
-
-
-class _Average:
-    """Exponential moving average of all floating-point state, batch statistics included."""
-
-    def __init__(self, model: torch.nn.Module, decay: float) -> None:
-        self._live = [v for v in model.state_dict().values() if v.is_floating_point()]
-        self.shadow = [value.clone() for value in self._live]
-        self._decay = decay
-
-    def update(self) -> None:
-        import torch
-
-        torch._foreach_lerp_(self.shadow, self._live, 1 - self._decay)
-
-    def store(self) -> None:
-        for value, shadow in zip(self._live, self.shadow, strict=True):
-            value.copy_(shadow)
-
-
-class _State:
-    """A training run on disk: one safetensors file, replaced in one rename."""
-
-    def __init__(
-        self,
-        path: Path,
-        model: torch.nn.Module,
-        optimizer: torch.optim.Optimizer,
-        average: _Average | None,
-    ) -> None:
-        self._path, self._model = path, model
-        self._optimizer, self._average = optimizer, average
-
-    def save(self, step: int, seconds: float) -> None:
-        import torch
-        from safetensors.torch import save_file
-
-        tensors = {f"model.{name}": value for name, value in self._model.state_dict().items()}
-        for index, entry in self._optimizer.state_dict()["state"].items():
-            for name, value in entry.items():
-                if value is not None:
-                    tensors[f"optimizer.{index}.{name}"] = value
-        if self._average is not None:
-            tensors |= {f"average.{i}": v for i, v in enumerate(self._average.shadow)}
-        tensors["random"] = torch.get_rng_state()
-        copies = {name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-                  for name, value in tensors.items()}  # fmt: skip
-        part = self._path.with_suffix(".part")
-        save_file(copies, part, {"run": json.dumps({"step": step, "seconds": seconds})})
-        os.replace(part, self._path)
-
-    def load(self) -> tuple[int, float]:
-        """Restore everything; returns the step to go on from and the seconds spent before."""
-        import torch
-        from safetensors import safe_open
-
-        if not self._path.exists():
-            return 0, 0.0
-        with safe_open(self._path, framework="pt") as file:
-            run = json.loads(file.metadata()["run"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        prefix, state = "model.", self._model.state_dict()
-        state.update(
-            {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        )
-        self._model.load_state_dict(state)
-        entries: dict[int, dict[str, Any]] = {}
-        for key, value in tensors.items():
-            if key.startswith("optimizer."):
-                _, index, name = key.split(".", 2)
-                entries.setdefault(int(index), {})[name] = value
-        groups = self._optimizer.state_dict()["param_groups"]
-        self._optimizer.load_state_dict({"state": entries, "param_groups": groups})
-        if self._average is not None:
-            for i, shadow in enumerate(self._average.shadow):
-                shadow.copy_(tensors[f"average.{i}"])
-        torch.set_rng_state(tensors["random"])
-        return int(run["step"]), float(run["seconds"])

@@ -21,7 +21,7 @@ ORDER: list[set[str]] = [
     {"document", "usercode"},
     {"target"},
     {"recipe"},
-    {"cache", "data", "models", "program_file", "tasks"},
+    {"batch_norm", "cache", "checkpoint", "data", "models", "program_file", "tasks"},
     {"train", "distill", "compress", "runtimes", "devices"},
     {"stages"},
     {"plan"},

@@ -122,6 +122,88 @@ def test_a_killed_run_ends_with_the_same_weights(
     assert same(undisturbed, again)
 
 
+def slow(network: torch.nn.Module) -> torch.nn.Module:
+    """With running statistics that hardly follow the weights."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 0.001
+    return network
+
+
+def quality(network: torch.nn.Module) -> float:
+    data = split()
+    with torch.no_grad():
+        logits = network.eval()(torch.from_numpy(data.pixels(np.arange(96))))
+    return float((logits.argmax(1).numpy() == data.labels).mean())
+
+
+@pytest.mark.parametrize("ema", [None, 0.5])
+def test_running_statistics_fit_the_weights_that_training_ends_with(
+    tmp_path: Path, ema: float | None
+) -> None:
+    network = slow(model())
+    fit(network, tmp_path, ema=ema, learning_rate=0.5)
+    assert quality(network) > 0.95
+    # The same weights, with statistics from elsewhere, of images without black borders.
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None
+    data = split()
+    with torch.no_grad():
+        network.train()(torch.from_numpy(data.pixels(np.arange(96))))
+    for name, value in network.state_dict().items():
+        if name.endswith("running_mean"):
+            assert torch.allclose(value, before[name], rtol=0.2, atol=0.2), name
+
+
+def test_a_run_killed_in_its_last_moment_ends_with_the_same_statistics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, killed = slow(model()), slow(model())
+    (tmp_path / "a").mkdir()
+    fit(undisturbed, tmp_path / "a", ema=0.9)
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edgedistill.batch_norm._Pool.store", die)
+        with pytest.raises(KeyboardInterrupt):
+            fit(killed, tmp_path, ema=0.9)
+    again = slow(model())
+    fit(again, tmp_path, ema=0.9)
+    assert same(undisturbed, again)
+
+
+def test_who_looks_after_each_epoch_sees_statistics_that_fit(tmp_path: Path) -> None:
+    network, seen = slow(model()), []
+
+    def look(_: int) -> None:
+        seen.append(quality(network))
+        network.train()
+
+    lesson = Lesson(split(), Augment(), seed=3)
+    config = Training(epochs=4, batch_size=16, learning_rate=0.5, precision="fp32")
+    train(lesson.objective(network, LABELS), lesson, config,
+          checkpoint=tmp_path / "watched", tick=lambda *_: None, on_epoch=look)  # fmt: skip
+    assert seen[-1] > 0.95
+    again = slow(model())
+    train(lesson.objective(again, LABELS), lesson, config,
+          checkpoint=tmp_path / "alone", tick=lambda *_: None)  # fmt: skip
+    assert same(network, again)
+
+
+def test_a_student_without_batch_norm_is_asked_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgedistill.batch_norm.estimate", lambda *_: pytest.fail("asked"))
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
+    fit(network, tmp_path)
+
+
 def test_a_loss_that_is_no_number_stops_with_advice(tmp_path: Path) -> None:
     network = model()
     with torch.no_grad():
