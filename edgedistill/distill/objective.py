@@ -57,14 +57,14 @@ class Objective(nn.Module):
             bound.term for bound in self._bound if isinstance(bound.term, nn.Module)
         )
         own = [name for bound in self._bound for name in bound.student_layers]
-        self._own = Taps().on(student, own, "student")
+        self._own = Taps().on(student, own, "student", example)
         # In a tuple, so that the teacher is no part of this module.
         self._teacher: tuple[nn.Module, Taps] | None = None
         layers = [name for bound in self._bound for name in bound.teacher_layers]
         if teacher is not None and layers:
             there = named(teacher)
             quick = fused(teacher, [there[name] for name in layers if name in there])
-            self._teacher = (quick, Taps().on(quick, layers, "teacher"))
+            self._teacher = (quick, Taps().on(quick, layers, "teacher", example))
 
     def _apply(self, change: Any, recurse: bool = True) -> Objective:
         """`to` and its like take the teacher along."""

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from edgedistill.errors import UserError, nearest
 from edgedistill.models.normalized import Normalized
+from edgedistill.models.outer import output_layers
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
 EMBEDDING = "(embedding)"
-"""The name under which the input of the last linear layer is kept."""
+"""The name under which the input of the layer that gives the answer is kept; of maps, their mean
+over height and width."""
 
 
 @dataclass
@@ -26,12 +28,14 @@ class Taps:
     seen: dict[str, Tensor] = field(default_factory=dict)
     _handles: list[RemovableHandle] = field(default_factory=list)
 
-    def on(self, model: nn.Module, names: Iterable[str], side: str) -> Taps:
-        """Listen to these layers, or to `EMBEDDING`. Raises UserError: there is no such layer."""
+    def on(self, model: nn.Module, names: Iterable[str], side: str, example: Tensor) -> Taps:
+        """Listen to these layers, or to `EMBEDDING`, which is found by a look at how `example`
+        (batch, channels, height, width) is answered. Raises UserError: there is no such layer."""
         modules = named(model)
         for name in set(names):
             if name == EMBEDDING:
-                self._handles.append(_last_linear(model, side).register_forward_hook(self._before))
+                last = _last_layer(model, side, example[:1])
+                self._handles.append(last.register_forward_hook(self._before))
             elif name not in modules:
                 raise UserError(f"the {side} has no layer `{name}`", nearest(name, list(modules)))
             else:
@@ -39,7 +43,9 @@ class Taps:
         return self
 
     def _before(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        self.seen[EMBEDDING] = inputs[0].flatten(1)
+        seen = inputs[0]
+        is_map = isinstance(module, nn.Conv2d)
+        self.seen[EMBEDDING] = seen.mean((2, 3)) if is_map else seen.flatten(1)
 
     def _after(self, name: str) -> Any:
         def keep(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -58,14 +64,20 @@ def named(model: nn.Module) -> dict[str, nn.Module]:
     return {name: module for name, module in inner.named_modules() if name}
 
 
-def _last_linear(model: nn.Module, side: str) -> nn.Module:
-    found = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if not found:
+def last_layer(model: nn.Module, example: Tensor) -> nn.Module | None:
+    """The linear layer or convolution that gives the answer; None where something else does."""
+    last = map(model.get_submodule, output_layers(model, example))
+    return next((each for each in last if isinstance(each, nn.Linear | nn.Conv2d)), None)
+
+
+def _last_layer(model: nn.Module, side: str, example: Tensor) -> nn.Module:
+    found = last_layer(model, example)
+    if found is None:
         raise UserError(
             f"the {side} has no linear layer whose input could be its embedding",
             "compare logits instead (`of: logits`)",
         )
-    return found[-1]
+    return found
 
 
 def shapes(model: nn.Module, example: Tensor) -> dict[str, torch.Size]:

@@ -42,6 +42,12 @@ class Context:
         shape = data["channels"], data["image_size"]
         return Room(folder, data["classes"], *shape, precision, self.answers, self.sent)
 
+    def told(self, stage: str, state: dict[str, Any]) -> dict[str, Any]:
+        """A model's state, its warnings said aloud."""
+        for text in state.get("warnings", ()):
+            self.reporter.say(f"{stage}: {text}")
+        return state
+
     @property
     def checkpoints(self) -> Path:
         """For what helps to resume; dropped before the stage's folder is sealed."""
@@ -80,7 +86,7 @@ STAGES = {
         Stage("judge", 1, ()),
         Stage("search", 3, ("torch", "accelerate", "optuna")),
         Stage("control", 2, ("torch", "accelerate")),
-        Stage("audit", 2, _EXPORT),
+        Stage("audit", 3, _EXPORT),
         Stage("distill", 4, ("torch", "accelerate")),
         Stage("prune", 4, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 5, ("torch", "torchao", "nncf", "accelerate")),

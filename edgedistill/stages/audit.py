@@ -182,10 +182,13 @@ def _unknown(predictors: Mapping[str, Predict], test: Split, other: Split) -> di
 def _coverage(inputs: dict[str, Artifact], seed: int) -> dict[str, Any] | None:
     """The share of the test images that have nothing like them in train, as the student sees; None
     where it has no linear layer, whose input would be the embedding."""
-    from torch import nn
+    import torch
+
+    from edgedistill.distill.taps import last_layer
 
     student = load(inputs["distill"].file("model"))
-    if not any(isinstance(module, nn.Linear) for module in student.modules()):
+    first = open_split(inputs["data"].path, "train").pixels(np.arange(1))
+    if last_layer(student, torch.from_numpy(first)) is None:
         return None
     parts = []
     for name in ("train", "test"):
@@ -197,10 +200,12 @@ def _coverage(inputs: dict[str, Artifact], seed: int) -> dict[str, Any] | None:
 
 
 def _embeddings(model: nn.Module, split: Split, ids: Any) -> Floats:
-    """What enters the last linear layer, (samples, channels)."""
+    """What enters the layer that gives the answer, (samples, channels)."""
+    import torch
+
     from edgedistill.distill.taps import EMBEDDING, Taps
 
-    taps = Taps().on(model, [EMBEDDING], "student")
+    taps = Taps().on(model, [EMBEDDING], "student", torch.from_numpy(split.pixels(ids[:1])))
     predict: Callable[[Any], Any] = torch_predictor(model)
     rows = []
     for start in range(0, len(ids), 500):

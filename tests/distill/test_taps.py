@@ -45,7 +45,7 @@ def test_a_transformers_blocks_are_found() -> None:
 
 def test_outputs_and_the_embedding_are_seen_until_closed() -> None:
     model = network(8).eval()
-    taps = Taps().on(model, ["layer2", EMBEDDING], "student")
+    taps = Taps().on(model, ["layer2", EMBEDDING], "student", IMAGE)
     model(torch.zeros(2, 3, 16, 16))
     assert taps.seen["layer2"].shape == (2, 32, 8, 8)
     assert taps.seen[EMBEDDING].shape == (2, 64)
@@ -57,10 +57,35 @@ def test_outputs_and_the_embedding_are_seen_until_closed() -> None:
 
 def test_a_layer_that_does_not_exist_is_named_with_the_nearest() -> None:
     with pytest.raises(UserError, match="the teacher has no layer `layer7`") as caught:
-        Taps().on(network(8), ["layer7"], "teacher")
+        Taps().on(network(8), ["layer7"], "teacher", IMAGE)
     assert "did you mean `layer" in caught.value.hint
 
 
 def test_a_model_without_a_linear_layer_has_no_embedding() -> None:
     with pytest.raises(UserError, match="no linear layer whose input could be its embedding"):
-        Taps().on(nn.Conv2d(3, 4, 1), [EMBEDDING], "student")
+        Taps().on(nn.Flatten(), [EMBEDDING], "student", IMAGE)
+
+
+class Shuffled(nn.Module):
+    """Registers the layer that gives the answer first, and another linear one last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(7, 4)
+        self.body = nn.Linear(3, 7)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.head(self.body(pixels.mean((2, 3))))
+        return logits
+
+
+POOLED = nn.Sequential(
+    nn.Conv2d(3, 9, 3), nn.Conv2d(9, 4, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+)
+
+
+@pytest.mark.parametrize(("model", "width"), [(Shuffled(), 7), (POOLED, 9)])
+def test_the_embedding_enters_what_gives_the_answer(model: nn.Module, width: int) -> None:
+    taps = Taps().on(model.eval(), [EMBEDDING], "student", IMAGE)
+    model(torch.zeros(2, 3, 16, 16))
+    assert taps.seen[EMBEDDING].shape == (2, width)
