@@ -39,4 +39,5 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     )  # fmt: skip
     description = json.loads((student.file("model") / "model.json").read_text())
     save(model, context.scratch / "model", description)
-    return {**metrics, **state_of_model(model, inputs["data"], task_of(inputs))}
+    state = state_of_model(model, inputs["data"], task_of(inputs))
+    return {**metrics, **context.told("control", state)}

@@ -64,4 +64,4 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         metrics["peers"] = [state["validation_quality"] for state in states]
         metrics["exported_peer"] = best
     save(models[best], context.scratch / "model", describe_model(config.model, *shape))
-    return {**metrics, **states[best]}
+    return {**metrics, **context.told("distill", states[best])}

@@ -67,7 +67,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         ignore=shutil.ignore_patterns("round.json", "*.part"),
     )  # fmt: skip
     return {
-        **result,
+        **context.told("prune", result),
         "undone": undone,
         "drop": drop,
         "rounds": history,

@@ -18,7 +18,7 @@ from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teac
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import task_named
-from edgedistill.tasks.predict import state_of_model, state_of_split
+from edgedistill.tasks.predict import SAME_CLASSES, TRAIN_BETTER, state_of_answers, state_of_model
 from edgedistill.tasks.retrieval import Texts
 from edgedistill.train import open_lesson, train
 
@@ -53,7 +53,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         config.model, config.fingerprint, room, inputs["data"], "validation",
         context.checkpoints, context.reporter,
     )  # fmt: skip
-    return state_of_split(answers, inputs["data"], "validation", task)
+    return context.told("teacher", state_of_answers(answers, inputs["data"], task))
 
 
 def _model(
@@ -83,7 +83,9 @@ def _model(
         with torch.no_grad():
             placed = module.eval().texts(captions).cpu().numpy()
             texts = _kept(Texts(placed, float(module.scale)), captions, context.scratch)
-    return {**metrics, **state_of_model(module, inputs["data"], task_named(task, texts))}
+    advice = TRAIN_BETTER if config.train else SAME_CLASSES
+    state = state_of_model(module, inputs["data"], task_named(task, texts), advice)
+    return {**metrics, **context.told("teacher", state)}
 
 
 def _texts_of(config: Teacher, room: Room, data: dict[str, Any], folder: Path) -> Texts | None:

@@ -23,6 +23,8 @@ class Task:
     """What its quality is called."""
     quality: Callable[[Array, Array], float]
     """Of outputs against labels, in percent, 100 at best; unknown labels do not count."""
+    constant: Callable[[Array], float]
+    """The most quality, by the labels alone, of an answer that is the same for every sample."""
     agreement: Callable[[Array, Array], float] | None
     """Share of the samples on which two outputs decide alike; None where nothing is decided."""
     scores: Callable[[Array], Array]
@@ -34,11 +36,11 @@ class Task:
 TASKS = {
     task.name: task
     for task in (
-        Task("classification", "accuracy", classification.accuracy, classification.agreement,
-             calibration.softmax),
+        Task("classification", "accuracy", classification.accuracy, classification.constant,
+             classification.agreement, calibration.softmax),
         Task("multilabel", "mean average precision", multilabel.mean_average_precision,
-             multilabel.agreement, multilabel.sigmoid),
-        Task("regression", "R²", regression.r2, None, regression.values),
+             multilabel.constant, multilabel.agreement, multilabel.sigmoid),
+        Task("regression", "R²", regression.r2, regression.constant, None, regression.values),
     )
 }  # fmt: skip
 
@@ -59,5 +61,11 @@ def task_named(name: str, texts: Texts | None = None) -> Task:
         }
 
     return Task(
-        "retrieval", METRICS["retrieval"], texts.recall, texts.agreement, texts.shares, further
+        "retrieval",
+        METRICS["retrieval"],
+        texts.recall,
+        classification.constant,
+        texts.agreement,
+        texts.shares,
+        further,
     )

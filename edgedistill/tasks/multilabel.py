@@ -27,6 +27,14 @@ def mean_average_precision(logits: Array, labels: Array) -> float:
     return float(100.0 * np.mean(each)) if each else float("nan")
 
 
+def constant(labels: Array) -> float:
+    """The mean average precision of scores that are the same for all samples, in percent: the share
+    of the samples that a class belongs to."""
+    shares = (labels[~np.isnan(labels).any(axis=1)] > 0.5).mean(axis=0)
+    there = shares > 0
+    return float(100.0 * shares[there].mean()) if there.any() else float("nan")
+
+
 def agreement(logits: Array, reference: Array) -> float:
     """Share of samples that are given the same set of labels, at a probability of one half."""
     return float(((logits > 0) == (reference > 0)).all(axis=1).mean())

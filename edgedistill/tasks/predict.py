@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgedistill.artifact import Artifact
 from edgedistill.models import device_of
 from edgedistill.tasks import Task, task_named
+from edgedistill.tasks.chance import chance_warning
 from edgedistill.tasks.retrieval import Texts
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """Pixels (batch, channels, height, width) in 0..1 to logits (batch, classes)."""
+State = dict[str, Any]
+"""What a stage's metrics say of a model."""
 
 
 _IMAGES, _BYTES = 500, 64_000_000
@@ -64,19 +67,27 @@ def task_of(inputs: dict[str, Artifact]) -> Task:
     return task_named(inputs["data"].json("data.json")["task"], texts)
 
 
-def state_of_split(
-    answers: NDArray[np.float32] | None, data: Artifact, name: str, task: Task
-) -> dict[str, float]:
-    """The quality (percent) of outputs (samples, classes) for a split; nothing for no answers."""
+TRAIN_BETTER = (
+    "Train for longer or with another learning rate, and see that labels belong to their images"
+)
+SAME_CLASSES = "Are its classes the data's, in the same order, and its pixels as it wants them?"
+
+
+def state_of_answers(answers: NDArray[np.float32] | None, data: Artifact, task: Task) -> State:
+    """The quality (percent) of outputs (samples, classes) for validation, and warnings; nothing for
+    no answers."""
     from edgedistill.data import open_split
 
     if answers is None:
         return {}
-    return {f"{name}_quality": task.quality(answers, open_split(data.path, name).labels)}
+    labels = open_split(data.path, "validation").labels
+    warnings = chance_warning(task, answers, labels, SAME_CLASSES)
+    return {"validation_quality": task.quality(answers, labels), "warnings": warnings}
 
 
-def state_of_model(module: Any, data: Artifact, task: Task) -> dict[str, float]:
-    """A model's quality on validation (percent), macs (millions) and params (thousands)."""
+def state_of_model(module: Any, data: Artifact, task: Task, advice: str = TRAIN_BETTER) -> State:
+    """A model's quality on validation (percent), macs (millions), params (thousands) and warnings:
+    a quality that is no better than by chance, and `advice` on it."""
     from edgedistill.data import open_split
     from edgedistill.models import count
 
@@ -88,4 +99,5 @@ def state_of_model(module: Any, data: Artifact, task: Task) -> dict[str, float]:
         "validation_quality": task.quality(outputs, split.labels),
         "macs": macs,
         "params": params,
+        "warnings": chance_warning(task, outputs, split.labels, advice),
     }

@@ -19,5 +19,10 @@ def r2(outputs: Array, labels: Array) -> float:
     return float(100.0 * r2_score(labels[known], outputs[known]))
 
 
+def constant(labels: Array) -> float:
+    """The coefficient of determination of the labels' own mean."""
+    return 0.0
+
+
 def values(outputs: Array) -> Array:
     return outputs

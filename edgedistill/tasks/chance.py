@@ -1,0 +1,48 @@
+"""Whether a model's answers say anything of its images."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.tasks import Array, Task
+
+SHUFFLES = 19
+"""One test in twenty lets answers pass that know nothing (a permutation test; Good 2005)."""
+
+
+def by_chance(task: Task, outputs: Array, labels: Array) -> float:
+    """The quality, in percent, that is reached without looking at the images: that of the best
+    answer that is the same for all, or the most that these answers reach when they are dealt out
+    to the images at random.
+
+    outputs: (samples, values); labels: as the task has them.
+    """
+    known = _known(labels)
+    outputs, labels = outputs[known], labels[known]
+    random = np.random.default_rng(0)
+    dealt = (
+        task.quality(outputs[random.permutation(len(outputs))], labels) for _ in range(SHUFFLES)
+    )
+    return max(task.constant(labels), *dealt)
+
+
+def chance_warning(task: Task, outputs: Array, labels: Array, advice: str) -> list[str]:
+    """A sentence where the quality is no better than by chance, ending with `advice`; none where
+    it is, or where labels that are all the same cannot tell."""
+    quality = task.quality(outputs, labels)
+    if not quality < 100.0 or task.constant(labels) >= 100.0:
+        return []
+    luck = by_chance(task, outputs, labels)
+    if quality > luck:
+        return []
+    return [
+        f"validation {task.metric} of {quality:.1f} % is at chance: without looking at the images, "
+        f"{luck:.1f} % is reached. {advice}"
+    ]
+
+
+def _known(labels: Array) -> NDArray[np.bool_]:
+    from edgedistill.data.splits import known
+
+    return known(labels)
