@@ -5,15 +5,24 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+
+
+@runtime_checkable
+class Derives(Protocol):
+    """A module that holds what follows from its other state, and cannot be averaged itself."""
+
+    def derive(self) -> None:
+        """Compute it anew."""
 
 
 class Average:
     """Exponential moving average of all floating-point state, batch statistics included."""
 
     def __init__(self, model: torch.nn.Module, decay: float) -> None:
+        self._model = model
         self._live = [v for v in model.state_dict().values() if v.is_floating_point()]
         self.shadow = [value.clone() for value in self._live]
         self._decay = decay
@@ -22,8 +31,12 @@ class Average:
         torch._foreach_lerp_(self.shadow, self._live, 1 - self._decay)
 
     def store(self) -> None:
+        """Let the model be the average, what derives from averaged state included."""
         for value, shadow in zip(self._live, self.shadow, strict=True):
             value.copy_(shadow)
+        for module in self._model.modules():
+            if isinstance(module, Derives):
+                module.derive()
 
 
 class State:

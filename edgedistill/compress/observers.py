@@ -94,6 +94,13 @@ class ActivationRounding(Rounding):
             self.high.copy_(high)
         self.low.lerp_(low, self.momentum)
         self.high.lerp_(high, self.momentum)
+        self.derive()
+
+    def derive(self) -> None:
+        """Let scale and zero point follow from the range, wherever that came from: the mean of two
+        scales and that of two zero points belong to no range at all."""
+        if bool(self.low.isnan()):
+            return
         scale, zero_point = self._between(self.low, self.high)
         self.scale.copy_(scale)
         self.zero_point.copy_(zero_point)

@@ -89,7 +89,7 @@ STAGES = {
         Stage("audit", 3, _EXPORT),
         Stage("distill", 4, ("torch", "accelerate")),
         Stage("prune", 4, ("torch", "torch-pruning", "accelerate")),
-        Stage("quantize", 5, ("torch", "torchao", "nncf", "accelerate")),
+        Stage("quantize", 6, ("torch", "torchao", "nncf", "accelerate")),
         Stage("export", 6, _EXPORT, on_machine=True),
         Stage("verify", 4, _EXPORT),
         Stage("benchmark", 2, _EXPORT, on_machine=True),
