@@ -29,8 +29,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     model = fresh(student.file("model"))
     losses = (Labels(kind="labels"),)
     lesson = open_lesson(inputs, losses, config.augment, context.seed, config.workers)
-    passes = sum(inputs[name].metrics["passes"] for name in ("distill", "prune") if name in inputs)
-    settings = config.train.model_copy(update={"epochs": passes / len(lesson)})
+    settings = config.train.model_copy(update={"epochs": _passes(inputs) / len(lesson)})
     metrics = train(
         lesson.objective(model, losses, settings.precision), lesson, settings,
         checkpoint=context.checkpoints / "training.safetensors",
@@ -41,3 +40,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     save(model, context.scratch / "model", description)
     state = state_of_model(model, inputs["data"], task_of(inputs))
     return {**metrics, **context.told("control", state)}
+
+
+def _passes(inputs: dict[str, Artifact]) -> float:
+    """The image-passes of the student that ships: those of a pruning that was undone are none of
+    its own."""
+    trained = [inputs["distill"]]
+    if "prune" in inputs and not inputs["prune"].metrics["undone"]:
+        trained.append(inputs["prune"])
+    return float(sum(each.metrics["passes"] for each in trained))
