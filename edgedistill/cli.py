@@ -156,11 +156,13 @@ def check(
     wanted = read_recipe(recipe, settings)
     targets = [load_target(name) for name in target]
     check_names(targets)
-    rows = list(plan(wanted, targets, Cache(cache or default_root(), say)))
+    rows, notes = plan(wanted, targets, Cache(cache or default_root(), say))
     if as_json:
         print_json([asdict(row) for row in rows])
-        return
-    print_table(("target", "stage", ""), [(row.target, row.name, row.state) for row in rows])
+    else:
+        print_table(("target", "stage", ""), [(row.target, row.name, row.state) for row in rows])
+    for note in notes:
+        say(note)
 
 
 @app.command()

@@ -16,7 +16,9 @@ from typing import Any
 from edgedistill.artifact import Artifact, BrokenSeal, text_digest
 from edgedistill.cache import Cache
 from edgedistill.errors import UserError, exhausted
+from edgedistill.libraries import version
 from edgedistill.plan import Step, steps
+from edgedistill.precheck import precheck
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Recipe
 from edgedistill.rehearsal import rehearse
@@ -53,7 +55,7 @@ def _key(recipe: Recipe, step: Step, inputs: dict[str, Artifact]) -> tuple[str, 
         "inputs": {name: artifact.digest for name, artifact in inputs.items()},
         "seed": recipe.seed,
         "deterministic": recipe.deterministic,
-        "libraries": _versions(stage),
+        "libraries": {**_versions(stage), **{name: version(name) for name in step.libraries}},
     }
     return f"{stage.name}-{text_digest(made_by)[:24]}", made_by
 
@@ -87,22 +89,38 @@ def _what_matters(value: Any) -> Any:
     return "path" if isinstance(value, Path) else value
 
 
-def plan(recipe: Recipe, targets: Sequence[Target], cache: Cache) -> Iterator[Planned]:
-    """What a run would do, without doing it."""
-    unfinished = {entry.key for entry in cache.unfinished()}
+def plan(
+    recipe: Recipe, targets: Sequence[Target], cache: Cache
+) -> tuple[list[Planned], list[str]]:
+    """What a run would do, without doing it, and what there is to know of the models' weights.
+
+    Raises UserError: what `precheck` finds in the way.
+    """
+    rows: list[Planned] = []
+    notes: dict[str, None] = {}
     for target in targets:
-        found: dict[str, Artifact] = {}
-        for step in steps(recipe, target):
-            state = "will run"
-            if all(name in found for name in step.inputs.values()):
-                inputs = {role: found[name] for role, name in step.inputs.items()}
-                key, _ = _key(recipe, step, inputs)
-                artifact = cache.find(key)
-                if artifact is not None:
-                    found[step.name], state = artifact, "cached"
-                elif key in unfinished:
-                    state = "will go on"
-            yield Planned(step.name, target.name, state)
+        planned = steps(recipe, target)
+        states = dict(zip((s.name for s in planned), _states(recipe, planned, cache), strict=True))
+        done = {name for name, state in states.items() if state == "cached"}
+        notes |= dict.fromkeys(precheck(recipe, planned, done))
+        rows += [Planned(name, target.name, state) for name, state in states.items()]
+    return rows, list(notes)
+
+
+def _states(recipe: Recipe, planned: Sequence[Step], cache: Cache) -> Iterator[str]:
+    unfinished = {entry.key for entry in cache.unfinished()}
+    found: dict[str, Artifact] = {}
+    for step in planned:
+        state = "will run"
+        if all(name in found for name in step.inputs.values()):
+            inputs = {role: found[name] for role, name in step.inputs.items()}
+            key, _ = _key(recipe, step, inputs)
+            artifact = cache.find(key)
+            if artifact is not None:
+                found[step.name], state = artifact, "cached"
+            elif key in unfinished:
+                state = "will go on"
+        yield state
 
 
 def run(
@@ -158,9 +176,13 @@ def _run_steps(
 ) -> dict[str, Artifact]:
     artifacts: dict[str, Artifact] = {}
     sent: Counter[str] = Counter()
-    rehearsed = False
+    checked = rehearsed = False
     for step in planned:
         inputs = {role: artifacts[name] for role, name in step.inputs.items()}
+        if not checked and cache.find(_key(recipe, step, inputs)[0]) is None:
+            for note in precheck(recipe, planned, artifacts, fetch=True):
+                reporter.say(note)
+            checked = True
         rehearsed |= step.name == "export"  # then all that was rehearsed has been done
         if inputs and not rehearsed and cache.find(_key(recipe, step, inputs)[0]) is None:
             reporter.say("rehearsal: the student is built, exported and pruned untrained")

@@ -85,7 +85,7 @@ def recipe(document: dict[str, Any], *overrides: str) -> Recipe:
 
 
 def states(wanted: Recipe, cache: Cache, target: str = "android-arm64") -> dict[str, str]:
-    return {row.name: row.state for row in plan(wanted, [load_target(target)], cache)}
+    return {row.name: row.state for row in plan(wanted, [load_target(target)], cache)[0]}
 
 
 def test_stages_run_once_and_what_depends_on_a_change_runs_again(

@@ -84,9 +84,12 @@ def origin(module: nn.Module) -> Origin:
     return found
 
 
-def check_knows(model: Model, classes: int, channels: int, image_size: int) -> None:
-    """Raises UserError: the teacher's weights are for another number of classes, so that its last
-    layer would be new, and its answers chance; or as `preview`."""
+def check_knows(model: Model, classes: int, channels: int, image_size: int) -> Origin:
+    """`preview` of a teacher that is not trained here.
+
+    Raises UserError: its weights are for another number of classes, so that its last layer would
+    be new, and its answers chance; or as `preview`.
+    """
     found = preview(model, classes, channels, image_size)
     if found.new_head:
         raise UserError(
@@ -94,6 +97,7 @@ def check_knows(model: Model, classes: int, channels: int, image_size: int) -> N
             "train it on the data first (`stages.teacher.train`), or give `weights` of a teacher "
             "that was trained on these classes",
         )
+    return found
 
 
 def family_of(model: Model) -> Any:
