@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.compress.surgery import argument
+
 if TYPE_CHECKING:
     from torch.fx import Node
 
@@ -39,6 +41,9 @@ SAME_SCALE = {
     "aten.avg_pool2d.default",
     "aten.cat.default",
 }
+AVERAGES = {"aten.avg_pool2d.default"}
+"""Of those, what computes values that were not there before."""
+KNOWN = WEIGHTED | RANGED | set(FIXED) | SAME_SCALE
 CLAMPS = {"aten.relu.default", "aten.relu6.default", "aten.hardtanh.default"}
 """What integer kernels compute within the layer before; of `hardtanh`, only what is ReLU6."""
 
@@ -69,4 +74,34 @@ def is_clamp(node: Node) -> bool:
 def activations(node: Node) -> list[Node]:
     """The computed tensors that `node` reads: not its weights and constants."""
     weights = node.args[1:3] if str(node.target) in WEIGHTED else ()
-    return [each for each in node.all_input_nodes if each not in weights and each.op != "get_attr"]
+    return [
+        each
+        for each in node.all_input_nodes
+        if each not in weights and each.op != "get_attr" and not _is_size(each)
+    ]
+
+
+def _is_size(node: Node) -> bool:
+    """Whether a node gives a size that depends on the batch, and no tensor."""
+    name = str(node.target)
+    computed = name.startswith("<built-in") and "getitem" not in name
+    return node.op == "call_function" and (computed or name.startswith("aten.sym_"))
+
+
+UNBOUNDED = 1e4
+"""A constant so far out stands for infinity (-1e9 in a mask): no range is widened for it."""
+
+
+def padding_value(node: Node) -> float | None:
+    """What a padding with a constant fills in; None for any other operator."""
+    name, value = str(node.target), None
+    if name == "aten.constant_pad_nd.default":
+        value = argument(node, 2, 0.0)
+    elif name == "aten.pad.default" and argument(node, 2, "constant") == "constant":
+        value = argument(node, 3, None) or 0.0
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def is_unbounded(value: Any) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and not abs(value) < UNBOUNDED

@@ -14,7 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from edgedistill.compress.observers import ActivationRounding, Echo, Rounding, WeightRounding
-from edgedistill.compress.operators import SAME_SCALE, WEIGHTED, layer_name
+from edgedistill.compress.operators import (
+    AVERAGES,
+    SAME_SCALE,
+    WEIGHTED,
+    activations,
+    is_unbounded,
+    layer_name,
+    padding_value,
+)
 from edgedistill.compress.program import export, graph_of, image_of, value
 from edgedistill.compress.quantizer import SchemeQuantizer
 from edgedistill.errors import UserError, nearest
@@ -90,8 +98,9 @@ def check_names(graph: GraphModule, keep_float: tuple[str, ...]) -> None:
 
 def _name_roundings(graph: GraphModule) -> None:
     """Give every fake quantizer one name, after what it rounds, and let those behind operators
-    that only move values repeat their head's."""
+    that only move values repeat their head's: it has seen and rounded them already."""
     modules: dict[int, str] = {}
+    heads: dict[Node, Rounding] = {}
     given = [name for name in vars(graph)["_modules"] if name.startswith("activation_post_")]
     for node in list(graph.graph.nodes):
         if node.op != "call_module":
@@ -99,16 +108,30 @@ def _name_roundings(graph: GraphModule) -> None:
         rounding = graph.get_submodule(str(node.target))
         if not isinstance(rounding, Rounding):
             continue
-        source = node.args[0]
-        if str(source.target) in SAME_SCALE:
+        heads[node] = rounding
+        source: Any = node.args[0]
+        name = f"round_{source.name}"
+        if source.op == "call_module":  # quantized once more, for the one that reads it
+            name = f"round_before_{next(iter(node.users)).name}"
+        elif _only_moves(source, rounding, heads):
             rounding = Echo(rounding)
         if id(rounding) not in modules:
-            modules[id(rounding)] = f"round_{source.name}"
-            graph.add_submodule(f"round_{source.name}", rounding)
+            modules[id(rounding)] = name
+            graph.add_submodule(name, rounding)
         node.target = modules[id(rounding)]
     for name in given:
         delattr(graph, name)
     graph.recompile()
+
+
+def _only_moves(node: Node, rounding: Rounding, heads: dict[Node, Rounding]) -> bool:
+    """Whether all that `node` gives was rounded by `rounding` before: no value of its own comes
+    in, but for one that stands for infinity, and is clamped to the range."""
+    if str(node.target) not in SAME_SCALE - AVERAGES:
+        return False
+    padded = padding_value(node)
+    moved = all(heads.get(each) is rounding for each in activations(node))
+    return moved and (not padded or is_unbounded(padded))
 
 
 def calibrate(prepared: Prepared, batches: Iterable[Tensor]) -> None:
@@ -223,6 +246,7 @@ def convert(prepared: Prepared) -> ExportedProgram:
         _refresh_weight_scales(graph)
         graph = convert_pt2e(graph, fold_quantize=False)
         _round_biases(graph)
+        _clamp_paddings(graph)
     return export(graph, prepared.channels, prepared.image_size)
 
 
@@ -246,6 +270,20 @@ def _round_biases(graph: GraphModule) -> None:
             continue
         step = scales[0] * scales[1]
         bias.copy_(torch.round(bias / step) * step)
+
+
+def _clamp_paddings(graph: GraphModule) -> None:
+    """Let each padding fill in the number that its integer stands for, so that every runtime takes
+    the same integer, and none an infinity."""
+    for node in graph.graph.nodes:
+        padded = padding_value(node)
+        quantize = next(iter(node.users), None) if padded else None
+        if quantize is None or ".quantize_per_tensor." not in str(quantize.target):
+            continue
+        scale, zero_point, low, high = quantize.args[1:5]
+        levels = min(max(padded / scale, low - zero_point), high - zero_point)
+        place = 3 if str(node.target) == "aten.pad.default" else 2
+        node.update_arg(place, round(levels) * scale)
 
 
 def _dequantized_scale(graph: GraphModule, node: Any) -> Tensor | None:

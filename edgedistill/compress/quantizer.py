@@ -11,16 +11,20 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
+from edgedistill.compress.masks import masked
 from edgedistill.compress.observers import ActivationRounding, FixedRounding, WeightRounding
 from edgedistill.compress.operators import (
     FIXED,
+    KNOWN,
     RANGED,
     SAME_SCALE,
     WEIGHTED,
     activations,
     is_clamp,
     is_fused,
+    is_unbounded,
     layer_name,
+    padding_value,
 )
 
 if TYPE_CHECKING:
@@ -36,8 +40,10 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
     """Give every tensor that an integer operator reads or writes one scale, at its producer.
 
     A ReLU that alone reads a convolution, linear layer or sum is computed within it, so the
-    scale goes behind the ReLU. Operators that only move values share the scale of their inputs,
-    but for one that is fixed among several.
+    scale goes behind the ReLU. Operators that only move values share the scale of their inputs.
+    Where an input's scale is fixed, and cannot hold what it is joined or padded with, it is
+    quantized once more, to the scale of the result. Constants that are added or multiplied have a
+    scale of their own. What holds infinities, as masks do, and what reads it stay in float.
     `keep_float` names layers (see `layer_name`) that stay in float.
     """
 
@@ -47,40 +53,50 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         self.keep_float = keep_float
 
     def annotate(self, model: GraphModule) -> GraphModule:
-        quantized = [node for node in model.graph.nodes if self._is_integer(node)]
-        groups = _Groups()
-        for node in quantized:
-            for tensor in _tensors(node):
-                groups.add(tensor)
-        moving = [node for node in quantized if str(node.target) in SAME_SCALE]
-        # Those with one source first, so that what a concatenation joins is known to have a fixed
-        # scale or not: pixels would force theirs, of 0 to 1, on all that they are joined with.
-        for node in sorted(moving, key=lambda node: len(activations(node)) > 1):
-            sources = activations(node)
-            for source in sources:
-                if len(sources) == 1 or not _is_fixed(groups.head(source)):
-                    groups.join(source, node)
+        infinite = masked(model)
+        quantized = [
+            node
+            for node in model.graph.nodes
+            if self._is_integer(node) and not infinite.intersection([node, *activations(node)])
+        ]
+        groups = _grouped(quantized)
         for node in model.graph.nodes:
+            if node in quantized:
+                self._annotate_inputs(node, groups)
             if node in groups:
-                head = groups.head(node)
-                spec = self._output_spec(node) if head is node else SharedQuantizationSpec(head)
-                node.meta["quantization_annotation"] = QuantizationAnnotation(
-                    output_qspec=spec, _annotated=True
-                )
-        for node in quantized:
-            if str(node.target) in WEIGHTED:
-                note = node.meta.setdefault(
-                    "quantization_annotation", QuantizationAnnotation(_annotated=True)
-                )
-                note.input_qspec_map = {node.args[1]: self._weight_spec()}
+                _note(node).output_qspec = self._shared(groups, node, node)
         return model
+
+    def _annotate_inputs(self, node: Node, groups: _Groups) -> None:
+        """Of weights, of other constants, and of what has another scale than it is read with."""
+        name, edges = str(node.target), _note(node).input_qspec_map
+        if name in WEIGHTED:
+            edges[node.args[1]] = self._weight_spec()
+        elif name in RANGED:
+            for each in node.all_input_nodes:
+                if each.op == "get_attr":
+                    edges[each] = self._activation_spec(WeightRounding)
+        elif name in SAME_SCALE:
+            for source in activations(node):
+                if groups.head(source) is not groups.head(node):
+                    edges[source] = self._shared(groups, node, (source, node))
+
+    def _shared(self, groups: _Groups, node: Node, place: Any) -> Any:
+        """The scale of `node`'s group, for a node's result or for what passes between two: the
+        first place in the graph holds it, the others refer to that."""
+        first = groups.first.setdefault(groups.head(node), place)
+        return self._output_spec(node) if first is place else SharedQuantizationSpec(first)
 
     def validate(self, model: GraphModule) -> None:
         pass
 
     def _is_integer(self, node: Node) -> bool:
-        known = str(node.target) in WEIGHTED | RANGED | set(FIXED) | SAME_SCALE
-        return known and node.op == "call_function" and not self._is_kept(node)
+        known = node.op == "call_function" and str(node.target) in KNOWN
+        if not known or self._is_kept(node):
+            return False
+        weights = node.args[1:2] if str(node.target) in WEIGHTED else ()
+        constant = all(each.op == "get_attr" for each in weights if each is not None)  # type: ignore[union-attr]
+        return constant and all(map(_is_real, [node, *activations(node)]))
 
     def _is_kept(self, node: Node) -> bool:
         """Whether `node`, or what it is computed within, was named in `keep_float`."""
@@ -90,15 +106,17 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         )
 
     def _output_spec(self, node: Node) -> Any:
+        scale = _fixed_scale(node)
+        if scale is None:
+            return self._activation_spec(ActivationRounding)
+        return self._activation_spec(
+            FixedRounding.with_args(fixed_scale=scale[0], fixed_zero_point=scale[1]), False
+        )
+
+    def _activation_spec(self, rounding: Any, symmetric: bool | None = None) -> Any:
         import torch
 
-        fixed = FIXED.get(str(node.target))
-        if node.op == "placeholder":
-            fixed = (PIXEL_SCALE, PIXEL_ZERO_POINT)
-        symmetric = self.scheme.activation_symmetric and fixed is None
-        rounding: Any = ActivationRounding
-        if fixed is not None:
-            rounding = FixedRounding.with_args(fixed_scale=fixed[0], fixed_zero_point=fixed[1])
+        symmetric = self.scheme.activation_symmetric if symmetric is None else symmetric
         return QuantizationSpec(
             dtype=torch.int8,
             quant_min=-128,
@@ -124,9 +142,47 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         )
 
 
-def _is_fixed(node: Node) -> bool:
-    """Whether the scale of what it computes is not for the data to say."""
-    return node.op == "placeholder" or str(node.target) in FIXED
+def _note(node: Node) -> Any:
+    """A node's annotation. Tensors of like precision have no scale in common unless it says so."""
+    fresh = QuantizationAnnotation(_annotated=True, allow_implicit_sharing=False)
+    return node.meta.setdefault("quantization_annotation", fresh)
+
+
+def _is_real(node: Node) -> bool:
+    found = node.meta["val"]
+    return hasattr(found, "dtype") and found.dtype.is_floating_point
+
+
+def _fixed_scale(node: Node) -> tuple[float, int] | None:
+    """Scale and zero point, where they are not for the data to say."""
+    if node.op == "placeholder":
+        return PIXEL_SCALE, PIXEL_ZERO_POINT
+    return FIXED.get(str(node.target))
+
+
+def _grouped(quantized: list[Node]) -> _Groups:
+    """Every tensor that these operators read and write, with those that share its scale."""
+    groups = _Groups()
+    for node in quantized:
+        for tensor in _tensors(node):
+            groups.add(tensor)
+    moving = [node for node in quantized if str(node.target) in SAME_SCALE]
+    # Those with one source first, so that what a concatenation joins is known to have a fixed
+    # scale or not: pixels would force theirs, of 0 to 1, on all that they are joined with.
+    for node in sorted(moving, key=lambda node: len(activations(node)) > 1):
+        sources = activations(node)
+        for source in sources:
+            fixed = _fixed_scale(groups.head(source))
+            if fixed is None or (len(sources) == 1 and _holds(fixed, padding_value(node))):
+                groups.join(source, node)
+    return groups
+
+
+def _holds(fixed: tuple[float, int], padded: float | None) -> bool:
+    """Whether the integers of a scale stand for a padding's value as well."""
+    scale, zero_point = fixed
+    low, high = (scale * (end - zero_point) for end in (-128, 127))
+    return padded is None or is_unbounded(padded) or low <= padded <= high
 
 
 def _tensors(node: Node) -> list[Node]:
@@ -142,6 +198,8 @@ class _Groups:
 
     def __init__(self) -> None:
         self._parent: dict[Node, Node] = {}
+        self.first: dict[Node, Any] = {}
+        """By head: where the group's scale is first needed."""
 
     def __contains__(self, node: Node) -> bool:
         return node in self._parent

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,20 @@ from hypothesis import strategies as st
 from networks import SIZE, Mobile, Residual, normalized, pixels
 from torch import nn
 from torch.export import ExportedProgram
+from torch.nn import functional
 
 from edgedistill import program_file
 from edgedistill.compress.describe import describe
 from edgedistill.compress.fold import fold
 from edgedistill.compress.observers import ActivationRounding
+from edgedistill.compress.operators import padding_value
 from edgedistill.compress.program import graph_of, value
 from edgedistill.compress.quantize import Prepared, calibrate, convert, post_training, prepare
+from edgedistill.compress.sensitivity import sensitivity
 from edgedistill.errors import UserError
 from edgedistill.target import Scheme
+
+Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 @pytest.fixture(scope="module")
@@ -245,3 +251,109 @@ def test_a_fixed_scale_is_not_forced_on_what_it_is_joined_with(gated: bool) -> N
 def test_what_has_no_weights_cannot_be_left_in_float(program: ExportedProgram) -> None:
     with pytest.raises(UserError, match="no layer with weights `add`"):
         prepare(program, Scheme(), ("add",))
+
+
+def error(model: nn.Module) -> float:
+    """Of the int8 graph's answers, as a share of the float module's."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_uniform_(module.weight)
+    quantized = convert(calibrated(fold(model.eval(), 3, SIZE)))
+    with torch.no_grad():
+        wanted, found = model(pixels(64)), graph_of(quantized)(pixels(64))
+    return float((found - wanted).norm() / wanted.norm())
+
+
+class Between(nn.Module):
+    """`change` between two convolutions, or between the pixels and the first."""
+
+    def __init__(self, change: Change, before: int = 8, after: int = 8) -> None:
+        super().__init__()
+        self.change = change
+        self.first = nn.Conv2d(3, before, 3, padding=1) if before > 3 else nn.Identity()
+        self.last, self.linear = nn.Conv2d(after, 8, 3), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.change(torch.relu(self.first(x)))
+        found: torch.Tensor = self.linear(torch.relu(self.last(x)).mean((2, 3)))
+        return found
+
+
+def pad(x: torch.Tensor, value: float) -> torch.Tensor:
+    return functional.pad(x, (1, 1, 1, 1), value=value)
+
+
+PADDED: dict[str, Change] = {
+    "below a relu": lambda x: pad(x, -3.0),
+    "above": lambda x: pad(x, 5.0),
+    "two in a row": lambda x: pad(pad(x, -2.0), 4.0),
+    "a sigmoid": lambda x: pad(torch.sigmoid(x), -1.0),
+    "a softmax": lambda x: pad(torch.softmax(x, 1), 2.0),
+    "a pooled": lambda x: functional.max_pool2d(pad(x, -2.0), 2, 1),
+    "an infinite one for pooling": lambda x: functional.max_pool2d(pad(x, -torch.inf), 3, 1),
+    "one that stands for infinity": lambda x: functional.max_pool2d(pad(x, -1e9), 3, 1),
+    "reflected": lambda x: functional.pad(x, (1, 1, 1, 1), mode="reflect"),
+    "averages above their inputs": lambda x: functional.avg_pool2d(x, 3, 1, 1, divisor_override=1),
+    "averages with padding": lambda x: functional.avg_pool2d(x + 3, 3, 1, 1),
+    "a clamp": lambda x: x.clamp(0.2, 0.5),
+}
+
+
+@pytest.mark.parametrize(("name", "before"), [*((name, 8) for name in PADDED), ("above", 3)])
+def test_what_padding_fills_in_is_within_the_range(name: str, before: int) -> None:
+    assert error(Between(PADDED[name], before, before)) < 0.05
+
+
+JOINED: dict[str, Change] = {
+    "a constant plane": lambda x: torch.cat([x, torch.full_like(x[:, :1], -3.0)], 1),
+    "a padded part": lambda x: torch.cat([pad(x[:, :1], -2.0), pad(x, 3.0)], 1),
+    "a padding of what was joined": lambda x: pad(torch.cat([x, 0.05 * x[:, :1]], 1), -2.0),
+    "small values": lambda x: torch.cat([x, 0.05 * x[:, :1]], 1),
+}
+
+
+@pytest.mark.parametrize(("name", "before"), [*((name, 3) for name in JOINED), ("small values", 8)])
+def test_what_is_joined_shares_a_range_that_holds_it_all(name: str, before: int) -> None:
+    assert error(Between(JOINED[name], before, before + 1)) < 0.05
+
+
+def test_a_padding_holds_the_number_that_its_integer_stands_for() -> None:
+    program = fold(Between(PADDED["an infinite one for pooling"]).eval(), 3, SIZE)
+    graph = graph_of(convert(calibrated(program)))
+    (node,) = (node for node in graph.graph.nodes if padding_value(node) is not None)
+    (quantize,) = node.users
+    scale, zero_point, low, _ = quantize.args[1:5]
+    assert padding_value(node) == pytest.approx((low - zero_point) * scale)
+
+
+def test_a_mask_of_infinities_leaves_what_reads_it_in_float() -> None:
+    mask = torch.triu(torch.full((SIZE, SIZE), -torch.inf), 1)
+
+    def attend(x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(x + mask, 3)
+
+    model = Between(attend)
+    assert error(model) < 0.05
+    said = describe(convert(calibrated(fold(model, 3, SIZE))))
+    assert {"add", "softmax"} <= set(said["float_layers"])
+
+
+def test_added_constants_are_quantized_like_what_they_are_added_to() -> None:
+    position = nn.Parameter(torch.linspace(-1, 1, SIZE).view(1, 1, 1, SIZE))
+    quantized = convert(calibrated(fold(Between(lambda x: x + position).eval(), 3, SIZE)))
+    graph = graph_of(quantized)
+    (sum_,) = (node for node in graph.graph.nodes if str(node.target) == "aten.add.Tensor")
+    assert all("dequantize" in str(each.target) for each in sum_.all_input_nodes)
+
+
+def test_each_layer_that_reads_with_another_scale_has_its_sensitivity() -> None:
+    prepared = calibrated(fold(Between(lambda x: pad(x, -1.0), 3, 3).eval(), 3, SIZE))
+    rows = sensitivity(prepared, pixels(8), lambda outputs: 0.0)
+    assert {row["layer"] for row in rows} == {
+        "pad",
+        "relu",
+        "last",
+        "adaptive_avg_pool2d",
+        "linear",
+    }
