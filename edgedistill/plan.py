@@ -14,9 +14,10 @@ from edgedistill.devices.machine import machine, multiplies_bf16
 from edgedistill.distill.losses import needs_answers, needs_layers
 from edgedistill.distill.teachers.fingerprint import fingerprint as teacher_fingerprint
 from edgedistill.errors import UserError
+from edgedistill.libraries import libraries
 from edgedistill.models import fingerprint as model_fingerprint
 from edgedistill.recipe import Loss, Model, ModelCommon, Recipe, Teacher, Training
-from edgedistill.target import Frozen, Target
+from edgedistill.target import Frozen, Kernel, Target
 
 T = TypeVar("T", bound=Training)
 
@@ -30,6 +31,8 @@ class Step:
     config: Frozen
     inputs: dict[str, str]
     """By the name under which the stage looks for them."""
+    libraries: frozenset[str] = frozenset()
+    """Distributions that the models it trains, asks or rebuilds are made with."""
 
 
 def steps(recipe: Recipe, target: Target) -> list[Step]:
@@ -58,11 +61,19 @@ class _Plan:
         self.steps: list[Step] = []
         self.teacher, self.answers, self.judged = "teacher", "teach", "judge"
         """The steps that the next student learns from."""
+        self.made_with: dict[str, frozenset[str]] = {}
+        """What the models are made with that the steps leave."""
         self.texts = {"texts": "teacher"} if recipe.task == "retrieval" else {}
         """In a retrieval, where the images' captions lie."""
 
     def add(self, name: str, config: Frozen, inputs: dict[str, str], stage: str = "") -> None:
-        self.steps.append(Step(name, stage or name, config, inputs))
+        stage = stage or name
+        if stage in ("teacher", "distill"):
+            self.made_with[name] = libraries(getattr(config, "model", None))
+        elif stage in ("prune", "control"):  # what they leave is built as what they read
+            self.made_with[name] = self.made_with[inputs["distill"]]
+        read = [self.made_with.get(each, frozenset()) for each in inputs.values()]
+        self.steps.append(Step(name, stage, config, inputs, libraries(config).union(*read)))
 
     def teaching(self) -> None:
         """The data, the teacher, and each assistant, distilled from the one before."""
@@ -151,6 +162,7 @@ class _Plan:
             pruning = prune.Config(
                 prune=_resolved(wanted.prune),
                 round_to=wanted.prune.round_to or self.target.channel_multiple,
+                kernel=self.kernel() if wanted.prune.padded_macs else None,
                 augment=recipe.data.augment,
                 workers=recipe.data.workers,
             )
@@ -164,6 +176,16 @@ class _Plan:
         )
         losses = wanted.quantize.losses if wanted.quantize else ()
         self.add("quantize", quantizing, self.lesson(losses) | last)
+
+    def kernel(self) -> Kernel:
+        """Raises UserError: it is not known how the target pads channels."""
+        if self.target.kernel is None:
+            raise UserError(
+                f"stages.prune.padded_macs: the target {self.target.name} does not say in which "
+                "blocks its kernels compute",
+                "prune to `macs`, or give `kernel` in a target file of your own",
+            )
+        return self.target.kernel
 
     def files(self) -> None:
         """The files, checked and measured."""

@@ -9,8 +9,9 @@ import os
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -145,15 +146,81 @@ def source_digest(reference: str, where: str) -> str:
     """Digest of the file that `module:function` lies in, and of the files beside it that it
     imports, directly or by way of others; none is run.
 
-    Of an installed package it is the file and the package's version. What is imported by a name
-    that is put together, or read while running, is not seen. Raises UserError as `source_file`.
+    It is of what they do: comments, docstrings and layout count only where some code looks at
+    them. Of an installed package it is the file and the package's version. What is imported by a
+    name that is put together, or read while running, is not seen. Raises UserError as
+    `source_file`.
     """
-    return _digest(_sources(reference, where))
+    sources = _sources(reference, where)
+    name, file = next(iter(sources.items()))
+    if _is_installed(_root(file, name)):
+        return _digest(sources)
+    trees = {name: _tree(path) for name, path in sources.items()}
+    if any(_looks_at_sources(tree) for tree in trees.values() if tree):
+        return _digest(sources)
+    files = {
+        name: _meaning(tree, sources[name]) if tree else file_digest(sources[name])
+        for name, tree in trees.items()
+    }
+    return text_digest(files)
 
 
 def _digest(sources: dict[str, Path]) -> str:
+    """Of the files to the last byte."""
     files = {name: file_digest(path) for name, path in sources.items()}
     return text_digest([files, _version(next(iter(sources)))])
+
+
+def _tree(path: Path) -> ast.Module | None:
+    """None for what is no Python text, or not a right one."""
+    try:
+        return ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: of deep nesting
+        return None
+
+
+_TELLING = {"__doc__", "getdoc", "inspect", "linecache", "tokenize", "docopt", "jit"}
+"""Names by which code reads comments and docstrings, its own or another's; torch's `jit.script`
+reads types in comments."""
+
+
+def _looks_at_sources(tree: ast.Module) -> bool:
+    return any(
+        bool(_TELLING & set(str(value).split(".")))
+        for node in ast.walk(tree)
+        for _, value in ast.iter_fields(node)
+        if isinstance(value, str)
+    )
+
+
+def _meaning(tree: ast.Module, path: Path) -> str:
+    """Digest of a file's syntax tree, which is left without its docstrings, wherever its lines
+    stand; of the file itself where it is nested too deeply."""
+    for node in ast.walk(tree):
+        kinds = ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
+        if isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:]
+    try:
+        return text_digest(ast.dump(tree))
+    except RecursionError:
+        return file_digest(path)
+
+
+def distributions(reference: str, where: str) -> set[str]:
+    """The installed packages that `module:function` and the files beside it import, the function's
+    own among them; those of Python itself are not. Raises UserError as `source_file`."""
+    sources = _sources(reference, where)
+    named = {name.partition(".")[0] for module, path in sources.items()
+             for name in (module, *_imported(path, module))}  # fmt: skip
+    found: set[str] = set()
+    for name in named - sys.stdlib_module_names - {"edgedistill"}:
+        found.update([name] if _version(name) else _packages().get(name, []))
+    return found
+
+
+@cache
+def _packages() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
 
 
 def _version(module: str) -> str | None:
@@ -195,9 +262,8 @@ def _file(root: Path, module: str) -> Path | None:
 
 def _imported(path: Path, module: str) -> Iterator[str]:
     """What a file may import: its packages, and each name that an `import` mentions."""
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: of deep nesting
+    tree = _tree(path)
+    if tree is None:
         return  # importing it will say so, unless it is compiled
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(tree):

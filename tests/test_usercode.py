@@ -36,7 +36,7 @@ def code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", FILES)
 def test_a_change_of_what_is_imported_changes_the_digest(code: Path, name: str) -> None:
     before = source_digest("student:build", "student.function")
-    (code / name).write_text(FILES[name] + "# changed\n")
+    (code / name).write_text(FILES[name] + "changed = 1\n")
     assert source_digest("student:build", "student.function") != before
 
 
@@ -45,6 +45,76 @@ def test_a_change_of_what_is_not_imported_does_not(code: Path, name: str) -> Non
     before = source_digest("student:build", "student.function")
     (code / name).write_text("changed = 1\n")
     assert source_digest("student:build", "student.function") == before
+
+
+MEANT = '''"""What it is."""
+import math
+
+def build(scale=2.0):
+    """Twice."""
+    return math.sqrt(scale)
+
+class Net:
+    """A net."""
+    note = "kept"
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("import math", "# math first\n\n\nimport math  # square roots"),
+        ("What it is.", "What it was."),
+        ('    """Twice."""\n', ""),
+        ("A net.", "Another\n    net."),
+        ("build(scale=2.0)", "build(\n    scale = 2.0,\n)"),
+        ('"kept"', "'kept'"),
+    ],
+)
+def test_comments_docstrings_and_layout_change_no_digest(code: Path, old: str, new: str) -> None:
+    (code / "blocks.py").write_text(MEANT)
+    before = source_digest("student:build", "student.function")
+    assert old in MEANT
+    (code / "blocks.py").write_text(MEANT.replace(old, new))
+    assert source_digest("student:build", "student.function") == before
+
+
+@pytest.mark.parametrize(("old", "new"), [("2.0", "2"), ("kept", "kept "), ("sqrt", "exp")])
+def test_what_code_does_changes_the_digest(code: Path, old: str, new: str) -> None:
+    (code / "blocks.py").write_text(MEANT)
+    before = source_digest("student:build", "student.function")
+    (code / "blocks.py").write_text(MEANT.replace(old, new))
+    assert source_digest("student:build", "student.function") != before
+
+
+@pytest.mark.parametrize(
+    "reader",
+    ["print(__doc__)", "getattr(build, '__doc__')", "from inspect import getsource",
+     "import inspect as i", "import torch.jit", "build.__doc__"],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["blocks.py", "student.py"])
+def test_where_code_reads_docstrings_or_sources_they_count(
+    code: Path, reader: str, name: str
+) -> None:
+    (code / "blocks.py").write_text(MEANT)
+    with (code / name).open("a") as file:
+        file.write(f"\n{reader}\n")
+    before = source_digest("student:build", "student.function")
+    text = (code / "blocks.py").read_text()
+    (code / "blocks.py").write_text(text.replace("Twice.", "Two times."))
+    assert source_digest("student:build", "student.function") != before
+
+
+def test_code_that_is_nested_too_deeply_has_a_digest(
+    code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deep(_: object) -> str:
+        raise RecursionError
+
+    monkeypatch.setattr("edgedistill.usercode.ast.dump", deep)
+    before = source_digest("student:build", "student.function")
+    (code / "blocks.py").write_text("width = 8\n")
+    assert source_digest("student:build", "student.function") != before
 
 
 def test_a_function_in_a_package(code: Path) -> None:

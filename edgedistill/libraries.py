@@ -1,0 +1,53 @@
+"""Which installed libraries a model, a teacher or a data source is made with, by the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Any
+
+from pydantic import BaseModel
+
+from edgedistill.usercode import distributions
+
+_OF_FAMILY = {
+    "torchvision": ("torchvision",),
+    "timm": ("timm",),
+    "onnx": ("onnxruntime",),
+    "tflite": ("ai-edge-litert",),
+    "keras": ("keras", "tensorflow"),
+    "huggingface": ("transformers",),
+    "clip": ("transformers",),
+}
+"""Distributions, for the families whose models are not all our own code."""
+
+
+def libraries(config: Any) -> frozenset[str]:
+    """The distributions that what `config` names is made with, wherever in it that stands; of a
+    user's own function those that its files import.
+
+    Raises UserError: a function's file is not there.
+    """
+    return frozenset(_libraries(config))
+
+
+def _libraries(value: Any) -> Iterator[str]:
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _libraries(item)
+    if not isinstance(value, BaseModel):
+        return
+    yield from _OF_FAMILY.get(getattr(value, "family", ""), ())
+    function = getattr(value, "function", None)
+    if isinstance(function, str):
+        yield from distributions(function, "function")
+    for name in type(value).model_fields:
+        yield from _libraries(getattr(value, name))
+
+
+def version(name: str) -> str | None:
+    """Of an installed distribution; None where it is missing, which opening the model tells."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
