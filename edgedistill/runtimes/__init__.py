@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from edgedistill.errors import UserError, exhausted, nearest
+from edgedistill.errors import UserError, exhausted, in_short, nearest
 from edgedistill.target import Precision
 
 if TYPE_CHECKING:
@@ -119,10 +121,10 @@ class Runtime:
         except Exception as error:  # converters raise whatever they stumble over
             if isinstance(error, UserError) or exhausted(error) is not None:
                 raise
-            told = str(error).strip().splitlines() or [""]
+            place = _operator(error)
             raise UserError(
                 f"{self.name}: the model cannot be written as {path.name}: "
-                f"{type(error).__name__}: {told[0]}",
+                f"{place}{in_short(error)}",
                 f"replace that operator in the student, or leave `{self.name}` out of the target's "
                 "runtimes",
             ) from error
@@ -146,9 +148,11 @@ class Runtime:
         return loaded
 
     def inspect(self, path: Path) -> dict[str, Any]:
-        """What is in a file: {"operators": {type: count}, "float_operators": [...],
-        "inner_pairs": quantize/dequantize operators that are not at the file's boundary,
-        "transposes": count}."""
+        """What is in a file and how it runs here: {"operators": {type: count}, "inner_pairs":
+        quantize/dequantize operators that are not at the file's boundary, "transposes": count,
+        and what `native.in_float` says of the operators that the runtime executes}. Of LiteRT's
+        files also what transposes cost (`tflite_transposes.transposes_left`); of ONNX Runtime's
+        int8 files under "arm64" what it executes there."""
         found: dict[str, Any] = self.prepare().inspect(path)
         return found
 
@@ -160,6 +164,24 @@ class Runtime:
         as for `load`."""
         traced: dict[str, Array] = self.prepare().trace(path, pixels, layers, optimize)
         return traced
+
+
+def _operator(error: BaseException) -> str:
+    """`NAME: ` of the operator that a converter was at when it failed: torch adds the graph's node
+    to what an exception says, and where none is named, the converter's own function is."""
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        following = following.__cause__ or following.__context__
+    for each in chain:
+        found = re.search(r"target=(?:torch\.ops\.)?([\w.]+)", str(each))
+        if found:
+            return f"{found[1]}: "
+    if str(error).strip():
+        return ""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].name}, {frames[-1].line}: " if frames else ""
 
 
 def import_package(name: str) -> ModuleType:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from edgedistill.runtimes import INPUT, OUTPUT, OperatorRow, Spec, Tensor
-from edgedistill.runtimes.native import METADATA, describe, hushed, to_native, to_real
+from edgedistill.runtimes.native import METADATA, describe, hushed, in_float, to_native, to_real
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -233,14 +233,14 @@ def inspect(path: Path) -> dict[str, Any]:
     """See `Runtime.inspect`."""
     from edgedistill.runtimes import tflite_edit
     from edgedistill.runtimes.tflite_file import File
+    from edgedistill.runtimes.tflite_transposes import transposes_left
 
     file = File.read(path)
-    kinds = file.count()
     return {
-        "operators": dict(kinds),
-        "float_operators": tflite_edit.float_operators(file),
+        "operators": dict(file.count()),
+        **in_float(tflite_edit.executed(file)),
         "inner_pairs": tflite_edit.inner_pairs(file),
-        "transposes": kinds["TRANSPOSE"],
+        **transposes_left(file),
     }
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,24 @@ def _tensor(fields: dict[str, Any]) -> Tensor:
             "range": None if limits is None else (float(limits[0]), float(limits[1])),
         }
     )
+
+
+_BETWEEN = {
+    "QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear", "FakeQuantize",
+}  # fmt: skip
+
+
+def in_float(rows: list[tuple[str, str, bool]]) -> dict[str, Any]:
+    """{"executed": operators that run, "float_operators": ["TYPE NAME", ...] of those that run in
+    float, "float_counts": {type: count} of these}, without what only goes between floats and
+    integers. Rows: (type, name, whether it runs in float)."""
+    run = [(kind, name, is_float) for kind, name, is_float in rows if kind not in _BETWEEN]
+    floats = [(kind, name) for kind, name, is_float in run if is_float]
+    return {
+        "executed": len(run),
+        "float_operators": [f"{kind} {name}" for kind, name in floats],
+        "float_counts": dict(Counter(kind for kind, _ in floats).most_common()),
+    }
 
 
 @contextmanager

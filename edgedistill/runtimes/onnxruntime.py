@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.runtimes import INPUT, OUTPUT, OperatorRow, Spec, Tensor, onnx_graph
-from edgedistill.runtimes.native import METADATA, describe, read_description, to_native, to_real
+from edgedistill.runtimes.native import (
+    METADATA,
+    describe,
+    in_float,
+    read_description,
+    to_native,
+    to_real,
+)
 from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -101,7 +108,13 @@ class _Loaded:
         ]
 
 
-def _session(path: Path | bytes, threads: int, optimize: bool, profile: str = "") -> Any:
+def _session(
+    path: Path | bytes,
+    threads: int,
+    optimize: bool,
+    profile: str = "",
+    settings: dict[str, str] | None = None,
+) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -114,6 +127,8 @@ def _session(path: Path | bytes, threads: int, optimize: bool, profile: str = ""
     if profile:
         options.enable_profiling = True
         options.profile_file_prefix = profile
+    for key, value in (settings or {}).items():
+        options.add_session_config_entry(key, value)
     source = path if isinstance(path, bytes) else str(path)
     return onnxruntime.InferenceSession(
         source, options, providers=["CPUExecutionProvider"], enable_fallback=0
@@ -127,18 +142,48 @@ def _plain(value: Any, layout: Any) -> Tensor:
     return Tensor(value.name, shape, layout, dtype or value.type.removeprefix("tensor(")[:-1])
 
 
+_INTEGER = ("QLinear", "QGemm", "QAttention", "MatMulInteger", "ConvInteger")
+
+
 def inspect(path: Path) -> dict[str, Any]:
-    """See `Runtime.inspect`. A QDQ file computes an operator in integers where all it reads
-    comes from a DequantizeLinear and all it gives goes to a QuantizeLinear."""
+    """See `Runtime.inspect`. Asked of the runtime, by a profile of one inference: what it joins to
+    integer kernels depends on the processor. On x86 it makes some activations unsigned first, and a
+    layer between both kinds stays in float; `arm64` says what it does where it need not."""
     import onnx
 
     graph = onnx.load(path).graph
-    return {
+    found = {
         "operators": dict(Counter(node.op_type for node in graph.node)),
-        "float_operators": onnx_graph.float_operators(graph),
+        **in_float(_executed(path)),
         "inner_pairs": onnx_graph.inner_pairs(graph),
         "transposes": sum(node.op_type == "Transpose" for node in graph.node),
     }
+    if onnx_graph.Q in found["operators"]:
+        signed = in_float(_executed(path, {"session.qdqisint8allowed": "1"}))
+        found["arm64"] = {key: signed[key] for key in ("executed", "float_counts")}
+    return found
+
+
+def _executed(path: Path, settings: dict[str, str] | None = None) -> list[tuple[str, str, bool]]:
+    """(type, name, whether it computes in float) of each operator that runs."""
+    import numpy as np
+
+    with scratch_folder() as folder:
+        session = _session(path, 1, True, str(folder / "profile"), settings)
+        (pixels,) = session.get_inputs()
+        shape = [size if isinstance(size, int) else 1 for size in pixels.shape]
+        kind = np.int8 if pixels.type == "tensor(int8)" else np.float32
+        session.run(None, {pixels.name: np.zeros(shape, kind)})
+        profile = Path(session.end_profiling()).read_text(errors="replace")
+    rows = []
+    for event in json.loads(profile, strict=False):
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            kind = event["args"]["op_name"]
+            types = {each for key in ("input_type_shape", "output_type_shape")
+                     for typed in event["args"][key] for each in typed}  # fmt: skip
+            is_float = not kind.startswith(_INTEGER) and bool(types & {"float", "float16"})
+            rows.append((kind, event["name"].removesuffix("_kernel_time"), is_float))
+    return rows
 
 
 def trace(

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill.runtimes import OperatorRow, Spec, Tensor, onnx_graph, openvino_graph
-from edgedistill.runtimes.native import METADATA, describe, read_description, to_native, to_real
+from edgedistill.runtimes.native import (
+    METADATA,
+    describe,
+    in_float,
+    read_description,
+    to_native,
+    to_real,
+)
 from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -148,8 +155,10 @@ def _plain(value: Any, layout: Any) -> Tensor:
 
 
 def inspect(path: Path) -> dict[str, Any]:
-    """See `Runtime.inspect`."""
-    return openvino_graph.inspect(_read(path))
+    """See `Runtime.inspect`. Asked of the runtime, which compiles a file for the processor."""
+    model = _read(path)
+    compiled = _compile(model, 1, True).get_runtime_model()
+    return {**openvino_graph.inspect(model), **in_float(openvino_graph.executed(model, compiled))}
 
 
 def trace(

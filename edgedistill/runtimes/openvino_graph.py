@@ -54,10 +54,40 @@ def inspect(model: Any) -> dict[str, Any]:
     islands = [node for node in graph.nodes if graph.is_float(node)]
     return {
         "operators": dict(kinds),
-        "float_operators": [f"{node.get_type_name()} {node.friendly_name}" for node in islands],
         "inner_pairs": sum(is_quantizer(user) for node in islands for user in _users(node)),
         "transposes": kinds["Transpose"],
     }
+
+
+_FLOATS = ("f32", "f16", "bf16")
+_NOTHING_COMPUTED = {"Input", "Output", "Const", "Reorder", "Convert"}
+
+
+def executed(model: Any, compiled: Any) -> list[tuple[str, str, bool]]:
+    """(type, name, whether it computes in float) of each operator of `model` as it was compiled:
+    the kernel that runs one ends in the kind of numbers it reads. What is generated for several
+    operators is called after their types."""
+    kinds = {node.friendly_name: node.get_type_name() for node in model.get_ordered_ops()}
+    rows = []
+    stored: set[str] = set()
+    for node in compiled.get_ordered_ops():
+        about = {key: _text(value) for key, value in node.get_rt_info().items()}
+        kind, kernel = about["layerType"], about["primitiveType"].lower()
+        sources = {value.get_node().get_name() for value in node.input_values()}
+        if kind == "Subgraph":
+            joined = (
+                kinds.get(name, "Convert") for name in about["originalLayersNames"].split(",")
+            )
+            kind = "+".join(each for each in joined if each not in _BESIDE) or "Convert"
+        if kind != "Input" and sources <= stored:
+            stored.add(node.get_name())
+        elif kind not in _NOTHING_COMPUTED:
+            rows.append((kind, node.friendly_name, kernel.rpartition("_")[2] in _FLOATS))
+    return rows
+
+
+def _text(value: Any) -> str:
+    return str(value.astype(str)) if hasattr(value, "astype") else str(value)
 
 
 class _Graph:

@@ -118,17 +118,21 @@ def _float_twin(file: File, index: int) -> int:
     return twin
 
 
-def float_operators(file: File) -> list[str]:
-    """Operators that read or give floats, as `type name`; QUANTIZE and DEQUANTIZE aside."""
+def executed(file: File) -> list[tuple[str, str, bool]]:
+    """(kind, name, whether it reads or gives floats) of each operator, those inside loops and
+    composites included. LiteRT runs a file's operators as they are typed, on any processor."""
     return [
-        f"{file.kind(operator)} {_name(file, operator.outputs[0])}"
-        for operator in file.operators
-        if file.kind(operator) not in ("QUANTIZE", "DEQUANTIZE")
-        and any(
-            file.dtype(index).startswith("float")
-            for index in (*operator.inputs, *operator.outputs)
-            if index >= 0
+        (
+            file.kind(operator),
+            _name(part, operator.outputs[0]) if len(operator.outputs) else "",
+            any(
+                part.dtype(index).startswith("float")
+                for index in (*operator.inputs, *operator.outputs)
+                if index >= 0
+            ),
         )
+        for part in file.parts()
+        for operator in part.operators
     ]
 
 

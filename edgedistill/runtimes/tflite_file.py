@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -42,18 +43,27 @@ class _Buffer(schema.BufferT):  # type: ignore[misc]
 
 
 class File:
-    """The one subgraph of a model, with the edits that it needs."""
+    """The main subgraph of a model, with the edits that it needs. Others, which its operators call
+    (a loop's body, the parts of a composite), stay as the converter wrote them."""
 
     def __init__(self, content: bytes) -> None:
         from ai_edge_litert.tools.flatbuffer_utils import read_model_from_bytearray
 
         self.model = read_model_from_bytearray(bytearray(content))
-        assert len(self.model.subgraphs) == 1
         self.graph = self.model.subgraphs[0]
 
     @classmethod
     def read(cls, path: Path) -> File:
         return cls(path.read_bytes())
+
+    def parts(self) -> list[File]:
+        """The file seen from each of its subgraphs, the main one first."""
+        seen = []
+        for graph in self.model.subgraphs:
+            part = copy.copy(self)
+            part.graph = graph
+            seen.append(part)
+        return seen
 
     def pack(self) -> bytes:
         import flatbuffers  # type: ignore[import-untyped]
@@ -75,7 +85,8 @@ class File:
         return name
 
     def count(self) -> Counter[str]:
-        return Counter(map(self.kind, self.operators))
+        """Operators by kind, in every subgraph."""
+        return Counter(self.kind(each) for part in self.parts() for each in part.operators)
 
     def tensor(self, index: int) -> Any:
         return self.graph.tensors[index]
@@ -83,6 +94,13 @@ class File:
     def dtype(self, index: int) -> str:
         kind = _DTYPES.get(self.tensor(index).type)
         return "other" if kind is None else np.dtype(kind).name
+
+    def size_in_bytes(self, index: int) -> int:
+        """What a tensor takes in memory; axes of unknown size count as one."""
+        shape = self.tensor(index).shape
+        count = int(np.prod([max(1, int(size)) for size in shape])) if shape is not None else 1
+        kind = _DTYPES.get(self.tensor(index).type)
+        return count * (1 if kind is None else np.dtype(kind).itemsize)
 
     def constant(self, index: int) -> Array | None:
         """The value of a tensor that the file stores; None for one that is computed."""
@@ -102,7 +120,7 @@ class File:
         self.model.buffers.append(schema.BufferT(data=np.frombuffer(content, np.uint8)))
         return len(self.model.buffers) - 1
 
-    def add_constant(self, value: Array, like: int) -> int:
+    def add_constant(self, value: Array, like: int | None) -> int:
         """A stored tensor with the type and quantization of tensor `like`."""
         index = self.add_tensor(tuple(value.shape), like)
         self.tensor(index).buffer = self.add_buffer(np.ascontiguousarray(value).tobytes())
@@ -167,13 +185,15 @@ class File:
             for entry in (*signature.inputs, *signature.outputs):
                 entry.tensorIndex = place[entry.tensorIndex]
         self._compact_buffers()
-        codes = sorted({operator.opcodeIndex for operator in self.operators})
-        for operator in self.operators:
+        operators = [each for graph in self.model.subgraphs for each in graph.operators]
+        codes = sorted({operator.opcodeIndex for operator in operators})
+        for operator in operators:
             operator.opcodeIndex = codes.index(operator.opcodeIndex)
         self.model.operatorCodes = [self.model.operatorCodes[index] for index in codes]
 
     def _compact_buffers(self) -> None:
-        holders = [*self.graph.tensors, *(self.model.metadata or [])]
+        tensors = [each for graph in self.model.subgraphs for each in graph.tensors]
+        holders = [*tensors, *(self.model.metadata or [])]
         order = [0, *sorted({holder.buffer for holder in holders} - {0})]
         place = {old: new for new, old in enumerate(order)}
         self.model.buffers = [_Buffer(data=self.model.buffers[index].data) for index in order]

@@ -12,52 +12,60 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.errors import UserError
 from edgedistill.runtimes.tflite_file import File
+from edgedistill.runtimes.tflite_reshape import through_reshape
+from edgedistill.runtimes.tflite_transposes import (
+    flatten_needless,
+    integers,
+    inverse,
+    keeps_memory,
+    merge_slices,
+    merge_twins,
+    moved_bytes,
+    permutation,
+    transposes,
+)
 
 _ANY_LAYOUT = {
-    "QUANTIZE", "DEQUANTIZE", "RELU", "RELU6", "LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU",
-    "ABS", "EXP", "NEG", "RSQRT", "SQRT", "ELU", "GELU", "CAST",
+    "QUANTIZE", "DEQUANTIZE", "RELU", "RELU6", "RELU_N1_TO_1", "LOGISTIC", "TANH", "HARD_SWISH",
+    "LEAKY_RELU", "ABS", "EXP", "LOG", "NEG", "RSQRT", "SQRT", "SQUARE", "SIN", "COS", "FLOOR",
+    "CEIL", "ROUND", "SIGN", "ELU", "GELU", "CAST", "LOGICAL_NOT",
 }  # fmt: skip
-_PAIRED = {"ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM"}
-_REDUCED = {"MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"}
-_TO_NCHW, _TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
+_PAIRED = {
+    "ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE", "PRELU",
+    "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "EQUAL", "NOT_EQUAL", "LOGICAL_AND",
+    "LOGICAL_OR", "SELECT_V2",
+}  # fmt: skip
+_REDUCED = {"MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ANY", "REDUCE_ALL"}
+_BY_AXIS = {
+    "PAD": (1,), "PADV2": (1,), "MIRROR_PAD": (1,), "SLICE": (1, 2), "TILE": (1,),
+    "BROADCAST_TO": (1,),
+}  # fmt: skip
+"""Inputs that hold a value for each axis."""
+_ON_THE_LAST = {"SOFTMAX", "LOG_SOFTMAX", "L2_NORMALIZATION"}
 
 
 def remove_transposes(file: File) -> None:
-    """Raises UserError: a stretch of the graph is still laid out NCHW between transposes."""
+    """What is left stays right: it only costs (`transposes_left`). Where moving transposes would
+    make them cost more than they did, the file is left as it was."""
+    before = copy.copy(file.graph)
+    before.tensors = list(file.graph.tensors)
+    before.operators = [copy.deepcopy(operator) for operator in file.operators]
+    cost = moved_bytes(file)
     _split_shared(file)
-    while any(_step(file, operator) for operator in _transposes(file)):
+    while any(_step(file, operator) for operator in transposes(file)):
         _split_shared(file)
-    _merge_slices(file)
-    left = {_permutation(file, operator) for operator in _transposes(file)}
-    if {_TO_NCHW, _TO_NHWC} <= left:
-        kinds = sorted(
-            {
-                file.kind(reader)
-                for operator in _transposes(file)
-                for reader in file.consumers(operator.outputs[0])
-                if _permutation(file, operator) == _TO_NCHW
-            }
-        )
-        raise UserError(
-            f"litert: transposes are left around {', '.join(kinds)}, which could be computed NHWC",
-            "replace that operator in the student, or leave `litert` out of the target's runtimes",
-        )
-
-
-def _transposes(file: File) -> list[Any]:
-    return [operator for operator in file.operators if file.kind(operator) == "TRANSPOSE"]
-
-
-def _permutation(file: File, transpose: Any) -> tuple[int, ...]:
-    order = file.constant(transpose.inputs[1])
-    return () if order is None else tuple(int(axis) for axis in order)
+    merge_twins(file)
+    flatten_needless(file)
+    merge_slices(file)
+    if moved_bytes(file) > cost:
+        file.graph.tensors, file.graph.operators = before.tensors, before.operators
+        file.graph.outputs = before.outputs
 
 
 def _split_shared(file: File) -> None:
     """Give every reader of a transposed tensor a TRANSPOSE of its own."""
-    for transpose in _transposes(file):
+    for transpose in transposes(file):
         output = transpose.outputs[0]
         for reader in file.consumers(output)[1:]:
             twin = copy.copy(transpose)
@@ -68,7 +76,7 @@ def _split_shared(file: File) -> None:
 
 def _step(file: File, transpose: Any) -> bool:
     """Move or drop one TRANSPOSE. Says whether anything changed."""
-    order, output = _permutation(file, transpose), transpose.outputs[0]
+    order, output = permutation(file, transpose), transpose.outputs[0]
     readers = file.consumers(output)
     if not order or output in file.graph.outputs or not readers:
         return False
@@ -76,29 +84,34 @@ def _step(file: File, transpose: Any) -> bool:
         file.operators.remove(transpose)
         file.replace_uses(output, transpose.inputs[0])
         return True
-    reader = readers[0]
+    return _through(file, transpose, readers[0], order)
+
+
+def _through(file: File, transpose: Any, reader: Any, order: tuple[int, ...]) -> bool:
     kind = file.kind(reader)
     if kind == "TRANSPOSE":
         return _compose(file, transpose, reader)
     if kind == "RESHAPE":
-        return _into_reshape(file, transpose, reader) or _into_weights(file, transpose, reader)
-    if kind in _ANY_LAYOUT:
+        return through_reshape(file, transpose, reader, order) or _into_weights(
+            file, transpose, reader
+        )
+    if kind in _ANY_LAYOUT or (kind in _ON_THE_LAST and order[-1] == len(order) - 1):
         return _sink(file, transpose, reader, order)
-    if kind == "PAD":
-        return _through_pad(file, transpose, reader, order)
-    if kind == "STRIDED_SLICE":
-        return _through_slice(file, transpose, reader, order)
-    if kind in _REDUCED:
-        return _through_reduction(file, transpose, reader, order)
-    if kind in _PAIRED:
-        return _through_pair(file, transpose, reader, order)
-    if kind == "CONCATENATION":
-        return _through_concatenation(file, transpose, reader, order)
-    return False
+    if kind in _BY_AXIS:
+        return _through_values_by_axis(file, transpose, reader, order)
+    by_kind = {
+        "STRIDED_SLICE": _through_slice,
+        "CONCATENATION": _through_concatenation,
+        "SPLIT": _through_split,
+        "GATHER": _through_gather,
+        **dict.fromkeys(_REDUCED, _through_reduction),
+        **dict.fromkeys(_PAIRED, _through_pair),
+    }
+    return kind in by_kind and by_kind[kind](file, transpose, reader, order)
 
 
 def _compose(file: File, first: Any, second: Any) -> bool:
-    one, two = _permutation(file, first), _permutation(file, second)
+    one, two = permutation(file, first), permutation(file, second)
     if not two:
         return False
     both = np.array([one[axis] for axis in two], np.int32)
@@ -109,29 +122,35 @@ def _compose(file: File, first: Any, second: Any) -> bool:
 
 def _sink(file: File, transpose: Any, reader: Any, order: tuple[int, ...]) -> bool:
     """Let `reader` read what `transpose` read, and transpose what it gives instead."""
-    old = reader.outputs[0]
-    shape = [0] * len(order)
-    for place, axis in enumerate(order):
-        shape[axis] = int(file.tensor(old).shape[place])
-    new = file.add_tensor(tuple(shape), old)
     source, output = transpose.inputs[0], transpose.outputs[0]
     reader.inputs = [source if index == output else index for index in reader.inputs]
-    reader.outputs = [new]
-    permutation = file.add_constant(np.array(order, np.int32), transpose.inputs[1])
-    after = file.new_operator("TRANSPOSE", [new, permutation], [old])
     file.operators.remove(transpose)
-    file.operators.insert(file.operators.index(reader) + 1, after)
+    place = file.operators.index(reader) + 1
+    given = list(reader.outputs)
+    for port, old in enumerate(given):
+        shape = [0] * len(order)
+        for axis_after, axis in enumerate(order):
+            shape[axis] = int(file.tensor(old).shape[axis_after])
+        given[port] = file.add_tensor(tuple(shape), old)
+        turn = file.add_constant(np.array(order, np.int32), transpose.inputs[1])
+        after = file.new_operator("TRANSPOSE", [given[port], turn], [old])
+        file.operators.insert(place, after)
+    reader.outputs = given
     return True
 
 
-def _through_pad(file: File, transpose: Any, pad: Any, order: tuple[int, ...]) -> bool:
-    amounts = file.constant(pad.inputs[1])
-    if amounts is None:
+def _through_values_by_axis(
+    file: File, transpose: Any, reader: Any, order: tuple[int, ...]
+) -> bool:
+    places = _BY_AXIS[file.kind(reader)]
+    values = [file.constant(reader.inputs[place]) for place in places]
+    if any(value is None or len(value) != len(order) for value in values):
         return False
-    turned = np.zeros_like(amounts)
-    turned[list(order)] = amounts
-    pad.inputs[1] = file.add_constant(turned, pad.inputs[1])
-    return _sink(file, transpose, pad, order)
+    for place, value in zip(places, values, strict=True):
+        turned = np.zeros_like(value)
+        turned[list(order)] = value
+        reader.inputs[place] = file.add_constant(turned, reader.inputs[place])
+    return _sink(file, transpose, reader, order)
 
 
 def _through_slice(file: File, transpose: Any, cut: Any, order: tuple[int, ...]) -> bool:
@@ -165,51 +184,90 @@ def _through_reduction(file: File, transpose: Any, reduce: Any, order: tuple[int
 
 
 def _through_pair(file: File, transpose: Any, pair: Any, order: tuple[int, ...]) -> bool:
-    """Where the other side is transposed alike, a scalar, or a constant."""
-    other = next((i for i in pair.inputs if i != transpose.outputs[0]), None)
-    if other is None:
-        return _sink(file, transpose, pair, order)
-    twin, value = file.producer(other), file.constant(other)
-    if twin is not None and file.kind(twin) == "TRANSPOSE" and _permutation(file, twin) == order:
+    """Where each other side is transposed alike, a constant, or has one axis alone that is not of
+    size 1."""
+    rank = len(order)
+    others = {int(index) for index in pair.inputs} - {int(transpose.outputs[0])}
+    if len(file.tensor(pair.outputs[0]).shape) != rank:
+        return False
+    if not all(_can_turn(file, index, order) for index in others):
+        return False
+    for index in others:
+        turned = _turned(file, index, order, pair)
+        pair.inputs = [turned if each == index else each for each in pair.inputs]
+    return _sink(file, transpose, pair, order)
+
+
+def _can_turn(file: File, index: int, order: tuple[int, ...]) -> bool:
+    """Whether `index` transposed back by `order` costs nothing at run time."""
+    if file.constant(index) is not None:
+        scales = getattr(file.tensor(index).quantization, "scale", None)
+        return len(file.tensor(index).shape) <= len(order) and (scales is None or len(scales) < 2)
+    shape = [int(size) for size in file.tensor(index).shape]
+    if len(shape) != len(order):
+        return int(np.prod(shape)) == 1 and len(shape) < len(order)
+    return _undone(file, index, order) or keeps_memory(shape, inverse(order))
+
+
+def _undone(file: File, index: int, order: tuple[int, ...]) -> bool:
+    twin = file.producer(index)
+    found = twin is not None and file.kind(twin) == "TRANSPOSE"
+    return found and index not in file.graph.outputs and permutation(file, twin) == order
+
+
+def _turned(file: File, index: int, order: tuple[int, ...], reader: Any) -> int:
+    """`index` transposed back by `order`: see `_can_turn`."""
+    value, rank = file.constant(index), len(order)
+    if value is not None:
+        if value.size == 1:
+            return index
+        whole = value.reshape([1] * (rank - value.ndim) + list(value.shape))
+        return file.add_constant(whole.transpose(inverse(order)), index)
+    shape = [int(size) for size in file.tensor(index).shape]
+    if len(shape) != rank:
+        return index
+    twin = file.producer(index)
+    if twin is not None and _undone(file, index, order):
         file.operators.remove(twin)
-        pair.inputs = [twin.inputs[0] if i == other else i for i in pair.inputs]
-        return _sink(file, transpose, pair, order)
-    if value is not None and (value.size == 1 or value.ndim == len(order)):
-        if value.size > 1:
-            turned = value.transpose(np.argsort(order))
-            pair.inputs = [
-                file.add_constant(turned, other) if i == other else i for i in pair.inputs
-            ]
-        return _sink(file, transpose, pair, order)
-    return False
+        return int(twin.inputs[0])
+    turned = [shape[axis] for axis in inverse(order)]
+    new = file.add_tensor(tuple(turned), index)
+    sizes = integers(file, turned)
+    file.operators.insert(
+        file.operators.index(reader), file.new_operator("RESHAPE", [index, sizes], [new])
+    )
+    return new
 
 
 def _through_concatenation(file: File, transpose: Any, join: Any, order: tuple[int, ...]) -> bool:
-    twins = [file.producer(index) for index in join.inputs]
-    if not all(
-        twin is not None and file.kind(twin) == "TRANSPOSE" and _permutation(file, twin) == order
-        for twin in twins
-    ):
+    others = {int(index) for index in join.inputs} - {int(transpose.outputs[0])}
+    if not all(_can_turn(file, index, order) for index in others):
         return False
-    axis = join.builtinOptions.axis % len(order)
-    join.builtinOptions.axis = order[axis]
-    for twin in twins:
-        if twin is not transpose:
-            file.operators.remove(twin)
-            new = twin.inputs[0]  # type: ignore[union-attr]
-            join.inputs = [new if i == twin.outputs[0] else i for i in join.inputs]  # type: ignore[union-attr]
+    for index in others:
+        turned = _turned(file, index, order, join)
+        join.inputs = [turned if each == index else each for each in join.inputs]
+    join.builtinOptions.axis = order[join.builtinOptions.axis % len(order)]
     return _sink(file, transpose, join, order)
 
 
-def _into_reshape(file: File, transpose: Any, reshape: Any) -> bool:
-    """A TRANSPOSE that moves only axes of size 1 leaves the values in place."""
-    shape = file.tensor(transpose.inputs[0]).shape
-    moved = [axis for axis in _permutation(file, transpose) if shape[axis] != 1]
-    if moved != sorted(moved):
+def _through_split(file: File, transpose: Any, split: Any, order: tuple[int, ...]) -> bool:
+    axis = file.constant(split.inputs[0])
+    if axis is None:
         return False
-    reshape.inputs[0] = transpose.inputs[0]
-    file.operators.remove(transpose)
-    return True
+    turned = np.array(order[int(axis.reshape(-1)[0]) % len(order)], np.int32).reshape(axis.shape)
+    split.inputs[0] = file.add_constant(turned, split.inputs[0])
+    return _sink(file, transpose, split, order)
+
+
+def _through_gather(file: File, transpose: Any, gather: Any, order: tuple[int, ...]) -> bool:
+    """Where a list of indices takes from one axis, which stays."""
+    options = gather.builtinOptions
+    if gather.inputs[0] != transpose.outputs[0] or options.batchDims:
+        return False
+    if len(file.tensor(gather.inputs[1]).shape) != 1:
+        return False
+    options.axis = order[options.axis % len(order)]
+    return _sink(file, transpose, gather, order)
 
 
 def _into_weights(file: File, transpose: Any, reshape: Any) -> bool:
@@ -219,46 +277,14 @@ def _into_weights(file: File, transpose: Any, reshape: Any) -> bool:
     flat = [int(size) for size in file.tensor(reshape.outputs[0]).shape]
     if flat != [shape[0], int(np.prod(shape[1:]))] or len(readers) != 1:
         return False
-    if file.kind(readers[0]) != "FULLY_CONNECTED" or _permutation(file, transpose)[0] != 0:
+    if file.kind(readers[0]) != "FULLY_CONNECTED" or permutation(file, transpose)[0] != 0:
         return False
     weights = file.constant(readers[0].inputs[1])
     if weights is None:
         return False
-    back = np.argsort(_permutation(file, transpose))
+    back = np.argsort(permutation(file, transpose))
     turned = weights.reshape(len(weights), *shape[1:]).transpose(back).reshape(weights.shape)
     readers[0].inputs[1] = file.add_constant(turned, readers[0].inputs[1])
     reshape.inputs[0] = transpose.inputs[0]
     file.operators.remove(transpose)
     return True
-
-
-def _merge_slices(file: File) -> None:
-    """One STRIDED_SLICE for two in a row that step along different axes from the first value."""
-    for second in [each for each in file.operators if file.kind(each) == "STRIDED_SLICE"]:
-        first = file.producer(second.inputs[0])
-        if first is None or file.kind(first) != "STRIDED_SLICE":
-            continue
-        plans = [_slice_plan(file, each) for each in (first, second)]
-        if len(file.consumers(first.outputs[0])) != 1 or None in plans:
-            continue
-        (ends, strides), (later_ends, later_strides) = plans  # type: ignore[misc]
-        still = later_strides == 1
-        if not ((strides == 1) | still).all():
-            continue
-        for place, value in ((2, np.where(still, ends, later_ends)), (3, strides * later_strides)):
-            second.inputs[place] = file.add_constant(value.astype(np.int32), second.inputs[place])
-        second.inputs[0] = first.inputs[0]
-        file.operators.remove(first)
-
-
-def _slice_plan(file: File, operator: Any) -> tuple[Any, Any] | None:
-    """(ends, strides) of a slice that begins at the first value and reads to the last."""
-    begins, ends, strides = (file.constant(index) for index in operator.inputs[1:4])
-    if begins is None or ends is None or strides is None:
-        return None
-    options = operator.builtinOptions
-    masks = (options.beginMask, options.endMask, options.ellipsisMask, options.newAxisMask,
-             options.shrinkAxisMask)  # fmt: skip
-    shape = np.array(file.tensor(operator.inputs[0]).shape)
-    whole = not begins.any() and (ends >= shape).all() and (strides > 0).all()
-    return (shape, strides) if whole and not any(masks) else None

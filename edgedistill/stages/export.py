@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from edgedistill import program_file
 from edgedistill.artifact import Artifact, write_json
+from edgedistill.devices import machine
 from edgedistill.runtimes import RUNTIMES, Spec, Tensor
 from edgedistill.scratch import scratch_folder
 from edgedistill.stages import Context
@@ -47,7 +48,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
                         config.name)  # fmt: skip
             entry = _write(runtime, program, spec, folder)
             entries.append(entry)
-            warnings += _fallen(entry, in_float)
+            warnings += [*_fallen(entry), *_transposed(entry)]
             note = f"{entry['file']}, {entry['bytes'] / 1000:.1f} KB"
             context.reporter.tick("export", len(entries), total, note)
     for text in warnings:
@@ -90,9 +91,11 @@ def _write(
         "input": _plain(pixels),
         "output": _plain(logits),
         "operators": found["operators"],
-        "float_operators": found["float_operators"] if spec.precision == "int8" else None,
-        "inner_pairs": found["inner_pairs"] if spec.precision == "int8" else None,
         "transposes": found["transposes"],
+        "transposed_bytes": found.get("transposed_bytes"),
+        "transposed_around": found.get("transposed_around"),
+        **dict.fromkeys(_FLOATS, None),
+        **({key: found.get(key) for key in _FLOATS} if spec.precision == "int8" else {}),
     }
 
 
@@ -101,14 +104,41 @@ def _plain(tensor: Tensor) -> dict[str, Any]:
     return {**fields, "shape": list(tensor.shape)}
 
 
-def _fallen(entry: dict[str, Any], in_float: list[str]) -> list[str]:
-    """What a runtime computes in float though the quantized graph computes it in integers."""
-    if in_float or entry["precision"] != "int8":
+_FLOATS = ("executed", "float_operators", "float_counts", "arm64", "inner_pairs")
+"""Of what the runtime runs; of int8 files alone."""
+
+
+def _fallen(entry: dict[str, Any]) -> list[str]:
+    """What a runtime runs in float of a file that is to be integers."""
+    if not entry["float_operators"]:
         return []
-    if not (entry["float_operators"] or entry["inner_pairs"]):
+    text = f"{entry['file']}: {_share(entry)} in {entry['runtime']}"
+    if entry["runtime"] != "litert":
+        text += f" on this processor ({_processor()})"
+    kinds = ", ".join(f"{kind} x {count}" for kind, count in entry["float_counts"].items())
+    other = f"; on arm64 {_share(entry['arm64'])}" if entry["arm64"] else ""
+    return [f"{text}: {kinds}{other}"]
+
+
+def _share(found: dict[str, Any]) -> str:
+    count = sum(found["float_counts"].values())
+    return f"{count} of {found['executed']} operators run in float"
+
+
+def _processor() -> str:
+    found = machine()
+    known = [flag for flag in ("avx512_vnni", "avx_vnni", "dotprod") if flag in found["flags"]]
+    return f"{found['isa']}, {' '.join(known) or 'without int8 dot products'}"
+
+
+def _transposed(entry: dict[str, Any]) -> list[str]:
+    """What a file pays for operators that have no form for images laid out NHWC."""
+    if not entry["transposed_bytes"]:
         return []
-    names = ", ".join(entry["float_operators"]) or "no operator"
+    count = entry["transposes"]
+    plural = "transpose is" if count == 1 else "transposes are"
+    around = ", ".join(entry["transposed_around"])
     return [
-        f"{entry['file']}: the runtime has no integer form of all that the graph quantizes; in "
-        f"float: {names} ({entry['inner_pairs']} quantize/dequantize operators inside)"
+        f"{entry['file']}: {count} {plural} left around {around}: right, and slower, as "
+        f"{entry['transposed_bytes'] / 1000:.1f} KB are moved in each inference"
     ]

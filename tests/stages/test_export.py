@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from exported import LABELS, Exported, Silent
 
 from edgedistill.stages import STAGES, Context
-from edgedistill.stages.export import Config, _fallen
+from edgedistill.stages.export import Config, _fallen, _transposed
 
 
 def test_writes_each_precision_for_each_runtime(exported: Exported) -> None:
@@ -25,7 +26,8 @@ def test_sizes_count_openvinos_weights(exported: Exported) -> None:
     parts = [path, path.with_suffix(".bin")]
     assert entry["bytes"] == sum(part.stat().st_size for part in parts)
     assert exported.metrics["bytes"]["tiny.fp32.xml"] == entry["bytes"]
-    assert exported.metrics["warnings"] == []
+    told = [text for text in exported.metrics["warnings"] if text.startswith("tiny.int8.tflite")]
+    assert told == []
 
 
 def test_float_alone_needs_no_quantized_program(exported: Exported, tmp_path: Path) -> None:
@@ -39,14 +41,47 @@ def test_float_alone_needs_no_quantized_program(exported: Exported, tmp_path: Pa
 def test_float_inside_an_int8_file_is_told() -> None:
     entry = {
         "file": "a.int8.tflite",
-        "precision": "int8",
-        "float_operators": ["ADD t9"],
-        "inner_pairs": 1,
+        "runtime": "litert",
+        "executed": 12,
+        "float_operators": ["ADD t9", "ADD t11", "MEAN t3"],
+        "float_counts": {"ADD": 2, "MEAN": 1},
+        "arm64": None,
     }
-    assert _fallen({**entry, "precision": "fp32"}, []) == []
-    assert _fallen({**entry, "float_operators": [], "inner_pairs": 0}, []) == []
-    assert _fallen(entry, ["blocks.0.conv1"]) == []
-    assert _fallen(entry, []) == [
-        "a.int8.tflite: the runtime has no integer form of all that the graph quantizes; in "
-        "float: ADD t9 (1 quantize/dequantize operators inside)"
+    assert _fallen({**entry, "float_operators": None}) == []
+    assert _fallen({**entry, "float_operators": []}) == []
+    assert _fallen(entry) == [
+        "a.int8.tflite: 3 of 12 operators run in float in litert: ADD x 2, MEAN x 1"
+    ]
+
+
+def test_what_a_processor_decides_is_told_with_the_processor(monkeypatch: Any) -> None:
+    entry = {
+        "file": "a.int8.onnx",
+        "runtime": "onnxruntime",
+        "executed": 5,
+        "float_operators": ["Conv a"],
+        "float_counts": {"Conv": 1},
+        "arm64": {"executed": 4, "float_counts": {}},
+    }
+    for flags, words in (([], "without int8 dot products"), (["avx512_vnni"], "avx512_vnni")):
+        found = {"isa": "x86_64", "flags": flags}
+        monkeypatch.setattr("edgedistill.stages.export.machine", lambda found=found: found)
+        assert _fallen(entry) == [
+            "a.int8.onnx: 1 of 5 operators run in float in onnxruntime on this processor "
+            f"(x86_64, {words}): Conv x 1; on arm64 0 of 4 operators run in float"
+        ]
+
+
+def test_transposes_that_are_left_are_told_with_their_cost() -> None:
+    entry = {
+        "file": "a.int8.tflite",
+        "transposes": 2,
+        "transposed_bytes": 2048,
+        "transposed_around": ["RESHAPE", "TOPK_V2"],
+    }
+    assert _transposed({**entry, "transposed_bytes": 0}) == []
+    assert _transposed({**entry, "transposed_bytes": None}) == []
+    assert _transposed(entry) == [
+        "a.int8.tflite: 2 transposes are left around RESHAPE, TOPK_V2: right, and slower, as "
+        "2.0 KB are moved in each inference"
     ]
