@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.compress.constants import fold_constants
 from edgedistill.compress.program import export, graph_of, value
 from edgedistill.compress.surgery import (
     argument,
+    is_any_conv,
     is_conv,
     replace_by_depthwise,
     replace_by_linear,
@@ -62,7 +64,16 @@ def _check(program: ExportedProgram, module: nn.Module, channels: int, image_siz
     random = torch.Generator().manual_seed(0)
     pixels = torch.rand(2, channels, image_size, image_size, generator=random)
     with torch.no_grad():
-        wanted, found = module(pixels), graph_of(program)(pixels)
+        wanted, again = module(pixels), module(pixels)
+        found = graph_of(program)(pixels)
+    differs = float((wanted - again).abs().max())
+    if differs > 1e-5 * float(wanted.abs().max()):
+        raise UserError(
+            f"the model answers differently each time: up to {differs:.3g} apart for the same "
+            f"image, where its answers are up to {float(wanted.abs().max()):.3g}",
+            "does it draw random numbers when it only answers (`F.dropout(x, p)` without "
+            "`training=self.training`, noise), or change itself? Let it do so in training alone",
+        )
     apart, span = float((wanted - found).abs().max()), float(wanted.abs().max())
     if not apart <= _TOLERANCE * span:
         raise UserError(
@@ -77,6 +88,8 @@ def _folded(module: nn.Module, channels: int, image_size: int) -> ExportedProgra
     graph = graph_of(export(module, channels, image_size))
     _make_functional(graph)
     _drop_identities(graph)
+    fold_constants(graph)
+    _slice_instead_of_splitting(graph)
     _fold_pixel_affine(graph, channels)
     _fold_batch_norms(graph)
     _open_gates(graph)
@@ -115,6 +128,29 @@ def _drop_identities(graph: GraphModule) -> None:
         if node.op == "call_function" and _is_identity(node):
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)
+
+
+def _slice_instead_of_splitting(graph: GraphModule) -> None:
+    """Parts of a tensor as slices, which have the scale of the whole."""
+    import torch
+
+    for node in list(graph.graph.nodes):
+        name = str(node.target)
+        if name not in ("aten.chunk.default", "aten.split.Tensor", "aten.split_with_sizes.default"):
+            continue
+        axis, begin = argument(node, 2, 0), 0
+        parts = {int(user.args[1]): user for user in node.users}
+        for number, part in enumerate(node.meta["val"]):
+            end = begin + part.shape[axis]
+            user = parts.get(number)
+            if user is not None and isinstance(end, int):
+                with graph.graph.inserting_before(user):
+                    cut = (node.args[0], axis, begin, end)
+                    piece = graph.graph.call_function(torch.ops.aten.slice.Tensor, cut)
+                piece.meta = dict(user.meta)
+                user.replace_all_uses_with(piece)
+                graph.graph.erase_node(user)
+            begin = end
 
 
 def _fold_pixel_affine(graph: GraphModule, channels: int) -> None:
@@ -220,19 +256,17 @@ def _fold_batch_norms(graph: GraphModule) -> None:
                 "depends on the other images of its batch",
                 "train it with `track_running_stats=True`",
             )
-        if axes not in (2, 4):
-            continue
         scale = torch.rsqrt(variance + float(node.args[7])) * (1 if gamma is None else gamma)
         shift = (0 if beta is None else beta) - mean * scale
-        layer = is_conv(source) or _is_linear(source)
-        weight = value(graph, source.args[1]) if layer else None
-        fits = axes == (2 if _is_linear(source) else 4)
-        if weight is not None and len(source.users) == 1 and fits:
+        columns = _columns(graph, source, scale) if len(source.users) == 1 else None
+        weight = value(graph, source.args[1]) if columns is not None else None
+        if weight is not None and columns is not None and axes == weight.dim():
             bias = value(graph, argument(source, 2, None))
             bias = shift if bias is None else bias * scale + shift
-            columns = scale.reshape(-1, *[1] * (weight.dim() - 1))
             set_weights(graph, source, weight * columns, bias)
             node.replace_all_uses_with(source)
+        elif axes not in (2, 4):
+            continue
         elif axes == 2 and all(map(_is_linear, node.users)):
             for reader in list(node.users):
                 _absorb_features(graph, reader, scale, shift)
@@ -242,6 +276,20 @@ def _fold_batch_norms(graph: GraphModule) -> None:
             replace = replace_by_linear if axes == 2 else replace_by_depthwise
             replace(graph, node, source, scale, shift, name)
         graph.graph.erase_node(node)
+
+
+def _columns(graph: GraphModule, layer: Node, scale: Tensor) -> Tensor | None:
+    """What a layer's weights are multiplied with, so that its outputs are by `scale`; None for
+    another operator."""
+    name, weight = str(layer.target), value(graph, argument(layer, 1, None))
+    if weight is None:
+        return None
+    ones = [1] * (weight.dim() - 2)
+    if is_any_conv(layer) or _is_linear(layer):
+        return scale.reshape(-1, 1, *ones)
+    if name.startswith("aten.conv_transpose") and argument(layer, 6, 1) == 1:
+        return scale.reshape(1, -1, *ones)
+    return None
 
 
 def _is_linear(node: Node) -> bool:

@@ -17,6 +17,12 @@ def is_conv(node: Node) -> bool:
     return str(node.target) in ("aten.conv2d.default", "aten.conv2d.padding")
 
 
+def is_any_conv(node: Node) -> bool:
+    """Of any number of dimensions."""
+    name = str(node.target)
+    return name.startswith(("aten.conv1d.", "aten.conv2d.", "aten.conv3d."))
+
+
 def set_weights(graph: GraphModule, layer: Node, weight: Tensor, bias: Tensor) -> None:
     """Give `layer` a weight and a bias of its own, named after its present weight."""
     import torch

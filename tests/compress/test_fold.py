@@ -236,3 +236,111 @@ def test_shuffled_channels_are_folded() -> None:
 
     model = Shuffled().eval()
     assert_same(model, fold(model, 3, SIZE), pixels(3))
+
+
+class Standardized(nn.Conv2d):
+    """Qiao et al. 2019: weights of mean 0 and deviation 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        weight = weight / (weight.std((1, 2, 3), keepdim=True) + 1e-5)
+        return nn.functional.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
+class Around(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.first, self.layer, self.linear = nn.Conv2d(3, 8, 3), layer, nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.linear(self.layer(torch.relu(self.first(x))).mean((2, 3)))
+        return found
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Standardized(8, 8, 3),
+        nn.utils.parametrizations.weight_norm(nn.Conv2d(8, 8, 3)),
+        nn.utils.parametrizations.spectral_norm(nn.Conv2d(8, 8, 3)),
+    ],
+)
+def test_weights_that_are_computed_become_weights(layer: nn.Module) -> None:
+    model = Around(layer).eval()
+    program = fold(model, 3, SIZE)
+    assert_same(model, program, pixels(3))
+    assert "layer.weight" in program.state_dict
+    kept = [name for name in operators(program) if not name.startswith("aten.")]
+    assert not kept and len(operators(program)) == 6
+
+
+def test_a_shared_computed_weight_keeps_its_source() -> None:
+    class Shared(Around):
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.relu(self.first(x))
+            assert isinstance(self.layer, nn.Conv2d)
+            x = self.layer(x) + nn.functional.conv2d(x, 2 * self.layer.weight)
+            found: Tensor = self.linear(x.mean((2, 3)))
+            return found
+
+    model = Shared(nn.Conv2d(8, 8, 3)).eval()
+    assert_same(model, fold(model, 3, SIZE), pixels(3))
+
+
+@pytest.mark.parametrize("parts", [2, 3, [5, 3]])
+def test_parts_become_slices(parts: int | list[int]) -> None:
+    class Parts(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            cut = x.chunk(parts, 1) if isinstance(parts, int) else x.split(parts, 1)
+            return torch.cat([cut[1], cut[0]], 1)
+
+    class Padded(Around):
+        def forward(self, x: Tensor) -> Tensor:
+            found: Tensor = self.layer(self.first(x)).mean((2, 3))
+            return found
+
+    model = Padded(Parts()).eval()
+    program = fold(model, 3, SIZE)
+    assert_same(model, program, pixels(3))
+    assert operators(program).count("aten.slice.Tensor") == 2
+
+
+class Transposed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.norm = nn.ConvTranspose2d(8, 8, 2, 2), nn.BatchNorm2d(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.norm(self.up(x))
+        return found
+
+
+class OneAxis(Transposed):
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.norm = nn.Conv1d(8, 8, 3), nn.BatchNorm1d(8)  # type: ignore[assignment]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(2)).unsqueeze(2)
+
+
+@pytest.mark.parametrize("make", [Transposed, OneAxis])
+def test_a_batch_norm_behind_any_convolution_is_folded(make: type[Transposed]) -> None:
+    layer = make()
+    for tensor in (layer.norm.running_mean, layer.norm.running_var, layer.norm.weight):
+        assert tensor is not None
+        tensor.data.uniform_(0.5, 2)
+    model = Around(layer).eval()
+    program = fold(model, 3, SIZE)
+    assert_same(model, program, pixels(3))
+    assert not any("batch_norm" in name for name in operators(program))
+    assert sum("conv" in name for name in operators(program)) == 2
+
+
+def test_a_model_that_answers_differently_each_time_is_told_as_that() -> None:
+    class Dropping(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.dropout(x, 0.2)
+
+    with pytest.raises(UserError, match="answers differently each time"):
+        fold(Around(Dropping()).eval(), 3, SIZE)
