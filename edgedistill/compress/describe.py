@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.compress.operators import WEIGHTED, activations, is_clamp, is_fused, layer_name
+from edgedistill.compress.operators import (
+    KNOWN,
+    WEIGHTED,
+    activations,
+    is_clamp,
+    is_fused,
+    layer_name,
+)
 from edgedistill.compress.program import graph_of, value
 
 if TYPE_CHECKING:
@@ -18,7 +25,8 @@ _NO_ARITHMETIC = ("aten.sym_", "aten._assert")
 def describe(program: ExportedProgram) -> dict[str, Any]:
     """JSON values: `layers` (name, operator, `float`, and where known `output_scale`,
     `output_zero_point` and the smallest and largest `weight_scales`), the number of
-    `quantize_nodes` and `dequantize_nodes`, and the names of the `float_layers`."""
+    `quantize_nodes` and `dequantize_nodes`, and the names of the `float_layers`: those between
+    quantized tensors too, where the quantizer knows no integer form of the operator."""
     graph = graph_of(program)
     nodes = [node for node in graph.graph.nodes if node.op == "call_function"]
     layers = [
@@ -43,7 +51,7 @@ def _layer(graph: GraphModule, node: Node) -> dict[str, Any]:
     row: dict[str, Any] = {
         "name": layer_name(node),
         "operator": str(node.target).split(".")[1],
-        "float": quantize is None or not reads,
+        "float": str(node.target) not in KNOWN or quantize is None or not reads,
     }
     if str(node.target) in WEIGHTED:
         weight: Any = node.args[1]

@@ -25,7 +25,7 @@ from edgedistill.compress.operators import (
 )
 from edgedistill.compress.program import export, graph_of, image_of, value
 from edgedistill.compress.quantizer import SchemeQuantizer
-from edgedistill.errors import UserError, nearest
+from edgedistill.errors import UserError, exhausted, in_short, nearest
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -171,7 +171,8 @@ def post_training(
 
     The correction takes each layer's input for constant, which is wrong at padded borders; it is
     kept only where the logits of the batches come closer to the float program's. NNCF rounds
-    weights to 8 bits: with a scheme of 7 the correction makes up for a part of the rounding.
+    weights to 8 bits: with a scheme of 7 the correction makes up for a part of the rounding. A
+    graph that NNCF does not take is quantized without.
 
     batches: pixels (batch, channels, height, width); `say` gets a line on what was done.
     """
@@ -179,7 +180,13 @@ def post_training(
     plain = prepare(program, scheme, keep_float)
     calibrate(plain, images)
     corrected = copy.deepcopy(plain)
-    _correct_biases(corrected, program, SchemeQuantizer(scheme, keep_float), images)
+    try:
+        _correct_biases(corrected, program, SchemeQuantizer(scheme, keep_float), images)
+    except Exception as error:  # NNCF knows fewer graphs than torch exports
+        if exhausted(error) is not None:
+            raise
+        say(f"bias correction skipped: NNCF does not take this graph ({in_short(error)})")
+        return convert(plain)
     before, after = (_distance(program, each, images) for each in (plain, corrected))
     kept = "kept" if after < before else "undone"
     say(f"bias correction {kept}: the logits' error is {after:.4g} with it, {before:.4g} without")

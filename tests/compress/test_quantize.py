@@ -357,3 +357,21 @@ def test_each_layer_that_reads_with_another_scale_has_its_sensitivity() -> None:
         "adaptive_avg_pool2d",
         "linear",
     }
+
+
+def test_an_operator_without_integer_form_is_float_between_quantized_neighbours() -> None:
+    program = fold(Between(functional.gelu).eval(), 3, SIZE)
+    assert describe(convert(calibrated(program)))["float_layers"] == ["gelu"]
+
+
+def test_a_graph_that_the_bias_correction_does_not_take_is_quantized_without_it(
+    program: ExportedProgram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise NotImplementedError("no such operator")
+
+    monkeypatch.setattr("nncf.experimental.torch.fx.quantize_pt2e", refuse)
+    said: list[str] = []
+    quantized = post_training(program, Scheme(), pixels(16).split(8), say=said.append)
+    assert describe(quantized)["float_layers"] == []
+    assert said[0].startswith("bias correction skipped: NNCF does not take this graph (NotImpl")
