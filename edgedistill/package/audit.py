@@ -12,6 +12,7 @@ from edgedistill.package.evaluate import Samples, read_samples
 from edgedistill.package.manifest import AUDIT
 from edgedistill.package.measure import check_opens
 from edgedistill.report.audit import tables
+from edgedistill.runtimes import features
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,11 +71,32 @@ def drift(bundle: Bundle, folder: Path) -> dict[str, Any]:
     shape = bundle.manifest["preprocessing"]
     read = read_unlabelled(folder, shape["image_size"], shape["channels"])
     check_opens(bundle, [bundle.file()])
-    logits = _logits(bundle, read.images)
+    entry = bundle.file()
+    seen = None
+    if reference.get("features"):
+        with reading(f"{bundle.path}: {entry['file']}", "compile the bundle again"):
+            seen = features.load(bundle.path / entry["file"], entry["runtime"])
+    logits, inner = _answers(bundle, read.images, seen)
     with reading(f"{bundle.path}: its reference statistics", "compile the bundle again"):
-        observed = drifting.describe(logits, logits.mean(axis=0), reference["edges"])
+        observed = drifting.describe(logits, inner, reference["edges"])
         told = drifting.compare(reference, observed)
     return {**told, "left_out": read.left_out, "notes": list(read.notes), "observed": observed}
+
+
+def _answers(
+    bundle: Bundle, images: Any, seen: features.Both | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Logits of the file that ships, and the features that `seen` reads out of it."""
+    import numpy as np
+
+    if seen is None:
+        return _logits(bundle, images), None
+    parts = [
+        seen(bundle.pixels(images[start : start + _BATCH]))
+        for start in range(0, len(images), _BATCH)
+    ]
+    logits, inner = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return logits, inner
 
 
 def _logits(bundle: Bundle, images: Any) -> np.ndarray:

@@ -18,7 +18,7 @@ from edgedistill.distill.asking import plain_answers
 from edgedistill.distill.teachers import identity
 from edgedistill.models import load
 from edgedistill.recipe import AuditConfig, Teacher
-from edgedistill.runtimes import RUNTIMES
+from edgedistill.runtimes import RUNTIMES, features
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import calibration, drift, judgement, routing
@@ -107,18 +107,29 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
             config.audit, found["temperature"], (own, known, held_out.labels),
             (students["shipped"], teacher, test.labels),
         )  # fmt: skip
-    found["reference"] = drift.describe(own, own.mean(axis=0))
+    found["reference"] = drift.describe(own, _features(inputs["export"], held_out))
     write_json(context.scratch / "audit.json", found)
     return {**_figures(found), "warnings": list(notes), "seconds": time.monotonic() - begin}
 
 
 def _shipped(export: Artifact) -> tuple[str, Predict]:
     """The file that is held against the contract: the primary runtime's, as small as it comes."""
-    files = export.json("export.json")["files"]
-    own = [entry for entry in files if entry["runtime"] == files[0]["runtime"]]
-    entry = min(own, key=lambda each: _SMALLEST.index(each["precision"]))
+    entry = _entry(export.json("export.json")["files"])
     path = export.file("files") / Path(entry["file"]).name
     return entry["file"], RUNTIMES[entry["runtime"]].load(path)
+
+
+def _entry(files: list[dict[str, Any]]) -> dict[str, Any]:
+    own = [entry for entry in files if entry["runtime"] == files[0]["runtime"]]
+    return min(own, key=lambda each: _SMALLEST.index(each["precision"]))
+
+
+def _features(export: Artifact, split: Split) -> Floats | None:
+    """What the file that ships sees before it decides, (samples, dimensions)."""
+    files = export.json("export.json")["files"]
+    path = export.file("files") / Path(_entry(files)["file"]).name
+    seen = features.load(path, files[0]["runtime"])
+    return None if seen is None else logits_of(lambda pixels: seen(pixels)[1], split)
 
 
 def _predictors(config: Config, inputs: dict[str, Artifact]) -> dict[str, Predict]:

@@ -24,24 +24,27 @@ second a major change. A rule of thumb of credit scoring (Siddiqi 2006, "Credit 
 not a test: it knows nothing of the number of samples, hence `chance`."""
 RARE = 5
 """Bins in which fewer samples are expected are counted together, as for a chi-square test."""
+FEATURES_SHIFTED, FEATURES_DRIFTED = 0.2, 0.5
+"""The like for the features, in standard deviations: what Cohen 1988 ("Statistical Power Analysis
+for the Behavioral Sciences") calls a small and a medium difference of two means."""
 CHANCE_DEVIATES = 3.09
 """The normal distribution's 99.9 % quantile: how seldom chance alone may look like a drift."""
 
 
 def describe(
     logits: Logits,
-    embedding_means: NDArray[np.float32] | None = None,
+    features: NDArray[np.float32] | None = None,
     edges: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """The statistics of a set of predictions, for JSON: {count, class_shares, edges,
-    confidence_shares, mean_confidence, entropy, embedding_means}.
+    confidence_shares, mean_confidence, entropy, features}.
 
     class_shares: how often each class is the answer; edges: where one bin of the confidence ends
     and the next, which includes it, begins; entropy: of the probabilities, mean, in nats.
 
-    logits: (samples, classes), at least one sample; embedding_means: (dimensions,), kept as they
-    are; edges: those of the reference, for predictions to compare with it. Without, this is the
-    reference: ten bins of as equal shares as equal confidences allow.
+    logits: (samples, classes), at least one sample; features: (samples, dimensions), what enters
+    the model's last layer with weights; edges: those of the reference, for predictions to compare
+    with it. Without, this is the reference: ten bins of as equal shares as equal confidences allow.
     """
     probabilities = softmax(logits)
     confidence = probabilities.max(axis=1)
@@ -60,8 +63,29 @@ def describe(
         "confidence_shares": _shares(places, len(edges) + 1),
         "mean_confidence": float(confidence.mean()),
         "entropy": float(-(probabilities * logarithms).sum(axis=1).mean()),
-        "embedding_means": None if embedding_means is None else embedding_means.tolist(),
+        "features": None if features is None else _moments(features),
     }
+
+
+def _moments(features: NDArray[np.float32]) -> dict[str, Any]:
+    """{means, variance: the sum of all dimensions', dimensions: how many of equal variance and
+    without correlation would vary as much}.
+
+    With S the covariance, variance is tr S, and dimensions (tr S)^2 / tr S^2, its denominator
+    freed of its bias (Bai & Saranadasa 1996, "Effect of high dimension: by an example of a two
+    sample problem", eq. 3.6).
+    """
+    samples, width = features.shape
+    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
+    freedom = max(1, samples - 1)
+    # The smaller of the two products has the same norm.
+    product = centred.T @ centred if width <= samples else centred @ centred.T
+    variance = float(np.trace(product)) / freedom
+    squared = float((product**2).sum()) / freedom**2 - variance**2 / freedom
+    most = float(min(width, freedom))
+    dimensions = min(most, max(1.0, variance**2 / squared)) if squared > 0 else most
+    means: list[float] = features.mean(axis=0, dtype=np.float64).tolist()
+    return {"means": means, "variance": variance, "dimensions": dimensions}
 
 
 def _shares(places: NDArray[np.int64], length: int) -> list[float]:
@@ -85,27 +109,34 @@ def chance(bins: int, reference_count: int, observed_count: int) -> tuple[float,
     For small differences d = observed - reference, d ln(1 + d / r) is about d^2 / r, and d has
     the variance r (1 - r) (1/n + 1/m) for samples of n and m: the sum over B bins has the mean
     (B - 1) (1/n + 1/m), and index / (1/n + 1/m) is a chi-square of B - 1 degrees of freedom
-    (Yurdakul & Naranjo 2020, "Statistical properties of the population stability index"). Its
-    quantile by Wilson & Hilferty 1931. At least two bins.
+    (Yurdakul & Naranjo 2020, "Statistical properties of the population stability index"). At
+    least two bins.
     """
     freedom = bins - 1
     unit = 1.0 / reference_count + 1.0 / observed_count
+    return freedom * unit, _quantile(freedom) * unit
+
+
+def _quantile(freedom: float) -> float:
+    """What a chi-square exceeds once in 1000, by Wilson & Hilferty 1931."""
     spread = 2.0 / (9.0 * freedom)
-    quantile = freedom * (1.0 - spread + CHANCE_DEVIATES * math.sqrt(spread)) ** 3
-    return freedom * unit, quantile * unit
+    return freedom * (1.0 - spread + CHANCE_DEVIATES * math.sqrt(spread)) ** 3
 
 
 def compare(reference: dict[str, Any], observed: dict[str, Any]) -> dict[str, Any]:
     """Two results of `describe`, the second made with the first's edges: {verdict, psi_classes,
-    psi_confidence, confidence_shift, embedding_shift, note}.
+    psi_confidence, confidence_shift, feature_shift, note}.
 
-    verdict: `drifted` or `shifted` where one of the two indices is at least 0.25 or 0.1 and above
-    what chance explains, else `stable`. psi_classes, psi_confidence: the population stability
-    index less its mean under no drift, not below 0; bins in which fewer than 5 samples are
-    expected are counted together, None where that leaves one. confidence_shift: of the mean.
-    embedding_shift: length of the difference of the embeddings' means over that of the
-    reference's; means alone do not say how far chance moves them, so the verdict leaves it out.
-    note: the verdict as one sentence.
+    verdict: `drifted` or `shifted` where an index is at least at its bound and above what chance
+    explains, else `stable`. psi_classes, psi_confidence (bounds 0.1 and 0.25): the population
+    stability index less its mean under no drift, not below 0; bins in which fewer than 5 samples
+    are expected are counted together, None where that leaves one. confidence_shift: of the mean.
+    feature_shift (bounds 0.2 and 0.5): how far the mean of the features moved, in standard
+    deviations of the reference's, see `feature_shift`; None where either has none. note: the
+    verdict as one sentence.
+
+    Nothing here sees what changes no answer: all is of probabilities, or of what enters the last
+    layer. A number added to every logit is no drift.
 
     Raises UserError: the two were not counted in the same bins; too few samples for any index.
     """
@@ -117,24 +148,30 @@ def compare(reference: dict[str, Any], observed: dict[str, Any]) -> dict[str, An
             "describe the observed set with the reference's `edges`, and with the same classes",
         )
     found = {name: _index(reference, observed, name) for name in ("class", "confidence")}
-    told = [index for index in found.values() if index is not None]
+    moved = feature_shift(reference, observed)
+    told = [
+        *((index, SHIFTED, DRIFTED) for index in found.values() if index is not None),
+        *([(moved, FEATURES_SHIFTED, FEATURES_DRIFTED)] if moved is not None else []),
+    ]
     if not told:
         raise UserError(
             f"{observed['count']} predictions against {reference['count']} are too few to tell "
             "a drift from chance",
             "collect more of them",
         )
+    real = [(index, *bounds) for (index, limit), *bounds in told if index > limit]
     verdict = "stable"
-    for bound, word in ((SHIFTED, "shifted"), (DRIFTED, "drifted")):
-        if any(index >= bound and index > limit for index, limit in told):
-            verdict = word
+    if any(index >= shifted for index, shifted, _ in real):
+        verdict = "shifted"
+    if any(index >= drifted for index, _, drifted in real):
+        verdict = "drifted"
     return {
         "verdict": verdict,
         "psi_classes": found["class"] and found["class"][0],
         "psi_confidence": found["confidence"] and found["confidence"][0],
         "confidence_shift": observed["mean_confidence"] - reference["mean_confidence"],
-        "embedding_shift": _moved(reference["embedding_means"], observed["embedding_means"]),
-        "note": _note(verdict, reference, observed, found),
+        "feature_shift": moved and moved[0],
+        "note": _note(verdict, reference, observed, found, moved),
     }
 
 
@@ -173,11 +210,27 @@ def _together(shares: Floats, least: float) -> NDArray[np.int64]:
     return place
 
 
-def _moved(reference: list[float] | None, observed: list[float] | None) -> float | None:
-    if reference is None or observed is None:
+def feature_shift(
+    reference: dict[str, Any], observed: dict[str, Any]
+) -> tuple[float, float] | None:
+    """How far the mean of the features moved, and how far chance alone would move it once in 1000;
+    None where either has no features, or fewer than 5 samples, or they do not vary.
+
+    With d the difference of the means, S the reference's covariance and u = 1/n + 1/m, the shift is
+    the root of |d|^2 / tr S less u, which it is on average where nothing has drifted. There,
+    |d|^2 / (u tr S) is about a chi-square over its degrees of freedom (tr S)^2 / tr S^2 (Dempster
+    1958, "A high dimensional two sample significance test").
+    """
+    before, after = reference.get("features"), observed.get("features")
+    counts = reference["count"], observed["count"]
+    if not before or not after or min(counts) < RARE or before["variance"] <= 0:
         return None
-    before = np.array(reference)
-    return float(np.linalg.norm(np.array(observed) - before) / np.linalg.norm(before))
+    unit = sum(1.0 / count for count in counts)
+    apart = np.array(after["means"]) - np.array(before["means"])
+    squared = float(apart @ apart) / before["variance"]
+    freedom = before["dimensions"]
+    limit = unit * (_quantile(freedom) / freedom - 1.0)
+    return math.sqrt(max(0.0, squared - unit)), math.sqrt(limit)
 
 
 def _note(
@@ -185,6 +238,7 @@ def _note(
     reference: dict[str, Any],
     observed: dict[str, Any],
     found: dict[str, tuple[float, float] | None],
+    moved: tuple[float, float] | None,
 ) -> str:
     indices = " and ".join(
         f"{index[0]:.2f} for the {name} shares (up to {index[1]:.2f} is chance)"
@@ -192,8 +246,15 @@ def _note(
         else f"unknown for the {name} shares (too few samples or bins)"
         for name, index in found.items()
     )
+    features = (
+        f"the features' mean moved by {moved[0]:.2f} standard deviations (up to {moved[1]:.2f} is "
+        "chance)"
+        if moved
+        else "how far the features moved is unknown"
+    )
+    confidences = (each["mean_confidence"] for each in (reference, observed))
     return (
         f"{verdict.capitalize()}: of {observed['count']} predictions against "
-        f"{reference['count']}, the population stability index is {indices}; mean confidence "
-        f"went from {reference['mean_confidence']:.2f} to {observed['mean_confidence']:.2f}."
+        f"{reference['count']}, the population stability index is {indices}; {features}; "
+        f"mean confidence went from {' to '.join(f'{each:.2f}' for each in confidences)}."
     )

@@ -12,6 +12,7 @@ import edgedistill
 from edgedistill.errors import UserError
 from edgedistill.package import write_bundle
 from edgedistill.report.audit import tables
+from edgedistill.runtimes import features
 
 
 @pytest.fixture
@@ -65,13 +66,45 @@ def test_drift_compares_with_what_the_bundle_carries(
 
     usual = np.random.default_rng(0).integers(0, 256, 200)
     images = np.stack([np.full((8, 8, 1), value, np.uint8) for value in usual])
-    logits = bundle.model()(bundle.pixels(images))
-    bundle.manifest["reference"] = drifting.describe(logits, logits.mean(axis=0))
+    logits, inner = _seen(bundle)(bundle.pixels(images))
+    bundle.manifest["reference"] = drifting.describe(logits, inner)
     same = np.random.default_rng(1).integers(0, 256, 200)
     assert drift(bundle, pictures(tmp_path / "same", same))["verdict"] == "stable"
     dark = drift(bundle, pictures(tmp_path / "dark", np.full(200, 3)))
     assert dark["verdict"] == "drifted"
     assert dark["note"].startswith("Drifted: of 200 predictions against 200")
+    assert dark["feature_shift"] > 1
+
+
+def _seen(bundle: edgedistill.Bundle) -> Any:
+    entry = bundle.file()
+    return features.load(bundle.path / entry["file"], entry["runtime"])
+
+
+def test_a_number_added_to_every_logit_is_no_drift(
+    bundle: edgedistill.Bundle, tmp_path: Path
+) -> None:
+    """Of the logits' means, which were compared once, the same moves the mean by its own length."""
+    import onnx
+    from onnx import numpy_helper
+
+    from edgedistill.package.audit import drift
+    from edgedistill.tasks import drift as drifting
+
+    usual = np.random.default_rng(0).integers(0, 256, 200)
+    images = np.stack([np.full((8, 8, 1), value, np.uint8) for value in usual])
+    logits, inner = _seen(bundle)(bundle.pixels(images))
+    bundle.manifest["reference"] = drifting.describe(logits, inner)
+    field = pictures(tmp_path / "field", np.random.default_rng(1).integers(0, 256, 200))
+    before = drift(bundle, field)
+    path = bundle.path / bundle.file()["file"]
+    model = onnx.load(path)
+    bias = next(each for each in model.graph.initializer if each.name == "bias")
+    bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.float32(5), "bias"))
+    onnx.save(model, path)
+    after = drift(bundle, field)
+    assert after["verdict"] == before["verdict"] == "stable"
+    assert after["feature_shift"] == before["feature_shift"]
 
 
 def test_drift_and_evaluate_leave_out_what_is_broken_and_say_so(

@@ -101,6 +101,7 @@ def test_routing_everything_is_as_good_as_the_teacher(audited: Any) -> None:
         audited["verify"].json("verify.json")["torch"]["teacher"]
     )
     assert found["reference"]["count"] == audited["data"].metrics["counts"]["validation"]
+    assert found["reference"]["features"]["variance"] > 0
 
 
 def test_the_figures_that_a_contract_may_promise(audited: Any) -> None:

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgedistill.errors import UserError
-from edgedistill.tasks.drift import chance, compare, describe, population_stability
+from edgedistill.tasks.drift import (
+    chance,
+    compare,
+    describe,
+    feature_shift,
+    population_stability,
+)
 
 
 def predictions(
@@ -30,7 +36,8 @@ def against(reference: np.ndarray, observed: np.ndarray) -> dict:
 
 def test_describe_counts_classes_and_quantiles() -> None:
     logits = np.log(np.array([[0.6, 0.4], [0.7, 0.3], [0.2, 0.8], [0.1, 0.9]], np.float32))
-    found = describe(logits, embedding_means=np.array([1.0, 2.0], np.float32))
+    features = np.array([[1.0, 2.0], [3.0, 2.0], [1.0, 6.0], [3.0, 6.0]], np.float32)
+    found = describe(logits, features)
     assert found["count"] == 4
     assert found["class_shares"] == [0.5, 0.5]
     assert found["edges"] == pytest.approx([0.7, 0.8, 0.9])
@@ -38,7 +45,8 @@ def test_describe_counts_classes_and_quantiles() -> None:
     assert found["mean_confidence"] == pytest.approx(0.75)
     expected = [-p * np.log(p) - (1 - p) * np.log(1 - p) for p in (0.6, 0.7, 0.8, 0.9)]
     assert found["entropy"] == pytest.approx(np.mean(expected))
-    assert found["embedding_means"] == [1.0, 2.0]
+    assert found["features"]["means"] == [2.0, 4.0]
+    assert found["features"]["variance"] == pytest.approx(4 / 3 + 16 / 3)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
@@ -163,10 +171,11 @@ def test_constant_confidence_leaves_the_classes_to_judge_by() -> None:
         "psi_classes": 0.0,
         "psi_confidence": None,
         "confidence_shift": 0.0,
-        "embedding_shift": None,
+        "feature_shift": None,
         "note": "Stable: of 200 predictions against 1000, the population stability index is 0.00 "
         "for the class shares (up to 0.06 is chance) and unknown for the confidence shares (too "
-        "few samples or bins); mean confidence went from 1.00 to 1.00.",
+        "few samples or bins); how far the features moved is unknown; mean confidence went from "
+        "1.00 to 1.00.",
     }
     assert against(sure((500, 500)), sure((180, 20)))["verdict"] == "drifted"
 
@@ -183,11 +192,81 @@ def test_the_note_is_one_sentence_with_the_numbers() -> None:
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
-def test_embeddings_that_moved_are_measured() -> None:
-    logits = predictions(np.random.default_rng(0), 100)
-    known = describe(logits, np.array([3.0, 4.0], np.float32))
-    seen = describe(logits, np.array([3.0, 5.0], np.float32), edges=known["edges"])
-    assert compare(known, seen)["embedding_shift"] == pytest.approx(0.2)
+def seen(rng: np.random.Generator, samples: int, width: int = 64) -> np.ndarray:
+    """Features as a network's are: correlated, not negative, some of them always zero."""
+    mixed = rng.normal(size=(samples, 8)) @ np.random.default_rng(7).normal(size=(8, width))
+    return np.maximum(mixed + rng.normal(size=(samples, width)) - 1, 0).astype(np.float32) * (
+        np.arange(width) % 4 > 0
+    )
+
+
+def shifts(before: np.ndarray, after: np.ndarray) -> dict:
+    logits = predictions(np.random.default_rng(0), 4000)
+    known = describe(logits[: len(before)], before)
+    same = describe(logits[: len(after)], after, known["edges"])
+    return compare(known, same)
+
+
+@pytest.mark.parametrize("samples", [20, 100, 1000])
+@pytest.mark.parametrize("width", [64, 400])
+def test_features_of_one_population_have_not_moved(samples: int, width: int) -> None:
+    rng = np.random.default_rng(0)
+    before = describe(predictions(rng, 1000), seen(rng, 1000, width))
+    limits, squares = [], []
+    for _ in range(40):
+        after = {"count": samples, "features": describe(predictions(rng, samples),
+                 seen(rng, samples, width))["features"]}  # fmt: skip
+        shift, limit = feature_shift(before, after)
+        limits.append(shift > limit)
+        squares.append(shift**2 / (1 / 1000 + 1 / samples))
+    assert sum(limits) <= 1
+    assert np.mean(squares) < 0.6
+
+
+def test_features_that_moved_are_measured_in_their_own_spread() -> None:
+    rng = np.random.default_rng(0)
+    before, after = seen(rng, 1000), seen(rng, 1000)
+    size = np.sqrt(before.var(axis=0).sum() / 64)
+    for step, verdict in ((0.0, "stable"), (0.3, "shifted"), (0.7, "drifted")):
+        found = shifts(before, after + np.float32(step * size))
+        assert found["verdict"] == verdict
+        assert found["feature_shift"] == pytest.approx(step, abs=0.05)
+    assert shifts(5 * before, 5 * after + 1.5 * size)["feature_shift"] == pytest.approx(
+        0.3, abs=0.05
+    )
+
+
+def test_dimensions_are_those_that_vary_by_themselves() -> None:
+    rng = np.random.default_rng(0)
+    logits = predictions(rng, 2000)
+    free = rng.normal(size=(2000, 50)).astype(np.float32)
+    assert describe(logits, free)["features"]["dimensions"] == pytest.approx(50, rel=0.05)
+    tied = np.repeat(free[:, :5], 10, axis=1)
+    assert describe(logits, tied)["features"]["dimensions"] == pytest.approx(5, rel=0.05)
+    few = describe(logits[:30], rng.normal(size=(30, 400)).astype(np.float32))
+    assert few["features"]["dimensions"] == 29
+    assert describe(logits, np.ones((2000, 3), np.float32))["features"]["variance"] == 0
+
+
+def test_a_number_added_to_every_logit_is_no_drift() -> None:
+    rng = np.random.default_rng(0)
+    logits, features = predictions(rng, 2000), seen(rng, 2000)
+    known = describe(logits[:1000], features[:1000])
+    plain = describe(logits[1000:], features[1000:], known["edges"])
+    added = describe(logits[1000:] + 5, features[1000:], known["edges"])
+    found = compare(known, added)
+    assert found["verdict"] == "stable"
+    assert found["feature_shift"] == compare(known, plain)["feature_shift"] < 0.05
+
+
+def test_statistics_of_an_older_version_have_no_features() -> None:
+    rng = np.random.default_rng(0)
+    known = describe(predictions(rng, 500))
+    del known["features"]
+    known["embedding_means"] = [1.0, 2.0]
+    found = compare(known, describe(predictions(rng, 500), seen(rng, 500), known["edges"]))
+    assert (found["verdict"], found["feature_shift"]) == ("stable", None)
+    assert "how far the features moved is unknown" in found["note"]
 
 
 def test_other_bins_are_told() -> None:
