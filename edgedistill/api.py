@@ -63,7 +63,8 @@ def compile(
     reporter: Reporter | None = None,
 ) -> Bundle | list[Bundle]:
     """Compile a recipe for a target into the bundle folder `out` (by default
-    `./RECIPE-TARGET`); for several targets, one folder for each in `out`, and a list.
+    `./RECIPE-TARGET`); for several targets, one folder for each in `out`, and a list. Each is
+    written when its target is done.
 
     A contract that is missed does not raise: see `Bundle.ok`. Raises UserError: whatever the user
     can mend, before or while compiling.
@@ -81,8 +82,11 @@ def compile(
         check_place(place)
     reporter = reporter or _Log()
     store = Cache(Path(cache) if cache else default_root(), reporter.say)
-    results = run(wanted, targets, store, reporter)
-    bundles = [write_bundle(result, place) for result, place in zip(results, places, strict=True)]
+    bundles = []
+    for result, place in zip(run(wanted, targets, store, reporter), places, strict=True):
+        bundles.append(write_bundle(result, place))
+        if not one:
+            reporter.say(f"{result.target.name}: its bundle is in {place}")
     return bundles[0] if one else bundles
 
 

@@ -125,15 +125,15 @@ def _states(recipe: Recipe, planned: Sequence[Step], cache: Cache) -> Iterator[s
 
 def run(
     recipe: Recipe, targets: Sequence[Target], cache: Cache, reporter: Reporter
-) -> list[Result]:
-    """Run every step that is not in the cache, for each target in turn.
+) -> Iterator[Result]:
+    """Run every step that is not in the cache, for each target in turn, and give each target's
+    result as soon as it is there: what fails later takes nothing from it.
 
     Raises UserError as the stages do. A run that is interrupted anywhere goes on from its last
     checkpoint when it is started again.
     """
-    return [
-        Result(recipe, target, run_until(recipe, target, cache, reporter)) for target in targets
-    ]
+    for target in targets:
+        yield Result(recipe, target, run_until(recipe, target, cache, reporter))
 
 
 def run_until(

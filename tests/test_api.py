@@ -62,6 +62,27 @@ def test_compile_gives_a_bundle_for_each_target(
     assert one.ok
 
 
+def test_a_bundle_is_written_when_its_target_is_done(
+    make_result: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgedistill import pipeline
+
+    made = make_result("linux-x64")
+
+    def run_until(recipe: Any, target: Any, cache: Any, reporter: Any) -> Any:
+        if target.name == "android-arm64":
+            assert (tmp_path / "out" / "linux-x64" / "edgedistill.json").is_file()
+            raise UserError("export: the model cannot be written")
+        return made.artifacts
+
+    monkeypatch.setattr(pipeline, "run_until", run_until)
+    both = ["linux-x64", "android-arm64"]
+    with pytest.raises(UserError, match="cannot be written"):
+        edgedistill.compile(made.recipe, both, tmp_path / "out", tmp_path / "cache")
+    assert edgedistill.Bundle.load(tmp_path / "out" / "linux-x64").ok
+    assert not (tmp_path / "out" / "android-arm64").exists()
+
+
 def test_compile_refuses_a_place_before_it_works(
     make_result: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
