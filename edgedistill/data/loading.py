@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,30 +17,13 @@ from edgedistill.recipe import Augment
 
 if TYPE_CHECKING:
     import torch
-    from torch.utils.data import DataLoader
 
     Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 SMALL = 64
-"""Images up to this size are read and augmented faster than they are sent between processes."""
-
-
-class Views:
-    """What a worker process holds: batch by batch of one view of a split."""
-
-    def __init__(self, split: Split, view: int, seed: int, augment: Augment | None) -> None:
-        self._split, self._view, self._seed, self._augment = split, view, seed, augment
-
-    def __getitem__(self, ids: NDArray[np.int64]) -> Batch:
-        import torch
-
-        if self._augment is None:
-            pixels = self._split.pixels(ids)
-        else:
-            images = np.asarray(self._split.images[ids])
-            pixels = augmented(images, ids, self._seed, self._view, self._augment)
-        labels = self._split.labels[ids]
-        return torch.from_numpy(ids), torch.from_numpy(pixels), torch.from_numpy(labels)
+"""Images up to this size are read and augmented in no time, where they are asked for."""
+MOST = 8
+"""Threads, unless a recipe says otherwise: each holds two batches."""
 
 
 def batches(
@@ -55,45 +38,51 @@ def batches(
 
     ids, labels: (batch,), int64; pixels: (batch, channels, height, width), float32 in 0..1,
     channels-last in memory. With `augment`, pixels are view number `view` under `seed`; without,
-    the images as they are. `workers` processes read and augment (0: this one; None: by the
-    images' size). The same batches come whatever `workers` is, and torch's own random state is
-    neither used nor moved on, so an epoch can be taken up in its middle: pass the rest of `order`.
+    the images as they are. `workers` threads read and augment ahead (0: this one, when asked; None:
+    by the images' size). The same batches come whatever `workers` is, and torch's own random state
+    is neither used nor moved on, so an epoch can be taken up in its middle: pass the rest of
+    `order`.
     """
-    import torch
-    from torch.utils.data import DataLoader
+
+    def read(ids: NDArray[np.int64]) -> Batch:
+        return _read(split, ids, view, seed, augment)
 
     count = worker_count(split, workers, len(order))
-    loader: DataLoader[Batch] = DataLoader(
-        Views(split, view, seed, augment),  # type: ignore[arg-type]
-        sampler=_Order(order),
-        batch_size=None,
-        num_workers=count,
-        generator=torch.Generator(),
-    )
-    before = signal.getsignal(signal.SIGCHLD)
-    try:
-        yield from loader
-    finally:
-        # torch leaves a handler behind that is called when any later child process ends. On
-        # processors with AMX its frame may not fit the signal stack that another library set up,
-        # and the process dies.
-        if count and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGCHLD, before or signal.SIG_DFL)
+    yield from _ahead(read, order, count) if count else map(read, order)
 
 
-class _Order:
-    def __init__(self, order: Sequence[NDArray[np.int64]]) -> None:
-        self._order = order
+def _ahead(
+    read: Callable[[NDArray[np.int64]], Batch], order: Sequence[NDArray[np.int64]], workers: int
+) -> Iterator[Batch]:
+    """Not in forked processes: other libraries' threads run by then, whose locks a fork copies.
+    NumPy lets go of the interpreter while it copies and computes, and nothing has to be sent."""
+    waiting: deque[Future[Batch]] = deque()
+    with ThreadPoolExecutor(workers, "edgedistill-batches") as threads:
+        try:
+            for ids in order:
+                waiting.append(threads.submit(read, ids))
+                if len(waiting) > 2 * workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            threads.shutdown(cancel_futures=True)
 
-    def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        return iter(self._order)
 
-    def __len__(self) -> int:
-        return len(self._order)
+def _read(
+    split: Split, ids: NDArray[np.int64], view: int, seed: int, augment: Augment | None
+) -> Batch:
+    import torch
+
+    if augment is None:
+        pixels = split.pixels(ids)
+    else:
+        pixels = augmented(np.asarray(split.images[ids]), ids, seed, view, augment)
+    return torch.from_numpy(ids), torch.from_numpy(pixels), torch.from_numpy(split.labels[ids])
 
 
 def worker_count(split: Split, workers: int | None, steps: int) -> int:
     if workers is None:
         small = split.images.shape[1] <= SMALL
-        workers = 0 if small else max(1, (os.cpu_count() or 2) - 1)
+        workers = 0 if small else min(MOST, max(1, (os.cpu_count() or 2) - 1))
     return min(workers, steps)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
 import signal
+import threading
 
 import numpy as np
 import pytest
 import torch
 
-from edgedistill.data import Split, augment, batches, open_split
+from edgedistill.data import Split, augment, batches, loading, open_split
 from edgedistill.data.loading import worker_count
 from edgedistill.data.splits import SplitWriter
 from edgedistill.recipe import Augment
@@ -41,7 +43,7 @@ def test_without_augmentation_the_images_come_as_they_are(split):
     assert torch.equal(pixels, torch.from_numpy(split.pixels(ORDER[0])))
 
 
-def test_worker_processes_give_the_same(split):
+def test_threads_give_the_same(split):
     here = list(batches(split, ORDER, 1, 5, CHANGES, workers=0))
     there = list(batches(split, ORDER, 1, 5, CHANGES, workers=2))
     for a, b in zip(here, there, strict=True):
@@ -55,7 +57,7 @@ def test_torchs_random_state_is_left_alone(split):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_small_images_start_no_processes():
+def test_small_images_start_no_threads():
     def of_size(size: int) -> Split:
         return Split(np.zeros((1, size, size, 3), np.uint8), np.zeros(1, np.int64))
 
@@ -64,8 +66,34 @@ def test_small_images_start_no_processes():
     assert worker_count(of_size(96), 5, 2) == 2
 
 
-def test_worker_processes_leave_no_signal_handler_behind(split):
+def test_no_process_is_forked_where_threads_may_run(split, monkeypatch):
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
     before = signal.getsignal(signal.SIGCHLD)
-    for _ in batches(split, ORDER, workers=1):
-        pass
+    assert len(list(batches(split, ORDER, 1, 5, CHANGES, workers=3))) == len(ORDER)
     assert signal.getsignal(signal.SIGCHLD) == before
+
+
+def test_only_a_few_batches_are_read_ahead(split, monkeypatch):
+    begun = []
+    honest = loading.augmented
+    monkeypatch.setattr(
+        loading,
+        "augmented",
+        lambda images, ids, *rest: begun.append(ids) or honest(images, ids, *rest),
+    )
+    order = [np.array([number % 10]) for number in range(50)]
+    loader = batches(split, order, augment=CHANGES, workers=2)
+    next(loader)
+    loader.close()
+    assert len(begun) <= 5
+    assert not [each for each in threading.enumerate() if each.name.startswith("edgedistill")]
+
+
+def test_a_failure_while_reading_comes_out_and_leaves_no_thread(split, monkeypatch):
+    def broken(*_):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(loading, "augmented", broken)
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(batches(split, ORDER, augment=CHANGES, workers=2))
+    assert not [each for each in threading.enumerate() if each.name.startswith("edgedistill")]
