@@ -1,10 +1,14 @@
-"""What one inference of a model costs, layer by layer."""
+"""What one inference costs, and what it would cost with fewer channels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
+
+from edgedistill.models.work import Product, padded_macs, products
+from edgedistill.target import Kernel
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -12,69 +16,108 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one inference: multiply-accumulates and parameters of convolutions and linear layers."""
+    """Of one inference, as the report counts it (`models/work.py`)."""
 
     macs: float
     params: float
+    padded_macs: float = 0.0
+    """Multiply-accumulates as a target's kernels compute them; 0 where nobody asked."""
 
     def within(self, goal: Cost) -> bool:
-        return self.macs <= goal.macs and self.params <= goal.params
+        return not self.over(goal)
+
+    def over(self, goal: Cost) -> dict[str, float]:
+        """What is above the goal, and by how much."""
+        apart = {
+            each.name: getattr(self, each.name) - getattr(goal, each.name) for each in fields(self)
+        }
+        return {name: much for name, much in apart.items() if much > 0}
+
+    def __add__(self, other: Cost) -> Cost:
+        return total((self, other))
+
+    def __sub__(self, other: Cost) -> Cost:
+        return self + Cost(-other.macs, -other.params, -other.padded_macs)
+
+
+def measure_cost(module: nn.Module, example: Tensor, kernel: Kernel | None = None) -> Cost:
+    """Cost of one inference on `example` (1, channels, height, width); padded to `kernel`, where
+    one is given."""
+    found = products(module, example)
+    params = sum(parameter.numel() for parameter in module.parameters())
+    padded = 0 if kernel is None else padded_macs(found, kernel)
+    return Cost(sum(each.macs for each in found), params, padded)
 
 
 @dataclass
 class Layer:
-    """A convolution or linear layer while channels are being taken from it."""
+    """A layer while channels are being taken from it."""
 
+    calls: Sequence[Product]
+    """What it multiplies, once for each time that it is called."""
+    weights: float
+    """Parameters that shrink with its outputs and with its inputs."""
+    vectors: float
+    """Parameters that shrink with its outputs alone: biases, and all of a norm."""
+    whole: tuple[int, int]
+    """Channels that it gives and takes before anything is cut."""
     outputs: int
     inputs: int
-    per_pair: float
-    """Kernel size: parameters for each pair of output and input channel."""
-    positions: int
-    """Output positions: how often each parameter is used."""
-    depthwise: bool
+    tied: bool
+    """Whether its inputs are its outputs: depthwise convolutions, norms, attention."""
+    kernel: Kernel | None = None
 
-    @property
-    def params(self) -> float:
-        return self.outputs * (1 if self.depthwise else self.inputs) * self.per_pair
-
-
-def measure_cost(model: nn.Module, example: Tensor) -> Cost:
-    """Cost of one inference on `example` (1, channels, height, width)."""
-    return cost_of(layers_of(model, example).values())
-
-
-def cost_of(layers: Iterable[Layer]) -> Cost:
-    found = list(layers)
-    return Cost(sum(x.params * x.positions for x in found), sum(x.params for x in found))
+    def cost(self) -> Cost:
+        given = self.outputs / self.whole[0]
+        taken = given if self.tied else self.inputs / self.whole[1]
+        calls = [_shrunk(each, given, taken, self.tied) for each in self.calls]
+        padded = 0 if self.kernel is None else padded_macs(calls, self.kernel)
+        # Each of a depthwise convolution's weights belongs to one channel.
+        both = given if self.tied and self.whole[1] == 1 else given * taken
+        return Cost(
+            sum(each.macs for each in calls), self.weights * both + self.vectors * given, padded
+        )
 
 
-def layers_of(model: nn.Module, example: Tensor) -> dict[nn.Module, Layer]:
+def _shrunk(call: Product, given: float, taken: float, tied: bool) -> Product:
+    if tied and call.groups > 1:
+        return replace(call, groups=round(call.groups * given))
+    return replace(call, outputs=round(call.outputs * given), inputs=round(call.inputs * taken))
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    found = list(costs)
+    return Cost(
+        sum(each.macs for each in found),
+        sum(each.params for each in found),
+        sum(each.padded_macs for each in found),
+    )
+
+
+def layer_of(
+    module: Any,
+    name: str,
+    found: Sequence[Product],
+    sides: tuple[int, int, bool],
+    kernel: Kernel | None,
+) -> Layer:
+    """The module `name` as a layer; `sides`: the channels it gives and takes, and whether those are
+    the same ones. Its calls are the products in `found` with one of its parameters."""
     import torch
-    from torch import nn
 
-    found: dict[nn.Module, Layer] = {}
-
-    def record(module: Any, _: Any, output: Tensor) -> None:
-        if isinstance(module, nn.Linear):
-            positions = output.numel() // output.shape[0] // module.out_features
-            found[module] = Layer(module.out_features, module.in_features, 1, positions, False)
-        else:
-            kernel = module.weight[0, 0].numel()
-            depthwise = module.groups > 1 and module.groups == module.in_channels
-            inputs = module.in_channels // (1 if depthwise else module.groups)
-            positions = output[0, 0].numel()
-            found[module] = Layer(module.out_channels, inputs, kernel, positions, depthwise)
-
-    hooks = [
-        module.register_forward_hook(record)
-        for module in model.modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-    ]
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        model(example)
-    model.train(training)
-    for hook in hooks:
-        hook.remove()
-    return found
+    outputs, inputs, tied = sides
+    if isinstance(module, torch.nn.Parameter):
+        return Layer((), 0, module.numel(), (outputs, 1), outputs, 1, True)
+    parameters = dict(module.named_parameters())
+    if isinstance(module, torch.nn.RNNBase):  # only what it reads can be cut
+        parameters = {key: value for key, value in parameters.items() if "weight_ih_l0" in key}
+    calls = [
+        each for each in found
+        if each.weight.startswith(f"{name}.") and each.weight[len(name) + 1 :] in parameters
+    ]  # fmt: skip
+    sizes = {True: 0, False: 0}
+    for value in parameters.values():
+        sizes[value.dim() > 1] += value.numel()
+    depthwise = tied and all(math.prod((each.outputs, each.inputs)) == 1 for each in calls)
+    whole = (outputs, 1 if depthwise else inputs)
+    return Layer(calls, sizes[True], sizes[False], whole, *whole, tied, kernel)

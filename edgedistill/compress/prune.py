@@ -9,34 +9,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgedistill.compress.cost import Cost, Layer, cost_of, layers_of
+from edgedistill.compress.candidates import Candidate, Touch, candidates, cut
+from edgedistill.compress.cost import Cost, Layer, measure_cost, total
 from edgedistill.errors import UserError
-from edgedistill.models.pruned import Step, dependency_graph, fixed_width, steps
+from edgedistill.models.pruned import Step, understanding
+from edgedistill.target import Kernel
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class _Touch:
-    """A layer that loses channels together with a group's root."""
-
-    layer: Layer
-    on_output: bool
-    ratio: float
-    """Channels it loses for each one that the root loses."""
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Channels that would go together, and what they are worth."""
-
-    channels: list[int]
-    importance: float
+_TRIES = 8
+"""Times that more is cut where the model as cut costs more than was foreseen."""
+_SHOWN = 5
+"""Layers that a message names."""
 
 
 def importance(
@@ -82,175 +69,159 @@ def prune(
     goal: Cost,
     score: Callable[[Any], Tensor | None],
     round_to: int,
+    kernel: Kernel | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> list[Step]:
-    """Remove channels from `model`, in place, until its cost is within `goal`.
+    """Remove channels from `model`, in place, until its cost is within `goal`, counted as the
+    report counts it.
 
     Every group of coupled channels keeps a multiple of `round_to` (a count that is not one already
-    is brought to one first) and at least that many. Returns the steps, to be replayed on a fresh
-    build of the same model.
+    is brought to one first) and at least that many; where a grouped convolution reads or gives
+    them, as many in each of its groups. `kernel`: what padded costs are counted by. `say` is told
+    which layers stay whole. Returns the steps, to be replayed on a fresh build of the same model.
 
     Raises UserError: the goal cannot be reached, with how far it would go; or torch-pruning does
     not understand the model.
     """
-    import torch
-
-    try:
-        graph: Any = dependency_graph(model, example)
-    except Exception as error:  # it raises whatever an operator that it does not know makes it
-        raise _not_understood(error) from error
-    layers = layers_of(model, example)
-    kept = [list(layers)[-1], *fixed_width(model)]
-    groups = _safe(model, list(graph.get_all_groups(ignored_layers=kept)), example)
-    scores = [score(group) for group in groups]
-    queues = [[] if s is None else _blocks(s, round_to) for s in scores]
-    touches = [_touches(group, layers) for group in groups]
-    with torch.no_grad():
-        for group, channels in zip(groups, _choose(queues, touches, layers, goal), strict=True):
-            if channels:
-                root = group[0].dep
-                graph.get_pruning_group(root.target.module, root.handler, sorted(channels)).prune()
-        try:
-            model(example)
-        except RuntimeError as error:
-            raise _not_understood(error) from error
+    with understanding():
+        found, layers, whole = candidates(model, example, score, round_to, kernel)
+    if whole:
+        say(f"pruning: these layers keep all their channels: {_list(whole)}")
+    start = measure_cost(model, example, kernel)
+    wanted = goal
+    for _ in range(_TRIES):
+        chosen = _Choice(start, layers).reach(wanted, found, goal, whole)
+        trial = copy.deepcopy(model)
+        with understanding():
+            cut(trial, example, chosen)
+        over = measure_cost(trial, example, kernel).over(goal)
+        if not over:
+            break
+        wanted = wanted - Cost(**{"macs": 0, "params": 0, **over})
+    else:
+        raise UserError(
+            f"pruning does not come to {_told(goal, over)}: the model as cut costs more than was "
+            "foreseen", "lower `round_to`, or begin with a smaller student",
+        )  # fmt: skip
+    with understanding():
+        taken = cut(model, example, chosen)
     model.zero_grad()
-    return steps(graph.pruning_history())
+    return taken
 
 
-def _not_understood(error: Exception) -> UserError:
+class _Choice:
+    """Which blocks of channels go."""
+
+    def __init__(self, cost: Cost, layers: dict[str, Layer]) -> None:
+        self.cost = cost
+        self.layers = {name: copy.copy(layer) for name, layer in layers.items()}
+        self._known: dict[tuple[str, int, int], Cost] = {}
+
+    def reach(
+        self, wanted: Cost, found: list[Candidate], goal: Cost, whole: dict[str, str]
+    ) -> dict[str, list[int]]:
+        """The channels to remove, by the layer that gives them: always the blocks with the least
+        importance for the share of the missing cost they save.
+
+        Raises UserError: not all blocks together would do.
+        """
+        taken: list[tuple[Candidate, int]] = []
+        left = {each.root: 0 for each in found}
+        while over := self.cost.over(wanted):
+            offers = [
+                offer for each in found if (offer := self._offer(each, left[each.root], over))
+            ]
+            if not offers:
+                raise _out_of_reach(goal, self.cost, whole)
+            _, first, count = min(offers, key=lambda offer: (offer[0], offer[1].root))
+            for _ in range(count):
+                block = left[first.root]
+                self._take(first.touches, len(first.blocks[block].channels))
+                taken.append((first, block))
+                left[first.root] += 1
+        chosen: dict[str, list[int]] = {}
+        for each, block in self._needed(taken, wanted):
+            chosen.setdefault(each.root, []).extend(each.blocks[block].channels)
+        return chosen
+
+    def _offer(
+        self, candidate: Candidate, next_: int, over: dict[str, float]
+    ) -> tuple[float, Candidate, int] | None:
+        """What the next blocks would lose for what they save: as few as save anything at all (of
+        padded channels, a single one may save nothing)."""
+        channels, lost = 0, 0.0
+        for count, block in enumerate(candidate.blocks[next_:], 1):
+            channels, lost = channels + len(block.channels), lost + block.importance
+            saved = self._saving(candidate.touches, channels)
+            worth = sum(getattr(saved, name) / much for name, much in over.items())
+            if worth > 0:
+                return lost / worth, candidate, count
+        return None
+
+    def _saving(self, touches: list[Touch], channels: int) -> Cost:
+        before = self.cost
+        self._take(touches, channels)
+        saved = before - self.cost
+        self._take(touches, -channels)
+        return saved
+
+    def _take(self, touches: list[Touch], channels: int) -> None:
+        names = {touch.layer for touch in touches}
+        before = total(self._of(name) for name in names)
+        for touch in touches:
+            layer, count = self.layers[touch.layer], round(channels * touch.ratio)
+            if touch.on_output:
+                layer.outputs -= count
+            else:
+                layer.inputs -= count
+        self.cost = self.cost - before + total(self._of(name) for name in names)
+
+    def _of(self, name: str) -> Cost:
+        layer = self.layers[name]
+        key = name, layer.outputs, layer.inputs
+        if key not in self._known:
+            self._known[key] = layer.cost()
+        return self._known[key]
+
+    def _needed(
+        self, taken: list[tuple[Candidate, int]], wanted: Cost
+    ) -> list[tuple[Candidate, int]]:
+        """Give back, the most important first, the blocks that later ones made needless."""
+        needed = []
+        for each, number in sorted(taken, key=lambda pair: -pair[0].blocks[pair[1]].importance):
+            channels = len(each.blocks[number].channels)
+            self._take(each.touches, -channels)
+            if not self.cost.within(wanted):
+                self._take(each.touches, channels)
+                needed.append((each, number))
+        return needed
+
+
+_UNITS = {
+    "macs": ("{:.2f} M MACs", 1e6),
+    "padded_macs": ("{:.2f} M padded MACs", 1e6),
+    "params": ("{:.1f} k parameters", 1e3),
+}
+
+
+def _told(cost: Cost, names: Iterable[str]) -> str:
+    parts = [_UNITS[name] for name in names]
+    values = [getattr(cost, name) for name in names]
+    told = [text.format(value / unit) for (text, unit), value in zip(parts, values, strict=True)]
+    return " and ".join(told)
+
+
+def _list(whole: dict[str, str]) -> str:
+    shown = [f"`{name}` ({why})" for name, why in list(whole.items())[:_SHOWN]]
+    more = len(whole) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _out_of_reach(goal: Cost, least: Cost, whole: dict[str, str]) -> UserError:
+    names = list(least.over(goal))
+    kept = f". These layers keep all their channels: {_list(whole)}" if whole else ""
     return UserError(
-        f"pruning: torch-pruning does not understand this model: {type(error).__name__}: {error}",
-        "leave `stages.prune` out, or give the model a method `fixed_width` that names the layers "
-        "whose channels must stay",
+        f"pruning cannot reach {_told(goal, names)} in the wanted blocks of channels; the least is "
+        f"{_told(least, names)}{kept}",
+        "ask for less, lower `round_to`, or begin with a smaller student",
     )
-
-
-def _choose(
-    queues: list[list[_Block]],
-    touches: list[list[_Touch]],
-    layers: dict[nn.Module, Layer],
-    goal: Cost,
-) -> list[list[int]]:
-    """The channels to remove from each group: always the block with the least importance for the
-    share of the missing cost it saves."""
-    taken: list[tuple[int, _Block]] = []
-    while not (cost := cost_of(layers.values())).within(goal):
-        offers = []
-        for number, queue in enumerate(queues):
-            if queue and (worth := _worth(touches[number], len(queue[0].channels), cost, goal)) > 0:
-                offers.append((queue[0].importance / worth, number))
-        if not offers:
-            raise UserError(
-                f"pruning cannot reach {goal.macs / 1e6:.2f} M MACs and {goal.params / 1e3:.1f} k "
-                f"parameters in the wanted blocks of channels; the least is "
-                f"{cost.macs / 1e6:.2f} M and {cost.params / 1e3:.1f} k",
-                "ask for less, lower `round_to`, or begin with a smaller student",
-            )
-        number = min(offers)[1]
-        block = queues[number].pop(0)
-        for touch in touches[number]:
-            _take(touch, len(block.channels))
-        taken.append((number, block))
-    chosen: list[list[int]] = [[] for _ in queues]
-    for number, block in _without_excess(taken, touches, layers, goal):
-        chosen[number] += block.channels
-    return chosen
-
-
-def _without_excess(
-    taken: list[tuple[int, _Block]],
-    touches: list[list[_Touch]],
-    layers: dict[nn.Module, Layer],
-    goal: Cost,
-) -> list[tuple[int, _Block]]:
-    """Give back, the most important first, the blocks that later ones made needless."""
-    needed = []
-    for number, block in sorted(taken, key=lambda each: -each[1].importance):
-        for touch in touches[number]:
-            _take(touch, -len(block.channels))
-        if cost_of(layers.values()).within(goal):
-            continue
-        for touch in touches[number]:
-            _take(touch, len(block.channels))
-        needed.append((number, block))
-    return needed
-
-
-def _safe(model: nn.Module, groups: list[Any], example: Tensor) -> list[Any]:
-    """The groups without whose channels the model still runs.
-
-    A shortcut that pads with a fixed number of zeros, say, ties channels in a way that the
-    dependency graph does not see.
-    """
-    names = {module: name for name, module in model.named_modules()}
-    roots = [names[group[0].dep.target.module] for group in groups]
-    if _runs_without(model, roots, example):
-        return groups
-    return [
-        group
-        for group, root in zip(groups, roots, strict=True)
-        if _runs_without(model, [root], example)
-    ]
-
-
-def _runs_without(model: nn.Module, roots: list[str], example: Tensor) -> bool:
-    """Whether a copy of the model runs after losing one channel of each of these layers."""
-    import torch
-
-    trial = copy.deepcopy(model)
-    graph: Any = dependency_graph(trial, example)
-    try:
-        for root in roots:
-            layer = trial.get_submodule(root)
-            handler = graph.get_pruner_of_module(layer).prune_out_channels
-            graph.get_pruning_group(layer, handler, [0]).prune()
-        with torch.no_grad():
-            trial.eval()(example)
-    except Exception:  # torch-pruning's own mistakes are of any kind
-        return False
-    return True
-
-
-def _blocks(scores: Tensor, round_to: int) -> list[_Block]:
-    """Channels from the least important up, in blocks; the last `round_to` are never offered."""
-    order = scores.argsort().tolist()
-    first = len(order) % round_to or round_to
-    bounds = [0, *range(first, len(order) - round_to + 1, round_to)]
-    return [_Block(order[a:b], float(scores[order[a:b]].sum())) for a, b in pairwise(bounds)]
-
-
-def _touches(group: Any, layers: dict[nn.Module, Layer]) -> list[_Touch]:
-    roots = len(group[0].idxs)
-    return [
-        _Touch(
-            layers[dep.target.module],
-            dep.handler.__name__ == "prune_out_channels",
-            len(idxs) / roots,
-        )
-        for dep, idxs in group
-        if dep.target.module in layers
-    ]
-
-
-def _take(touch: _Touch, channels: int) -> None:
-    count = round(channels * touch.ratio)
-    if touch.on_output:
-        touch.layer.outputs -= count
-    elif not touch.layer.depthwise:
-        touch.layer.inputs -= count
-
-
-def _worth(touches: list[_Touch], channels: int, cost: Cost, goal: Cost) -> float:
-    """What removing `channels` would save, as a share of what is still over the goal."""
-    touched = {id(touch.layer): touch.layer for touch in touches}
-    before = cost_of(touched.values())
-    trial = {key: copy.copy(layer) for key, layer in touched.items()}
-    for touch in touches:
-        _take(_Touch(trial[id(touch.layer)], touch.on_output, touch.ratio), channels)
-    after = cost_of(trial.values())
-    worth = 0.0
-    if cost.macs > goal.macs:
-        worth += (before.macs - after.macs) / (cost.macs - goal.macs)
-    if cost.params > goal.params:
-        worth += (before.params - after.params) / (cost.params - goal.params)
-    return worth

@@ -6,7 +6,11 @@ al. 2023, "DepGraph"). A step is `[layer's name, whether its outputs were cut, c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from edgedistill.errors import UserError, exhausted, in_short
 
 if TYPE_CHECKING:
     import torch_pruning
@@ -15,14 +19,39 @@ if TYPE_CHECKING:
 Step = tuple[str, bool, list[int]]
 
 
+@contextmanager
+def understanding() -> Iterator[None]:
+    """Around all of torch-pruning, which raises whatever a model that it does not know leads it to.
+
+    Raises UserError: torch-pruning does not understand the model.
+    """
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        if exhausted(error) is not None:
+            raise
+        raise UserError(
+            f"pruning: torch-pruning does not understand this model: {in_short(error)}",
+            "leave `stages.prune` out, or give the model a method `fixed_width` that names the "
+            "layers whose channels must stay",
+        ) from error
+
+
 def dependency_graph(module: nn.Module, example: Tensor) -> torch_pruning.DependencyGraph:
     """Which channels stand and fall together in `module`, traced on `example` (1, channels,
-    height, width). The module is left in evaluation mode."""
+    height, width). The module is left in evaluation mode. A recurrent layer can lose inputs, and
+    keeps its outputs."""
     import torch
     import torch_pruning
 
-    with torch.enable_grad():
-        return torch_pruning.DependencyGraph().build_dependency(module.eval(), example)
+    from edgedistill.models.recurrent import opaque, pruners
+
+    with torch.enable_grad(), opaque(module):
+        return torch_pruning.DependencyGraph().build_dependency(
+            module.eval(), example, customized_pruners=pruners(module), verbose=False
+        )
 
 
 def fixed_width(module: nn.Module) -> list[nn.Module]:

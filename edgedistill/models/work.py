@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,23 @@ def _up(count: int, tile: int) -> int:
 
 def padded_macs(products: Iterable[Product], kernel: Kernel) -> int:
     return sum(each.padded(kernel) for each in products)
+
+
+def listed(found: Iterable[Product]) -> list[list[int]]:
+    """Products as JSON, without their names: [how many, groups, outputs, inputs, kernel,
+    positions]."""
+    alike = Counter(
+        (each.groups, each.outputs, each.inputs, each.kernel, each.positions) for each in found
+    )
+    return [[times, *sizes] for sizes, times in alike.items()]
+
+
+def padded_of(rows: Iterable[list[int]], kernel: Kernel) -> int:
+    """Padded multiply-accumulates of what `listed` gave."""
+    return sum(
+        times * Product(groups, outputs, inputs, size, positions).padded(kernel)
+        for times, groups, outputs, inputs, size, positions in rows
+    )
 
 
 def products(module: nn.Module, example: Tensor) -> list[Product]:

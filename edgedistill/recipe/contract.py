@@ -18,7 +18,9 @@ class Contract(Frozen):
     max_size_kb: float | None = Field(default=None, gt=0.0, le=1e12)
     """Of the file, in 1,000 bytes."""
     max_macs: float | None = Field(default=None, gt=0.0, le=1e12)
-    """Millions of multiply-accumulates."""
+    """Millions of multiply-accumulates; attention's products count."""
+    max_padded_macs: float | None = Field(default=None, gt=0.0, le=1e12)
+    """The same as the target's kernels compute them, which work in blocks of channels."""
     max_latency_ms: float | None = Field(default=None, gt=0.0, le=1e9)
     """Median on the device measured; `not measured` where the target itself was not."""
     max_memory_mb: float | None = Field(default=None, gt=0.0, le=1e9)

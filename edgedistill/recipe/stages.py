@@ -212,7 +212,9 @@ class PruneConfig(Training):
     """How a channel's worth is told: by its weights' size, by the change of the loss without it
     (Molchanov et al. 2019), or by that of second order (LeCun et al. 1989)."""
     macs: float | None = Field(default=None, gt=0.0, le=1e9)
-    """Wanted multiply-accumulates of one inference, in millions."""
+    """Wanted multiply-accumulates of one inference, in millions; attention's products count."""
+    padded_macs: float | None = Field(default=None, gt=0.0, le=1e9)
+    """The same as the target's kernels compute them, which work in blocks of channels."""
     params: float | None = Field(default=None, gt=0.0, le=1e9)
     """Wanted parameters, in thousands."""
     speedup: float | None = Field(default=None, gt=1.0, le=1e6)
@@ -232,8 +234,9 @@ class PruneConfig(Training):
 
     @model_validator(mode="after")
     def _has_one_goal(self) -> PruneConfig:
-        if self.macs is None and self.params is None and self.speedup is None:
-            raise ValueError("say how far to prune: `macs`, `params` or `speedup`")
+        goals = (self.macs, self.padded_macs, self.params, self.speedup)
+        if all(goal is None for goal in goals):
+            raise ValueError("say how far to prune: `macs`, `padded_macs`, `params` or `speedup`")
         return self
 
     @model_validator(mode="after")

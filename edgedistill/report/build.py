@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import edgedistill
 from edgedistill.devices import is_machine, machine
+from edgedistill.models.work import padded_of
 from edgedistill.plan import model_steps
 from edgedistill.report.contract import contract
 from edgedistill.report.warnings import warnings
 
 if TYPE_CHECKING:
     from edgedistill.pipeline import Result
+    from edgedistill.target import Target
 
 
 def build_report(result: Result) -> dict[str, Any]:
@@ -155,9 +157,10 @@ def _stages(
         weights = artifact.file("model/weights.safetensors")
         size = weights.stat().st_size / 1000 if weights.exists() else None
         rows.append({**_stage(name, artifact.metrics), "test_quality": tested.get(name),
+                     "padded_macs": _padded(artifact.metrics, result.target),
                      "size_kb": size, "size_of": "weights, float"})  # fmt: skip
     _time_floats(rows, files, measured, result.target.primary)
-    shape = {key: rows[-1][key] for key in ("macs", "params")}
+    shape = {key: rows[-1][key] for key in ("macs", "padded_macs", "params")}
     shipped = next(row for row in files if row["shipped"])
     speed = {key: shipped[key] for key in ("size_kb", "p50_ms", "where")}
     if result.recipe.stages.quantize is not None:
@@ -167,6 +170,14 @@ def _stages(
                  "test_quality": shipped["quality"],
                  "size_of": shipped["file"]})  # fmt: skip
     return rows
+
+
+def _padded(metrics: dict[str, Any], target: Target) -> float | None:
+    """Millions of multiply-accumulates as the target's kernels compute them, where that is known
+    of both."""
+    if target.kernel is None or metrics.get("products") is None:
+        return None
+    return padded_of(metrics["products"], target.kernel) / 1e6
 
 
 def _stage(name: str, metrics: dict[str, Any]) -> dict[str, Any]:
@@ -212,6 +223,7 @@ def _summary(
         "retention": quality / reference if both and reference else None,
         "size_kb": shipped["size_kb"],
         "macs": stages[-1]["macs"],
+        "padded_macs": stages[-1]["padded_macs"],
         "params": stages[-1]["params"],
         "p50_ms": shipped["p50_ms"],
         "peak_memory_mb": shipped["peak_memory_mb"],

@@ -22,6 +22,9 @@ def contract(recipe: Recipe, target: Target, report: dict[str, Any]) -> list[dic
               at_least=True),
         _line("size", reached["size_kb"], _tighter(asked.max_size_kb, budget.size_kb), "KB"),
         _line("MACs", reached["macs"], asked.max_macs, "M"),
+        _line("padded MACs", reached["padded_macs"], asked.max_padded_macs, "M",
+              f"{target.name} does not say in which blocks its kernels compute"
+              if target.kernel is None else ""),
         _line("latency", reached["p50_ms"] if here else None,
               _tighter(asked.max_latency_ms, budget.latency_ms), "ms", _away(target, here)),
         _line("memory", reached["peak_memory_mb"] if here else None,

@@ -81,6 +81,7 @@ def _table(title: str) -> Table:
 
 def _stages(report: dict[str, Any], width: int) -> Table:
     rows = report["stages"]
+    padded = {"padded M": [number(row["padded_macs"]) for row in rows]}
     return _grid(
         "What each stage did",
         width,
@@ -89,6 +90,7 @@ def _stages(report: dict[str, Any], width: int) -> Table:
             "val %": [number(row["validation_quality"]) for row in rows],
             "test %": [number(row["test_quality"]) for row in rows],
             "M MACs": [number(row["macs"]) for row in rows],
+            **(padded if report["summary"]["padded_macs"] else {}),
             "KB": [number(row["size_kb"], 1) for row in rows],
             "p50 ms": [milliseconds(row["p50_ms"]) for row in rows],
             "k params": [number(row["params"], 1) for row in rows],

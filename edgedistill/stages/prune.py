@@ -17,7 +17,7 @@ from edgedistill.data.augment import view
 from edgedistill.models import load, save
 from edgedistill.recipe import Augment, PruneConfig
 from edgedistill.stages import Context
-from edgedistill.target import Frozen
+from edgedistill.target import Frozen, Kernel
 from edgedistill.tasks.predict import state_of_model, task_of
 from edgedistill.train import Lesson, open_lesson, train
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class Config(Frozen):
     prune: PruneConfig
     round_to: int
+    kernel: Kernel | None
+    """What a goal in padded MACs is counted by."""
     augment: Augment
     workers: int | None
 
@@ -39,7 +41,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     lesson = open_lesson(inputs, config.prune.losses, config.augment, context.seed, config.workers)
     example = torch.zeros(1, data["channels"], data["image_size"], data["image_size"])
     original = inputs["distill"].path / "model"
-    before = measure_cost(load(original), example)
+    before = measure_cost(load(original), example, config.kernel)
     goals = _goals(config.prune, before)
     history: list[dict[str, float]] = []
     passes = seconds = 0.0
@@ -82,8 +84,10 @@ def rehearse(config: Config, student: nn.Module, example: Tensor) -> None:
 
     Raises UserError: the goal cannot be reached, or the student cannot be pruned.
     """
-    goal = _goals(config.prune, measure_cost(student, example))[-1]
-    prune(student, example, goal, importance("magnitude", student, []), config.round_to)
+    before = measure_cost(student, example, config.kernel)
+    scores = importance("magnitude", student, [])
+    prune(student, example, _goals(config.prune, before)[-1], scores, config.round_to,
+          config.kernel)  # fmt: skip
 
 
 def _round(
@@ -107,7 +111,7 @@ def _round(
     steps = prune(
         model, example, goal,
         importance(settings.importance, model, _batch_losses(model, lesson, settings)),
-        config.round_to,
+        config.round_to, config.kernel, context.reporter.say,
     )  # fmt: skip
     description["pruning"] = [*(description["pruning"] or []), *steps]
     epochs = settings.epochs if last else settings.epochs_between
@@ -130,20 +134,20 @@ def _round(
 
 def _goals(config: PruneConfig, before: Cost) -> list[Cost]:
     """Costs to reach after each round: equal ratios from today's to the wanted one."""
-    macs = before.macs
-    if config.macs is not None:
-        macs = min(macs, config.macs * 1e6)
-    if config.speedup is not None:
-        macs = min(macs, before.macs / config.speedup)
-    params = before.params if config.params is None else min(before.params, config.params * 1e3)
-    shares = [(i + 1) / config.rounds for i in range(config.rounds)]
-    return [
-        Cost(
-            before.macs * (macs / before.macs) ** share,
-            before.params * (params / before.params) ** share,
-        )
-        for share in shares
-    ]
+    wanted = {
+        "macs": before.macs / (config.speedup or 1),
+        "padded_macs": before.padded_macs,
+        "params": before.params,
+    }
+    for name, unit in (("macs", 1e6), ("padded_macs", 1e6), ("params", 1e3)):
+        if getattr(config, name) is not None:
+            wanted[name] = min(wanted[name], getattr(config, name) * unit)
+
+    def after(share: float) -> Cost:
+        now = {name: getattr(before, name) for name in wanted}
+        return Cost(**{k: now[k] * (wanted[k] / now[k]) ** share for k in wanted if now[k]})
+
+    return [after((number + 1) / config.rounds) for number in range(config.rounds)]
 
 
 def _batch_losses(

@@ -112,6 +112,6 @@ def _trial(
 
 
 def _score(model: Any, inputs: dict[str, Artifact]) -> float:
-    score = state_of_model(model, inputs["data"], task_of(inputs))["validation_quality"]
+    score: float = state_of_model(model, inputs["data"], task_of(inputs))["validation_quality"]
     model.train()
     return score

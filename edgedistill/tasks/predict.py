@@ -87,17 +87,23 @@ def state_of_answers(answers: NDArray[np.float32] | None, data: Artifact, task: 
 
 def state_of_model(module: Any, data: Artifact, task: Task, advice: str = TRAIN_BETTER) -> State:
     """A model's quality on validation (percent), macs (millions), params (thousands) and warnings:
-    a quality that is no better than by chance, and `advice` on it."""
+    a quality that is no better than by chance, and `advice` on it. Its `products` are what the macs
+    are made of."""
+    import torch
+
     from edgedistill.data import open_split
-    from edgedistill.models import count
+    from edgedistill.models import device_of
+    from edgedistill.models.work import listed, products
 
     split, described = open_split(data.path, "validation"), data.json("data.json")
     module.eval()
-    macs, params = count(module, described["channels"], described["image_size"])
+    shape = described["channels"], described["image_size"], described["image_size"]
+    found = products(module, torch.zeros(1, *shape, device=device_of(module)))
     outputs = logits_of(torch_predictor(module), split)
     return {
         "validation_quality": task.quality(outputs, split.labels),
-        "macs": macs,
-        "params": params,
+        "macs": sum(each.macs for each in found) / 1e6,
+        "params": sum(parameter.numel() for parameter in module.parameters()) / 1e3,
+        "products": listed(found),
         "warnings": chance_warning(task, outputs, split.labels, advice),
     }
