@@ -253,7 +253,7 @@ def convert(prepared: Prepared) -> ExportedProgram:
         _refresh_weight_scales(graph)
         graph = convert_pt2e(graph, fold_quantize=False)
         _round_biases(graph)
-        _clamp_paddings(graph)
+        _bound_paddings(graph)
     return export(graph, prepared.channels, prepared.image_size)
 
 
@@ -279,18 +279,18 @@ def _round_biases(graph: GraphModule) -> None:
         bias.copy_(torch.round(bias / step) * step)
 
 
-def _clamp_paddings(graph: GraphModule) -> None:
-    """Let each padding fill in the number that its integer stands for, so that every runtime takes
-    the same integer, and none an infinity."""
+def _bound_paddings(graph: GraphModule) -> None:
+    """Let each padding that stands for infinity fill in the end of its range: no runtime has an
+    integer for it."""
     for node in graph.graph.nodes:
         padded = padding_value(node)
-        quantize = next(iter(node.users), None) if padded else None
-        if quantize is None or ".quantize_per_tensor." not in str(quantize.target):
+        quantize = next(iter(node.users), None)
+        if padded is None or quantize is None or not is_unbounded(padded):
             continue
-        scale, zero_point, low, high = quantize.args[1:5]
-        levels = min(max(padded / scale, low - zero_point), high - zero_point)
-        place = 3 if str(node.target) == "aten.pad.default" else 2
-        node.update_arg(place, round(levels) * scale)
+        if ".quantize_per_tensor." in str(quantize.target):
+            scale, zero_point, low, high = quantize.args[1:5]
+            place = 3 if str(node.target) == "aten.pad.default" else 2
+            node.update_arg(place, ((high if padded > 0 else low) - zero_point) * scale)
 
 
 def _dequantized_scale(graph: GraphModule, node: Any) -> Tensor | None:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 
+_COMPARED = 128
+"""Held-out images on which int8 answers are held against float ones."""
+
+
 class Config(Frozen):
     quantize: QuantizeConfig | None
     scheme: Scheme
@@ -42,6 +46,27 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         write_json(context.scratch / "quantize.json", {"method": None})
         return metrics
     return metrics | _quantize(program, config, config.quantize, inputs, context, metrics)
+
+
+def rehearse(config: Config, program: ExportedProgram, pixels: Tensor) -> ExportedProgram | None:
+    """A student that has learned nothing yet, quantized as the recipe asks but for the training, of
+    which one gradient is taken; None where nothing is to be quantized.
+
+    pixels: a few images (samples, channels, height, width).
+    Raises UserError: a name of `keep_float` is no layer's.
+    """
+    from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
+
+    settings = config.quantize
+    if settings is None:
+        return None
+    if settings.method != "qat":
+        return post_training(program, config.scheme, [pixels], settings.keep_float)
+    prepared = prepare(program, config.scheme, settings.keep_float)
+    calibrate(prepared, [pixels])
+    quantized = convert(prepared)
+    prepared.train()(pixels).sum().backward()
+    return quantized
 
 
 def _quantize(
@@ -87,10 +112,14 @@ def _quantize(
             program, config.scheme, batches, kept, lambda text: say(f"quantize: {text}")
         )
     quantized = program_file.keep(quantized, context.scratch / "int8.program")
+    near, notes = _fidelity(program, quantized, inputs)
+    for text in notes:
+        context.reporter.say(f"quantize: {text}")
     write_json(
         context.scratch / "quantize.json",
         {
             "method": settings.method,
+            "fidelity": near,
             "scheme": config.scheme.model_dump(),
             "kept_in_float": kept,
             "sensitivity": rows,
@@ -104,7 +133,31 @@ def _quantize(
             f"quantize: int8 costs {drop:.2f} points of validation quality; "
             f"`stages.quantize.max_drop` is {settings.max_drop:g}"
         )
-    return {**training, "validation_quality": after, "drop": drop}
+    return {**training, "validation_quality": after, "drop": drop, **near, "warnings": notes}
+
+
+def _fidelity(
+    program: ExportedProgram, quantized: ExportedProgram, inputs: dict[str, Artifact]
+) -> tuple[dict[str, float], list[str]]:
+    """How near int8 answers are to the float program's on held-out images, as `sqnr_db` and
+    `agreement` (in percent), and to those of the same weights without rounding, as `rounding_db`;
+    with what to tell where that is far."""
+    import torch
+
+    from edgedistill.compress.fidelity import advice, sqnr_db, unrounded
+    from edgedistill.compress.program import graph_of
+
+    pixels, _ = _held_out(inputs["data"], _COMPARED)
+    with torch.no_grad():
+        wanted, found = graph_of(program)(pixels), graph_of(quantized)(pixels)
+    same, losses = unrounded(quantized, pixels)
+    rounding = sqnr_db(same, found)
+    near = {"sqnr_db": sqnr_db(wanted, found), "rounding_db": rounding}
+    agreement = task_of(inputs).agreement
+    if agreement is not None:
+        near["agreement"] = agreement(wanted.numpy(), found.numpy())
+    told = advice(rounding, losses)
+    return near, [told] if told else []
 
 
 def _train(

@@ -318,7 +318,7 @@ def test_what_is_joined_shares_a_range_that_holds_it_all(name: str, before: int)
     assert error(Between(JOINED[name], before, before + 1)) < 0.05
 
 
-def test_a_padding_holds_the_number_that_its_integer_stands_for() -> None:
+def test_a_padding_with_infinity_fills_in_the_end_of_the_range() -> None:
     program = fold(Between(PADDED["an infinite one for pooling"]).eval(), 3, SIZE)
     graph = graph_of(convert(calibrated(program)))
     (node,) = (node for node in graph.graph.nodes if padding_value(node) is not None)
