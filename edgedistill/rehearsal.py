@@ -3,59 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from edgedistill import program_file
 from edgedistill.artifact import Artifact
+from edgedistill.data import open_split
 from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.distill.losses import needs_layers
 from edgedistill.models import build, check_knows
 from edgedistill.plan import Step
+from edgedistill.progress import Reporter
 from edgedistill.recipe import Ensemble, ModelCommon, Recipe, Teacher
 from edgedistill.scratch import scratch_folder
+from edgedistill.stages import export, prune, quantize
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_IMAGES = 16
+"""That are quantized with: enough for ranges, and of the time of a few."""
 
 
-def rehearse(recipe: Recipe, planned: Sequence[Step], prepared: Artifact) -> None:
-    """Build every model, and bind the losses to it and to the one it learns from; make the student
-    one graph, write that for every runtime, and cut the student; find the samples of every slice.
+def rehearse(
+    recipe: Recipe, planned: Sequence[Step], done: dict[str, Artifact], reporter: Reporter
+) -> None:
+    """Try what the steps that are still to come will do, without learning anything.
+
+    done: what is there of earlier runs, `data` at least, by step; it has proven its part.
+    Raises UserError: what will fail.
     """
     import torch
 
-    from edgedistill.compress.fold import fold
-    from edgedistill.compress.program import graph_of
-    from edgedistill.compress.quantize import check_names
-    from edgedistill.distill.objective import Objective
-    from edgedistill.stages import export, prune
-
-    if recipe.stages.audit.slices:
-        read_slices(recipe.stages.audit.slices, sample_names(prepared))
-    data = prepared.json("data.json")
+    data = done["data"].json("data.json")
     shape = len(data["classes"]), data["channels"], data["image_size"]
-    example = torch.zeros(1, *shape[1:], shape[2])
-    wanted = recipe.stages
-    if wanted.teacher.train is None:
+    if recipe.stages.audit.slices:
+        read_slices(recipe.stages.audit.slices, sample_names(done["data"]))
+    if recipe.stages.teacher.train is None:
         for model in _torch_models(recipe.teacher):
             check_knows(model, *shape)
-    for peer in wanted.distill.peers:
-        build(peer, *shape)
+    if "quantize" in done:
+        return
+    example = torch.zeros(1, *shape[1:], shape[2])
+    _bind(recipe, shape, example, done)
+    student = build(recipe.student, *shape)
+    _write(student, planned, done["data"], reporter)
+    for step in planned:
+        if isinstance(step.config, prune.Config) and step.name not in done:
+            prune.rehearse(step.config, student, example)
+
+
+def _bind(
+    recipe: Recipe, shape: tuple[int, int, int], example: Tensor, done: dict[str, Artifact]
+) -> None:
+    """Build every model that is to be trained, and bind its losses to it and to the one that it
+    learns from."""
+    from edgedistill.distill.objective import Objective
+
+    wanted = recipe.stages
+    pruning = wanted.prune.losses if wanted.prune and "prune" not in done else ()
+    learning = wanted.distill.losses if "distill" not in done else ()
+    if learning:
+        for peer in wanted.distill.peers:
+            build(peer, *shape)
     source: Teacher = recipe.teacher
     for model in (*recipe.assistants, recipe.student):
-        student = build(model, *shape)
-        for losses in (wanted.distill.losses, wanted.prune.losses if wanted.prune else ()):
+        for losses in filter(None, (learning, pruning)):
+            student = build(model, *shape)
             shown = needs_layers(losses) and isinstance(source, ModelCommon)
             teacher = build(source, *shape) if shown else None  # type: ignore[arg-type]
             Objective(losses, student, teacher, example, task=recipe.task).close()
         source = model
-    program = fold(student, *shape[1:])
+
+
+def _write(
+    student: nn.Module, planned: Sequence[Step], prepared: Artifact, reporter: Reporter
+) -> None:
+    """Make one graph of the student, quantize it on a few images, and write both for every
+    runtime."""
+    import torch
+
+    from edgedistill.compress.fold import fold
+
+    data = prepared.json("data.json")
+    split = open_split(prepared.path, "train")
+    few = np.arange(min(_IMAGES, len(split)))
+    pixels = torch.from_numpy(split.pixels(few)).contiguous()
+    programs = {}
     with scratch_folder() as folder:
-        program_file.keep(program, folder / "student.program")
-    if wanted.quantize:
-        check_names(graph_of(program), wanted.quantize.keep_float)
-    for step in planned:
-        if isinstance(step.config, export.Config):
-            export.rehearse(step.config, program, tuple(data["classes"]))
-        if isinstance(step.config, prune.Config):
-            prune.rehearse(step.config, student, example[:1])
+        program = fold(student, data["channels"], data["image_size"])
+        programs["float"] = program_file.keep(program, folder / "float.program")
+        for step in planned:
+            if isinstance(step.config, quantize.Config):
+                quantized = quantize.rehearse(step.config, programs["float"], pixels)
+                if quantized is not None:
+                    programs["int8"] = program_file.keep(quantized, folder / "int8.program")
+            if isinstance(step.config, export.Config):
+                export.rehearse(
+                    step.config, programs, tuple(data["classes"]),
+                    lambda done, total, note: reporter.tick("rehearsal", done, total, note),
+                )  # fmt: skip
 
 
 def _torch_models(teacher: Teacher) -> list[Any]:

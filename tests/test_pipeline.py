@@ -23,7 +23,7 @@ from edgedistill.tasks import TASKS
 
 TARGET = load_target("android-arm64")
 UNTRAINED = [
-    "data: started", "rehearsal: the student is built, exported and pruned untrained",
+    "data: started", "rehearsal: an untrained student is built, quantized, written and pruned",
 ]  # fmt: skip
 """What a run has said that ends before it trains anything."""
 ONE_RUNTIME = TARGET.model_copy(update={"runtimes": ("onnxruntime",)})

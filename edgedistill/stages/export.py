@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,16 +61,29 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     return {"bytes": sizes, "warnings": warnings, "seconds": time.monotonic() - begin}
 
 
-def rehearse(config: Config, program: ExportedProgram, labels: tuple[str, ...]) -> None:
-    """Write a student that has learned nothing yet for every runtime, and throw the files away.
+def rehearse(
+    config: Config,
+    programs: dict[str, ExportedProgram],
+    labels: tuple[str, ...],
+    tick: Callable[[int, int, str], None] = lambda *_: None,
+) -> None:
+    """Write a student that has learned nothing yet for every runtime, in float and as int8, and
+    throw the files away.
 
+    programs: `float`, and `int8` where there is one; tick: gets how many files are done, of how
+    many, and which one comes next.
     Raises UserError: a runtime's converter does not take it.
     """
+    kinds = [kind for kind in programs if kind in _kinds(config)]
+    total = len(config.runtimes) * len(kinds)
     with scratch_folder() as folder:
-        for runtime in config.runtimes:
+        for done, (runtime, kind) in enumerate(itertools.product(config.runtimes, kinds)):
+            precision: Precision = "int8" if kind == "int8" else "fp32"
+            tick(done, total, f"{runtime}, {precision}")
             writer = RUNTIMES[runtime]
-            path = folder / f"{config.name}{writer.suffix}"
-            writer.write(program, path, Spec("fp32", labels, "float", config.name))
+            path = folder / f"{config.name}.{precision}{writer.suffix}"
+            io = config.io if kind == "int8" else "float"
+            writer.write(programs[kind], path, Spec(precision, labels, io, config.name))
 
 
 def _kinds(config: Config) -> set[str]:
