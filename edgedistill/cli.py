@@ -163,6 +163,21 @@ def check(
         print_table(("target", "stage", ""), [(row.target, row.name, row.state) for row in rows])
     for note in notes:
         say(note)
+    if any(row.state != "cached" for row in rows):
+        say(f"next: {_compile_command(recipe, target, settings, cache)}")
+
+
+def _compile_command(
+    recipe: Path | None, targets: Sequence[str], settings: Sequence[str], cache: Path | None
+) -> str:
+    import shlex
+
+    words = ["edgedistill", "compile", *([str(recipe)] if recipe else [])]
+    for name in targets:
+        words += ["--target", name]
+    for each in settings:
+        words += ["--set", each]
+    return shlex.join([*words, *(["--cache", str(cache)] if cache else [])])
 
 
 @app.command()
@@ -217,6 +232,10 @@ def init(
     weights: Annotated[
         Path | None, typer.Option(help="The teacher's weights, a .safetensors file.")
     ] = None,
+    student: Annotated[
+        str | None,
+        typer.Option(help="As --teacher; else one that suits the images and the target."),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The recipe to write.")] = Path(
         "recipe.yaml"
     ),
@@ -224,7 +243,8 @@ def init(
     """Write a commented recipe for your own model and images."""
     from edgedistill.starter import write_recipe
 
-    write_recipe(out, teacher, weights, data, target)
+    for note in write_recipe(out, teacher, weights, data, target, student):
+        say(note)
     say(f"wrote {out}; next: edgedistill check {out} --target {target}")
 
 

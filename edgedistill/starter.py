@@ -10,30 +10,51 @@ from typing import Any
 
 from edgedistill.data.survey import Found, look
 from edgedistill.errors import UserError
-from edgedistill.target import load_target
+from edgedistill.target import Target, load_target
 
 
-def write_recipe(out: Path, teacher: str, weights: Path | None, data: str, target: str) -> None:
-    """Write a recipe to `out`. Raises UserError: `out` exists, or teacher, data or target cannot
-    be made out."""
+def write_recipe(
+    out: Path,
+    teacher: str,
+    weights: Path | None,
+    data: str,
+    target: str,
+    student: str | None = None,
+) -> list[str]:
+    """Write a recipe to `out`; returns what it decided of itself. Without a `student`, one is
+    suggested by the images and the target.
+
+    Raises UserError: `out` exists, or teacher, student, data or target cannot be made out, or
+    weights do not fit.
+    """
     from edgedistill.recipe import load_recipe
 
     folder = _new(out).parent
-    load_target(target)
+    wanted = load_target(target)
     found = look(data)
-    model = teacher_keys(teacher, weights, found)
-    side = _image_size(found, model["family"])
-    student = _student(side)
+    models = {"teacher": model_keys("--teacher", teacher, weights)}
+    side = _taken(models, found, _image_size(found, models["teacher"]["family"]))
+    if student is None:
+        models["student"] = suggested(
+            found, side, wanted, bool(models["teacher"].get("pretrained"))
+        )
+    else:
+        models["student"] = model_keys("--student", student, None, pretrained=False)
+    side = _taken(models, found, side)
+    notes, new_head = _weights_notes(models, found, side)
+    if student is None:
+        notes.insert(0, f"student: {_named(models['student'])}, suggested for {_seen(found)} of "
+                        f"{side} pixels; --student names another")  # fmt: skip
     lines = [
         "# Written by `edgedistill init`: guesses to go over. Paths are relative to this file.",
         f"# `edgedistill check {_comment(out.name)}` shows the plan,",
         "# `edgedistill schema` every key.",
         f"name: {_name(found, data)}",
         *_data_lines(found, side, folder),
-        *_teacher_lines(model, folder),
+        *_teacher_lines(models["teacher"], folder),
         "student:",
-        *_yaml(student, folder),
-        *_stage_lines(model, found),
+        *_yaml(models["student"], folder),
+        *_stage_lines(models, found, new_head),
         *_contract_lines(target),
     ]
     folder.mkdir(parents=True, exist_ok=True)
@@ -45,6 +66,7 @@ def write_recipe(out: Path, teacher: str, weights: Path | None, data: str, targe
         except BaseException:
             out.unlink()
             raise
+    return notes
 
 
 def _new(out: Path) -> Path:
@@ -60,40 +82,92 @@ def _new(out: Path) -> Path:
     raise UserError(f"{out} exists already; it was left alone", "choose another --out")
 
 
-# --- teacher --------------------------------------------------------------------------------
+# --- models ---------------------------------------------------------------------------------
 
 
-def teacher_keys(teacher: str, weights: Path | None, found: Found) -> dict[str, Any]:
-    """The recipe's `teacher`. Raises UserError: it cannot be made out from what was given."""
+def model_keys(
+    option: str, given: str, weights: Path | None, pretrained: bool = True
+) -> dict[str, Any]:
+    """The recipe's `teacher` or `student`. Raises UserError: it cannot be made out from what was
+    given.
+
+    pretrained: whether a library's model without `weights` begins from the library's own.
+    """
     from edgedistill.models.weights import PICKLES, check
 
-    if Path(teacher).suffix.lower() in (".safetensors", *PICKLES):
-        path = _home(teacher)
-        return _from_weights(path, len(found.classes))
+    if Path(given).suffix.lower() in (".safetensors", *PICKLES):
+        return _from_weights(option, _home(option, given))
     if weights is not None:
         check(weights)
-    given = {"weights": weights} if weights else {}
-    family, colon, name = teacher.partition(":")
+    own = {"weights": weights} if weights else {}
+    family, colon, name = given.partition(":")
     if family == "resnet_cifar" and re.fullmatch("[0-9]{1,4}", name):
-        return {"family": family, "depth": int(name), **given}
+        shortcut = {} if option == "--teacher" else {"shortcut": "conv"}
+        return {"family": family, "depth": int(name), **shortcut, **own}
     if family in ("torchvision", "timm") and name:
-        return {"family": family, "name": name, **(given or {"pretrained": True})}
+        return {"family": family, "name": name, **(own or {"pretrained": pretrained})}
     if not (family and colon and name) or family == "resnet_cifar":
         raise UserError(
-            f"--teacher {teacher}: not a model",
+            f"{option} {given}: not a model",
             "resnet_cifar:56, torchvision:NAME, timm:NAME, MODULE:FUNCTION, or a .safetensors file",
         )
-    return {"family": "function", "function": teacher, **given}
+    return {"family": "function", "function": given, **own}
 
 
-def _home(teacher: str) -> Path:
+def suggested(found: Found, side: int, target: Target, pretrained: bool) -> dict[str, Any]:
+    """A student that learns from so many such images, in whole blocks of every target's kernels,
+    and fits the target's budget. Its size is of int8 weights."""
+    kb = target.budget.size_kb or float("inf")
+    if side >= 64 and kb >= MOBILENET_KB:
+        return {"family": "torchvision", "name": "mobilenet_v3_small", "pretrained": pretrained}
+    depth = 20 if not found.grey else 14 if len(found.classes) > 10 or found.images >= 5_000 else 8
+    while depth > 8 and RESNET_KB[depth] > kb:
+        depth -= 6
+    return {"family": "resnet_cifar", "depth": depth, "shortcut": "conv"}
+
+
+MOBILENET_KB = 1_700
+RESNET_KB = {8: 90, 14: 190, 20: 290}
+
+
+def _named(model: dict[str, Any]) -> str:
+    return f"{model['family']}:{model.get('name') or model.get('depth')}"
+
+
+def _seen(found: Found) -> str:
+    return f"{found.images} {'grey' if found.grey else 'color'} images"
+
+
+def _weights_notes(
+    models: dict[str, dict[str, Any]], found: Found, side: int
+) -> tuple[list[str], set[str]]:
+    """What becomes of the models' own weights, and whose output layer is new. Raises UserError:
+    they do not fit."""
+    notes: list[str] = []
+    new = {role for role, keys in models.items() if keys.get("pretrained")}
+    for role, keys in models.items():
+        if "weights" not in keys:
+            continue
+        from pydantic import TypeAdapter
+
+        from edgedistill.models import preview
+        from edgedistill.recipe import Model
+
+        model: Model = TypeAdapter(Model).validate_python(keys)
+        seen = preview(model, len(found.classes), 1 if found.grey else 3, side)
+        notes += [f"{role}: {note}" for note in seen.notes]
+        new |= {role} if seen.new_head else set()
+    return notes, new
+
+
+def _home(option: str, given: str) -> Path:
     try:
-        return Path(teacher).expanduser()
+        return Path(given).expanduser()
     except RuntimeError as error:  # `~name`, of nobody here
-        raise UserError(f"--teacher {teacher}: {error}", "give the whole path") from None
+        raise UserError(f"{option} {given}: {error}", "give the whole path") from None
 
 
-def _from_weights(path: Path, classes: int) -> dict[str, Any]:
+def _from_weights(option: str, path: Path) -> dict[str, Any]:
     """The CIFAR-style residual network that a safetensors file holds, by its tensors' names."""
     from edgedistill.models.weights import shapes as read_shapes
 
@@ -103,15 +177,9 @@ def _from_weights(path: Path, classes: int) -> dict[str, Any]:
     widths = [(*shapes.get(f"layer{n}.0.conv1.weight", ()), 0)[0] for n in (1, 2, 3)]
     if not (blocks and all(widths) and shapes.get("linear.weight")):
         raise UserError(
-            f"--teacher {path}: its tensors are not those of a CIFAR-style residual network",
-            "name the model and give its weights apart: --teacher torchvision:resnet50 "
+            f"{option} {path}: its tensors are not those of a CIFAR-style residual network",
+            f"name the model and give its weights apart: {option} torchvision:resnet50 "
             f"--weights {path.name}",
-        )
-    if shapes["linear.weight"][0] != classes:
-        raise UserError(
-            f"--teacher {path}: answers for {shapes['linear.weight'][0]} classes, the data has "
-            f"{classes}",
-            "give the data that it was trained for, or a model that is fitted to this data",
         )
     shortcut = "conv" if any(".shortcut." in name for name in shapes) else "pad"
     return {
@@ -165,10 +233,28 @@ def _image_size(found: Found, family: str) -> int:
     return 32 if family == "resnet_cifar" else 96
 
 
-def _student(side: int) -> dict[str, Any]:
-    if side <= 64:
-        return {"family": "resnet_cifar", "depth": 8, "widths": [16, 32, 64], "shortcut": "conv"}
-    return {"family": "torchvision", "name": "mobilenet_v3_small"}
+def _taken(models: dict[str, dict[str, Any]], found: Found, side: int) -> int:
+    """The images' size, or the next usual one that the libraries' models take; where they take
+    none, `check` tells why."""
+    libraries = [keys for keys in models.values() if keys["family"] in ("torchvision", "timm")]
+    larger = (size for size in (32, 64, 96, 128, 224, 299) if size > side)
+    return next((size for size in (side, *larger) if _take(libraries, found, size)), side)
+
+
+def _take(models: list[dict[str, Any]], found: Found, side: int) -> bool:
+    from pydantic import TypeAdapter
+
+    from edgedistill.models import preview
+    from edgedistill.recipe import Model
+
+    for keys in models:
+        blank = {"family": keys["family"], "name": keys["name"]}
+        model: Model = TypeAdapter(Model).validate_python(blank)
+        try:
+            preview(model, len(found.classes), 1 if found.grey else 3, side)
+        except UserError:
+            return False
+    return True
 
 
 def _data_lines(found: Found, side: int, folder: Path) -> list[str]:
@@ -201,20 +287,22 @@ def _teacher_lines(model: dict[str, Any], folder: Path) -> list[str]:
     return lines
 
 
-def _stage_lines(model: dict[str, Any], found: Found) -> list[str]:
+def _stage_lines(models: dict[str, dict[str, Any]], found: Found, new_head: set[str]) -> list[str]:
+    batch = 32 if found.images < 2_000 else 128
     lines = ["stages:"]
-    if model.get("pretrained"):
-        lines += ["  teacher:  # fit the pretrained model to these classes",
-                  "    train: {epochs: 5, learning_rate: 0.01}"]  # fmt: skip
-    elif "weights" not in model:
-        lines += ["  teacher:  # no weights were given: train it here",
-                  "    train: {epochs: 40, learning_rate: 0.1}"]  # fmt: skip
+    if "teacher" in new_head:
+        lines.append("  teacher:  # fit the pretrained model to these classes")
+        lines.append(f"    train: {{epochs: 5, batch_size: {batch}, learning_rate: 0.01}}")
+    elif "weights" not in models["teacher"]:
+        lines.append("  teacher:  # no weights were given: train it here")
+        lines.append(f"    train: {{epochs: 40, batch_size: {batch}, learning_rate: 0.1}}")
     epochs = 60 if found.images < 5_000 else 30
+    rate = 0.1 if models["student"]["family"] == "resnet_cifar" else 0.05
     return [
         *lines,
-        f"  distill: {{epochs: {epochs}, learning_rate: 0.1}}",
+        f"  distill: {{epochs: {epochs}, batch_size: {batch}, learning_rate: {rate}}}",
         "  # prune: {speedup: 2}  # or macs (millions), or params (thousands)",
-        "  quantize: {method: qat, epochs: 4}  # ptq: without training",
+        f"  quantize: {{method: qat, epochs: 4, batch_size: {batch}}}  # ptq: without training",
     ]
 
 

@@ -361,6 +361,8 @@ def test_init_writes_a_recipe_that_loads(pictures: Path, capsys: Output) -> None
     text = path.read_text()
     assert "# 6 images of 2 classes (cat, dog), color, 24x24." in text
     assert capsys.readouterr().err == (
+        "student: resnet_cifar:20, suggested for 6 color images of 24 pixels; --student names "
+        "another\n"
         "wrote sub/r.yaml; next: edgedistill check sub/r.yaml --target android-arm64\n"
     )
 
@@ -387,9 +389,9 @@ def test_init_reads_the_network_out_of_its_weights(tmp_path: Path, capsys: Outpu
     teacher = load_recipe(path).teacher
     assert teacher.model_copy(update={"weights": None}) == model
     save_file(build(model, 7, 1, 16).state_dict(), tmp_path / "seven.safetensors")
-    assert run("init --teacher seven.safetensors --data digits --out s.yaml".split()) == 2
-    assert "answers for 7 classes, the data has 10" in capsys.readouterr().err
-    assert not Path("s.yaml").exists()
+    assert run("init --teacher seven.safetensors --data digits --out s.yaml".split()) == 0
+    assert "the body is kept, `linear` is new" in capsys.readouterr().err
+    assert load_recipe(Path("s.yaml")).stages.teacher.train is not None
 
 
 def test_init_finds_the_columns_of_parquet_files(tmp_path: Path) -> None:

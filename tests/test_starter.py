@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from PIL import Image
+from safetensors.torch import save_file
 
+from edgedistill.data.survey import Found
 from edgedistill.errors import UserError
 from edgedistill.recipe import load_recipe
-from edgedistill.starter import write_recipe
+from edgedistill.starter import suggested, write_recipe
+from edgedistill.target import load_target
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +77,100 @@ def test_names_of_all_kinds_are_read_back() -> None:
     assert recipe.data.train.resolve() == where.resolve()
     assert recipe.teacher.family == "timm"
     assert recipe.teacher.name == "true"
+
+
+def folder_of(side: int, channels: int, count: int = 12, classes: int = 2) -> Path:
+    """Bright and dark noise, a folder each."""
+    random = np.random.default_rng(0)
+    for label in range(classes):
+        place = Path("pictures", f"class{label}")
+        place.mkdir(parents=True)
+        shape = (side, side) if channels == 1 else (side, side, 3)
+        for number in range(count):
+            pixels = random.integers(100 * label, 100 * label + 100, shape).astype(np.uint8)
+            Image.fromarray(pixels).save(place / f"{number}.png")
+    return Path("pictures")
+
+
+@pytest.mark.parametrize(
+    ("side", "channels", "teacher", "student"),
+    [
+        (28, 1, "resnet_cifar:14", {"family": "resnet_cifar", "depth": 8}),
+        (32, 3, "resnet_cifar:14", {"family": "resnet_cifar", "depth": 20}),
+        (80, 3, "torchvision:resnet18", {"family": "torchvision", "name": "mobilenet_v3_small",
+                                         "pretrained": True}),
+        (80, 3, "my_net:net", {"family": "torchvision", "name": "mobilenet_v3_small",
+                               "pretrained": False}),
+    ],
+)  # fmt: skip
+def test_a_student_is_suggested_by_the_images(
+    side: int, channels: int, teacher: str, student: dict[str, object]
+) -> None:
+    data = folder_of(side, channels)
+    notes = write_recipe(Path("r.yaml"), teacher, None, str(data), "android-arm64")
+    assert "--student names another" in notes[0]
+    found = load_recipe(Path("r.yaml")).student
+    assert {key: getattr(found, key) for key in student} == student
+
+
+def test_a_small_budget_gets_a_small_student() -> None:
+    target = yaml.safe_load((Path(__file__).parents[1] / "targets/android-arm64.yaml").read_text())
+    for kb, depth in ((1000, 20), (200, 14), (50, 8)):
+        Path("t.yaml").write_text(yaml.safe_dump({**target, "budget": {"size_kb": kb}}))
+        found = Found({}, ("a", "b"), 500, [(96, 96)], False)
+        assert suggested(found, 96, load_target("t.yaml"), False)["depth"] == depth
+
+
+@pytest.mark.parametrize(
+    ("student", "wanted"),
+    [
+        ("resnet_cifar:14", {"family": "resnet_cifar", "depth": 14, "shortcut": "conv"}),
+        ("timm:resnet10t", {"family": "timm", "name": "resnet10t", "pretrained": False}),
+        ("my_net:net", {"family": "function", "function": "my_net:net"}),
+    ],
+)
+def test_a_student_is_given_by_name(student: str, wanted: dict[str, object]) -> None:
+    notes = write_recipe(
+        Path("r.yaml"), "resnet_cifar:20", None, "digits", "android-arm64", student
+    )
+    assert notes == []
+    found = load_recipe(Path("r.yaml")).student
+    assert {key: getattr(found, key) for key in wanted} == wanted
+
+
+def test_a_student_that_is_none_is_said_to_be_one() -> None:
+    with pytest.raises(UserError, match="--student resnet: not a model"):
+        write_recipe(Path("r.yaml"), "resnet_cifar:20", None, "digits", "android-arm64", "resnet")
+
+
+def test_weights_that_do_not_fit_leave_no_recipe() -> None:
+    save_file({"a": torch.zeros(2)}, "net.safetensors")
+    with pytest.raises(UserError, match="does not fit the model"):
+        write_recipe(Path("r.yaml"), "torchvision:squeezenet1_1", Path("net.safetensors"), "digits",
+                     "android-arm64")  # fmt: skip
+    assert not Path("r.yaml").exists()
+
+
+def test_images_are_as_large_as_the_models_take_them() -> None:
+    for teacher, side in (("torchvision:squeezenet1_1", 32), ("torchvision:vit_b_32", 32),
+                          ("torchvision:inception_v3", 96), ("resnet_cifar:8", 16)):  # fmt: skip
+        out = Path(f"{side}.{len(teacher)}.yaml")
+        write_recipe(out, teacher, None, "digits", "android-arm64", "resnet_cifar:8")
+        assert load_recipe(out).data.image_size == side
+
+
+@pytest.mark.slow
+def test_what_is_written_runs_as_it_is() -> None:
+    from edgedistill.cli import run
+
+    folder_of(24, 3, count=20)
+    words = "--target linux-x64 --cache cache"
+    assert run("init --teacher resnet_cifar:8 --data pictures --target linux-x64".split()) == 0
+    assert run(f"check recipe.yaml {words}".split()) == 0
+    quick = [
+        "contract={}", "stages.teacher.train.epochs=1", "stages.distill.epochs=2",
+        "stages.quantize.epochs=1",
+    ]  # fmt: skip
+    settings = [word for each in quick for word in ("--set", each)]
+    assert run(["compile", "recipe.yaml", *words.split(), *settings]) == 0
+    assert Path("pictures-linux-x64", "manifest.json").is_file()

@@ -22,15 +22,8 @@ def make(model: TorchvisionModel, classes: int, channels: int, image_size: int) 
     """Pretrained weights are of three channels; a model without may have any number."""
     _check_name(model)
     arguments = {"image_size": image_size} if model.name.startswith("vit_") else {}
-    try:
-        weights = "DEFAULT" if model.pretrained else None
-        with without_pickles():
-            module: nn.Module = zoo.get_model(model.name, weights=weights, **arguments)
-    except (OSError, ValueError, UnpicklingError) as error:
-        raise UserError(
-            f"torchvision model `{model.name}` cannot be made: {error}",
-            "give `weights` (a safetensors file) instead of `pretrained` where there is no network",
-        ) from error
+    with taking(model.name, channels, image_size):  # the size of these is among their arguments
+        module = _from_the_zoo(model, arguments)
     _drop_auxiliary_heads(module)
     if hasattr(module, "transform_input"):
         vars(module)["transform_input"] = False  # see `normalization`
@@ -41,6 +34,19 @@ def make(model: TorchvisionModel, classes: int, channels: int, image_size: int) 
         _fit_head(module, name, classes)
     for name in first if channels != 3 else ():
         _fit_stem(module, name, channels)
+    return module
+
+
+def _from_the_zoo(model: TorchvisionModel, arguments: dict[str, int]) -> nn.Module:
+    try:
+        weights = "DEFAULT" if model.pretrained else None
+        with without_pickles():
+            module: nn.Module = zoo.get_model(model.name, weights=weights, **arguments)
+    except (OSError, ValueError, UnpicklingError) as error:
+        raise UserError(
+            f"torchvision model `{model.name}` cannot be made: {error}",
+            "give `weights` (a safetensors file) instead of `pretrained` where there is no network",
+        ) from error
     return module
 
 
