@@ -134,8 +134,19 @@ def _export(folder: Path) -> None:
     entries: list[dict[str, Any]] = []
     for precision in ("fp32", "int8"):
         path = write_onnx(folder / "files" / f"tiny.{precision}.onnx")
+        pixels = {
+            "name": "pixels",
+            "shape": [None, 1, SIZE, SIZE],
+            "layout": "NCHW",
+            "dtype": "float32",
+            "scale": None,
+            "zero_point": None,
+            "range": [0.0, 1.0],
+        }
+        logits = {**pixels, "name": "logits", "shape": [None, 3], "layout": "NC", "range": None}
         entries.append({"runtime": "onnxruntime", "precision": precision, "file": path.name,
-                        "bytes": path.stat().st_size, "input": {}, "output": {}})  # fmt: skip
+                        "bytes": path.stat().st_size, "input": pixels,
+                        "output": logits})  # fmt: skip
     write_json(folder / "export.json", {"files": entries, "labels": LABELS})
 
 
@@ -143,6 +154,10 @@ def _verify(folder: Path) -> None:
     (folder / "golden").mkdir()
     pixels = np.random.default_rng(1).random((4, 1, SIZE, SIZE), dtype=np.float32)
     np.save(folder / "golden" / "inputs.npy", pixels)
+    logits = pixels.mean((1, 2, 3))[:, None] * np.float32([[-1.0, 0.2, 2.0]])
+    for precision in ("fp32", "int8"):
+        outputs = logits + np.float32([0.5, 0.3, -0.5])
+        np.save(folder / "golden" / f"outputs_tiny.{precision}.onnx.npy", outputs)
     rows = [
         {"runtime": "onnxruntime", "precision": precision, "file": f"tiny.{precision}.onnx",
          "quality": accuracy, "agreement": 0.998, "max_steps": 1, "mean_steps": 0.01,

@@ -12,10 +12,11 @@ from edgedistill.package.evaluate import Samples, read_samples
 from edgedistill.package.manifest import AUDIT
 from edgedistill.package.measure import check_opens
 from edgedistill.report.audit import tables
-from edgedistill.runtimes import features
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from edgedistill.runtimes.features import Both
 
 _BATCH = 256
 
@@ -60,6 +61,7 @@ def drift(bundle: Bundle, folder: Path) -> dict[str, Any]:
     """Whether the images below a folder, as the file that ships answers them, still look like
     those that the bundle was compiled with; see `tasks.drift.compare`."""
     from edgedistill.data import read_unlabelled
+    from edgedistill.runtimes import features
     from edgedistill.tasks import drift as drifting
 
     reference = bundle.manifest.get("reference")
@@ -84,7 +86,7 @@ def drift(bundle: Bundle, folder: Path) -> dict[str, Any]:
 
 
 def _answers(
-    bundle: Bundle, images: Any, seen: features.Both | None
+    bundle: Bundle, images: Any, seen: Both | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Logits of the file that ships, and the features that `seen` reads out of it."""
     import numpy as np

@@ -17,6 +17,7 @@ AUDIT = "audit.json"
 REPORT = "report.json"
 PAGE = "report.html"
 TEXTS = "texts.npy"
+GOLDEN = "golden"
 FORMAT = 3
 
 
@@ -37,10 +38,21 @@ class _Part(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
 
+class _Golden(_Part):
+    input: Name
+    output: Name
+    tolerance: float = Field(ge=0)
+    share: float = Field(ge=0, le=1)
+    notes: str
+
+
 class _File(_Part):
     runtime: RuntimeName
     precision: Precision
     file: Name
+    # Bundles of before there were any have neither.
+    notes: dict[str, str] | None = None
+    golden: _Golden | None = None
 
 
 class _Preprocessing(_Part):
@@ -64,6 +76,7 @@ class Manifest(_Part):
     shipped: Name
     task: Literal["classification", "multilabel", "regression", "retrieval"]
     labels: list[Label] = Field(min_length=1, max_length=1_000_000)
+    notes: dict[str, str] | None = None
     files: list[_File] = Field(min_length=1, max_length=1000)
     preprocessing: _Preprocessing
     temperature: float = Field(gt=0, le=1e6)

@@ -20,6 +20,7 @@ from edgedistill.package.bundle import Bundle
 from edgedistill.package.manifest import (
     AUDIT,
     FORMAT,
+    GOLDEN,
     MANIFEST,
     PAGE,
     REPORT,
@@ -160,23 +161,27 @@ def _fill_or_tell(result: Result, folder: Path, out: Path) -> None:
 
 
 def _fill(result: Result, folder: Path) -> None:
+    from edgedistill.package.explain import explained
+
     report = build_report(result)
     export = result.artifacts["export"]
     described = export.json("export.json")
     models = sorted(export.file("files").iterdir())
     for path in models:
         shutil.copyfile(path, folder / path.name)
-    (folder / "golden").mkdir()
+    (folder / GOLDEN).mkdir()
     for path in sorted(result.artifacts["verify"].file("golden").iterdir()):
-        shutil.copyfile(path, folder / "golden" / path.name)
+        shutil.copyfile(path, folder / GOLDEN / path.name)
     if result.recipe.task == "retrieval":
         shutil.copyfile(result.artifacts["teacher"].file("texts.npy"), folder / TEXTS)
     if "audit" in result.artifacts:
         shutil.copyfile(result.artifacts["audit"].file(AUDIT), folder / AUDIT)
+    named = [{**entry, "file": Path(entry["file"]).name} for entry in described["files"]]
+    files = [explained(entry, folder, result.recipe.stages.verify) for entry in named]
     digests = bundle_digests(folder)
     write_json(folder / REPORT, report)
     write_html(report, folder / PAGE)
-    write_json(folder / MANIFEST, _manifest(result, report, described, digests))
+    write_json(folder / MANIFEST, _manifest(result, report, files, digests))
 
 
 def bundle_digests(folder: Path) -> dict[str, str]:
@@ -191,8 +196,10 @@ def bundle_digests(folder: Path) -> dict[str, str]:
 
 
 def _manifest(
-    result: Result, report: dict[str, Any], described: dict[str, Any], digests: dict[str, str]
+    result: Result, report: dict[str, Any], files: list[dict[str, Any]], digests: dict[str, str]
 ) -> dict[str, Any]:
+    from edgedistill.package.explain import notes
+
     data = result.artifacts["data"].json("data.json")
     audited = result.artifacts["audit"].json(AUDIT) if "audit" in result.artifacts else {}
     routing = audited.get("routing") or {}
@@ -204,7 +211,8 @@ def _manifest(
         "task": result.recipe.task,
         "labels": data["labels"],
         "texts": _texts(result),
-        "files": [{**entry, "file": Path(entry["file"]).name} for entry in described["files"]],
+        "notes": notes(result.recipe.task, audited.get("temperature", 1.0)),
+        "files": files,
         "preprocessing": {
             "image_size": data["image_size"],
             "channels": data["channels"],

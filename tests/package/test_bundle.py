@@ -15,6 +15,12 @@ from edgedistill.package import Bundle, write_bundle
 from edgedistill.package.write import check_place
 
 Make = Callable[..., Any]
+DIGESTED = {
+    "golden/inputs.npy", "golden/outputs_tiny.fp32.onnx.npy", "golden/outputs_tiny.int8.onnx.npy",
+    "golden/tiny.fp32.onnx/input.npy", "golden/tiny.fp32.onnx/output.npy",
+    "golden/tiny.int8.onnx/input.npy", "golden/tiny.int8.onnx/output.npy",
+    "tiny.fp32.onnx", "tiny.int8.onnx",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -25,14 +31,12 @@ def bundle(make_result: Make, tmp_path: Path) -> Bundle:
 def test_a_bundle_holds_models_golden_data_and_reports(bundle: Bundle) -> None:
     names = {item.relative_to(bundle.path).as_posix() for item in bundle.path.rglob("*.*")}
     assert names == {
-        "audit.json", "edgedistill.json", "golden/inputs.npy", "report.html", "report.json",
-        "tiny.fp32.onnx", "tiny.int8.onnx",
+        "audit.json", "edgedistill.json", "report.html", "report.json", *DIGESTED,
+        "golden/tiny.fp32.onnx", "golden/tiny.int8.onnx",
     }  # fmt: skip
     assert list(bundle.path.parent.iterdir()) == [bundle.path]
     assert bundle.labels == ["bird", "cat", "ship"]
-    assert set(bundle.manifest["digests"]) == {
-        "golden/inputs.npy", "tiny.fp32.onnx", "tiny.int8.onnx",
-    }  # fmt: skip
+    assert set(bundle.manifest["digests"]) == DIGESTED
     figures = [row["p50_ms"] for row in bundle.manifest["measurements"]]
     assert {figure["how"] for figure in figures} == {"measured"}
     assert all("this machine" in figure["where"] for figure in figures)
