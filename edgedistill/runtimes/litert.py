@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
     from edgedistill.runtimes import Array, Floats
     from edgedistill.runtimes.program import Layer
+    from edgedistill.runtimes.tflite_file import File
 
 
 def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
     """int8 files hold int8 weights and int32 biases, and float32 only at the boundary where
     `spec.io` asks for it; fp16 files hold float16 weights that the runtime unpacks as it loads."""
     from edgedistill.runtimes import tflite_edit
-    from edgedistill.runtimes.program import fold_weights, layers, made_once
+    from edgedistill.runtimes.program import fold_weights, made_once
     from edgedistill.runtimes.tflite_file import File
     from edgedistill.runtimes.tflite_layout import remove_transposes
 
@@ -33,7 +34,9 @@ def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Ten
     file = File(made_once(program, "litert", lambda: _convert(program, quantized)))
     remove_transposes(file)
     tflite_edit.remove_fences(file)
-    tflite_edit.name_tensors(file, layers(fold_weights(program)) if quantized else [])
+    tflite_edit.name_tensors(file, [])
+    if quantized:
+        _name_layers(file, made_once(program, "folded", lambda: fold_weights(program)))
     if spec.precision == "fp16":
         tflite_edit.halve_weights(file)
     if quantized and spec.io == "float":
@@ -45,6 +48,20 @@ def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Ten
     file.attach(METADATA, describe(spec, pixels, logits).encode())
     path.write_bytes(file.pack())
     return pixels, logits
+
+
+def _name_layers(file: File, program: ExportedProgram) -> None:
+    """Name an int8 file's tensors after the program's layers, by what both compute of noise."""
+    from edgedistill.runtimes import tflite_edit
+    from edgedistill.runtimes.program import image_shape, layers, record
+
+    found = layers(program)
+    tflite_edit.name_tensors(file, found)
+    noise = np.random.default_rng(0).random((1, *image_shape(program)), np.float32)
+    pixels = _described(file, file.graph.inputs[0], INPUT)
+    given = {"pixels": to_native(noise, pixels)}
+    labels = {layer.label: layer.name for layer in found}
+    tflite_edit.forget_reordered(file, {**record(program, noise), **given}, labels)
 
 
 def _convert(program: ExportedProgram, quantized: bool) -> bytes:

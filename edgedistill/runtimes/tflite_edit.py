@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgedistill.runtimes import INPUT, OUTPUT
 
 if TYPE_CHECKING:
+    from edgedistill.runtimes import Array
     from edgedistill.runtimes.program import Layer
     from edgedistill.runtimes.tflite_file import File
 
@@ -45,17 +46,41 @@ def name_tensors(file: File, layers: list[Layer]) -> None:
             tensor = file.tensor(index)
             names = waiting.get((tuple(map(int, tensor.shape)), *_scale(file, index)), [])
             name = names.pop(0) if names else f"t{place}"
-            tensor.name = (f"t{place}" if _reorders(file, operator) else name).encode()
+            tensor.name = name.encode()
     file.tensor(file.graph.inputs[0]).name = INPUT.encode()
     file.tensor(file.graph.outputs[0]).name = OUTPUT.encode()
 
 
-def _reorders(file: File, operator: Any) -> bool:
-    """Whether it flattens an image, whose values the file has in another order than the program."""
-    if file.kind(operator) != "RESHAPE":
-        return False
-    shape = list(map(int, file.tensor(operator.inputs[0]).shape))
-    return len(shape) == 4 and shape[1] * shape[2] > 1 and shape[3] > 1
+_STRAYS = 3
+"""Steps that a tensor may be off, in the mean, from what is called the same."""
+
+
+def forget_reordered(file: File, recorded: dict[str, Array], labels: dict[str, str]) -> None:
+    """Take the names off tensors that hold a layer's values in another order, as behind a flatten
+    or a channel shuffle that is computed channels last.
+
+    `recorded`: int8 arrays by layer name for the `pixels` among them, as `program.record` gives
+    them; `labels`: the layers' names by label.
+    """
+    from edgedistill.runtimes.litert import interpreter, to_channels_first
+
+    runner = interpreter(file.pack(), 1, True, keep_all=True)
+    given = runner.get_input_details()[0]
+    runner.set_tensor(given["index"], recorded["pixels"].astype(given["dtype"]))
+    runner.invoke()
+    for index, tensor in enumerate(file.graph.tensors):
+        layer = labels.get(bytes(tensor.name).decode())
+        if layer is None:
+            continue
+        found, wanted = to_channels_first(runner.get_tensor(index)), recorded[layer]
+        if found.shape != wanted.shape or _is_reordered(found, wanted):
+            tensor.name = f"t{index}_reordered".encode()
+
+
+def _is_reordered(found: Array, wanted: Array) -> bool:
+    one, two = (each.astype(float).reshape(-1) for each in (found, wanted))
+    apart = np.abs(one - two).mean()
+    return bool(apart > _STRAYS + 2 * np.abs(np.sort(one) - np.sort(two)).mean())
 
 
 def name_the_rest(file: File) -> None:

@@ -17,6 +17,7 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.runtimes import litert
 from edgedistill.runtimes.tflite_file import File
+from edgedistill.runtimes.tflite_layers import compare_layers
 from edgedistill.runtimes.tflite_layout import remove_transposes
 from edgedistill.runtimes.tflite_transposes import moved_bytes
 from edgedistill.target import Scheme
@@ -167,3 +168,19 @@ def test_a_channel_shuffle_moves_channels_where_they_lie(tmp_path: Path) -> None
         for operator in after.operators:
             if after.kind(operator) == "TRANSPOSE":
                 assert list(after.constant(operator.inputs[1])) == [0, 1, 2, 4, 3]  # type: ignore[arg-type]
+
+
+def test_only_what_lies_as_in_the_program_is_called_as_there(tmp_path: Path) -> None:
+    """A flatten of height before width: its values come in another order, in the same shape."""
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), Shuffle(8), nn.Flatten(), nn.Linear(128, 4)
+    )
+    made = quantized(fold(model.eval(), 3, SIZE))
+    path = tmp_path / "named.tflite"
+    RUNTIMES["litert"].write(made, path, Spec("int8", tuple("abcd"), "float"))
+    folded = program.fold_weights(made)
+    recorded = program.record(folded, torch.rand(2, 3, SIZE, SIZE).numpy())
+    rows = compare_layers(path, program.layers(folded), recorded)
+    assert {"0", "2.branch.0", "cat", "4"} <= {row["layer"] for row in rows}
+    assert max(row["max_steps"] for row in rows) <= 1
