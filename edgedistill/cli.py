@@ -236,6 +236,9 @@ def init(
         str | None,
         typer.Option(help="As --teacher; else one that suits the images and the target."),
     ] = None,
+    student_weights: Annotated[
+        Path | None, typer.Option(help="What the student begins from, a .safetensors file.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The recipe to write.")] = Path(
         "recipe.yaml"
     ),
@@ -243,7 +246,7 @@ def init(
     """Write a commented recipe for your own model and images."""
     from edgedistill.starter import write_recipe
 
-    for note in write_recipe(out, teacher, weights, data, target, student):
+    for note in write_recipe(out, teacher, weights, data, target, student, student_weights):
         say(note)
     say(f"wrote {out}; next: edgedistill check {out} --target {target}")
 

@@ -20,6 +20,7 @@ def write_recipe(
     data: str,
     target: str,
     student: str | None = None,
+    student_weights: Path | None = None,
 ) -> list[str]:
     """Write a recipe to `out`; returns what it decided of itself. Without a `student`, one is
     suggested by the images and the target.
@@ -29,6 +30,10 @@ def write_recipe(
     """
     from edgedistill.recipe import load_recipe
 
+    if student_weights is not None and student is None:
+        raise UserError(
+            f"--student-weights {student_weights}: of which model?", "name it: --student"
+        )
     folder = _new(out).parent
     wanted = load_target(target)
     found = look(data)
@@ -39,7 +44,7 @@ def write_recipe(
             found, side, wanted, bool(models["teacher"].get("pretrained"))
         )
     else:
-        models["student"] = model_keys("--student", student, None, pretrained=False)
+        models["student"] = model_keys("--student", student, student_weights, pretrained=False)
     side = _taken(models, found, side)
     notes, new_head = _weights_notes(models, found, side)
     if student is None:
@@ -51,9 +56,8 @@ def write_recipe(
         "# `edgedistill schema` every key.",
         f"name: {_name(found, data)}",
         *_data_lines(found, side, folder),
-        *_teacher_lines(models["teacher"], folder),
-        "student:",
-        *_yaml(models["student"], folder),
+        *_model_lines("teacher", models["teacher"], folder),
+        *_model_lines("student", models["student"], folder),
         *_stage_lines(models, found, new_head),
         *_contract_lines(target),
     ]
@@ -276,8 +280,8 @@ def _data_lines(found: Found, side: int, folder: Path) -> list[str]:
     ]
 
 
-def _teacher_lines(model: dict[str, Any], folder: Path) -> list[str]:
-    lines = ["teacher:", *_yaml(model, folder)]
+def _model_lines(role: str, model: dict[str, Any], folder: Path) -> list[str]:
+    lines = [f"{role}:", *_yaml(model, folder)]
     if "weights" in model:
         lines += [
             "  # If the weights expect normalized pixels, say with what, channel by channel:",

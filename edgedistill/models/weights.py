@@ -43,7 +43,9 @@ def check(path: Path) -> None:
             f"weights: {path} is a pickle, which can run any code when loaded; refused",
             "convert it once, from a source you trust:\n"
             "  import torch, safetensors.torch\n"
-            f"  tensors = torch.load({path.name!r}, weights_only=True)\n"
+            f"  found = torch.load({str(path)!r}, weights_only=True)\n"
+            "  found = found.get('state_dict', found)\n"
+            "  tensors = {name: each.clone().contiguous() for name, each in found.items()}\n"
             f"  safetensors.torch.save_file(tensors, {path.with_suffix('.safetensors').name!r})",
         )
     check_regular(path, "weights: file")

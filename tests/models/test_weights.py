@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,9 @@ def test_a_pickle_is_refused_with_the_way_to_convert_it(tmp_path: Path, suffix: 
     )
     assert error.value.hint.splitlines()[1:] == [
         "  import torch, safetensors.torch",
-        f"  tensors = torch.load('net{suffix}', weights_only=True)",
+        f"  found = torch.load({str(path)!r}, weights_only=True)",
+        "  found = found.get('state_dict', found)",
+        "  tensors = {name: each.clone().contiguous() for name, each in found.items()}",
         "  safetensors.torch.save_file(tensors, 'net.safetensors')",
     ]
 
@@ -206,3 +209,19 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "net.safetensors")
     with pytest.raises(UserError, match="is no regular file"):
         check(tmp_path / "net.safetensors")
+
+
+@pytest.mark.parametrize("wrap", [lambda tensors: tensors, lambda tensors: {"state_dict": tensors}])
+def test_the_hint_about_pickles_converts_them(
+    wrap: Callable[[object], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shared = torch.arange(6.0)
+    tensors = {"a": torch.rand(2, 3, 4, 4).contiguous(memory_format=torch.channels_last),
+               "b": shared, "c": shared.view(2, 3).T}  # fmt: skip
+    torch.save(wrap(tensors), tmp_path / "net.pth")
+    with pytest.raises(UserError) as caught:
+        check(tmp_path / "net.pth")
+    exec("\n".join(line.strip() for line in caught.value.hint.splitlines()[1:]), {})
+    found = read(tmp_path / "net.safetensors")
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
