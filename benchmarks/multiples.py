@@ -29,7 +29,7 @@ from edgedistill.pipeline import run_until
 from edgedistill.tasks.classification import accuracy
 from edgedistill.tasks.predict import logits_of, torch_predictor
 
-IMAGES, DISTILL, BETWEEN, RECOVER = 10_000, 8, 1, 5
+IMAGES, DISTILL, BETWEEN, RECOVER = 10_000, 4, 0.5, 2.5
 LEAST = 13.1
 """Millions of padded multiply-accumulates; ResNet-14 in multiples of 16 comes to 13.06."""
 OLD = "multiples of 8, to 12.4 M MACs"
@@ -43,7 +43,7 @@ def arm(cache: Cache, seed: int, *overrides: str) -> dict[str, Artifact]:
     """A student of the recipe; nothing is quantized."""
     return run_until(
         recipe(
-            f"seed={seed}", f"data.limit={IMAGES}", "contract={}", "stages.teach.views=4",
+            f"seed={seed}", f"data.limit={IMAGES}", "contract={}", "stages.teach.views=2",
             f"stages.distill.epochs={DISTILL}", "stages.quantize=null",
             "stages.export.precisions=[fp32]", *overrides,
         ),
