@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
-from edgedistill.runtimes import litert
+from edgedistill.runtimes import RUNTIMES, Spec, litert, program
 from edgedistill.runtimes.tflite_file import File
 from edgedistill.runtimes.tflite_layers import compare_layers
 from edgedistill.runtimes.tflite_layout import remove_transposes
