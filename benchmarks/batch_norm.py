@@ -13,6 +13,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.common import Quiet, write
@@ -39,7 +40,7 @@ def photos(count: int, seed: int) -> dict[str, Any]:
     return {"images": np.stack(images), "labels": labels}
 
 
-def _photo(label: int, random: np.random.Generator) -> np.ndarray[Any, Any]:
+def _photo(label: int, random: np.random.Generator) -> NDArray[np.uint8]:
     y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE
     often, phase = 2 * np.pi * random.uniform(3, 9), random.uniform(0, 2 * np.pi)
     left, top = random.uniform(0.3, 0.7, 2)
@@ -52,7 +53,8 @@ def _photo(label: int, random: np.random.Generator) -> np.ndarray[Any, Any]:
     )
     image = 0.5 + 0.25 * kinds[label][..., None] * random.uniform(0.1, 1, 3)
     image += random.normal(0, 0.12, image.shape)
-    return np.rint(255 * image.clip(0, 1)).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.rint(255 * image.clip(0, 1)).astype(np.uint8)
+    return pixels
 
 
 def recipe(folder: Path, seed: int, method: str = "ptq") -> Recipe:
