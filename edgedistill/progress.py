@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgedistill.errors import printable
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 SECONDS_BETWEEN_LINES = 15.0
+_AT_ONCE = 64
+"""Images between two ticks."""
 
 
 class Reporter(Protocol):
@@ -64,6 +66,30 @@ class Bar:
             self._label, self._task = label, self._progress.add_task(label, note="")
         assert self._task is not None
         self._progress.update(self._task, completed=done, total=total, note=printable(note))
+
+
+class Asked:
+    """Progress of a stage that asks models about images, `total` of them in all."""
+
+    def __init__(self, reporter: Reporter, label: str, total: int) -> None:
+        self._reporter, self._label = reporter, label
+        self._done, self._total = 0, total
+
+    def of(self, predict: Callable[[Any], Any], note: str) -> Callable[[Any], Any]:
+        """A function on arrays of images, asked a few at a time."""
+        import numpy as np
+
+        def asked(pixels: Any) -> Any:
+            parts = []
+            for start in range(0, len(pixels), _AT_ONCE):
+                part = pixels[start : start + _AT_ONCE]
+                self._reporter.tick(self._label, self._done, self._total, note)
+                parts.append(predict(part))
+                self._done += len(part)
+            self._reporter.tick(self._label, self._done, self._total, note)
+            return np.concatenate(parts)
+
+        return asked
 
 
 @contextmanager

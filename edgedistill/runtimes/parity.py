@@ -62,13 +62,21 @@ def misses(
             told.append(f"{within:.2%} of the outputs within one step, {wanted:.2%} wanted")
         if quality_apart > asked.quality:
             told.append(f"quality {quality_apart:.2f} points apart, {asked.quality:g} allowed")
-    else:
-        limit = asked.float_tolerance if precision == "fp32" else asked.half_tolerance
-        if found.max_difference > limit:
-            told.append(f"an output {found.max_difference:.2g} of the range off, {limit:g} allowed")
+    elif strays(found, precision, asked):
+        limit = _float_limit(precision, asked)
+        told.append(f"an output {found.max_difference:.2g} of the range off, {limit:g} allowed")
     if found.agreement is not None and found.agreement < asked.agreement:
         told.append(f"decided alike on {found.agreement:.2%}, {asked.agreement:.2%} wanted")
     return told
+
+
+def strays(found: Parity, precision: str, asked: VerifyConfig) -> bool:
+    """Whether the values of a float file miss its tolerance, whatever is decided by them."""
+    return precision != "int8" and found.max_difference > _float_limit(precision, asked)
+
+
+def _float_limit(precision: str, asked: VerifyConfig) -> float:
+    return asked.float_tolerance if precision == "fp32" else asked.half_tolerance
 
 
 def drift(

@@ -41,6 +41,15 @@ class Layer:
     readers: tuple[str, ...]
     """The dequantize nodes that read it."""
 
+    def reals(self, steps: Array) -> Floats:
+        """What its integers stand for."""
+        return (steps.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+
+    def steps(self, reals: Array) -> Array:
+        """The integers that stand for real values, however large."""
+        counted: Array = np.rint(reals.astype(np.float32) / np.float32(self.scale))
+        return counted + self.zero_point
+
 
 _MADE: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 

@@ -21,33 +21,49 @@ if TYPE_CHECKING:
     from edgedistill.runtimes.program import Layer
 
 
+def compute(
+    path: Path, native: Array, given: dict[str, Array], layers: list[Layer], optimize: bool
+) -> tuple[dict[str, Array], Array]:
+    """See `layers.Compute`."""
+    file = File.read(path)
+    known = _known(file, layers)
+    values = {file.graph.inputs[0]: native}
+    values |= {index: _channels_last(given[layer.name]) for index, layer in known.items()}
+    pieces = {index: _piece(file, index, values, optimize) for index in known}
+    last = file.graph.outputs[0]
+    outputs = pieces[last] if last in known else _piece(file, last, values, optimize)
+    assert outputs is not None, "an output that reads nothing"
+    computed = {known[index].name: each for index, each in pieces.items() if each is not None}
+    return {name: to_channels_first(each) for name, each in computed.items()}, outputs
+
+
 def compare_layers(
     path: Path, layers: list[Layer], reference: dict[str, Array]
 ) -> list[dict[str, Any]]:
-    """Rows {layer, max_steps, within_step, operators}, in the program's order.
+    """Rows {layer, max_steps, within_step}, in the program's order.
 
     `reference`: int8 arrays by layer name, laid out NCHW, as `program.record` gives them.
     """
     file = File.read(path)
     known = _known(file, layers)
+    values = {index: _channels_last(reference[layer.name]) for index, layer in known.items()}
     rows = []
-    for layer in layers:
-        tensor = next((index for index, each in known.items() if each is layer), None)
-        if tensor is None or file.producer(tensor) is None:
-            continue
-        operators, sources = _cut(file, tensor, known)
-        if not sources:
-            continue
-        given = [_channels_last(reference[known[index].name]) for index in sources]
-        result = _run(_alone(file, operators, sources, tensor), given)
-        rows.append(
-            {
-                "layer": layer.label,
-                **steps_apart(to_channels_first(result), reference[layer.name]),
-                "operators": [file.kind(operator) for operator in operators],
-            }
-        )
+    for index, layer in known.items():
+        result = _piece(file, index, values, True)
+        if result is not None:
+            apart = steps_apart(to_channels_first(result), reference[layer.name])
+            rows.append({"layer": layer.label, **apart})
     return rows
+
+
+def _piece(file: File, tensor: int, values: dict[int, Array], optimize: bool) -> Array | None:
+    """`tensor` as it is computed from the known `values` before it; None for one that reads none
+    of them."""
+    operators, sources = _cut(file, tensor, values)
+    if not sources:
+        return None
+    part = _alone(file, operators, sources, tensor)
+    return _run(part, [values[index] for index in sources], optimize)
 
 
 def _known(file: File, layers: list[Layer]) -> dict[int, Layer]:
@@ -79,7 +95,7 @@ def _boundary(file: File) -> tuple[int | None, int | None]:
     return first, last
 
 
-def _cut(file: File, tensor: int, known: dict[int, Layer]) -> tuple[list[Any], list[int]]:
+def _cut(file: File, tensor: int, known: dict[int, Array]) -> tuple[list[Any], list[int]]:
     """The operators between `tensor` and the known tensors before it, and those tensors."""
     wanted, operators, sources = [tensor], [], []
     while wanted:
@@ -105,12 +121,12 @@ def _alone(file: File, operators: list[Any], sources: list[int], tensor: int) ->
     part.graph.tensors = [copy.copy(each) for each in file.graph.tensors]
     part.graph.operators = [copy.copy(each) for each in operators]
     part.graph.inputs, part.graph.outputs = list(sources), [tensor]
-    part.model.subgraphs = [part.graph]
+    part.model.subgraphs = [part.graph, *copy.deepcopy(file.model.subgraphs[1:])]
     return part.pack()
 
 
-def _run(content: bytes, given: list[Array]) -> Array:
-    runner = interpreter(content, 1, True)
+def _run(content: bytes, given: list[Array], optimize: bool) -> Array:
+    runner = interpreter(content, 1, optimize)
     places = [each["index"] for each in runner.get_input_details()]
     output = runner.get_output_details()[0]["index"]
     results = []

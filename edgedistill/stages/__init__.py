@@ -91,7 +91,7 @@ STAGES = {
         Stage("prune", 4, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 6, ("torch", "torchao", "nncf", "accelerate")),
         Stage("export", 6, _EXPORT, on_machine=True),
-        Stage("verify", 4, _EXPORT),
+        Stage("verify", 5, _EXPORT),
         Stage("benchmark", 2, _EXPORT, on_machine=True),
     )
 }

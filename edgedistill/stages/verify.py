@@ -1,6 +1,8 @@
 """Hold every file against the torch graph it was made from, on the whole test set.
 
 This is where the test set is opened, once: the quality of the models before it is taken here too.
+Every int8 file is also held against the graph layer by layer; `runtimes.verdict` says what follows
+where a file strays.
 """
 
 from __future__ import annotations
@@ -15,11 +17,16 @@ import numpy as np
 from edgedistill import program_file
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split
+from edgedistill.devices import machine
 from edgedistill.distill.asking import plain_answers
 from edgedistill.models import load as load_model
+from edgedistill.progress import Asked
 from edgedistill.recipe import Teacher, VerifyConfig
 from edgedistill.runtimes import RUNTIMES, parity
 from edgedistill.runtimes import program as programs
+from edgedistill.runtimes.layers import Alone, Given, compare_alone
+from edgedistill.runtimes.parity import Parity
+from edgedistill.runtimes.verdict import Evidence, cause, words
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import Task
@@ -31,7 +38,6 @@ if TYPE_CHECKING:
 _GOLDEN = 8
 _PLAIN, _AT_ONCE = 512, 32
 """Images for plain kernels, which may be a hundred times slower, and how many of them at once."""
-_KERNELS = "this machine's kernels"
 
 
 class Config(Frozen):
@@ -50,141 +56,210 @@ class _Reference:
     program: Any
     logits: Floats
     quality: float
-    layers: list[programs.Layer]
-    step: float | None
+    given: Given
+
+
+@dataclasses.dataclass(frozen=True)
+class _Answers:
+    """What a file answers on the test set by the kernels that its runtime takes by itself."""
+
+    entry: dict[str, Any]
+    path: Path
+    logits: Floats
+    found: Parity
+    quality: float
+    missed: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        return "int8" if self.entry["precision"] == "int8" else "float"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Verdict:
+    """The fields of a row of `verify.json` that say whether a file is right."""
+
+    missed: tuple[str, ...]
+    cause: str | None
+    verdict: str
+    """What was run to find the cause, and what came."""
+    first_drift: str | None
+    """The first layer that strays."""
+    plain_kernels: Parity | None
+    layers: tuple[Alone, ...]
+    """An int8 file's, each given the graph's integers."""
+    ok: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class _Test:
+    """The test set, and what is asked of files on it."""
+
+    split: Split
+    task: Task
+    wanted: VerifyConfig
+    context: Context
+
+    def compare(self, outputs: Floats, reference: Floats, step: float | None) -> Parity:
+        return parity.compare(outputs, reference, step, self.task.agreement)
+
+    def misses(self, found: Parity, apart: float, entry: dict[str, Any]) -> tuple[str, ...]:
+        told = parity.misses(found, apart, entry["runtime"], entry["precision"], self.wanted)
+        return tuple(told)
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     begin = time.monotonic()
     split = open_split(inputs["data"].path, "test")
+    test = _Test(split, task_of(inputs), config.verify, context)
     exported = inputs["export"].json("export.json")["files"]
-    described = inputs["data"].json("data.json")
-    task = task_of(inputs)
+    models = [name for name in config.models if inputs[name].file("model").exists()]
+    kinds = [kind for kind in ("float", "int8")
+             if inputs["quantize"].file(f"{kind}.program").exists()]  # fmt: skip
+    asked = Asked(
+        context.reporter, "verify", (len(models) + len(kinds) + len(exported)) * len(split)
+    )
     answers: dict[str, Floats] = {}
-    for stage in config.models:
-        if inputs[stage].file("model").exists():
-            model = torch_predictor(load_model(inputs[stage].path / "model"))
-            answers[stage] = logits_of(model, split)
-    if config.teacher is not None:
-        room = context.room(inputs["teacher"].path, described)
-        asked = plain_answers(config.teacher, config.fingerprint, room, inputs["data"], "test",
-                              context.checkpoints, context.reporter)  # fmt: skip
-        if asked is not None:
-            answers["teacher"] = asked
-    scores = {stage: task.quality(logits, split.labels) for stage, logits in answers.items()}
-    references = {}
-    for kind in ("float", "int8"):
-        stored = inputs["quantize"].file(f"{kind}.program")
-        if stored.exists():
-            references[kind] = _reference(stored, split, task)
-            scores[kind] = references[kind].quality
-            answers[kind] = references[kind].logits
-    golden = context.scratch / "golden"
-    golden.mkdir(exist_ok=True)
-    np.save(golden / "inputs.npy", split.pixels(np.arange(min(_GOLDEN, len(split)))))
-    rows = []
-    for place, entry in enumerate(exported, 1):
-        reference = references["int8" if entry["precision"] == "int8" else "float"]
-        rows.append(_row(entry, inputs["export"].file("files"), reference, split, config.verify,
-                         golden, task))  # fmt: skip
-        context.reporter.tick("verify", place, len(exported), entry["file"])
-    warnings = [f"{row['file']}: {text}" for row in rows for text in _words(row)]
-    for text in warnings:
-        context.reporter.say(f"verify: {text}")
+    for name in models:
+        model = torch_predictor(load_model(inputs[name].path / "model"))
+        answers[name] = logits_of(asked.of(model, name), split)
+    teacher = _teacher(config, inputs, context)
+    if teacher is not None:
+        answers["teacher"] = teacher
+    references = {
+        kind: _reference(inputs["quantize"].file(f"{kind}.program"), kind, test, asked)
+        for kind in kinds
+    }
+    answers |= {kind: each.logits for kind, each in references.items()}
+    scores = {name: test.task.quality(each, split.labels) for name, each in answers.items()}
+    files = [_answers(entry, inputs["export"], references, test, asked) for entry in exported]
+    _write_golden(context.scratch / "golden", files, split)
+    rows = [_row(each, references[each.kind], files, test) for each in files]
     arrays: dict[str, Any] = dict(answers)
     np.savez(context.scratch / "logits.npz", **arrays)
     ok = all(row["ok"] for row in rows)
     write_json(context.scratch / "verify.json", {"ok": ok, "rows": rows, "torch": scores,
                                                  "images": len(split)})  # fmt: skip
-    return {"ok": ok, "test_quality": scores, "warnings": warnings,
+    return {"ok": ok, "test_quality": scores, "warnings": _warnings(rows),
             "seconds": time.monotonic() - begin}  # fmt: skip
 
 
-def _reference(path: Path, split: Split, task: Task) -> _Reference:
+def _teacher(config: Config, inputs: dict[str, Artifact], context: Context) -> Floats | None:
+    """The answers of a teacher that is no torch model; None where they are not to be had."""
+    if config.teacher is None:
+        return None
+    room = context.room(inputs["teacher"].path, inputs["data"].json("data.json"))
+    return plain_answers(config.teacher, config.fingerprint, room, inputs["data"], "test",
+                         context.checkpoints, context.reporter)  # fmt: skip
+
+
+def _reference(path: Path, kind: str, test: _Test, asked: Asked) -> _Reference:
     program = program_file.load(path)
-    logits = logits_of(torch_predictor(programs.module(program)), split)
+    predict = torch_predictor(programs.module(program))
+    logits = logits_of(asked.of(predict, f"the torch graph, {kind}"), test.split)
     folded = programs.fold_weights(program)
-    return _Reference(
-        folded, logits, task.quality(logits, split.labels), programs.layers(folded),
-        programs.output_scale(folded),
-    )  # fmt: skip
+    few = min(test.wanted.layer_samples, len(test.split))
+    pixels = test.split.pixels(np.arange(few))
+    recorded = programs.record(folded, pixels) if kind == "int8" else {}
+    given = Given(programs.layers(folded), pixels, recorded, logits[:few],
+                  programs.output_scale(folded))  # fmt: skip
+    return _Reference(folded, logits, test.task.quality(logits, test.split.labels), given)
+
+
+def _answers(
+    entry: dict[str, Any],
+    export: Artifact,
+    references: dict[str, _Reference],
+    test: _Test,
+    asked: Asked,
+) -> _Answers:
+    reference = references["int8" if entry["precision"] == "int8" else "float"]
+    path = export.file("files") / entry["file"]
+    loaded = RUNTIMES[entry["runtime"]].load(path, threads=machine()["cores"])
+    logits = logits_of(asked.of(loaded, entry["file"]), test.split)
+    found = test.compare(logits, reference.logits, reference.given.step)
+    quality = test.task.quality(logits, test.split.labels)
+    missed = test.misses(found, abs(quality - reference.quality), entry)
+    return _Answers(entry, path, logits, found, quality, missed)
+
+
+def _write_golden(folder: Path, files: list[_Answers], split: Split) -> None:
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "inputs.npy", split.pixels(np.arange(min(_GOLDEN, len(split)))))
+    for each in files:
+        np.save(folder / f"outputs_{each.entry['file']}.npy", each.logits[:_GOLDEN])
 
 
 def _row(
-    entry: dict[str, Any],
-    folder: Path,
-    reference: _Reference,
-    split: Split,
-    asked: VerifyConfig,
-    golden: Path,
-    task: Task,
+    file: _Answers, reference: _Reference, files: list[_Answers], test: _Test
 ) -> dict[str, Any]:
-    runtime, precision = entry["runtime"], entry["precision"]
-    path = folder / entry["file"]
-    logits = logits_of(RUNTIMES[runtime].load(path), split)
-    np.save(golden / f"outputs_{entry['file']}.npy", logits[:_GOLDEN])
-    found = parity.compare(logits, reference.logits, reference.step, task.agreement)
-    score = task.quality(logits, split.labels)
-    apart = abs(score - reference.quality)
-    missed = parity.misses(found, apart, runtime, precision, asked)
-    row = {"runtime": runtime, "precision": precision, "file": entry["file"], "quality": score,
-           **task.further(logits, split.labels),
-           **dataclasses.asdict(found), "missed": missed, "first_drift": None}  # fmt: skip
-    if missed:
-        row |= _explain(path, entry, reference, split, asked, task)
-    # The file is what ships: a kernel of this machine that strays is said, and no fault of it.
-    ok = not missed or row["cause"] == _KERNELS
-    if runtime == "litert" and precision == "int8":
-        row["layers"] = _layers(path, reference, split, asked)
-        off = [each["layer"] for each in row["layers"] if each["max_steps"] > 1]
-        if off:
-            missed.append(f"layers more than a step off when given the graph's integers: {off}")
-            row["first_drift"], ok = off[0], False
-    return {**row, "ok": ok}
+    """A row of `verify.json`."""
+    about = {key: file.entry[key] for key in ("runtime", "precision", "file")}
+    further = test.task.further(file.logits, test.split.labels)
+    verdict = dataclasses.asdict(_verdict(file, reference, files, test))
+    return {**about, "quality": file.quality, **further, **dataclasses.asdict(file.found),
+            **verdict}  # fmt: skip
 
 
-def _explain(
-    path: Path,
-    entry: dict[str, Any],
-    reference: _Reference,
-    split: Split,
-    asked: VerifyConfig,
-    task: Task,
+def _verdict(file: _Answers, reference: _Reference, files: list[_Answers], test: _Test) -> _Verdict:
+    evidence = Evidence(file.missed, file.found)
+    if file.kind == "int8":
+        evidence = dataclasses.replace(evidence, **_alone(file, reference.given, test))
+    if file.missed:
+        evidence = dataclasses.replace(evidence, **_plainly(file, reference, files, test))
+    because = cause(evidence)
+    strays = (evidence.wrong or evidence.strays_here) if because else []
+    missed = file.missed
+    if because == "the file" and not missed:
+        missed = (f"layer `{evidence.wrong[0].layer}` alone is not the graph's",)
+    return _Verdict(
+        missed, because, words(evidence), strays[0].layer if strays else None, evidence.plain,
+        evidence.alone_plain or evidence.alone, because != "the file",
+    )  # fmt: skip
+
+
+def _alone(file: _Answers, given: Given, test: _Test) -> dict[str, Any]:
+    """An int8 file's layers, each given the graph's integers; by the plainest kernels too where
+    the usual ones stray."""
+    runtime, name = file.entry["runtime"], file.entry["file"]
+    test.context.reporter.tick(f"verify {name}", 0, 2, "layer by layer")
+    alone = tuple(compare_alone(runtime, file.path, given, optimize=True))
+    plain: tuple[Alone, ...] = ()
+    if any(each.strays for each in alone):
+        test.context.reporter.tick(f"verify {name}", 1, 2, "layer by layer, plainest kernels")
+        plain = tuple(compare_alone(runtime, file.path, given, optimize=False))
+    return {"alone": alone, "alone_plain": plain}
+
+
+def _plainly(
+    file: _Answers, reference: _Reference, files: list[_Answers], test: _Test
 ) -> dict[str, Any]:
-    """Whether the file or this machine's kernels miss a tolerance, and where it begins."""
-    runtime, precision = entry["runtime"], entry["precision"]
-    first = min(_PLAIN, len(split))
-    labels = split.labels[:first]
-    plain_kernels = RUNTIMES[runtime].load(path, optimize=False)
+    """The file by its runtime's plainest kernels, on the first images, and what others answer."""
+    count, step = min(_PLAIN, len(test.split)), reference.given.step
+    expected, usual = reference.logits[:count], file.logits[:count]
+    asked = Asked(test.context.reporter, f"verify {file.entry['file']} again", count)
+    loaded = RUNTIMES[file.entry["runtime"]].load(file.path, optimize=False)
+    plain_kernels = asked.of(loaded, "plainest kernels")
     # Plain kernels keep what every layer gave: a few images at a time.
-    parts = np.array_split(np.arange(first), -(-first // _AT_ONCE))
-    logits = np.concatenate([plain_kernels(split.pixels(ids)) for ids in parts])
-    expected = reference.logits[:first]
-    plain = parity.compare(logits, expected, reference.step, task.agreement)
-    apart = abs(task.quality(logits, labels) - task.quality(expected, labels))
-    kept = not parity.misses(plain, apart, runtime, precision, asked)
-    told = {"plain_kernels": {**dataclasses.asdict(plain), "images": first},
-            "cause": _KERNELS if kept else "the file"}  # fmt: skip
-    if precision != "int8":
-        return told
-    pixels = split.pixels(np.arange(min(asked.layer_samples, first)))
-    # Where the file is at fault, kernels that stray as well would hide where that begins.
-    traced = RUNTIMES[runtime].trace(path, pixels, reference.layers, optimize=kept)
-    drift = parity.drift(traced, programs.record(reference.program, pixels), reference.layers)
-    return {**told, "drift": drift, "first_drift": parity.first_drift(drift, asked.within_step)}
+    parts = np.array_split(np.arange(count), -(-count // _AT_ONCE))
+    plain = np.concatenate([plain_kernels(test.split.pixels(ids)) for ids in parts])
+    precision = file.entry["precision"]
+    found = test.compare(usual, expected, step), test.compare(plain, expected, step)
+    return {
+        "usual": found[0], "plain": found[1], "images": count,
+        "between": test.compare(usual, plain, step),
+        "strays": tuple(parity.strays(each, precision, test.wanted) for each in found),
+        "others": tuple(
+            (each.entry["runtime"], test.compare(each.logits[:count], expected, step))
+            for each in files
+            if each is not file and each.entry["precision"] == precision
+        ),
+    }  # fmt: skip
 
 
-def _layers(
-    path: Path, reference: _Reference, split: Split, asked: VerifyConfig
-) -> list[dict[str, Any]]:
-    from edgedistill.runtimes.tflite_layers import compare_layers
-
-    pixels = split.pixels(np.arange(min(asked.layer_samples, len(split))))
-    recorded = programs.record(reference.program, pixels)
-    return compare_layers(path, reference.layers, recorded)
-
-
-def _words(row: dict[str, Any]) -> list[str]:
-    place = f"; first drifts at {row['first_drift']}" if row["first_drift"] else ""
-    cause = f"; it is {row['cause']}" if "cause" in row else ""
-    return [f"misses a tolerance: {text}{cause}{place}" for text in row["missed"]]
+def _warnings(rows: list[dict[str, Any]]) -> list[str]:
+    return [
+        f"{row['file']}: misses a tolerance ({', '.join(row['missed'])}); {row['verdict']}"
+        for row in rows
+        if row["missed"]
+    ]

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exported import LABELS, Exported, Silent, answers, export
+from exported import EXACT, LABELS, MAY_SATURATE, Exported, Silent, answers, export
 
 from edgedistill.artifact import Artifact, seal, write_json
 from edgedistill.recipe import VerifyConfig
-from edgedistill.runtimes import RUNTIMES, Spec
+from edgedistill.runtimes import RUNTIMES, Spec, layers
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.verify import Config
 
@@ -20,20 +20,17 @@ def config(asked: VerifyConfig, *models: str) -> Config:
     return Config(verify=asked, models=models, teacher=None, fingerprint="")
 
 
-def run(
-    folder: Path, exported: Exported, export: Artifact, asked: VerifyConfig
-) -> tuple[Artifact, Silent]:
-    reporter = Silent()
+def run(folder: Path, exported: Exported, export: Artifact, asked: VerifyConfig) -> Artifact:
     inputs = {"data": exported.data, "quantize": exported.quantize, "export": export}
-    context = Context(folder, 0, True, reporter, folder / "answers")
+    context = Context(folder, 0, True, Silent(), folder / "answers")
     metrics = STAGES["verify"].run(config(asked), inputs, context)
-    return seal(folder, "verify", metrics, {}), reporter
+    return seal(folder, "verify", metrics, {})
 
 
 @pytest.fixture(scope="module")
 def verified(exported: Exported, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     folder = tmp_path_factory.mktemp("verified")
-    return run(folder, exported, exported.export, VerifyConfig(layer_samples=2))[0]
+    return run(folder, exported, exported.export, VerifyConfig(layer_samples=2))
 
 
 def row(artifact: Artifact, file: str) -> dict[str, Any]:
@@ -63,7 +60,7 @@ def test_int8_rows_count_steps_and_layers(verified: Artifact) -> None:
 def test_a_last_layer_left_in_float_is_exported_and_checked(tmp_path: Path, io: Any) -> None:
     made = export(tmp_path, io, ("int8",), ("linear",))
     (tmp_path / "verify").mkdir()
-    found, _ = run(tmp_path / "verify", made, made.export, VerifyConfig(layer_samples=2))
+    found = run(tmp_path / "verify", made, made.export, VerifyConfig(layer_samples=2))
     document = found.json("verify.json")
     assert document["ok"], document["rows"]
     for entry in document["rows"]:
@@ -85,12 +82,12 @@ def test_first_and_inner_layers_left_in_float_are_so_in_every_file(
 ) -> None:
     made = export(tmp_path, io, ("int8",), kept)
     (tmp_path / "verify").mkdir()
-    found, _ = run(tmp_path / "verify", made, made.export, VerifyConfig(layer_samples=2))
+    found = run(tmp_path / "verify", made, made.export, VerifyConfig(layer_samples=2))
     for row in found.json("verify.json")["rows"]:
         assert row["ok"], row
     for entry in made.export.json("export.json")["files"]:
         convolutions = [name for name in entry["float_operators"] if "conv" in name.lower()]
-        assert len(convolutions) == 2, entry
+        assert len(convolutions) >= 2, entry
 
 
 def test_golden_outputs_are_the_files_own(verified: Artifact, exported: Exported) -> None:
@@ -128,19 +125,29 @@ def test_models_before_the_files_are_scored_on_the_same_images(
     assert 0 <= metrics["test_quality"]["teacher"] <= 100
 
 
-def make_kernels_saturate(monkeypatch: pytest.MonkeyPatch, runtime: str) -> None:
-    """As on a processor that adds products in 16 bits: outputs above a limit stop there."""
-    module = importlib.import_module(f"edgedistill.runtimes.{runtime}")
-    honest = module.load
+def make_kernels(monkeypatch: pytest.MonkeyPatch, runtime: str, saturate: bool) -> None:
+    """Let a runtime's usual kernels be those of another processor: without products summed in 32
+    bits, outputs above a limit stop there; with them, integers are what the plainest kernels
+    compute."""
+    loading = importlib.import_module(f"edgedistill.runtimes.{runtime}")
+    cutting = importlib.import_module(f"edgedistill.runtimes.{layers.MODULES[runtime]}")
+    load, compute = loading.load, cutting.compute
 
-    def saturating(path: Path, threads: int = 1, optimize: bool = True) -> Any:
-        loaded = honest(path, threads, optimize)
-        if optimize and "int8" in path.name:
+    def load_other(path: Path, threads: int = 1, optimize: bool = True) -> Any:
+        loaded = load(path, threads, optimize and saturate)
+        if optimize and saturate and "int8" in path.name:
             run = loaded.run
             monkeypatch.setattr(loaded, "run", lambda native: np.minimum(run(native), 0))
         return loaded
 
-    monkeypatch.setattr(module, "load", saturating)
+    def compute_other(path: Path, native: Any, given: Any, known: Any, optimize: bool) -> Any:
+        computed, outputs = compute(path, native, given, known, False)
+        if optimize and saturate:
+            computed = {name: np.minimum(values, 60) for name, values in computed.items()}
+        return computed, outputs
+
+    monkeypatch.setattr(loading, "load", load_other)
+    monkeypatch.setattr(cutting, "compute", compute_other)
 
 
 runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
@@ -151,25 +158,71 @@ def test_kernels_that_saturate_are_said_and_not_held_against_the_file(
     exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
 ) -> None:
     export = int8_alone(exported, runtime, tmp_path / "export")
-    make_kernels_saturate(monkeypatch, runtime)
-    found, said = verdict(exported, export, tmp_path)
+    make_kernels(monkeypatch, runtime, saturate=True)
+    found, warnings = verdict(exported, export, tmp_path)
     assert found["missed"]
     assert found["cause"] == "this machine's kernels"
     assert found["ok"]
-    assert any("it is this machine's kernels" in text for text in said)
+    (text,) = warnings
+    assert "it is this machine's kernels" in text
+    assert "layers is right by the runtime's plainest kernels" in text
+    assert "of 64 images, 100.00% decided as by the graph by the runtime's plainest" in text
 
 
 @runtimes
-def test_a_wrong_file_is_told_from_kernels_that_saturate(
+def test_kernels_that_do_not_saturate_leave_nothing_to_explain(
     exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
 ) -> None:
+    export = int8_alone(exported, runtime, tmp_path / "export")
+    make_kernels(monkeypatch, runtime, saturate=False)
+    found, warnings = verdict(exported, export, tmp_path)
+    assert (found["missed"], found["cause"], found["first_drift"]) == ([], None, None)
+    assert found["ok"] and not warnings
+
+
+@runtimes
+@pytest.mark.parametrize("saturate", [True, False])
+def test_a_wrong_file_is_told_on_either_kind_of_processor(
+    exported: Exported,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    runtime: str,
+    saturate: bool,
+) -> None:
     export = int8_alone(exported, runtime, tmp_path / "export", wrong="body.0.weight")
-    make_kernels_saturate(monkeypatch, runtime)
-    found, said = verdict(exported, export, tmp_path)
+    make_kernels(monkeypatch, runtime, saturate)
+    found, warnings = verdict(exported, export, tmp_path)
     assert not found["ok"]
     assert found["cause"] == "the file"
     assert found["first_drift"] == "body.0"
-    assert any("first drifts at body.0" in text for text in said)
+    assert "it is the file: given the graph's integers, layer `body.0` is" in warnings[0]
+    assert "by the plainest kernels too (1 of" in warnings[0]
+
+
+@pytest.mark.skipif(EXACT, reason="this processor's kernels saturate nowhere")
+@pytest.mark.parametrize("runtime", MAY_SATURATE)
+def test_a_wrong_file_is_told_where_kernels_really_saturate(
+    exported: Exported, tmp_path: Path, runtime: str
+) -> None:
+    export = int8_alone(exported, runtime, tmp_path / "export", wrong="body.0.weight")
+    found, _ = verdict(exported, export, tmp_path)
+    assert (found["ok"], found["cause"]) == (False, "the file")
+    assert found["first_drift"] == "body.0"
+
+
+def test_progress_counts_images_and_names_files(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks: list[tuple[float, float, str]] = []
+
+    def note(self: Silent, label: str, done: float, total: float, note: str = "") -> None:
+        if label == "verify":
+            ticks.append((done, total, note))
+
+    monkeypatch.setattr(Silent, "tick", note)
+    verdict(exported, int8_alone(exported, "onnxruntime", tmp_path / "export"), tmp_path)
+    assert ticks[0] == (0, 192, "the torch graph, float")
+    assert ticks[-1] == (192, 192, "tiny.int8.onnx")
 
 
 def int8_alone(exported: Exported, runtime: str, folder: Path, wrong: str = "") -> Artifact:
@@ -190,10 +243,10 @@ def int8_alone(exported: Exported, runtime: str, folder: Path, wrong: str = "") 
 
 
 def verdict(exported: Exported, export: Artifact, folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The one row, and what was said."""
+    """The one row, and what is warned of."""
     (folder / "verify").mkdir()
-    artifact, reporter = run(folder / "verify", exported, export, VerifyConfig(layer_samples=2))
+    artifact = run(folder / "verify", exported, export, VerifyConfig(layer_samples=2))
     document = artifact.json("verify.json")
     (found,) = document["rows"]
     assert document["ok"] == found["ok"]
-    return found, reporter.said
+    return found, artifact.metrics["warnings"]

@@ -1,0 +1,123 @@
+"""Faults of a file are found in the one layer that has them, and right files have none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from exported import LABELS, Exported, answers
+
+from edgedistill.compress.fold import fold
+from edgedistill.compress.quantize import calibrate, convert, prepare
+from edgedistill.runtimes import RUNTIMES, Spec, program
+from edgedistill.runtimes.layers import Given, compare_alone
+from edgedistill.target import Scheme
+
+runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
+
+
+def given_of(right: Any, pixels: Any) -> Given:
+    folded = program.fold_weights(right)
+    recorded = program.record(folded, pixels)
+    step = program.output_scale(folded)
+    return Given(program.layers(folded), pixels, recorded, answers(folded, pixels), step)
+
+
+def written(wrong: Any, runtime: str, folder: Path) -> Path:
+    path = folder / f"wrong.int8{RUNTIMES[runtime].suffix}"
+    RUNTIMES[runtime].write(wrong, path, Spec("int8", tuple(LABELS), "integer", "wrong"))
+    return path
+
+
+@runtimes
+def test_each_layer_of_a_right_file_is_the_graphs(exported: Exported, runtime: str) -> None:
+    given = given_of(exported.program("int8"), exported.pixels(4))
+    rows = compare_alone(runtime, exported.file(runtime, "int8"), given, optimize=False)
+    assert {"stem.0", "body.0", "down.0", "logits"} <= {row.layer for row in rows}
+    assert [row for row in rows if row.strays] == []
+
+
+def negate(wrong: Any) -> None:
+    wrong.state_dict["body.0.weight"].data.neg_()
+
+
+def swap_channels(wrong: Any) -> None:
+    weight = wrong.state_dict["body.0.weight"].data
+    weight.copy_(weight.flip(1))
+
+
+def scale_by_two_percent(wrong: Any) -> None:
+    wrong.state_dict["body.0.weight"].data.mul_(1.02)
+
+
+def drop_the_bias(wrong: Any) -> None:
+    wrong.state_dict["body.0.bias"].data.zero_()
+
+
+def move_the_zero_point(wrong: Any) -> None:
+    """Of what reads body.0: it takes each value for one that is a step away."""
+    labels = {layer.label: layer for layer in program.layers(program.fold_weights(wrong))}
+    readers = labels["stem.0"].readers
+    for node in wrong.graph.nodes:
+        if node.name in readers:
+            node.args = (*node.args[:2], node.args[2] + 3, *node.args[3:])
+
+
+@pytest.mark.parametrize(
+    "spoil", [negate, swap_channels, scale_by_two_percent, drop_the_bias, move_the_zero_point]
+)
+def test_a_fault_is_found_where_it_is(
+    exported: Exported, tmp_path: Path, spoil: Callable[[Any], None]
+) -> None:
+    wrong = exported.program("int8")
+    spoil(wrong)
+    path = written(wrong, "onnxruntime", tmp_path)
+    given = given_of(exported.program("int8"), exported.pixels(16))
+    rows = compare_alone("onnxruntime", path, given, optimize=False)
+    strays = [row.layer for row in rows if row.strays]
+    assert strays and strays[0] in ("body.0", "add"), rows
+
+
+def test_numbers_at_a_files_ends_are_looked_at(exported: Exported) -> None:
+    right = given_of(exported.program("int8"), exported.pixels(8))
+    given = Given(right.layers, right.pixels, right.integers, right.logits + 3 * right.step,
+                  right.step)  # fmt: skip
+    path = exported.file("onnxruntime", "int8")
+    assert [row.layer for row in compare_alone("onnxruntime", path, given, False) if row.strays] \
+        == ["logits"]  # fmt: skip
+    moved = {**right.integers, right.layers[0].name: right.integers[right.layers[0].name] ^ 1}
+    given = Given(right.layers, right.pixels, moved, right.logits, right.step)
+    assert compare_alone("onnxruntime", path, given, False)[0].strays
+
+
+class Deep(torch.nn.Module):
+    """Twelve times the same, so that roundings add up; its classes are nearly undecided."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = torch.nn.Conv2d(3, 8, 3, 1, 1)
+        self.body = torch.nn.ModuleList(torch.nn.Conv2d(8, 8, 3, 1, 1) for _ in range(12))
+        self.linear = torch.nn.Linear(8, len(LABELS))
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.stem(pixels))
+        for layer in self.body:
+            x = torch.relu(x + 0.5 * layer(x))
+        logits: torch.Tensor = self.linear(x.mean((2, 3)))
+        return logits
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("litert", marks=pytest.mark.slow)])
+def test_a_deep_file_is_right_layer_by_layer(tmp_path: Path, runtime: str) -> None:
+    torch.manual_seed(0)
+    prepared = prepare(fold(Deep().eval(), 3, 8), Scheme(), ())
+    pixels = torch.rand(16, 3, 8, 8)
+    calibrate(prepared, [pixels])
+    quantized = convert(prepared)
+    given = given_of(quantized, pixels.numpy())
+    rows = compare_alone(runtime, written(quantized, runtime, tmp_path), given, optimize=False)
+    assert len(rows) > 24
+    assert [row for row in rows if row.strays] == []
