@@ -184,3 +184,27 @@ def test_only_what_lies_as_in_the_program_is_called_as_there(tmp_path: Path) -> 
     rows = compare_layers(path, program.layers(folded), recorded)
     assert {"0", "2.branch.0", "cat", "4"} <= {row["layer"] for row in rows}
     assert max(row["max_steps"] for row in rows) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", list(RUNTIMES))
+def test_shufflenet_is_written_and_answers_as_the_module(runtime: str, tmp_path: Path) -> None:
+    import torchvision
+
+    torch.manual_seed(0)
+    model, pixels = torchvision.models.shufflenet_v2_x0_5(num_classes=4), torch.rand(4, 3, 64, 64)
+    with torch.no_grad():
+        for _ in range(4):  # batch statistics of something else than the identity
+            model(torch.rand(8, 3, 64, 64))
+    folded = fold(model.eval(), 3, 64)
+    prepared = prepare(folded, Scheme())
+    calibrate(prepared, [torch.rand(8, 3, 64, 64), pixels])
+    made = convert(prepared)
+    for precision, wanted in (("fp32", model(pixels)), ("int8", program.module(made)(pixels))):
+        path = tmp_path / f"{precision}{RUNTIMES[runtime].suffix}"
+        spec = Spec(precision, tuple("abcd"), "float")  # type: ignore[arg-type]
+        RUNTIMES[runtime].write(made if precision == "int8" else folded, path, spec)
+        found = RUNTIMES[runtime].load(path, optimize=False)(pixels.numpy())
+        step = program.output_scale(made) if precision == "int8" else 1e-4
+        assert step is not None
+        assert np.abs(found - wanted.detach().numpy()).max() < 2.5 * step
