@@ -102,8 +102,7 @@ def compile_(
         print_json([{"path": str(b.path), "report": b.report} for b in bundles])
     else:
         for bundle in bundles:
-            print_report(bundle.report)
-            print_line(f"Bundle: {bundle.path}")
+            print_report(bundle.report, str(bundle.path))
     return 0 if all(bundle.ok for bundle in bundles) else 1
 
 

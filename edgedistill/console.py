@@ -77,17 +77,21 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value).replace("\n", "\\n")
 
 
-def print_report(report: dict[str, Any]) -> None:
-    """The summary of one compile, in color on a terminal."""
-    from edgedistill.report.terminal import show, summary
+def print_report(report: dict[str, Any], bundle: str) -> None:
+    """The summary of one compile, in color on a terminal, where its bundle lies, and at last what
+    to know before shipping it."""
+    from rich.console import Console
+
+    from edgedistill.report.terminal import show, show_warnings, summary
 
     report = _printable(report)
     if not sys.stdout.isatty():
-        print_line(summary(report))
+        print_line(summary(report, bundle=bundle))
         return
-    from rich.console import Console
-
-    show(report, Console())
+    console = Console()
+    show(report, console)
+    print_line(f"Bundle: {bundle}")
+    show_warnings(report, console)
 
 
 def _printable(value: Any) -> Any:

@@ -55,7 +55,11 @@ def compiled(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return FakeBundle(seen["ok"]) if isinstance(target, str) else [FakeBundle(seen["ok"])] * 2
 
     monkeypatch.setattr(api, "compile", compile)
-    monkeypatch.setattr("edgedistill.cli.print_report", lambda report: print("the summary"))
+
+    def summary(report: dict[str, Any], bundle: str) -> None:
+        print(f"the summary\nBundle: {bundle}")
+
+    monkeypatch.setattr("edgedistill.cli.print_report", summary)
     return seen
 
 

@@ -341,7 +341,9 @@ def _say_duplicates(found: dict[str, Any], written: _Written, reporter: Reporter
         if exact + near:
             first, second = pair.split("/")
             total = len(written.labels[second])
+            one = next(each for each in found["examples"] if {first, second} <= each.keys())
             reporter.say(
                 f"data: {exact + near} of {total} {second} images are in {first} too "
-                f"({exact} exactly, {near} nearly); data.json names some"
+                f"({exact} exactly, {near} nearly), such as {one[second]}; the report "
+                "gives the path of a list"
             )

@@ -117,7 +117,7 @@ def _files(result: Result, measured: list[dict[str, Any]]) -> list[dict[str, Any
         row = {key: entry[key] for key in ("runtime", "precision", "file")}
         row["size_kb"] = entry["bytes"] / 1000
         for key in ("quality", "agreement", "within_step", "max_steps", "mean_steps",
-                    "first_drift"):  # fmt: skip
+                    "first_drift", "cause", "verdict"):  # fmt: skip
             row[key] = checked.get(key)
         row["parity"] = checked.get("ok")
         for key in ("p50_ms", "p90_ms", "p99_ms", "cold_load_ms", "warm_load_ms",

@@ -71,9 +71,22 @@ def _parity(report: dict[str, Any]) -> dict[str, Any]:
     """Whether every file follows the torch graph; promised without being asked for."""
     drifted = [row["file"] for row in report["files"] if row["parity"] is False]
     unchecked = [row["file"] for row in report["files"] if row["parity"] is None]
+    explained = [f"{row['file']}: {row['cause']}" for row in report["files"] if row["cause"]]
     status = "not measured" if unchecked else "ok"
     return {
         "name": "parity", "limit": None, "at_least": False, "value": None, "unit": "",
         "status": "missed" if drifted or report["verified"] is False else status,
-        "note": ", ".join(drifted or unchecked),
+        "note": ", ".join(drifted or unchecked or explained),
     }  # fmt: skip
+
+
+def verdict(report: dict[str, Any]) -> str:
+    """The contract in a few words: kept, missed, or what of it nobody measured."""
+    if not report["ok"]:
+        return "contract missed"
+    open_ = [line["name"] for line in report["contract"] if line["status"] == "not measured"]
+    if not open_:
+        return "contract kept"
+    if len(open_) == len(report["contract"]):
+        return "contract not measured"
+    return f"contract kept as far as measured; not measured: {', '.join(open_)}"

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from edgedistill.report.audit import ordered
-from edgedistill.report.terminal import headline, limit_of, milliseconds, number, reached_by
+from edgedistill.report.contract import verdict
+from edgedistill.report.terminal import (
+    headline,
+    limit_of,
+    milliseconds,
+    number,
+    parity_of,
+    reached_by,
+)
+from edgedistill.report.warnings import grouped
 
 _OPERATORS_SHOWN = _LAYERS_SHOWN = 12
 
@@ -28,12 +37,19 @@ def page(report: dict[str, Any]) -> str:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(
-        number=number, ms=milliseconds, limit=limit_of, reached=reached_by, percent=_percent
+        number=number,
+        ms=milliseconds,
+        limit=limit_of,
+        reached=reached_by,
+        percent=_percent,
+        parity=parity_of,
     )
     rendered: str = environment.get_template("page.html.j2").render(
         report=report,
         students=_students(report["audit"]),
         headline=headline(report),
+        verdict=verdict(report),
+        warnings=grouped(report["warnings"]),
         latencies=_bars(report),
         spread=_spread(report),
         operators=_operators(report),

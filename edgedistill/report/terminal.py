@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.report.contract import verdict
+from edgedistill.report.warnings import grouped
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -12,31 +15,42 @@ if TYPE_CHECKING:
 _STYLES = {"ok": "green", "missed": "bold red", "not measured": "yellow"}
 
 
-def summary(report: dict[str, Any], width: int = 100) -> str:
-    """The summary as plain text, at most `width` columns wide."""
+def summary(report: dict[str, Any], width: int = 100, bundle: str = "") -> str:
+    """The summary as plain text, at most `width` columns wide; `bundle`: where that lies."""
     from rich.console import Console
 
     text = io.StringIO()
-    show(report, Console(file=text, width=width, color_system=None))
+    console = Console(file=text, width=width, color_system=None)
+    show(report, console)
+    if bundle:
+        print(f"Bundle: {bundle}", file=text)
+    show_warnings(report, console)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
 def show(report: dict[str, Any], console: Console) -> None:
-    """Print the summary: the headline, stages, files, contract, warnings."""
+    """Print the summary: the headline, stages, files, contract."""
     from rich.markup import escape
 
-    verdict = "contract kept" if report["ok"] else "CONTRACT MISSED"
+    told = verdict(report)
     name = f"[bold]{report['name']}[/] for [bold]{escape(report['target']['name'])}[/]"
-    console.print(f"{name}: [{_STYLES['ok' if report['ok'] else 'missed']}]{verdict}[/]")
+    style = "not measured" if "not measured" in told else "ok" if report["ok"] else "missed"
+    console.print(f"{name}: [{_STYLES[style]}]{told if report['ok'] else told.upper()}[/]")
     console.print(headline(report), highlight=False)
     console.print()
     console.print(_stages(report, console.width))
     console.print(_files(report, console.width))
     console.print(_contract(report))
     console.print(f"Latency and memory: {report['where']}.", markup=False, highlight=False)
-    for text in report["warnings"]:
-        console.print("[yellow]warning:[/] ", end="")
-        console.print(text, markup=False, highlight=False)
+
+
+def show_warnings(report: dict[str, Any], console: Console) -> None:
+    """Print what to know before shipping, by what it is about, with what to do."""
+    for group in grouped(report["warnings"]):
+        console.print(f"\n[yellow]{group['about']}[/]")
+        for text in group["texts"]:
+            console.print(f"- {text}", markup=False, highlight=False)
+        console.print(f"  To do: {group['do']}.", markup=False, highlight=False, style="dim")
 
 
 def headline(report: dict[str, Any]) -> str:
@@ -62,6 +76,16 @@ def headline(report: dict[str, Any]) -> str:
             )
         parts.append(speed)
     return "; ".join(parts) + "."
+
+
+_CAUSES = {"this machine's kernels": "kernels here", "rounding": "rounding"}
+
+
+def parity_of(row: dict[str, Any]) -> str:
+    """`ok`, `missed`, or where a tolerance was missed by a right file, what is why."""
+    if row["parity"] is None:
+        return "-"
+    return _CAUSES.get(row["cause"], "ok" if row["parity"] else "missed")
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -101,7 +125,6 @@ def _stages(report: dict[str, Any], width: int) -> Table:
 
 def _files(report: dict[str, Any], width: int) -> Table:
     rows = report["files"]
-    parity = {True: "ok", False: "missed", None: "-"}
     return _grid(
         "Files",
         width,
@@ -111,7 +134,7 @@ def _files(report: dict[str, Any], width: int) -> Table:
         },
         {
             "test %": [number(row["quality"]) for row in rows],
-            "parity": [parity[row["parity"]] for row in rows],
+            "parity": [parity_of(row) for row in rows],
             "KB": [number(row["size_kb"], 1) for row in rows],
             "p50 ms": [milliseconds(row["p50_ms"]) for row in rows],
             "p90": [milliseconds(row["p90_ms"]) for row in rows],

@@ -12,6 +12,40 @@ _NOISE = 1.05
 """A file counts as slower than another from this ratio of medians on."""
 
 
+_GROUPS = {
+    "data": ("The data", "look at the images that are named, mend the folders, compile again"),
+    "teach": ("The teacher's answers", "see that the teacher gets what it was trained on"),
+    "judge": ("The teacher's answers", "see that the teacher gets what it was trained on"),
+    "training": ("Training", "train for longer, at another rate, or ask for less of it"),
+    "prune": ("Pruning", "prune less, or train for longer after it (`stages.prune`)"),
+    "quantize": ("Quantization", "train for it (`method: qat`), or leave the layers that cost most "
+                 "in float (`stages.quantize.keep_float`)"),
+    "export": ("What the files hold", "replace these operators in the student, or live with what "
+               "they cost: the times below were measured with them"),
+    "verify": ("Files against the torch graph", "a fault is where it says `the file`: leave that "
+               "runtime or precision out. What is this machine's kernels or rounding asks for "
+               "nothing but a look at the device itself"),
+    "audit": ("Beyond accuracy", "`edgedistill audit` shows it class by class"),
+    "benchmark": ("Measuring", "nothing is wrong with the files; these figures are missing"),
+    "files": ("Size and speed", "ship another file of the bundle, or measure on the device, whose "
+              "kernels are others"),
+}  # fmt: skip
+"""What a warning of a stage is about, and what to do."""
+_ALIAS = {"teacher": "training", "distill": "training", "control": "training", "search": "training"}
+
+
+def grouped(texts: list[str]) -> list[dict[str, Any]]:
+    """Warnings by what they are about, in the order of the compile: rows {about, do, texts}."""
+    found: dict[str, dict[str, Any]] = {}
+    for text in texts:
+        stage = text.partition(": ")[0]
+        about, do = _GROUPS.get(_ALIAS.get(stage, stage), _GROUPS["files"])
+        group = found.setdefault(about, {"about": about, "do": do, "texts": []})
+        group["texts"].append(text)
+    order = [about for about, _ in _GROUPS.values()]
+    return sorted(found.values(), key=lambda group: order.index(group["about"]))
+
+
 def warnings(result: Result, report: dict[str, Any]) -> list[str]:
     """Sentences: what the stages warned of, quality lost beyond what the recipe allows, sizes
     and costs that grew, and files slower than those they should beat."""
@@ -21,12 +55,26 @@ def warnings(result: Result, report: dict[str, Any]) -> list[str]:
         for text in artifact.metrics.get("warnings", [])
     ]
     return (
-        told
+        _twins(result)
+        + told
         + _undone(result)
         + _lost(result, report["stages"])
         + _grown(report)
         + _slower(report["files"])
     )
+
+
+def _twins(result: Result) -> list[str]:
+    """Images that lie in two splits, with the path of the file that names some."""
+    data = result.artifacts["data"]
+    found = data.metrics.get("duplicates", {"exact": {}})
+    return [
+        f"data: {count + found['near'][pair]} images of {second} are in {first} too; "
+        f"{data.file('data.json')} names some"
+        for pair, count in found["exact"].items()
+        for first, _, second in [pair.partition("/")]
+        if count + found["near"][pair]
+    ]
 
 
 def _undone(result: Result) -> list[str]:

@@ -1,8 +1,8 @@
 """Whether the file or something else is why a file's answers are not the torch graph's.
 
 A runtime has more than one set of kernels: those it takes by itself, and its plainest. Each right
-one rounds in its own way, and rounding adds up with depth, so that answers alone do not tell a wrong
-file from a right one. Hence an int8 file is judged by its layers, each given the graph's integers:
+one rounds in its own way, and rounding adds up with depth, so that answers alone do not tell a
+wrong file from a right one. An int8 file is judged by its layers, each given the graph's integers:
 
 - a layer that no set of kernels computes as the graph does: it is the file;
 - one that the plainest kernels compute, and the usual ones do not: this machine's kernels (sums of

@@ -109,6 +109,71 @@ def test_pruning_undone_and_layers_in_float_are_warned_of(make_result: Make) -> 
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("cause", "word"), [("this machine's kernels", "kernels here"), ("rounding", "rounding")]
+)
+def test_what_is_no_fault_of_a_file_is_said_alike_everywhere(
+    make_result: Make, cause: str, word: str
+) -> None:
+    result = make_result()
+    told = f"it is {cause}: what was run and what came"
+
+    def explain(found: Any) -> None:
+        found["rows"][1].update(ok=True, cause=cause, verdict=told, missed=["too far"])
+
+    change(result, "verify", "verify.json", explain)
+    result.artifacts["verify"].metrics["warnings"] = [f"tiny.int8.onnx: misses; {told}"]
+    report = build_report(result)
+    assert report["ok"]
+    line = next(line for line in report["contract"] if line["name"] == "parity")
+    assert (line["status"], line["note"]) == ("ok", f"tiny.int8.onnx: {cause}")
+    text, html = summary(report, 200), page(report).replace("&#39;", "'")
+    assert word in text and word in html
+    assert told in text and told in html
+    assert "missed" not in text.lower()
+
+
+@pytest.mark.usefixtures("here")
+def test_warnings_come_last_by_what_they_are_about_and_with_what_to_do(make_result: Make) -> None:
+    result = make_result()
+    result.artifacts["prune"].metrics.update(undone=True, drop=4.0)
+    result.artifacts["export"].metrics.update(warnings=["left in float: stem", "transposes: 2"])
+    report = build_report(result)
+    text = summary(report, 200, bundle="out")
+    after = text[text.index("Bundle: out") :].splitlines()
+    assert after[2] == "Pruning"
+    assert after[3] == "- prune: undone, as it cost 4.0 points of validation quality"
+    assert after[4].startswith("  To do: prune less")
+    assert after[6:9] == [
+        "What the files hold", "- export: left in float: stem", "- export: transposes: 2"
+    ]  # fmt: skip
+    html = page(report)
+    assert html.index("<h2>Contract") < html.index("<h2>Files") < html.index("<h2>Warnings")
+    assert "To do: prune less" in html
+
+
+@pytest.mark.usefixtures("here")
+def test_the_verdict_says_what_was_not_measured(make_result: Make) -> None:
+    report = build_report(make_result("android-arm64", contract={"max_latency_ms": 5}))
+    wanted = "contract kept as far as measured; not measured: latency"
+    assert report["ok"]
+    assert wanted in summary(report, 200).splitlines()[0]
+    assert wanted in page(report)
+    assert "contract kept" in summary(build_report(make_result()), 200).splitlines()[0]
+
+
+@pytest.mark.usefixtures("here")
+def test_images_in_two_splits_are_warned_of_with_the_path_of_the_list(make_result: Make) -> None:
+    result = make_result()
+    data = result.artifacts["data"]
+    pairs = {"train/validation": 0, "train/test": 2, "validation/test": 0}
+    data.metrics["duplicates"] = {"exact": pairs, "near": {**pairs, "train/test": 1}}
+    assert build_report(result)["warnings"] == [
+        f"data: 3 images of test are in train too; {data.path / 'data.json'} names some"
+    ]
+
+
+@pytest.mark.usefixtures("here")
 def test_a_report_is_json_and_missing_figures_are_none(make_result: Make) -> None:
     result = make_result()
     change(result, "verify", "verify.json", lambda found: (found["torch"].clear(),
