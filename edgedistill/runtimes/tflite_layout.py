@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edgedistill.runtimes.tflite_chains import shorten_chains
 from edgedistill.runtimes.tflite_file import File
 from edgedistill.runtimes.tflite_reshape import through_reshape
 from edgedistill.runtimes.tflite_transposes import (
@@ -55,6 +56,7 @@ def remove_transposes(file: File) -> None:
     _split_shared(file)
     while any(_step(file, operator) for operator in transposes(file)):
         _split_shared(file)
+    shorten_chains(file)
     merge_twins(file)
     flatten_needless(file)
     merge_slices(file)

@@ -208,3 +208,12 @@ def test_shufflenet_is_written_and_answers_as_the_module(runtime: str, tmp_path:
         step = program.output_scale(made) if precision == "int8" else 1e-4
         assert step is not None
         assert np.abs(found - wanted.detach().numpy()).max() < 2.5 * step
+
+
+def test_a_pixel_shuffle_is_one_transpose() -> None:
+    """The converter writes it as three, of axes that it joined and split again."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        content = litert._convert(fold(chain(["shuffle"]).eval(), 3, SIZE), False)
+    _, after = check(content)
+    assert after.count()["TRANSPOSE"] == 1
