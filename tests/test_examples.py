@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +36,7 @@ def test_the_embedded_default_is_the_digits_example() -> None:
     assert default_recipe() in EXAMPLES
     recipe = read_recipe(None)
     assert (recipe.name, recipe.data.source) == ("digits", "digits")
-    assert recipe.teacher.weights is None
+    assert getattr(recipe.teacher, "weights", None) is None
     assert recipe.stages.prune is not None
     assert recipe.stages.quantize is not None
 
@@ -72,6 +73,64 @@ def test_every_way_of_distilling_runs(path: Path, cache: Cache) -> None:
     made = run_until(load_recipe(path, quick), load_target("android-arm64"), cache, Silent(),
                      "distill")  # fmt: skip
     assert made["distill"].metrics["passes"] > 0
+
+
+QUICK = (
+    "data.limit=200", "stages.teach.views=1", "stages.distill.epochs=1", "stages.quantize=null",
+    "stages.export.precisions=[fp32]",
+)  # fmt: skip
+EXTRA = {"keras": "tensorflow", "huggingface": "transformers"}
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy, in which teachers may be made."""
+    folder = tmp_path_factory.mktemp("copied") / "examples"
+    shutil.copytree(EXAMPLES[0].parent, folder, ignore=shutil.ignore_patterns("made"))
+    return folder
+
+
+def learned(recipe: Path, cache: Cache, *more: str) -> None:
+    """A student has learned from the recipe's teacher, which knows what it is asked."""
+    made = run_until(load_recipe(recipe, (*QUICK, *more)), load_target("android-arm64"), cache,
+                     Silent(), "distill")  # fmt: skip
+    assert made["teacher"].metrics["validation_quality"] > 90
+    assert made["distill"].metrics["passes"] > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "made"),
+    [
+        ("stored", ["stored"]),
+        pytest.param("onnx", ["onnx"], marks=pytest.mark.slow),
+        pytest.param("tflite", ["tflite"], marks=pytest.mark.slow),
+        pytest.param("keras", ["keras"], marks=pytest.mark.slow),
+        pytest.param("huggingface", ["huggingface"], marks=pytest.mark.slow),
+        pytest.param("ensemble", ["onnx", "tflite"], marks=pytest.mark.slow),
+    ],
+)
+def test_every_kind_of_teacher_is_learned_from(
+    kind: str, made: list[str], examples: Path, cache: Cache
+) -> None:
+    pytest.importorskip(EXTRA.get(kind, "torch"))
+    words = [sys.executable, str(examples / "make_teachers.py"), *made]
+    subprocess.run(words, check=True, capture_output=True)
+    learned(examples / f"teacher_{kind}.yaml", cache)
+
+
+def test_an_endpoint_is_learned_from(
+    examples: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "secret")
+    words = [sys.executable, str(examples / "serve_teacher.py"), "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = server.stdout.readline().split()[-1]
+        try:
+            url = f"teacher.url=http://127.0.0.1:{port}/classify"
+            learned(examples / "teacher_http.yaml", cache, url)
+        finally:
+            server.terminate()
 
 
 def test_the_reader_of_strips_runs() -> None:
