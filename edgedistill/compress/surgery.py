@@ -80,3 +80,18 @@ def replace_by_linear(
         linear = graph.graph.call_function(torch.ops.aten.linear.default, (source, weight, bias))
     linear.meta = dict(node.meta)
     node.replace_all_uses_with(linear)
+
+
+def replace_by_product_and_sum(
+    graph: GraphModule, node: Node, source: Node, scale: Tensor, shift: Tensor, name: str
+) -> None:
+    """Put scale * source + shift, along the second axis of any number, in the place of `node`."""
+    import torch
+
+    columns = (1, -1, *[1] * (node.meta["val"].dim() - 2))
+    weight, bias = _constants(graph, node, name, scale.reshape(columns), shift.reshape(columns))
+    with graph.graph.inserting_before(node):
+        product = graph.graph.call_function(torch.ops.aten.mul.Tensor, (source, weight))
+        total = graph.graph.call_function(torch.ops.aten.add.Tensor, (product, bias))
+    product.meta = total.meta = dict(node.meta)
+    node.replace_all_uses_with(total)

@@ -194,9 +194,11 @@ class Tokens(nn.Module):
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(16, 16), nn.Conv1d(16, 16, 3, padding=1)])
-def test_a_batch_norm_of_other_axes_is_left_as_it_is(layer: nn.Module) -> None:
+def test_a_batch_norm_of_other_axes_becomes_a_product_and_a_sum(layer: nn.Module) -> None:
     model = lively(Tokens(layer, SIZE))
-    assert_same(model, fold(model, 3, SIZE), pixels(3))
+    program = fold(model, 3, SIZE)
+    assert_same(model, program, pixels(3))
+    assert not any("batch_norm" in name for name in operators(program))
 
 
 def test_a_batch_norm_right_before_the_mean() -> None:
