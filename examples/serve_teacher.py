@@ -27,7 +27,8 @@ class Endpoint(BaseHTTPRequestHandler):
             self._answer(401, {"error": "who asks?"})
             return
         image = Image.open(io.BytesIO(base64.b64decode(json.loads(body)["image"]))).convert("L")
-        small = np.asarray(image.resize((8, 8), Image.Resampling.BOX), np.float32) / 255
+        grey = np.asarray(image.resize((8, 8), Image.Resampling.BOX), np.float32)
+        small = np.divide(grey, np.float32(255))
         self._answer(200, {"probabilities": answers_to(small.reshape(1, 64))[0].tolist()})
 
     def _answer(self, code: int, value: object) -> None:
