@@ -165,13 +165,18 @@ def benchmark(
     runs: int = 200,
     seconds: float = 5.0,
     warmup: int = 10,
+    reporter: Reporter | None = None,
 ) -> list[dict[str, Any]]:
     """Measure every file of a bundle, or one model file, on this machine: rows as in
-    `measurements.json`. Files are taken in turn, each round of each in a fresh process.
+    `measurements.json`. Files are taken in turn, each round of each in a fresh process; `reporter`
+    is told of each.
 
     Raises UserError: neither a bundle nor a model file, or a runtime that is not installed.
     """
-    return measure(subjects(subject), Protocol(warmup, runs, seconds, threads))
+    protocol = Protocol(warmup, runs, seconds, threads)
+    if reporter is None:
+        return measure(subjects(subject), protocol)
+    return measure(subjects(subject), protocol, say=reporter.say)
 
 
 def audit(bundle: Bundle | str | Path, data: Samples | None = None) -> dict[str, Any]:

@@ -326,8 +326,9 @@ def benchmark(
 ) -> None:
     """Latency and memory of model files on this machine."""
     from edgedistill import api
+    from edgedistill.progress import Lines
 
-    rows = api.benchmark(subject, threads=threads, runs=runs, seconds=seconds)
+    rows = api.benchmark(subject, threads=threads, runs=runs, seconds=seconds, reporter=Lines())
     columns = ("file", "runtime", "precision", "size_kb", "p50_ms", "p90_ms", "p99_ms",
                "cold_load_ms", "warm_load_ms", "peak_memory_mb")  # fmt: skip
     print_rows(rows, columns, as_json)

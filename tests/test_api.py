@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exported import Silent
 
 import edgedistill
 from edgedistill.errors import UserError
@@ -110,7 +111,11 @@ def test_evaluate_names_labels_the_bundle_does_not_know(bundle: edgedistill.Bund
 
 
 def test_benchmark_takes_a_bundle_or_a_file(bundle: edgedistill.Bundle) -> None:
-    rows = edgedistill.benchmark(bundle.path / "tiny.int8.onnx", runs=12)
+    reporter = Silent()
+    rows = edgedistill.benchmark(bundle.path / "tiny.int8.onnx", runs=12, reporter=reporter)
+    assert [text.partition(":")[0] for text in reporter.said] == [
+        f"{turn}/3 tiny.int8.onnx in onnxruntime" for turn in (1, 2, 3)
+    ]
     assert [row["file"] for row in rows] == ["tiny.int8.onnx"]
     assert len(rows[0]["samples_ms"]) >= 12
     assert rows[0]["where"].startswith("this machine: ")

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from edgedistill.devices.machine import is_machine, machine, name_of
 
 __all__ = [
-    "DEVICES", "Device", "Job", "Measurement", "Protocol", "Record", "in_turn", "is_machine",
+    "DEVICES", "Device", "Job", "Measurement", "Protocol", "Record", "Tick",
+    "in_short", "in_turn", "is_machine",
     "machine", "measurements", "name_of", "percentile", "row",
 ]  # fmt: skip
 
@@ -94,6 +95,16 @@ class Device:
         return where
 
 
+Tick = Callable[[int, int, Job, Record], None]
+"""(how many are done, of how many, what was measured last, what came)."""
+
+
+def in_short(job: Job, record: Record) -> str:
+    """What a round of a job brought, in a few words."""
+    median = percentile(record.samples_ms, 50)
+    return f"{job.model.name} in {job.runtime}: {median:.3g} ms, {len(record.samples_ms)} runs"
+
+
 DEVICES = {device.name: device for device in (Device("local"),)}
 
 
@@ -101,10 +112,11 @@ def in_turn(
     device: Device,
     jobs: Sequence[Job],
     rounds: int = 3,
-    tick: Callable[[int, int], None] = lambda done, total: None,
+    tick: Tick = lambda done, total, job, record: None,
 ) -> list[Record]:
     """Measure jobs in rounds, one after the other in each, so that what slows the device for a
-    while slows all of them and ratios stay fair. Each round of each job is a process of its own.
+    while slows all of them and ratios stay fair. Each round of each job is a process of its own,
+    after which `tick` is told of it.
     """
     found: list[list[Record]] = [[] for _ in jobs]
     for turn in range(rounds):
@@ -116,8 +128,9 @@ def in_turn(
                 minimum=-(-job.protocol.minimum // rounds),
             )
             job = replace(job, protocol=share, profile=job.profile and turn == 0)
-            found[place].append(device.run(job))
-            tick(turn * len(jobs) + place + 1, rounds * len(jobs))
+            record = device.run(job)
+            found[place].append(record)
+            tick(turn * len(jobs) + place + 1, rounds * len(jobs), job, record)
     return [_joined(records) for records in found]
 
 

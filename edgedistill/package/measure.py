@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.apart import Apart
-from edgedistill.devices import DEVICES, Job, Protocol, in_turn, row
+from edgedistill.devices import DEVICES, Job, Protocol, in_short, in_turn, row
 from edgedistill.errors import UserError, reading
 from edgedistill.package.bundle import Bundle
 from edgedistill.runtimes import RUNTIMES, runtime_of
@@ -133,9 +134,13 @@ def _answer(path: Path, runtime: str, pixels: np.ndarray) -> int:
 
 
 def measure(
-    found: list[Subject], protocol: Protocol, outputs: bool = False
+    found: list[Subject],
+    protocol: Protocol,
+    outputs: bool = False,
+    say: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, Any]]:
-    """Rows as in `measurements.json`; with `outputs`, also the logits of the inputs."""
+    """Rows as in `measurements.json`; with `outputs`, also the logits of the inputs. `say` is told
+    of each round of each file as it ends."""
     import numpy as np
 
     device = DEVICES["local"]
@@ -145,7 +150,11 @@ def measure(
             inputs = folder / f"{place}.npy"
             np.save(inputs, subject.pixels)
             jobs.append(Job(subject.path, subject.runtime, inputs, protocol))
-        records = in_turn(device, jobs)
+        records = in_turn(
+            device,
+            jobs,
+            tick=lambda done, total, job, record: say(f"{done}/{total} {in_short(job, record)}"),
+        )
     where = device.where()
     return [
         {

@@ -14,9 +14,11 @@ from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split, read_unlabelled
 from edgedistill.data.corrupt import KINDS, corrupt
 from edgedistill.data.slices import read_slices, sample_names
+from edgedistill.devices import machine
 from edgedistill.distill.asking import plain_answers
 from edgedistill.distill.teachers import identity
 from edgedistill.models import load
+from edgedistill.progress import Asked
 from edgedistill.recipe import AuditConfig, Teacher
 from edgedistill.runtimes import RUNTIMES, features
 from edgedistill.stages import Context
@@ -55,45 +57,34 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     held_out = open_split(inputs["data"].path, "validation")
     with np.load(inputs["verify"].file("logits.npz")) as kept:
         stored = {name: kept[name] for name in kept.files}
-    file, shipped = _shipped(inputs["export"])
+    strangers, notes = _strangers(config.audit, data, context.seed)
+    for text in notes:
+        context.reporter.say(f"audit: {text}")
+    images = _asked_in_all(config, inputs, len(test), len(held_out), len(strangers))
+    asked = Asked(context.reporter, "audit", images)
+    file, own_file = _shipped(inputs["export"])
+    shipped = asked.of(own_file, file)
     teacher = stored.get("teacher")
     students = {name: stored[name] for name in config.models[1:] if name in stored}
     students["shipped"] = logits_of(shipped, test)
     if "control" in inputs:
-        students["control"] = _control(inputs, test)
-    counts = [data["class_counts"]["train"][name] for name in data["classes"]]
-    asked = config.audit.slices
-    slices = read_slices(asked, sample_names(inputs["data"])) if asked else {}
+        students["control"] = logits_of(asked.of(_control(inputs), "control"), test)
     found: dict[str, Any] = {
         "file": file,
         "images": len(test),
         "order": ["teacher", *students],
-        "students": {
-            name: judgement.audit(logits, teacher, test.labels, data["classes"], counts, slices)
-            for name, logits in students.items()
-        },
-        "drops": [
-            {key: value for key, value in row.items() if not key.startswith("became")}
-            | {key: len(row[key]) for key in ("became_wrong", "became_right")}
-            for row in judgement.drops(
-                {name: each for name, each in students.items() if name != "control"}, test.labels
-            )
-        ],
+        **_judged(config.audit, inputs["data"], students, teacher, test),
     }
-    context.reporter.tick("audit", 1, 4, "errors")
-    predictors = _predictors(config, inputs) | {"shipped": shipped}
+    predictors = {
+        name: asked.of(each, name) for name, each in _predictors(config, inputs).items()
+    } | {"shipped": shipped}
     found["corruptions"] = _corruptions(config.audit, predictors, test, context)
-    context.reporter.tick("audit", 2, 4, "corruptions")
-    strangers, notes = _strangers(config.audit, data, context.seed)
-    for text in notes:
-        context.reporter.say(f"audit: {text}")
     noise = config.audit.out_of_distribution is None
     found["out_of_distribution"] = {
         "images": "noise" if noise else len(strangers),
         "models": _unknown(predictors, test, strangers),
     }
     found["coverage"] = _coverage(inputs, context.seed)
-    context.reporter.tick("audit", 3, 4, "coverage")
     room = context.room(inputs["teacher"].path, data)
     known = plain_answers(
         config.teacher, identity(config.teacher, config.fingerprint, inputs["teacher"]), room,
@@ -112,11 +103,37 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     return {**_figures(found), "warnings": list(notes), "seconds": time.monotonic() - begin}
 
 
+def _judged(
+    asked: AuditConfig,
+    data: Artifact,
+    students: dict[str, Floats],
+    teacher: Floats | None,
+    test: Split,
+) -> dict[str, Any]:
+    """Each student by class and beside the teacher, and what each step lost of the one before."""
+    described = data.json("data.json")
+    classes = described["classes"]
+    counts = [described["class_counts"]["train"][name] for name in classes]
+    slices = read_slices(asked.slices, sample_names(data)) if asked.slices else {}
+    compiled = {name: each for name, each in students.items() if name != "control"}
+    return {
+        "students": {
+            name: judgement.audit(logits, teacher, test.labels, classes, counts, slices)
+            for name, logits in students.items()
+        },
+        "drops": [
+            {key: value for key, value in row.items() if not key.startswith("became")}
+            | {key: len(row[key]) for key in ("became_wrong", "became_right")}
+            for row in judgement.drops(compiled, test.labels)
+        ],
+    }
+
+
 def _shipped(export: Artifact) -> tuple[str, Predict]:
     """The file that is held against the contract: the primary runtime's, as small as it comes."""
     entry = _entry(export.json("export.json")["files"])
     path = export.file("files") / Path(entry["file"]).name
-    return entry["file"], RUNTIMES[entry["runtime"]].load(path)
+    return entry["file"], RUNTIMES[entry["runtime"]].load(path, threads=machine()["cores"])
 
 
 def _entry(files: list[dict[str, Any]]) -> dict[str, Any]:
@@ -140,8 +157,17 @@ def _predictors(config: Config, inputs: dict[str, Artifact]) -> dict[str, Predic
     }
 
 
-def _control(inputs: dict[str, Artifact], test: Split) -> Floats:
-    return logits_of(torch_predictor(load(inputs["control"].file("model"))), test)
+def _control(inputs: dict[str, Artifact]) -> Predict:
+    return torch_predictor(load(inputs["control"].file("model")))
+
+
+def _asked_in_all(
+    config: Config, inputs: dict[str, Artifact], test: int, held_out: int, strangers: int
+) -> int:
+    """How many images all models are asked about together."""
+    models = 1 + sum(inputs[name].file("model").exists() for name in config.models)
+    worse = min(config.audit.corruption_samples, test) * (1 + 3 * len(KINDS))
+    return models * (worse + test + strangers) + test * (1 + ("control" in inputs)) + held_out
 
 
 def _corruptions(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgedistill.artifact import Artifact, write_json
-from edgedistill.devices import DEVICES, Job, Protocol, in_turn, row
+from edgedistill.devices import DEVICES, Job, Protocol, Record, in_short, in_turn, row
 from edgedistill.errors import UserError, exhausted
 from edgedistill.recipe import BenchmarkConfig
 from edgedistill.stages import Context
@@ -34,9 +34,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     subjects = [*_files(inputs["export"]), *_models(inputs, context, warnings)]
     jobs = [Job(path, name["runtime"], pixels, protocol) for name, path in subjects]
     device = DEVICES["local"]
-    records = in_turn(
-        device, jobs, _ROUNDS, lambda done, total: context.reporter.tick("benchmark", done, total)
-    )
+
+    def tick(done: int, total: int, job: Job, record: Record) -> None:
+        context.reporter.tick("benchmark", done, total, in_short(job, record))
+
+    records = in_turn(device, jobs, _ROUNDS, tick)
     where = device.where()
     rows = [
         {**name, **row(record, config.threads, where)}

@@ -1,11 +1,22 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from edgedistill.devices import DEVICES, Job, Protocol, in_turn, measurements, percentile, row
+from edgedistill.devices import (
+    DEVICES,
+    Job,
+    Protocol,
+    in_short,
+    in_turn,
+    measurements,
+    percentile,
+    row,
+)
 from edgedistill.devices.machine import is_machine, machine, name_of
 from edgedistill.errors import UserError
 from edgedistill.target import load_target
@@ -33,12 +44,14 @@ def test_a_job_runs_in_a_process_of_its_own_and_brings_back_every_figure(job: Jo
 
 
 def test_rounds_share_the_runs_and_join_the_samples(job: Job) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[Any, ...]] = []
     record, other = in_turn(
         DEVICES["local"], [job, job], rounds=2, tick=lambda *at: seen.append(at)
     )
     assert len(record.samples_ms) == len(other.samples_ms) == 32
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [at[:2] for at in seen] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    told = in_short(*seen[0][2:])
+    assert re.fullmatch(rf"{job.model.name} in onnxruntime: \S+ ms, 16 runs", told)
     assert len(record.outputs) == 5
 
 
