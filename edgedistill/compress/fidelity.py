@@ -118,8 +118,6 @@ def _names(quantize: Node) -> tuple[str, str]:
     source: Any = quantize.args[0]
     if is_clamp(source) and is_fused(source.args[0]):
         source = source.args[0]
-    if str(source.target).startswith(_DEQUANTIZE):  # quantized once more, for its reader
-        source = _reader(quantize) or source
     following: Node | None = source
     while following is not None and str(following.target) not in WEIGHTED:
         following = _reader(following)

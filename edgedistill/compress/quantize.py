@@ -111,9 +111,7 @@ def _name_roundings(graph: GraphModule) -> None:
         heads[node] = rounding
         source: Any = node.args[0]
         name = f"round_{source.name}"
-        if source.op == "call_module":  # quantized once more, for the one that reads it
-            name = f"round_before_{next(iter(node.users)).name}"
-        elif _only_moves(source, rounding, heads):
+        if _only_moves(source, rounding, heads):
             rounding = Echo(rounding)
         if id(rounding) not in modules:
             modules[id(rounding)] = name

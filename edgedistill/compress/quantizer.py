@@ -41,8 +41,8 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
 
     A ReLU that alone reads a convolution, linear layer or sum is computed within it, so the
     scale goes behind the ReLU. Operators that only move values share the scale of their inputs.
-    Where an input's scale is fixed, and cannot hold what it is joined or padded with, it is
-    quantized once more, to the scale of the result. Constants that are added or multiplied have a
+    Where an input's scale is fixed, and cannot hold what it is joined or padded with, a ReLU
+    brings it to the scale of the result. Constants that are added or multiplied have a
     scale of their own. What holds infinities, as masks do, and what reads it stay in float.
     `keep_float` names layers (see `layer_name`) that stay in float.
     """
@@ -53,22 +53,30 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         self.keep_float = keep_float
 
     def annotate(self, model: GraphModule) -> GraphModule:
+        quantized = self._integers(model)
+        if _separate(model, quantized):
+            quantized = self._integers(model)
+        groups = _grouped(quantized)
+        for node in model.graph.nodes:
+            if node in groups:
+                head = groups.head(node)
+                _note(node).output_qspec = (
+                    self._output_spec(node) if head is node else SharedQuantizationSpec(head)
+                )
+        for node in quantized:
+            self._annotate_constants(node)
+        return model
+
+    def _integers(self, model: GraphModule) -> list[Node]:
+        """The operators to be computed in integers."""
         infinite = masked(model)
-        quantized = [
+        return [
             node
             for node in model.graph.nodes
             if self._is_integer(node) and not infinite.intersection([node, *activations(node)])
         ]
-        groups = _grouped(quantized)
-        for node in model.graph.nodes:
-            if node in quantized:
-                self._annotate_inputs(node, groups)
-            if node in groups:
-                _note(node).output_qspec = self._shared(groups, node, node)
-        return model
 
-    def _annotate_inputs(self, node: Node, groups: _Groups) -> None:
-        """Of weights, of other constants, and of what has another scale than it is read with."""
+    def _annotate_constants(self, node: Node) -> None:
         name, edges = str(node.target), _note(node).input_qspec_map
         if name in WEIGHTED:
             edges[node.args[1]] = self._weight_spec()
@@ -76,16 +84,6 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
             for each in node.all_input_nodes:
                 if each.op == "get_attr":
                     edges[each] = self._activation_spec(WeightRounding)
-        elif name in SAME_SCALE:
-            for source in activations(node):
-                if groups.head(source) is not groups.head(node):
-                    edges[source] = self._shared(groups, node, (source, node))
-
-    def _shared(self, groups: _Groups, node: Node, place: Any) -> Any:
-        """The scale of `node`'s group, for a node's result or for what passes between two: the
-        first place in the graph holds it, the others refer to that."""
-        first = groups.first.setdefault(groups.head(node), place)
-        return self._output_spec(node) if first is place else SharedQuantizationSpec(first)
 
     def validate(self, model: GraphModule) -> None:
         pass
@@ -178,6 +176,25 @@ def _grouped(quantized: list[Node]) -> _Groups:
     return groups
 
 
+def _separate(model: GraphModule, quantized: list[Node]) -> bool:
+    """Put a ReLU behind what has a fixed scale and is read with another: none of it is negative, so
+    only the scale changes. Runtimes have an integer ReLU from one scale to another; two quantize
+    operators in a row, LiteRT's converter does not take."""
+    import torch
+
+    groups = _grouped(quantized)
+    moving = [node for node in quantized if str(node.target) in SAME_SCALE]
+    pairs = [(node, source) for node in moving for source in activations(node)]
+    pairs = [(node, each) for node, each in pairs if groups.head(node) is not groups.head(each)]
+    for node, source in pairs:
+        with model.graph.inserting_before(node):
+            relu = model.graph.call_function(torch.ops.aten.relu.default, (source,))
+        relu.meta = {"val": source.meta["val"]}
+        node.replace_input_with(source, relu)
+    model.recompile()
+    return bool(pairs)
+
+
 def _holds(fixed: tuple[float, int], padded: float | None) -> bool:
     """Whether the integers of a scale stand for a padding's value as well."""
     scale, zero_point = fixed
@@ -198,8 +215,6 @@ class _Groups:
 
     def __init__(self) -> None:
         self._parent: dict[Node, Node] = {}
-        self.first: dict[Node, Any] = {}
-        """By head: where the group's scale is first needed."""
 
     def __contains__(self, node: Node) -> bool:
         return node in self._parent

@@ -88,7 +88,7 @@ def _layers(prepared: Prepared) -> dict[str, list[Node]]:
         if not isinstance(rounding, Rounding) or isinstance(rounding, (Echo, FixedRounding)):
             continue
         source = node.args[0]
-        if source.op in ("get_attr", "call_module"):  # what another layer's result is read with
+        if source.op == "get_attr":
             source = next(iter(node.users))
         elif is_clamp(source) and is_fused(source.args[0]):
             source = source.args[0]
