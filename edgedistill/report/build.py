@@ -25,11 +25,11 @@ def build_report(result: Result) -> dict[str, Any]:
     is None.
     """
     measured = _measured(result)
-    files = _files(result, measured)
-    shipped = next(row for row in files if row["shipped"])
-    stages = _stages(result, files, measured)
     here = machine()
     on_target = is_machine(result.target, here)
+    files = _files(result, measured, on_target)
+    shipped = next(row for row in files if row["shipped"])
+    stages = _stages(result, files, measured)
     audit = result.artifacts.get("audit")
     report: dict[str, Any] = {
         "edgedistill": edgedistill.__version__,
@@ -106,7 +106,7 @@ def _where(result: Result, measured: list[dict[str, Any]], on_target: bool) -> s
     return f"measured on {place}; {note}"
 
 
-def _files(result: Result, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _files(result: Result, measured: list[dict[str, Any]], on_target: bool) -> list[dict[str, Any]]:
     """One row for each exported file: quality, parity, size, speed, memory."""
     parity = {row["file"]: row for row in _verify(result)["rows"]}
     speed = {row["file"]: row for row in measured if row["model"] == "student"}
@@ -120,6 +120,7 @@ def _files(result: Result, measured: list[dict[str, Any]]) -> list[dict[str, Any
                     "first_drift", "cause", "verdict"):  # fmt: skip
             row[key] = checked.get(key)
         row["parity"] = checked.get("ok")
+        row |= _quality_there(result, row, on_target)
         for key in ("p50_ms", "p90_ms", "p99_ms", "cold_load_ms", "warm_load_ms",
                     "peak_memory_mb", "where"):  # fmt: skip
             row[key] = timed.get(key)
@@ -127,6 +128,15 @@ def _files(result: Result, measured: list[dict[str, Any]]) -> list[dict[str, Any
         rows.append(row)
     shipped = _shipped(rows, result.target.primary)
     return [{**row, "shipped": row is shipped} for row in rows]
+
+
+def _quality_there(result: Result, row: dict[str, Any], on_target: bool) -> dict[str, Any]:
+    """A right file's quality where this machine's kernels stray and the target is another: the
+    torch graph's. `quality_here` is what was measured then, else None."""
+    if row["cause"] != "this machine's kernels" or on_target:
+        return {"quality_here": None}
+    kind = "int8" if row["precision"] == "int8" else "float"
+    return {"quality": _verify(result)["torch"][kind], "quality_here": row["quality"]}
 
 
 def _shipped(rows: list[dict[str, Any]], primary: str) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def warnings(result: Result, report: dict[str, Any]) -> list[str]:
     return (
         _twins(result)
         + told
+        + _elsewhere(report)
         + _undone(result)
         + _lost(result, report["stages"])
         + _grown(report)
@@ -74,6 +75,17 @@ def _twins(result: Result) -> list[str]:
         for pair, count in found["exact"].items()
         for first, _, second in [pair.partition("/")]
         if count + found["near"][pair]
+    ]
+
+
+def _elsewhere(report: dict[str, Any]) -> list[str]:
+    """Files whose quality is not what this machine's kernels reach."""
+    return [
+        f"verify: {row['file']}: its quality is given as the torch graph's, "
+        f"{row['quality']:.2f} %; the kernels of this machine, which is not "
+        f"{report['target']['name']}, reach {row['quality_here']:.2f} %"
+        for row in report["files"]
+        if row["quality_here"] is not None
     ]
 
 

@@ -134,6 +134,29 @@ def test_what_is_no_fault_of_a_file_is_said_alike_everywhere(
 
 
 @pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("target", ["android-arm64", "linux-x64"])
+def test_kernels_that_stray_here_count_against_a_file_only_on_their_own_target(
+    make_result: Make, target: str
+) -> None:
+    result = make_result(target)
+    shipped = next(row["file"] for row in build_report(result)["files"] if row["shipped"])
+
+    def stray(found: Any) -> None:
+        row = next(row for row in found["rows"] if row["file"] == shipped)
+        row.update(quality=60.0, cause="this machine's kernels")
+
+    change(result, "verify", "verify.json", stray)
+    report = build_report(result)
+    there = target == "linux-x64"
+    assert report["summary"]["quality"] == (60.0 if there else 94.1)
+    told = f"its quality is given as the torch graph's, 94.10 %; the kernels of this machine, " \
+        f"which is not {target}, reach 60.00 %"  # fmt: skip
+    assert [told in text for text in report["warnings"] if text.startswith("verify: ")] == (
+        [] if there else [True]
+    )
+
+
+@pytest.mark.usefixtures("here")
 def test_warnings_come_last_by_what_they_are_about_and_with_what_to_do(make_result: Make) -> None:
     result = make_result()
     result.artifacts["prune"].metrics.update(undone=True, drop=4.0)
