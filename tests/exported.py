@@ -20,6 +20,8 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.devices import machine
 from edgedistill.runtimes import program as programs
+from edgedistill.runtimes import runtime_of
+from edgedistill.runtimes.layers import Given, compare_alone
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.export import Config
 from edgedistill.target import Precision, RuntimeName, Scheme
@@ -90,6 +92,17 @@ def answers(program: Any, pixels: Any) -> np.ndarray[Any, Any]:
     with torch.no_grad():
         found: np.ndarray[Any, Any] = programs.module(program)(torch.from_numpy(pixels)).numpy()
     return found
+
+
+def compare_layers(path: Path, layers: list[Any], recorded: Any) -> list[dict[str, Any]]:
+    """Rows of each layer of an int8 file alone, by the runtime's usual kernels."""
+    first, last = layers[0], layers[-1]
+    given = Given(
+        layers, first.reals(recorded[first.name]), recorded, last.reals(recorded[last.name]),
+        last.scale,
+    )  # fmt: skip
+    runtime = runtime_of(path).name
+    return [dataclasses.asdict(row) for row in compare_alone(runtime, path, given, optimize=True)]
 
 
 def _data(folder: Path) -> Artifact:

@@ -156,15 +156,6 @@ class Runtime:
         found: dict[str, Any] = self.prepare().inspect(path)
         return found
 
-    def trace(
-        self, path: Path, pixels: Floats, layers: list[Any], optimize: bool = True
-    ) -> dict[str, Array]:
-        """The integers that an int8 file computes for each of the program's `layers`
-        (`program.Layer`), by layer name, laid out NCHW; layers fused away are left out. `optimize`
-        as for `load`."""
-        traced: dict[str, Array] = self.prepare().trace(path, pixels, layers, optimize)
-        return traced
-
 
 def _operator(error: BaseException) -> str:
     """`NAME: ` of the operator that a converter was at when it failed: torch adds the graph's node

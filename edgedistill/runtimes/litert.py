@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from edgedistill.runtimes import Array, Floats
-    from edgedistill.runtimes.program import Layer
     from edgedistill.runtimes.tflite_file import File
 
 
@@ -260,24 +259,6 @@ def inspect(path: Path) -> dict[str, Any]:
         "inner_pairs": tflite_edit.inner_pairs(file),
         **transposes_left(file),
     }
-
-
-def trace(
-    path: Path, pixels: Floats, layers: list[Layer], optimize: bool = True
-) -> dict[str, Array]:
-    """See `Runtime.trace`. Run by the builtin kernels, as the delegate keeps nothing."""
-    loaded = load(path)
-    runner = interpreter(path.read_bytes(), 1, optimize, keep_all=True)
-    index = {each["name"]: each["index"] for each in runner.get_tensor_details()}
-    known = {layer.name: index[layer.label] for layer in layers if layer.label in index}
-    kept: dict[str, list[Array]] = {name: [] for name in known}
-    native = loaded.encode(pixels)
-    for image in range(len(native)):
-        runner.set_tensor(runner.get_input_details()[0]["index"], native[image : image + 1])
-        runner.invoke()
-        for name, place in known.items():
-            kept[name].append(to_channels_first(runner.get_tensor(place)))
-    return {name: np.concatenate(parts) for name, parts in kept.items()}
 
 
 def to_channels_first(values: Array) -> Array:

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.runtimes import INPUT, OUTPUT, OperatorRow, Spec, Tensor, onnx_graph
+from edgedistill.runtimes import OperatorRow, Spec, Tensor, onnx_graph
 from edgedistill.runtimes.native import (
     METADATA,
     describe,
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from edgedistill.runtimes import Array, Floats
-    from edgedistill.runtimes.program import Layer
 
 
 def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
@@ -184,24 +183,3 @@ def _executed(path: Path, settings: dict[str, str] | None = None) -> list[tuple[
             is_float = not kind.startswith(_INTEGER) and bool(types & {"float", "float16"})
             rows.append((kind, event["name"].removesuffix("_kernel_time"), is_float))
     return rows
-
-
-def trace(
-    path: Path, pixels: Floats, layers: list[Layer], optimize: bool = True
-) -> dict[str, Array]:
-    """See `Runtime.trace`. Every QuantizeLinear becomes an output of the file."""
-    import onnx
-
-    model = onnx.load(path)
-    made = {name for node in model.graph.node for name in node.output}
-    names = [layer.name for layer in layers if layer.name in made]
-    for name in names:
-        value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT8, None)
-        model.graph.output.append(value)
-    session = _session(model.SerializeToString(), 1, optimize)
-    loaded = load(path)
-    results = session.run([*names, OUTPUT], {INPUT: loaded.encode(pixels)})
-    traced = dict(zip(names, results, strict=False))
-    if loaded.output.scale is not None:
-        traced[layers[-1].name] = results[-1]
-    return traced

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from edgedistill.runtimes import Array, Floats
-    from edgedistill.runtimes.program import Layer
 
 
 def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
@@ -159,31 +158,3 @@ def inspect(path: Path) -> dict[str, Any]:
     model = _read(path)
     compiled = _compile(model, 1, True).get_runtime_model()
     return {**openvino_graph.inspect(model), **in_float(openvino_graph.executed(model, compiled))}
-
-
-def trace(
-    path: Path, pixels: Floats, layers: list[Layer], optimize: bool = True
-) -> dict[str, Array]:
-    """See `Runtime.trace`. Every FakeQuantize becomes an output, which keeps the plugin from
-    fusing across it."""
-    model, loaded = _read(path), load(path)
-    made = {
-        name: node.output(0)
-        for node in model.get_ordered_ops()
-        if openvino_graph.is_quantizer(node)
-        for name in node.output(0).names
-    }
-    known = [
-        (layer, made[name]) for layer in layers for name in (*layer.readers, layer.name)
-        if name in made
-    ]  # fmt: skip
-    unique = {layer.name: (layer, output) for layer, output in reversed(known)}
-    model.add_outputs([output for _, output in unique.values()])
-    request = _compile(model, 1, optimize).create_infer_request()
-    parts: dict[str, list[Array]] = {name: [] for name in unique}
-    for image in loaded.encode(pixels)[:, None]:
-        results = request.infer([image])
-        for place, (name, (layer, _)) in enumerate(unique.items(), 1):
-            steps = np.rint(results[place] / np.float32(layer.scale)) + layer.zero_point
-            parts[name].append(steps.astype(np.int8))
-    return {name: np.concatenate(each) for name, each in parts.items()}

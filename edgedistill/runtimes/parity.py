@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-
-from edgedistill.runtimes.program import Layer
 
 if TYPE_CHECKING:
     from edgedistill.recipe import VerifyConfig
@@ -77,30 +75,3 @@ def strays(found: Parity, precision: str, asked: VerifyConfig) -> bool:
 
 def _float_limit(precision: str, asked: VerifyConfig) -> float:
     return asked.float_tolerance if precision == "fp32" else asked.half_tolerance
-
-
-def drift(
-    traced: dict[str, Array], reference: dict[str, Array], layers: list[Layer]
-) -> list[dict[str, Any]]:
-    """For each of the program's layers that the file computes, in order: how far its integers are
-    from the program's, all before it included."""
-    return [
-        {"layer": layer.label, **steps_apart(traced[layer.name], reference[layer.name])}
-        for layer in layers
-        if layer.name in traced
-    ]
-
-
-def steps_apart(values: Array, reference: Array) -> dict[str, float]:
-    apart = np.abs(values.astype(np.int32) - reference.astype(np.int32))
-    return {"max_steps": int(apart.max()), "within_step": float((apart <= 1).mean())}
-
-
-def first_drift(rows: list[dict[str, Any]], wanted: float) -> str | None:
-    """The first layer with fewer than `wanted` of its values within a step; where none falls so
-    low, the one that is furthest off."""
-    for row in rows:
-        if row["within_step"] < wanted:
-            return str(row["layer"])
-    off = [row for row in rows if row["max_steps"] > 1]
-    return str(min(off, key=lambda row: row["within_step"])["layer"]) if off else None

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill.runtimes.litert import interpreter, to_channels_first
-from edgedistill.runtimes.parity import steps_apart
 from edgedistill.runtimes.tflite_file import File
 
 if TYPE_CHECKING:
@@ -35,25 +34,6 @@ def compute(
     assert outputs is not None, "an output that reads nothing"
     computed = {known[index].name: each for index, each in pieces.items() if each is not None}
     return {name: to_channels_first(each) for name, each in computed.items()}, outputs
-
-
-def compare_layers(
-    path: Path, layers: list[Layer], reference: dict[str, Array]
-) -> list[dict[str, Any]]:
-    """Rows {layer, max_steps, within_step}, in the program's order.
-
-    `reference`: int8 arrays by layer name, laid out NCHW, as `program.record` gives them.
-    """
-    file = File.read(path)
-    known = _known(file, layers)
-    values = {index: _channels_last(reference[layer.name]) for index, layer in known.items()}
-    rows = []
-    for index, layer in known.items():
-        result = _piece(file, index, values, True)
-        if result is not None:
-            apart = steps_apart(to_channels_first(result), reference[layer.name])
-            rows.append({"layer": layer.label, **apart})
-    return rows
 
 
 def _piece(file: File, tensor: int, values: dict[int, Array], optimize: bool) -> Array | None:

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgedistill.recipe import VerifyConfig
-from edgedistill.runtimes.parity import Parity, compare, drift, first_drift, misses
-from edgedistill.runtimes.program import Layer
+from edgedistill.runtimes.parity import Parity, compare, misses
 from edgedistill.tasks.classification import agreement
 
 
@@ -38,16 +37,3 @@ def test_each_missed_tolerance_is_told() -> None:
         "decided alike on 99.00%, 99.50% wanted",
     ]
     assert misses(Parity(None, 0.0, 0.0), 0.0, "litert", "fp32", asked) == []
-
-
-def test_first_drifting_layer_is_the_first_below_the_tolerance() -> None:
-    layers = [Layer(name, f"layer.{name}", 0.1, 0, (100,), ()) for name in ("a", "b", "c")]
-    reference = {name: np.zeros((1, 100), np.int8) for name in ("a", "b", "c")}
-    b, c = np.zeros((2, 1, 100), np.int8)
-    b[0, :5] = 2
-    c[0, :50] = 3
-    rows = drift({"a": reference["a"], "b": b, "c": c}, reference, layers)
-    assert [row["within_step"] for row in rows] == [1.0, 0.95, 0.5]
-    assert first_drift(rows, 0.99) == "layer.b"
-    assert first_drift(rows, 0.4) == "layer.c"
-    assert first_drift(rows[:1], 0.99) is None

@@ -5,14 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from exported import SIZE, Exported
+from exported import SIZE, Exported, compare_layers
 from torch import nn
 
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.runtimes import RUNTIMES, Spec, program
 from edgedistill.runtimes.tflite_file import File
-from edgedistill.runtimes.tflite_layers import compare_layers
 from edgedistill.runtimes.tflite_layout import remove_transposes
 from edgedistill.runtimes.tflite_transposes import transposes_left
 from edgedistill.target import Scheme

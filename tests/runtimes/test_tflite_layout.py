@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from exported import compare_layers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -17,7 +18,6 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.runtimes import RUNTIMES, Spec, litert, program
 from edgedistill.runtimes.tflite_file import File
-from edgedistill.runtimes.tflite_layers import compare_layers
 from edgedistill.runtimes.tflite_layout import remove_transposes
 from edgedistill.runtimes.tflite_transposes import moved_bytes
 from edgedistill.target import Scheme
