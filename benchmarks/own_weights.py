@@ -98,7 +98,7 @@ class Session:
     def next(self) -> str:
         """The command that the last one said comes next."""
         lines = (line for line in self.told[-1]["printed"] if "next: " in line)
-        return next(lines).rpartition("next: ")[2]
+        return str(next(lines)).rpartition("next: ")[2]
 
 
 def pictures(place: Path) -> list[str]:
