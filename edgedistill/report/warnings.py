@@ -21,7 +21,7 @@ _GROUPS = {
     "quantize": ("Quantization", "train for it (`method: qat`), or leave the layers that cost most "
                  "in float (`stages.quantize.keep_float`)"),
     "export": ("What the files hold", "replace these operators in the student, or live with what "
-               "they cost: the times below were measured with them"),
+               "they cost: the times in the table were measured with them"),
     "verify": ("Files against the torch graph", "a fault is where it says `the file`: leave that "
                "runtime or precision out. What is this machine's kernels or rounding asks for "
                "nothing but a look at the device itself"),
