@@ -47,6 +47,10 @@ class Candidate:
     touches: list[Touch]
 
 
+_ALIKE = 1e-3
+"""Largest difference of an answer, as a share of the largest, that rounding may make."""
+
+
 class _Whole(Exception):
     """Why a layer keeps all its channels."""
 
@@ -122,8 +126,13 @@ def _groups(graph: Any, kept: dict[Any, str], whole: dict[str, str]) -> Any:
         reasons = [kept[node.module] for node in given if node.module in kept]
         if reasons:
             whole[name] = reasons[0]
-        elif not any(node.type == graph.ops.OPTYPE.OUTPUT for node in given):
+        elif not any(_is_answer(graph, node) for node in given):
             yield name, group
+
+
+def _is_answer(graph: Any, node: Any) -> bool:
+    """Whether nothing comes after: what it gives is what the model answers."""
+    return node.type == graph.ops.OPTYPE.OUTPUT or not node.outputs
 
 
 def _blocks(
@@ -209,30 +218,86 @@ def cut(model: nn.Module, example: Tensor, chosen: dict[str, list[int]]) -> list
 def _that_can_go(
     model: nn.Module, example: Tensor, found: list[Candidate], whole: dict[str, str]
 ) -> list[Candidate]:
-    """The candidates without whose first block the model still runs; the others into `whole`.
+    """The candidates without whose first block the model is what it was; the others into `whole`.
 
-    A shortcut that pads with a fixed number of zeros, say, ties channels in a way that the
-    dependency graph does not see.
+    A shortcut that pads with a fixed number of zeros, say, or a shuffle ties channels in a way that
+    the dependency graph does not see.
     """
-    offered = [each for each in found if each.blocks]
-    if _fails_without(model, example, offered) is None:
-        return offered
     kept: list[Candidate] = []
-    for each in offered:
-        error = _fails_without(model, example, [*kept, each])
-        if error is None:
-            kept.append(each)
+    parts = [[each for each in found if each.blocks]]
+    while parts:
+        part = parts.pop()
+        reason = _fails_without(model, example, [*kept, *part])
+        if reason is None:
+            kept += part
+        elif len(part) > 1:
+            parts += [part[len(part) // 2 :], part[: len(part) // 2]]
         else:
-            whole[each.root] = f"the model does not run with fewer: {in_short(error)}"
+            whole[part[0].root] = reason
     return kept
 
 
-def _fails_without(model: nn.Module, example: Tensor, found: list[Candidate]) -> Exception | None:
-    """What a copy of the model raises after losing the first block of each."""
+def _fails_without(model: nn.Module, example: Tensor, found: list[Candidate]) -> str | None:
+    """What is wrong with a copy of the model that lost the first block of each."""
+    import torch
+
+    chosen = {each.root: each.blocks[0].channels for each in found}
+    pixels = torch.rand(example.shape, generator=torch.Generator().manual_seed(0))
     try:
-        cut(copy.deepcopy(model), example, {each.root: each.blocks[0].channels for each in found})
+        unused, exact = _without_using(copy.deepcopy(model), example, chosen)
+        smaller = copy.deepcopy(model)
+        cut(smaller, example, exact)
+        with torch.no_grad():
+            wanted, answers = unused(pixels), smaller(pixels)
+        if answers.shape != wanted.shape:
+            return "torch-pruning cuts the model's answers with it"
+        if float((wanted - answers).abs().max()) > _ALIKE * float(wanted.abs().max()):
+            return "torch-pruning loses track of where its channels go"
+        if len(exact) < len(chosen):
+            cut(copy.deepcopy(model), example, chosen)
     except Exception as error:  # torch-pruning's own mistakes are of any kind
         if exhausted(error) is not None:
             raise
-        return error
+        return f"the model does not run with fewer: {in_short(error)}"
     return None
+
+
+def _without_using(
+    model: nn.Module, example: Tensor, chosen: dict[str, list[int]]
+) -> tuple[nn.Module, dict[str, list[int]]]:
+    """The model, in place, with the weights that read these channels at zero, and those channels:
+    if they can go at all, it answers as the model without them does.
+
+    Left out are channels that are normalized with others, or attend by them: without them, the rest
+    is another.
+    """
+    import torch
+    from torch import nn
+
+    together = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention)
+    graph: Any = dependency_graph(model, example)
+    exact = {}
+    for root, channels in chosen.items():
+        layer = model.get_submodule(root)
+        handler = graph.get_pruner_of_module(layer).prune_out_channels
+        group = list(graph.get_pruning_group(layer, handler, sorted(channels)))
+        if any(isinstance(dep.target.module, together) for dep, _ in group):
+            continue
+        exact[root] = channels
+        with torch.no_grad():
+            for dep, read in group:
+                if dep.handler.__name__ == "prune_in_channels":
+                    _forget(dep.target.module, read)
+    return model, exact
+
+
+def _forget(layer: Any, channels: list[int]) -> None:
+    """Set to zero the weights by which a layer reads these channels."""
+    if getattr(layer, "transposed", False):
+        layer.weight[channels] = 0
+        return
+    per_group = getattr(layer, "in_channels", 0) // getattr(layer, "groups", 1)
+    places = sorted({at % per_group for at in channels}) if per_group else channels
+    for name, weight in layer.named_parameters():
+        if name == "weight" or name == "weight_ih" or name.startswith("weight_ih_l0"):
+            weight[:, places] = 0

@@ -71,6 +71,21 @@ class Shuffled(nn.Module):
         return x.reshape(batch, channels, height, width)
 
 
+class Mixing(nn.Module):
+    """Channels that are put in another order, which the dependency graph does not see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = block(16, 32), block(32, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        batch, channels, height, width = x.shape
+        x = x.view(batch, 4, channels // 4, height, width).transpose(1, 2)
+        found: Tensor = self.second(x.reshape(batch, channels, height, width))
+        return found
+
+
 class Attentive(nn.Module):
     def __init__(self) -> None:
         super().__init__()

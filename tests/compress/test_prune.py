@@ -186,6 +186,17 @@ def test_a_goal_reached_is_reached_as_the_report_counts(kind: str) -> None:
     fresh.load_state_dict(model.state_dict())
     pixels = torch.rand(2, 3, 16, 16)
     assert torch.equal(model(pixels), fresh(pixels))
+    assert model(pixels).shape == (2, 10)
+
+
+def test_channels_that_torch_pruning_loses_track_of_stay() -> None:
+    torch.manual_seed(0)
+    model = nets.Net(nn.Sequential(nets.Mixing(), nets.Residual(groups=1)))
+    said: list[str] = []
+    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.9, 1e9)
+    prune(model, EXAMPLE, goal, magnitude(model), 4, say=said.append)
+    assert model.get_submodule("body.0.first.0").out_channels == 32
+    assert "loses track of where its channels go" in said[0]
 
 
 def test_grouped_convolutions_lose_as_many_channels_in_each_group() -> None:
