@@ -10,7 +10,7 @@ from edgedistill.artifact import text_digest
 from edgedistill.data import fingerprint as data_fingerprint
 from edgedistill.data import listing
 from edgedistill.data.slices import slices_digest
-from edgedistill.devices.machine import machine, multiplies_bf16
+from edgedistill.devices.machine import instructions, machine, multiplies_bf16
 from edgedistill.distill.losses import needs_answers, needs_layers
 from edgedistill.distill.teachers.fingerprint import fingerprint as teacher_fingerprint
 from edgedistill.errors import UserError
@@ -203,11 +203,13 @@ class _Plan:
                 "quantize, or add fp32 or fp16 to `stages.export.precisions`",
             )
         models = {name: name for name in model_steps(recipe)}
+        processor = text_digest(instructions(machine()))
         exporting = export.Config(
             name=recipe.name,
             runtimes=target.runtimes,
             precisions=tuple(precisions),
             io=target.scheme.io,
+            processor=processor,
         )
         inputs = {"data": "data", "quantize": "quantize", **models}
         self.add("export", exporting, inputs)
@@ -217,6 +219,7 @@ class _Plan:
             models=tuple(models),
             teacher=None if isinstance(recipe.teacher, ModelCommon) else recipe.teacher,
             fingerprint=teacher_fingerprint(recipe.teacher),
+            processor=processor,
         )
         self.add("verify", verifying, inputs)
         if recipe.task == "classification":

@@ -141,7 +141,7 @@ def export(
 ) -> Exported:
     """Files of three runtimes, or of some."""
     data, quantize = _data(root / "data"), _quantize(root / "quantize", keep_float, scheme)
-    config = Config(name="tiny", runtimes=runtimes, precisions=precisions, io=io)
+    config = Config(name="tiny", runtimes=runtimes, precisions=precisions, io=io, processor="")
     (root / "export").mkdir()
     context = Context(root / "export", 0, True, Silent(), root / "answers")
     metrics = STAGES["export"].run(config, {"data": data, "quantize": quantize}, context)

@@ -41,6 +41,11 @@ def name_of(machine: dict[str, Any]) -> str:
     return f"{machine['processor']} ({words})"
 
 
+def instructions(machine: dict[str, Any]) -> dict[str, Any]:
+    """What of a machine decides which kernels a runtime takes, whatever it measures."""
+    return {key: machine[key] for key in ("processor", "isa", "flags")}
+
+
 def is_machine(target: Target, machine: dict[str, Any]) -> bool:
     """Whether figures of this machine are figures of the target.
 

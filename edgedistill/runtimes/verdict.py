@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgedistill.runtimes.parity import Parity
 
 Cause = Literal["the file", "this machine's kernels", "rounding"]
-_KERNELS: Cause = "this machine's kernels"
+KERNELS: Cause = "this machine's kernels"
 _APART, _STEPS = 2.0, 0.5
 
 
@@ -75,9 +75,9 @@ def cause(found: Evidence) -> Cause | None:
         return None
     assert found.plain is not None, "a miss that was not looked into"
     if found.alone:
-        return "rounding" if not found.strays_here and _no_further(found) else _KERNELS
+        return "rounding" if not found.strays_here and _no_further(found) else KERNELS
     usual, plain = found.strays
-    return "the file" if plain else _KERNELS if usual else "rounding"
+    return "the file" if plain else KERNELS if usual else "rounding"
 
 
 def _no_further(found: Evidence) -> bool:

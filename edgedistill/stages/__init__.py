@@ -65,8 +65,6 @@ class Stage:
     """Raised when the same config and inputs would give other bytes than before."""
     libraries: tuple[str, ...]
     """Distributions whose version is part of the cache key."""
-    on_machine: bool = False
-    """Whether the result depends on this very machine (a measurement)."""
 
     @property
     def run(self) -> Callable[[Any, dict[str, Artifact], Context], dict[str, Any]]:
@@ -90,8 +88,8 @@ STAGES = {
         Stage("distill", 4, ("torch", "accelerate")),
         Stage("prune", 4, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 6, ("torch", "torchao", "nncf", "accelerate")),
-        Stage("export", 6, _EXPORT, on_machine=True),
+        Stage("export", 6, _EXPORT),
         Stage("verify", 5, _EXPORT),
-        Stage("benchmark", 2, _EXPORT, on_machine=True),
+        Stage("benchmark", 2, _EXPORT),
     )
 }

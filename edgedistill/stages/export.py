@@ -28,6 +28,8 @@ class Config(Frozen):
     precisions: tuple[Precision, ...]
     io: Literal["float", "integer"]
     """Of int8 files."""
+    processor: str
+    """Digest of this processor's instructions: on another, other operators run in float."""
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from edgedistill.runtimes import RUNTIMES, parity
 from edgedistill.runtimes import program as programs
 from edgedistill.runtimes.layers import Alone, Given, compare_alone
 from edgedistill.runtimes.parity import Parity
-from edgedistill.runtimes.verdict import Evidence, cause, words
+from edgedistill.runtimes.verdict import KERNELS, Evidence, cause, words
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import Task
@@ -47,6 +47,8 @@ class Config(Frozen):
     teacher: Teacher | None
     """One that is no torch model, and is asked for the test images too."""
     fingerprint: str
+    processor: str
+    """Digest of this processor's instructions: another has other kernels."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,8 +135,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     answers |= {kind: each.logits for kind, each in references.items()}
     scores = {name: test.task.quality(each, split.labels) for name, each in answers.items()}
     files = [_answers(entry, inputs["export"], references, test, asked) for entry in exported]
-    _write_golden(context.scratch / "golden", files, split)
     rows = [_row(each, references[each.kind], files, test) for each in files]
+    _write_golden(context.scratch / "golden", files, rows, split)
     arrays: dict[str, Any] = dict(answers)
     np.savez(context.scratch / "logits.npz", **arrays)
     ok = all(row["ok"] for row in rows)
@@ -183,11 +185,18 @@ def _answers(
     return _Answers(entry, path, logits, found, quality, missed)
 
 
-def _write_golden(folder: Path, files: list[_Answers], split: Split) -> None:
+def _write_golden(
+    folder: Path, files: list[_Answers], rows: list[dict[str, Any]], split: Split
+) -> None:
+    """The first images, and what each file says of them where its kernels are right."""
     folder.mkdir(exist_ok=True)
-    np.save(folder / "inputs.npy", split.pixels(np.arange(min(_GOLDEN, len(split)))))
-    for each in files:
-        np.save(folder / f"outputs_{each.entry['file']}.npy", each.logits[:_GOLDEN])
+    pixels = split.pixels(np.arange(min(_GOLDEN, len(split))))
+    np.save(folder / "inputs.npy", pixels)
+    for file, row in zip(files, rows, strict=True):
+        outputs = file.logits[:_GOLDEN]
+        if row["cause"] == KERNELS:
+            outputs = RUNTIMES[file.entry["runtime"]].load(file.path, optimize=False)(pixels)
+        np.save(folder / f"outputs_{file.entry['file']}.npy", outputs)
 
 
 def _row(

@@ -17,7 +17,7 @@ from edgedistill.stages.verify import Config
 
 
 def config(asked: VerifyConfig, *models: str) -> Config:
-    return Config(verify=asked, models=models, teacher=None, fingerprint="")
+    return Config(verify=asked, models=models, teacher=None, fingerprint="", processor="")
 
 
 def run(folder: Path, exported: Exported, export: Artifact, asked: VerifyConfig) -> Artifact:
@@ -167,6 +167,10 @@ def test_kernels_that_saturate_are_said_and_not_held_against_the_file(
     assert "it is this machine's kernels" in text
     assert "layers is right by the runtime's plainest kernels" in text
     assert "of 64 images, 100.00% decided as by the graph by the runtime's plainest" in text
+    # What an app compares with is what right kernels say.
+    (golden,) = (tmp_path / "verify" / "golden").glob("outputs_*.npy")
+    expected = answers(exported.program("int8"), exported.pixels(8))
+    assert np.abs(np.load(golden) - expected).max() < np.abs(np.minimum(expected, 0) - expected).max()
 
 
 @runtimes
