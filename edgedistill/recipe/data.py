@@ -50,7 +50,8 @@ class DataCommon(Frozen):
     augment: Augment = Augment()
     """Of the training images, for student and teacher alike."""
     workers: int | None = Field(default=None, ge=0, le=1024)
-    """Processes that decode, threads that augment; none given: as many as the images' size calls for."""
+    """Processes that decode, threads that augment; none given: as many as the images' size calls
+    for."""
 
     @model_validator(mode="after")
     def _shift_leaves_something(self) -> DataCommon:

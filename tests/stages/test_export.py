@@ -31,7 +31,9 @@ def test_sizes_count_openvinos_weights(exported: Exported) -> None:
 
 
 def test_float_alone_needs_no_quantized_program(exported: Exported, tmp_path: Path) -> None:
-    config = Config(name="a", runtimes=("onnxruntime",), precisions=("fp32",), io="integer", processor="")
+    config = Config(
+        name="a", runtimes=("onnxruntime",), precisions=("fp32",), io="integer", processor=""
+    )
     context = Context(tmp_path, 0, True, Silent(), tmp_path / "answers")
     inputs = {"data": exported.data, "quantize": exported.quantize}
     metrics = STAGES["export"].run(config, inputs, context)
