@@ -157,10 +157,12 @@ def rows_of(net: str, method: str, done: dict[str, Any], folder: Path,
                 "runtime": entry["runtime"],
                 "precision": entry["precision"],
                 **against(answers, expected),
-                "parity": entry["parity"],
+                "parity": "ok" if entry["parity"] and not entry["cause"] else entry["cause"],
                 "in_float": in_float(entry),
-                "compile_exit_code": done["exit_code"],
-                "compile_seconds": done["seconds"],
+                "float_kinds": entry["float_counts"],
+                "verdict": entry["verdict"],
+                "exit_code": done["exit_code"],
+                "seconds": done["seconds"],
             }
         )
     return rows
@@ -185,8 +187,10 @@ def test_pixels() -> Floats:
 
 
 def in_float(entry: dict[str, Any]) -> str:
-    """What the runtime computes in float within an int8 file, by kind of operator."""
-    return ", ".join(entry.get("float_operators") or []) if entry["precision"] == "int8" else ""
+    """How many operators of an int8 file the runtime runs in float on this processor."""
+    if entry["precision"] != "int8":
+        return ""
+    return f"{sum((entry['float_counts'] or {}).values())} of {entry['executed']}"
 
 
 def main() -> None:
@@ -216,7 +220,7 @@ def finished(net: str, method: str, folder: Path, cache: Path) -> list[dict[str,
     print(f"{net}, {method}: exit code {done['exit_code']}, {done['seconds']:.0f} s", flush=True)
     if done["exit_code"] not in (0, 1) or done["traceback"]:
         print("\n".join(done["words"]), flush=True)
-        return [{"name": f"{net}, {method}", "compile_exit_code": done["exit_code"],
+        return [{"name": f"{net}, {method}", "exit_code": done["exit_code"],
                  "words": done["words"]}]  # fmt: skip
     expected = module_answers(cache, NETS[net], test_pixels())
     rows = rows_of(net, method, done, folder, expected)

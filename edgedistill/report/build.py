@@ -114,7 +114,8 @@ def _files(result: Result, measured: list[dict[str, Any]], on_target: bool) -> l
     rows = []
     for entry in result.artifacts["export"].json("export.json")["files"]:
         checked, timed = parity.get(entry["file"], {}), speed.get(entry["file"], {})
-        row = {key: entry[key] for key in ("runtime", "precision", "file")}
+        row = {key: entry[key] for key in ("runtime", "precision", "file", "executed",
+                                           "float_counts")}  # fmt: skip
         row["size_kb"] = entry["bytes"] / 1000
         for key in ("quality", "agreement", "within_step", "max_steps", "mean_steps",
                     "first_drift", "cause", "verdict"):  # fmt: skip
