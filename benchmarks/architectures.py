@@ -2,6 +2,8 @@
 
 Each is trained for a few steps and compiled twice, quantized by training and after it. The answers
 of every file come from the runtime itself, and are held against the trained module's own.
+
+    python -m benchmarks.architectures --cache DIR
 """
 
 from __future__ import annotations
@@ -11,28 +13,34 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from benchmarks.common import write
+from benchmarks.common import Quiet, write
 from benchmarks.nets import CLASSES, NETS, SIZE, photos
+from edgedistill.artifact import Artifact, write_json
+from edgedistill.cache import Cache
+from edgedistill.models import load
+from edgedistill.pipeline import run_until
+from edgedistill.recipe import parse_recipe
+from edgedistill.target import Target
 
 Floats = NDArray[np.float32]
-TARGET = {
+ANYTHING: dict[str, Any] = {
     "name": "anything", "description": "every runtime", "isa": "x86_64",
-    "runtimes": ["litert", "onnxruntime", "openvino"], "precisions": ["fp32", "int8"],
-    "scheme": {"io": "float"}, "package": "python",
+    "runtimes": ["litert", "onnxruntime", "openvino"], "scheme": {"io": "float"},
+    "package": "python",
 }  # fmt: skip
 METHODS: dict[str, dict[str, Any]] = {
     "qat": {"method": "qat", "epochs": 1},
     "ptq": {"method": "ptq"},
 }
+PRECISIONS = {"qat": ["fp32", "int8"], "ptq": ["int8"]}
+"""The float files are the same."""
 
 
 def recipe(student: dict[str, Any], method: str) -> dict[str, Any]:
@@ -56,41 +64,11 @@ def recipe(student: dict[str, Any], method: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def compiled(student: dict[str, Any], method: str, folder: Path, cache: Path) -> dict[str, Any]:
-    """Exit code, seconds, and the last words of a compile."""
-    paths = {"recipe": folder / "recipe.yaml", "target": folder / "target.yaml"}
-    paths["recipe"].write_text(yaml.safe_dump(recipe(student, method)))
-    paths["target"].write_text(yaml.safe_dump(TARGET))
-    started = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "edgedistill", "compile", str(paths["recipe"]), "--target",
-         str(paths["target"]), "--out", str(folder / "bundle"), "--cache", str(cache)],
-        capture_output=True, text=True, timeout=3600,
-    )  # fmt: skip
-    return {"exit_code": done.returncode, "traceback": "Traceback" in done.stderr,
-            "seconds": time.monotonic() - started,
-            "words": [line for line in done.stderr.splitlines() if line][-6:]}  # fmt: skip
-
-
-def module_answers(cache: Path, student: dict[str, Any], pixels: Floats) -> Floats:
-    """Of the trained student as the cache keeps it, by torch."""
-    import torch
-
-    from edgedistill.models import load
-
-    folders = cache.glob("artifacts/distill-*/model")
-    wanted = {**student, "weights": None}
-    found = max(
-        (each for each in folders if _is(each, wanted)), key=lambda each: each.stat().st_mtime
-    )
-    with torch.no_grad():
-        answers: Floats = load(found)(torch.from_numpy(pixels)).numpy()
-    return answers
-
-
-def _is(folder: Path, wanted: dict[str, Any]) -> bool:
-    described = json.loads((folder / "model.json").read_text())["model"]
-    return all(described.get(key) == value for key, value in wanted.items())
+def compiled(net: str, method: str, cache: Path) -> dict[str, Artifact]:
+    """All that leads to files which are held against their graph."""
+    wanted = parse_recipe(recipe(NETS[net], method), net)
+    target = Target.model_validate({**ANYTHING, "precisions": PRECISIONS[method]})
+    return run_until(wanted, target, Cache(cache, print), Quiet(), last="verify")
 
 
 def file_answers(path: Path, pixels: Floats) -> Floats:
@@ -144,28 +122,32 @@ def _openvino(path: Path) -> Callable[[Floats], Floats]:
     return run
 
 
-def rows_of(net: str, method: str, done: dict[str, Any], folder: Path,
-            expected: Floats) -> list[dict[str, Any]]:  # fmt: skip
-    """One for each file of a bundle."""
-    report = json.loads((folder / "bundle" / "report.json").read_text())
-    pixels, rows = test_pixels(), []
-    for entry in report["files"]:
-        answers = file_answers(folder / "bundle" / entry["file"], pixels)
-        rows.append(
-            {
+def rows_of(net: str, cache: Path) -> Iterator[dict[str, Any]]:
+    """One for each file, by both methods."""
+    import torch
+
+    pixels = test_pixels()
+    for method in METHODS:
+        started = time.monotonic()
+        made = compiled(net, method, cache)
+        seconds = time.monotonic() - started
+        with torch.no_grad():
+            expected: Floats = load(made["distill"].file("model"))(torch.from_numpy(pixels)).numpy()
+        verdicts = {row["file"]: row for row in made["verify"].json("verify.json")["rows"]}
+        for entry in made["export"].json("export.json")["files"]:
+            answers = file_answers(made["export"].file("files") / entry["file"], pixels)
+            found = verdicts[entry["file"]]
+            yield {
                 "name": f"{net}, {method}",
                 "runtime": entry["runtime"],
                 "precision": entry["precision"],
                 **against(answers, expected),
-                "parity": "ok" if entry["parity"] and not entry["cause"] else entry["cause"],
+                "parity": found["cause"] or ("ok" if found["ok"] else "missed"),
                 "in_float": in_float(entry),
                 "float_kinds": entry["float_counts"],
-                "verdict": entry["verdict"],
-                "exit_code": done["exit_code"],
-                "seconds": done["seconds"],
+                "verdict": found["verdict"],
+                "seconds": seconds,
             }
-        )
-    return rows
 
 
 def against(answers: Floats, expected: Floats) -> dict[str, float]:
@@ -195,39 +177,35 @@ def in_float(entry: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("nets", nargs="*", help="some of them; else all")
-    parser.add_argument("--cache", type=Path, help="kept, so that a later run goes on")
+    parser.add_argument("nets", nargs="*", help="some of them; else all, which are recorded")
+    parser.add_argument("--cache", type=Path, required=True, help="kept; a later run goes on")
+    parser.add_argument("--here", action="store_true", help="in this process")
     wanted = parser.parse_args()
-    with TemporaryDirectory() as temporary:
-        work = wanted.cache or Path(temporary)
-        rows: list[dict[str, Any]] = []
-        for net in wanted.nets or NETS:
-            for method in METHODS:
-                folder = work / f"{net}-{method}".replace(" ", "_").replace(",", "")
-                rows += finished(net, method, folder, work / "cache")
+    rows: list[dict[str, Any]] = []
+    for net in wanted.nets or NETS:
+        kept = wanted.cache / f"{list(NETS).index(net)}.json"
+        if not kept.exists():
+            if wanted.here:
+                write_json(kept, list(rows_of(net, wanted.cache / "cache")))
+            else:
+                alone(net, wanted.cache)
+        rows += json.loads(kept.read_text()) if kept.exists() else [failed(net, wanted.cache)]
+    for row in rows:
+        print({key: value for key, value in row.items() if key not in ("verdict", "float_kinds")})
     if not wanted.nets:
         write("architectures", rows, seeds=[0], data=f"{SIZE} x {SIZE} made-up photos")
 
 
-def finished(net: str, method: str, folder: Path, cache: Path) -> list[dict[str, Any]]:
-    """The rows of one compile; those of an earlier run where it came to its end."""
-    kept = folder / "rows.json"
-    if kept.exists():
-        found: list[dict[str, Any]] = json.loads(kept.read_text())
-        return found
-    folder.mkdir(parents=True, exist_ok=True)
-    done = compiled(NETS[net], method, folder, cache)
-    print(f"{net}, {method}: exit code {done['exit_code']}, {done['seconds']:.0f} s", flush=True)
-    if done["exit_code"] not in (0, 1) or done["traceback"]:
-        print("\n".join(done["words"]), flush=True)
-        return [{"name": f"{net}, {method}", "exit_code": done["exit_code"],
-                 "words": done["words"]}]  # fmt: skip
-    expected = module_answers(cache, NETS[net], test_pixels())
-    rows = rows_of(net, method, done, folder, expected)
-    for row in rows:
-        print(json.dumps(row), flush=True)
-    kept.write_text(json.dumps(rows))
-    return rows
+def alone(net: str, cache: Path) -> None:
+    """In a process of its own, whose end is then known to be its own."""
+    with (cache / f"{list(NETS).index(net)}.log").open("w") as log:
+        command = [sys.executable, "-m", "benchmarks.architectures", net, "--here"]
+        subprocess.run([*command, "--cache", str(cache)], stdout=log, stderr=log)
+
+
+def failed(net: str, cache: Path) -> dict[str, Any]:
+    words = (cache / f"{list(NETS).index(net)}.log").read_text().splitlines()
+    return {"name": net, "parity": "failed", "verdict": " | ".join(words[-3:])}
 
 
 if __name__ == "__main__":
