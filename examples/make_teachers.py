@@ -104,7 +104,7 @@ def huggingface() -> None:
     small = torch.from_numpy(flat).reshape(-1, 1, 8, 8)
     pixels = torch.nn.functional.interpolate(small, (SIDE, SIDE)).expand(-1, 3, -1, -1) * 2 - 1
     wanted = torch.from_numpy(labels)
-    steps = 300
+    steps = 600
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps)
     for _ in range(steps):
