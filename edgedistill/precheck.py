@@ -65,9 +65,6 @@ def _raise(problems: Sequence[UserError]) -> None:
         )
 
 
-# --- packages -------------------------------------------------------------------------------
-
-
 def _missing_packages(recipe: Recipe, models: Sequence[tuple[str, Any]]) -> Iterator[UserError]:
     wanted = [
         (f"{role} (family `{m.family}`)", *_NEEDED.get(m.family, ("", ""))) for role, m in models
@@ -100,9 +97,6 @@ def _missing_libraries(planned: Sequence[Step]) -> list[UserError]:
                 told = f"{runtime}: the package `{package}` is missing"
                 found.append(UserError(told, f"pip install {package}"))
     return found
-
-
-# --- models ---------------------------------------------------------------------------------
 
 
 def _models(recipe: Recipe, done: Collection[str]) -> Iterator[tuple[str, Any]]:

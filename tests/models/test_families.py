@@ -149,7 +149,9 @@ def test_fingerprint_follows_the_weights_and_the_users_source(tmp_path: Path) ->
     recipe = model(**FAMILIES[-1])
     before = fingerprint(recipe)
     assert fingerprint(recipe) == before
-    (tmp_path / "my_nets.py").write_text(FUNCTION + "\n# changed\n")
+    (tmp_path / "my_nets.py").write_text(FUNCTION + "\n# explained\n")
+    assert fingerprint(recipe) == before
+    (tmp_path / "my_nets.py").write_text(FUNCTION + "\nCHANGED = True\n")
     assert fingerprint(recipe) != before
 
 
