@@ -12,7 +12,7 @@ from edgedistill.apart import Apart
 from edgedistill.devices import DEVICES, Job, Protocol, in_short, in_turn, row
 from edgedistill.errors import UserError, reading
 from edgedistill.package.bundle import Bundle
-from edgedistill.runtimes import RUNTIMES, runtime_of
+from edgedistill.runtimes import RUNTIMES, runtime_of, size_of
 from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -42,10 +42,8 @@ class Subject:
 
     @property
     def size_kb(self) -> float:
-        """KB of 1,000 bytes; OpenVINO's weights lie in a file beside."""
-        weights = self.path.with_suffix(".bin")
-        beside = weights if self.path.suffix == ".xml" and weights.exists() else None
-        return sum(part.stat().st_size for part in (self.path, beside) if part) / 1000
+        """KB of 1,000 bytes."""
+        return size_of(self.path) / 1000
 
 
 def subjects(subject: Bundle | str | Path) -> list[Subject]:
@@ -118,9 +116,7 @@ def _prepare(runtimes: list[str]) -> None:
 
 
 def patience(path: Path) -> float:
-    weights = path.with_suffix(".bin")
-    parts = [path, *([weights] if path.suffix == ".xml" and weights.is_file() else [])]
-    return _PATIENCE + _PER_MB * sum(part.stat().st_size for part in parts) / 1e6
+    return _PATIENCE + _PER_MB * size_of(path) / 1e6
 
 
 def _input_of(path: Path) -> Tensor:

@@ -212,6 +212,13 @@ def runtime_of(path: Path) -> Runtime:
     )
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a model file, and of its weights where they lie in a file beside, as OpenVINO's."""
+    weights = path.with_suffix(".bin")
+    beside = [weights] if path.suffix == ".xml" and weights.is_file() else []
+    return sum(part.stat().st_size for part in (path, *beside))
+
+
 def find(name: str) -> Runtime:
     """Raises UserError: no such runtime."""
     if name not in RUNTIMES:

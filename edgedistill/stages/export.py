@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgedistill import program_file
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.devices import machine
-from edgedistill.runtimes import RUNTIMES, Spec, Tensor
+from edgedistill.runtimes import RUNTIMES, Spec, Tensor, size_of
 from edgedistill.scratch import scratch_folder
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Precision, RuntimeName
@@ -98,13 +98,12 @@ def _write(
     writer = RUNTIMES[runtime]
     path = folder / f"{spec.name}.{spec.precision}{writer.suffix}"
     pixels, logits = writer.write(program, path, spec)
-    parts = [path, *filter(Path.exists, [path.with_suffix(".bin")])]
     found = writer.inspect(path)
     return {
         "runtime": runtime,
         "precision": spec.precision,
         "file": path.name,
-        "bytes": sum(part.stat().st_size for part in parts),
+        "bytes": size_of(path),
         "input": _plain(pixels),
         "output": _plain(logits),
         "operators": found["operators"],

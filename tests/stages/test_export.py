@@ -5,6 +5,7 @@ from typing import Any
 
 from exported import LABELS, Exported, Silent
 
+from edgedistill.runtimes import size_of
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.export import Config, _fallen, _transposed
 
@@ -28,6 +29,13 @@ def test_sizes_count_openvinos_weights(exported: Exported) -> None:
     assert exported.metrics["bytes"]["tiny.fp32.xml"] == entry["bytes"]
     told = [text for text in exported.metrics["warnings"] if text.startswith("tiny.int8.tflite")]
     assert told == []
+
+
+def test_weights_of_a_file_of_the_same_name_are_not_another_runtimes(tmp_path: Path) -> None:
+    for suffix in (".xml", ".bin", ".tflite"):
+        (tmp_path / f"a{suffix}").write_bytes(b"four")
+    sizes = {path.suffix: size_of(path) for path in tmp_path.iterdir()}
+    assert (sizes[".xml"], sizes[".tflite"]) == (8, 4)
 
 
 def test_float_alone_needs_no_quantized_program(exported: Exported, tmp_path: Path) -> None:
