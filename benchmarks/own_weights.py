@@ -36,7 +36,6 @@ NORMALIZATION = {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}
 """What these weights expect, as their package says."""
 QUICK = (
     "stages.teacher.train.epochs=3", "stages.distill.epochs=4", "stages.quantize.epochs=1",
-    "stages.distill.learning_rate=0.01",
 )  # fmt: skip
 
 

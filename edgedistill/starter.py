@@ -293,18 +293,23 @@ def _model_lines(role: str, model: dict[str, Any], folder: Path) -> list[str]:
 
 def _stage_lines(models: dict[str, dict[str, Any]], found: Found, new_head: set[str]) -> list[str]:
     batch = 32 if found.images < 2_000 else 128
+    # What is pretrained would be lost at the rates that a model from nothing wants.
+    tuned = "optimizer: adamw, learning_rate: 0.001"
     lines = ["stages:"]
     if "teacher" in new_head:
         lines.append("  teacher:  # fit the pretrained model to these classes")
-        lines.append(f"    train: {{epochs: 5, batch_size: {batch}, learning_rate: 0.01}}")
+        lines.append(f"    train: {{epochs: 5, batch_size: {batch}, {tuned}}}")
     elif "weights" not in models["teacher"]:
         lines.append("  teacher:  # no weights were given: train it here")
         lines.append(f"    train: {{epochs: 40, batch_size: {batch}, learning_rate: 0.1}}")
+    student = models["student"]
     epochs = 60 if found.images < 5_000 else 30
-    rate = 0.1 if models["student"]["family"] == "resnet_cifar" else 0.05
+    rate = f"learning_rate: {0.1 if student['family'] == 'resnet_cifar' else 0.05}"
+    if student.get("pretrained") or "weights" in student:
+        epochs, rate = epochs // 3, tuned
     return [
         *lines,
-        f"  distill: {{epochs: {epochs}, batch_size: {batch}, learning_rate: {rate}}}",
+        f"  distill: {{epochs: {epochs}, batch_size: {batch}, {rate}}}",
         "  # prune: {speedup: 2}  # or macs (millions), or params (thousands)",
         f"  quantize: {{method: qat, epochs: 4, batch_size: {batch}}}  # ptq: without training",
     ]

@@ -174,3 +174,14 @@ def test_what_is_written_runs_as_it_is() -> None:
     settings = [word for each in quick for word in ("--set", each)]
     assert run(["compile", "recipe.yaml", *words.split(), *settings]) == 0
     assert Path("pictures-linux-x64", "manifest.json").is_file()
+
+
+def test_what_is_pretrained_is_trained_on_gently() -> None:
+    folder_of(80, 3)
+    for out, teacher in (("a.yaml", "torchvision:resnet18"), ("b.yaml", "my_net:net")):
+        write_recipe(Path(out), teacher, None, "pictures", "android-arm64")
+    gentle, plain = (load_recipe(Path(out)).stages for out in ("a.yaml", "b.yaml"))
+    for training in (gentle.teacher.train, gentle.distill):
+        assert training is not None
+        assert (training.optimizer, training.learning_rate) == ("adamw", 0.001)
+    assert (plain.distill.optimizer, plain.distill.learning_rate) == ("sgd", 0.05)
