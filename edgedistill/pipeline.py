@@ -185,7 +185,7 @@ def _run_steps(
             checked = True
         rehearsed |= step.name == "export"  # then all that was rehearsed has been done
         if inputs and not rehearsed and cache.find(_key(recipe, step, inputs)[0]) is None:
-            reporter.say("rehearsal: an untrained student is built, quantized, written and pruned")
+            reporter.say("rehearsal: an untrained student is built, pruned, quantized and written")
             rehearse(recipe, planned, artifacts, reporter)
             rehearsed = True
         artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter, sent)

@@ -48,10 +48,10 @@ def rehearse(
     example = torch.zeros(1, *shape[1:], shape[2])
     _bind(recipe, shape, example, done)
     student = build(recipe.student, *shape)
-    _write(student, planned, done["data"], reporter)
     for step in planned:
         if isinstance(step.config, prune.Config) and step.name not in done:
             prune.rehearse(step.config, student, example)
+    _write(student, planned, done["data"], reporter)
 
 
 def _bind(

@@ -23,7 +23,7 @@ from edgedistill.tasks import TASKS
 
 TARGET = load_target("android-arm64")
 UNTRAINED = [
-    "data: started", "rehearsal: an untrained student is built, quantized, written and pruned",
+    "data: started", "rehearsal: an untrained student is built, pruned, quantized and written",
 ]  # fmt: skip
 """What a run has said that ends before it trains anything."""
 ONE_RUNTIME = TARGET.model_copy(update={"runtimes": ("onnxruntime",)})
