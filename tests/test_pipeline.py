@@ -486,7 +486,10 @@ def test_a_search_never_loses_to_the_recipe_and_is_used(
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("task", "values"),
-    [pytest.param("multilabel", 2, marks=pytest.mark.slow), ("regression", 1)],
+    [
+        pytest.param("multilabel", 2, marks=pytest.mark.slow),
+        pytest.param("regression", 1, marks=pytest.mark.slow),
+    ],
 )
 def test_a_task_of_other_labels_compiles_and_is_evaluated(
     document: dict[str, Any], tmp_path: Path, task: str, values: int

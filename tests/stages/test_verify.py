@@ -56,7 +56,8 @@ def test_int8_rows_count_steps_and_layers(verified: Artifact) -> None:
     assert row(verified, "tiny.fp32.onnx")["max_steps"] is None
 
 
-@pytest.mark.parametrize("io", ["integer", pytest.param("float", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("io", ["integer", "float"])
 def test_a_last_layer_left_in_float_is_exported_and_checked(tmp_path: Path, io: Any) -> None:
     made = export(tmp_path, io, ("int8",), ("linear",))
     (tmp_path / "verify").mkdir()
@@ -185,8 +186,18 @@ def test_kernels_that_do_not_saturate_leave_nothing_to_explain(
     assert found["ok"] and not warnings
 
 
-@runtimes
-@pytest.mark.parametrize("saturate", [True, False])
+@pytest.mark.parametrize(
+    ("runtime", "saturate"),
+    [
+        ("onnxruntime", True),
+        ("openvino", True),
+        ("litert", False),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (("onnxruntime", False), ("openvino", False), ("litert", True))
+        ),
+    ],
+)
 def test_a_wrong_file_is_told_on_either_kind_of_processor(
     exported: Exported,
     tmp_path: Path,
@@ -205,7 +216,9 @@ def test_a_wrong_file_is_told_on_either_kind_of_processor(
 
 
 @pytest.mark.skipif(EXACT, reason="this processor's kernels saturate nowhere")
-@pytest.mark.parametrize("runtime", MAY_SATURATE)
+@pytest.mark.parametrize(
+    "runtime", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.slow)]
+)
 def test_a_wrong_file_is_told_where_kernels_really_saturate(
     exported: Exported, tmp_path: Path, runtime: str
 ) -> None:
