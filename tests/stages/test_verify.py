@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exported import EXACT, LABELS, MAY_SATURATE, Exported, Silent, answers, export
+from exported import EXACT, LABELS, Exported, Silent, answers, export
 
 from edgedistill.artifact import Artifact, seal, write_json
 from edgedistill.recipe import VerifyConfig
