@@ -20,7 +20,8 @@ _GROUPS = {
     "prune": ("Pruning", "prune less, or train for longer after it (`stages.prune`)"),
     "quantize": ("Quantization", "train for it (`method: qat`), or leave the layers that cost most "
                  "in float (`stages.quantize.keep_float`)"),
-    "export": ("What the files hold", "replace these operators in the student, or live with what "
+    "export": ("What the files hold", "nothing where only this processor runs them so and the "
+               "target is another; else replace these operators in the student, or live with what "
                "they cost: the times in the table were measured with them"),
     "verify": ("Files against the torch graph", "a fault is where it says `the file`: leave that "
                "runtime or precision out. What is this machine's kernels or rounding asks for "
