@@ -173,7 +173,7 @@ def test_what_is_written_runs_as_it_is() -> None:
     ]  # fmt: skip
     settings = [word for each in quick for word in ("--set", each)]
     assert run(["compile", "recipe.yaml", *words.split(), *settings]) == 0
-    assert Path("pictures-linux-x64", "manifest.json").is_file()
+    assert Path("pictures-linux-x64", "edgedistill.json").is_file()
 
 
 def test_what_is_pretrained_is_trained_on_gently() -> None:

@@ -11,6 +11,7 @@ from edgedistill.document import problems
 from edgedistill.errors import UserError
 from edgedistill.files import read_json_file
 from edgedistill.target import Precision, RuntimeName
+from edgedistill.tasks.routing import ROUTE_ALL
 
 MANIFEST = "edgedistill.json"
 AUDIT = "audit.json"
@@ -65,7 +66,7 @@ class _Texts(_Part):
 
 
 class _Routing(_Part):
-    threshold: float | None = Field(default=None, ge=0, le=1)
+    threshold: float | None = Field(default=None, ge=0, le=ROUTE_ALL)
 
 
 class Manifest(_Part):

@@ -57,7 +57,8 @@ _STRAYS = 3
 
 def forget_reordered(file: File, recorded: dict[str, Array], labels: dict[str, str]) -> None:
     """Take the names off tensors that hold a layer's values in another order, as behind a flatten
-    or a channel shuffle that is computed channels last.
+    or a channel shuffle that is computed channels last. Where another of the same shape and scale
+    holds the layer's values, as behind a pool that is made of several operators, it gets the name.
 
     `recorded`: int8 arrays by layer name for the `pixels` among them, as `program.record` gives
     them; `labels`: the layers' names by label.
@@ -68,13 +69,30 @@ def forget_reordered(file: File, recorded: dict[str, Array], labels: dict[str, s
     given = runner.get_input_details()[0]
     runner.set_tensor(given["index"], recorded["pixels"].astype(given["dtype"]))
     runner.invoke()
-    for index, tensor in enumerate(file.graph.tensors):
-        layer = labels.get(bytes(tensor.name).decode())
-        if layer is None:
+    computed = [index for operator in file.operators for index in operator.outputs]
+    values = {index: to_channels_first(runner.get_tensor(index)) for index in computed}
+    for index in list(computed):
+        label = bytes(file.tensor(index).name).decode()
+        if label not in labels:
             continue
-        found, wanted = to_channels_first(runner.get_tensor(index)), recorded[layer]
-        if found.shape != wanted.shape or _is_reordered(found, wanted):
-            tensor.name = f"t{index}_reordered".encode()
+        wanted = recorded[labels[label]]
+        free = [
+            other
+            for other in computed
+            if bytes(file.tensor(other).name).decode() not in labels
+            and other not in file.graph.outputs
+            and _scale(file, other) == _scale(file, index)
+        ]
+        alike = [each for each in (index, *free) if values[each].shape == wanted.shape]
+        nearest = min(alike, key=lambda each: _apart(values[each], wanted), default=index)
+        file.tensor(index).name = f"t{index}_reordered".encode()
+        if nearest in alike and not _is_reordered(values[nearest], wanted):
+            file.tensor(nearest).name = label.encode()
+
+
+def _apart(one: Array, two: Array) -> float:
+    """Steps, in the mean."""
+    return float(np.abs(one.astype(float) - two).mean())
 
 
 def _is_reordered(found: Array, wanted: Array) -> bool:

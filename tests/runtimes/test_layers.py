@@ -121,3 +121,21 @@ def test_a_deep_file_is_right_layer_by_layer(tmp_path: Path, runtime: str) -> No
     rows = compare_alone(runtime, written(quantized, runtime, tmp_path), given, optimize=False)
     assert len(rows) > 24
     assert [row for row in rows if row.strays] == []
+
+
+def test_a_pool_made_of_several_operators_is_one_layer(tmp_path: Path) -> None:
+    """All of them share its scale; the last has its values."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, 1, 1), torch.nn.ReLU(),
+        torch.nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False),
+        torch.nn.Conv2d(8, 8, 3, 1, 1), torch.nn.Flatten(), torch.nn.Linear(200, len(LABELS)),
+    )  # fmt: skip
+    prepared = prepare(fold(net.eval(), 3, 8), Scheme(), ())
+    pixels = torch.rand(16, 3, 8, 8)
+    calibrate(prepared, [pixels])
+    quantized = convert(prepared)
+    given = given_of(quantized, pixels.numpy())
+    rows = compare_alone("litert", written(quantized, "litert", tmp_path), given, optimize=False)
+    assert [row for row in rows if row.strays] == []
+    assert "avg_pool2d" in {row.layer for row in rows}
