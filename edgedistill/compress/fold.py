@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.compress.batch_norms import fold_batch_norms
 from edgedistill.compress.constants import fold_constants
+from edgedistill.compress.pools import spell_out_pools
 from edgedistill.compress.program import export, graph_of, value
 from edgedistill.compress.surgery import (
     argument,
@@ -94,6 +95,7 @@ def _folded(module: nn.Module, channels: int, image_size: int) -> ExportedProgra
     fold_batch_norms(graph)
     _open_gates(graph)
     _pool_with_axes(graph)
+    spell_out_pools(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return export(_renamed(graph), channels, image_size)

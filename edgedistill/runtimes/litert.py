@@ -66,13 +66,12 @@ def _name_layers(file: File, program: ExportedProgram) -> None:
 def _convert(program: ExportedProgram, quantized: bool) -> bytes:
     import torch
 
-    from edgedistill.runtimes.pools import spell_out_pools
     from edgedistill.runtimes.program import fence_floats, image_shape, module
 
     class ChannelsLast(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.inner = module(spell_out_pools(program))
+            self.inner = module(program)
             if quantized:
                 fence_floats(self.inner)
 

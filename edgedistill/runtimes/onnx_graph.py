@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill.runtimes import INPUT, OUTPUT, Spec, Tensor
-from edgedistill.runtimes.pools import spell_out_pools
 from edgedistill.runtimes.program import fold_weights, image_shape, made_once
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def build(program: ExportedProgram, spec: Spec) -> tuple[Any, Tensor, Tensor]:
 def _export(program: ExportedProgram, quantized: bool) -> Any:
     import torch
 
-    program = spell_out_pools(fold_weights(program) if quantized else program)
+    program = fold_weights(program) if quantized else program
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

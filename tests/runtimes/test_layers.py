@@ -123,8 +123,7 @@ def test_a_deep_file_is_right_layer_by_layer(tmp_path: Path, runtime: str) -> No
     assert [row for row in rows if row.strays] == []
 
 
-def test_a_pool_made_of_several_operators_is_one_layer(tmp_path: Path) -> None:
-    """All of them share its scale; the last has its values."""
+def test_a_pool_made_of_several_operators_is_right_at_each(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = torch.nn.Sequential(
         torch.nn.Conv2d(3, 8, 3, 1, 1), torch.nn.ReLU(),
@@ -138,4 +137,4 @@ def test_a_pool_made_of_several_operators_is_one_layer(tmp_path: Path) -> None:
     given = given_of(quantized, pixels.numpy())
     rows = compare_alone("litert", written(quantized, "litert", tmp_path), given, optimize=False)
     assert [row for row in rows if row.strays] == []
-    assert "avg_pool2d" in {row.layer for row in rows}
+    assert len(rows) > 4

@@ -10,7 +10,6 @@ from torch import nn
 
 from edgedistill.compress.fold import fold
 from edgedistill.runtimes import RUNTIMES, Spec, program
-from edgedistill.runtimes.pools import spell_out_pools
 
 POOLS: list[dict[str, Any]] = [
     {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True, "count_include_pad": False},
@@ -27,14 +26,17 @@ def test_a_pool_spelled_out_answers_as_the_pool(pool: dict[str, Any]) -> None:
     for size in (8, 9):
         folded = fold(model, 3, size)
         pixels = torch.rand(2, 3, size, size)
-        spelled = program.module(spell_out_pools(folded))
+        spelled = program.module(folded)
         assert torch.allclose(spelled(pixels), model(pixels), atol=1e-6)
+        found = (node for node in spelled.graph.nodes if node.op == "call_function")
+        (left,) = (node for node in found if "avg_pool2d" in str(node.target))
+        assert len(left.args) == 3, "a window and a stride"
 
 
 def test_a_plain_pool_is_left_alone() -> None:
     model = nn.Sequential(nn.AvgPool2d(2), nn.AvgPool2d(3, 1, 1), nn.Flatten()).eval()
-    folded = fold(model, 3, 8)
-    assert spell_out_pools(folded) is folded
+    folded = program.module(fold(model, 3, 8))
+    assert not [node for node in folded.graph.nodes if "mul" in str(node.target)]
 
 
 @pytest.mark.parametrize("runtime", list(RUNTIMES))

@@ -5,34 +5,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.runtimes.program import image_shape, module
-
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
     from torch.fx import GraphModule, Node
 
 
-def spell_out_pools(program: ExportedProgram) -> ExportedProgram:
-    """The same program with each average pool that divides by anything else than its window's size
-    written as zeros around the image, a plain pool, and a constant for each place.
+def spell_out_pools(graph: GraphModule) -> None:
+    """Write each average pool that divides by anything else than its window's size as zeros around
+    the image, a plain pool, and a constant for each place, in place.
 
     ONNX has no divisor of one's own, runtimes disagree on what a window counts that ends beyond the
-    padding, and LiteRT has such pools only as a loop over windows.
+    padding, and LiteRT has such pools only as a loop over windows. Before quantization, so that
+    each of the three has a scale.
     """
     import torch
 
     pool = torch.ops.aten.avg_pool2d.default
-    graph = module(program)
-    found = [node for node in graph.graph.nodes if node.target is pool and _counts_otherwise(node)]
-    if not found:
-        return program
-    for node in found:
-        _spell_out(graph, node)
-    graph.recompile()
-    with torch.no_grad():
-        pixels = torch.zeros(2, *image_shape(program))
-        batch = {0: torch.export.Dim("batch", min=1)}
-        return torch.export.export(graph, (pixels,), dynamic_shapes=(batch,))
+    for node in list(graph.graph.nodes):
+        if node.target is pool and _counts_otherwise(node):
+            _spell_out(graph, node)
 
 
 def _arguments(node: Node) -> tuple[Any, Any, Any, bool, bool, Any]:
@@ -97,5 +87,6 @@ def _spell_out(graph: GraphModule, node: Node) -> None:
         scaled = graph.graph.call_function(aten.mul.Tensor, (pooled, graph.graph.get_attr(name)))
     for new in (padded, pooled, scaled):
         new.meta = {key: value for key, value in node.meta.items() if key != "val"}
+    scaled.meta["val"] = node.meta["val"]
     node.replace_all_uses_with(scaled)
     graph.graph.erase_node(node)
