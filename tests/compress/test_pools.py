@@ -28,9 +28,6 @@ def test_a_pool_spelled_out_answers_as_the_pool(pool: dict[str, Any]) -> None:
         pixels = torch.rand(2, 3, size, size)
         spelled = program.module(folded)
         assert torch.allclose(spelled(pixels), model(pixels), atol=1e-6)
-        found = (node for node in spelled.graph.nodes if node.op == "call_function")
-        (left,) = (node for node in found if "avg_pool2d" in str(node.target))
-        assert len(left.args) == 3, "a window and a stride"
 
 
 def test_a_plain_pool_is_left_alone() -> None:
