@@ -88,7 +88,7 @@ STAGES = {
         Stage("distill", 4, ("torch", "accelerate")),
         Stage("prune", 4, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 6, ("torch", "torchao", "nncf", "accelerate")),
-        Stage("export", 7, _EXPORT),
+        Stage("export", 8, _EXPORT),
         Stage("verify", 5, _EXPORT),
         Stage("benchmark", 2, _EXPORT),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +272,26 @@ def test_a_converter_that_says_nothing_is_told_by_where_it_was(
         RUNTIMES["onnxruntime"].write(
             exported.program("float"), tmp_path / "a.onnx", Spec("fp32", tuple(LABELS))
         )
+
+
+def test_attention_in_half_precision_is_opened(tmp_path: Path) -> None:
+    """In a process of its own, as ONNX Runtime has died of it."""
+    encoder = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, norm_first=True)
+
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches, self.encoder = nn.Conv2d(1, 16, 4, 4), encoder
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            tokens: torch.Tensor = self.patches(pixels).flatten(2).transpose(1, 2)
+            return self.encoder(tokens).mean(1)  # type: ignore[no-any-return]
+
+    model, path = Reader().eval(), tmp_path / "a.onnx"
+    labels = tuple(map(str, range(16)))
+    RUNTIMES["onnxruntime"].write(fold(model, 1, 16), path, Spec("fp16", labels))
+    code = "import onnxruntime, sys; onnxruntime.InferenceSession(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    pixels = torch.rand(2, 1, 16, 16)
+    found = RUNTIMES["onnxruntime"].load(path)(pixels.numpy())
+    assert np.abs(found - model(pixels).detach().numpy()).max() < 0.02
