@@ -47,6 +47,17 @@ class Given:
     step: float | None
     """The output's scale; None where it is float."""
 
+    @property
+    def by_image(self) -> list[Layer]:
+        """The layers that have a row of values for each image. What attention lays out in another
+        order cannot be given image by image, and is judged within the layer that reads it."""
+        images = len(self.pixels)
+        return [
+            layer
+            for layer in self.layers
+            if self.integers[layer.name].shape == (images, *layer.shape)
+        ]
+
 
 @dataclass(frozen=True)
 class Alone:
@@ -70,7 +81,7 @@ def compare_alone(runtime: str, path: Path, given: Given, optimize: bool) -> lis
     compute: Compute = module.compute
     loaded = RUNTIMES[runtime].load(path)
     native = loaded.encode(given.pixels)
-    computed, outputs = compute(path, native, given.integers, given.layers, optimize)
+    computed, outputs = compute(path, native, given.integers, given.by_image, optimize)
     if loaded.input.scale is not None:
         first = native.transpose(0, 3, 1, 2) if loaded.input.layout == "NHWC" else native
         computed[given.layers[0].name] = first

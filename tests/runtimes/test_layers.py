@@ -123,6 +123,34 @@ def test_a_deep_file_is_right_layer_by_layer(tmp_path: Path, runtime: str) -> No
     assert [row for row in rows if row.strays] == []
 
 
+@runtimes
+def test_what_attention_lays_out_anew_is_judged_within_its_reader(
+    tmp_path: Path, runtime: str
+) -> None:
+    torch.manual_seed(0)
+
+    class Reader(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches = torch.nn.Conv2d(3, 16, 4, 4)
+            self.encoder = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+            self.linear = torch.nn.Linear(16, len(LABELS))
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            tokens = self.patches(pixels).flatten(2).transpose(1, 2)
+            logits: torch.Tensor = self.linear(self.encoder(tokens).mean(1))
+            return logits
+
+    prepared = prepare(fold(Reader().eval(), 3, 8), Scheme(), ())
+    pixels = torch.rand(5, 3, 8, 8)
+    calibrate(prepared, [pixels])
+    quantized = convert(prepared)
+    given = given_of(quantized, pixels.numpy())
+    assert len(given.by_image) < len(given.layers)
+    rows = compare_alone(runtime, written(quantized, runtime, tmp_path), given, optimize=False)
+    assert {"patches", "logits"} <= {row.layer for row in rows}
+
+
 def test_a_pool_made_of_several_operators_is_right_at_each(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = torch.nn.Sequential(
