@@ -23,7 +23,7 @@ def given_of(right: Any, pixels: Any) -> Given:
     folded = program.fold_weights(right)
     recorded = program.record(folded, pixels)
     step = program.output_scale(folded)
-    return Given(program.layers(folded), pixels, recorded, answers(folded, pixels), step)
+    return Given(program.layers(folded), pixels, recorded, answers(right, pixels), step)
 
 
 def written(wrong: Any, runtime: str, folder: Path) -> Path:
@@ -133,7 +133,9 @@ def test_what_attention_lays_out_anew_is_judged_within_its_reader(
         def __init__(self) -> None:
             super().__init__()
             self.patches = torch.nn.Conv2d(3, 16, 4, 4)
-            self.encoder = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+            self.encoder = torch.nn.TransformerEncoderLayer(
+                16, 2, 32, batch_first=True, norm_first=True
+            )
             self.linear = torch.nn.Linear(16, len(LABELS))
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
