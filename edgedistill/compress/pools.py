@@ -10,8 +10,11 @@ if TYPE_CHECKING:
 
 
 def spell_out_pools(graph: GraphModule) -> None:
-    """Write each average pool that divides by anything else than its window's size as zeros around
-    the image, a plain pool, and a constant for each place, in place.
+    """Write average pools in what every runtime computes alike, in place.
+
+    An adaptive pool of even windows becomes the plain pool that it is: integer pools keep the scale
+    of their input, which the quantizer knows of plain ones. One that divides by anything else than
+    its window's size becomes zeros around the image, a plain pool, and a constant for each place.
 
     ONNX has no divisor of one's own, runtimes disagree on what a window counts that ends beyond the
     padding, and LiteRT has such pools only as a loop over windows. Before quantization, so that
@@ -19,10 +22,23 @@ def spell_out_pools(graph: GraphModule) -> None:
     """
     import torch
 
-    pool = torch.ops.aten.avg_pool2d.default
+    pool, adaptive = torch.ops.aten.avg_pool2d.default, torch.ops.aten.adaptive_avg_pool2d.default
     for node in list(graph.graph.nodes):
+        if node.target is adaptive and (window := _even_window(node)) is not None:
+            node.target, node.args = pool, (node.args[0], window, window)
         if node.target is pool and _counts_otherwise(node):
             _spell_out(graph, node)
+
+
+def _even_window(node: Node) -> list[int] | None:
+    """Of an adaptive pool whose windows are alike and cover the image once; None for another, and
+    for one value of a whole image, which is a mean and may have any scale."""
+    source: Any = node.args[0]
+    before, after = (each.meta["val"].shape[-2:] for each in (source, node))
+    sizes = [(int(one), int(other)) for one, other in zip(before, after, strict=True)]
+    if all(size == 1 for _, size in sizes) or any(one % other for one, other in sizes):
+        return None
+    return [one // other for one, other in sizes]
 
 
 def _arguments(node: Node) -> tuple[Any, Any, Any, bool, bool, Any]:

@@ -87,7 +87,7 @@ STAGES = {
         Stage("audit", 3, _EXPORT),
         Stage("distill", 4, ("torch", "accelerate")),
         Stage("prune", 4, ("torch", "torch-pruning", "accelerate")),
-        Stage("quantize", 6, ("torch", "torchao", "nncf", "accelerate")),
+        Stage("quantize", 7, ("torch", "torchao", "nncf", "accelerate")),
         Stage("export", 8, _EXPORT),
         Stage("verify", 5, _EXPORT),
         Stage("benchmark", 2, _EXPORT),

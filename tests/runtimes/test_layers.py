@@ -153,6 +153,22 @@ def test_what_attention_lays_out_anew_is_judged_within_its_reader(
     assert {"patches", "logits"} <= {row.layer for row in rows}
 
 
+def test_an_adaptive_pool_keeps_the_scale_of_its_input(tmp_path: Path) -> None:
+    """An integer pool computes in it; what is finer behind would be made up."""
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, 1, 1), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(2),
+        torch.nn.Flatten(), torch.nn.Linear(32, len(LABELS)),
+    )  # fmt: skip
+    prepared = prepare(fold(net.eval(), 3, 16), Scheme(), ())
+    pixels = torch.rand(16, 3, 16, 16)
+    calibrate(prepared, [pixels])
+    quantized = convert(prepared)
+    given = given_of(quantized, pixels.numpy())
+    rows = compare_alone("litert", written(quantized, "litert", tmp_path), given, optimize=False)
+    assert [row for row in rows if row.strays] == []
+
+
 def test_a_pool_made_of_several_operators_is_right_at_each(tmp_path: Path) -> None:
     torch.manual_seed(0)
     net = torch.nn.Sequential(
