@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 
 class UserError(Exception):
@@ -23,12 +23,11 @@ class UserError(Exception):
 
 
 @contextmanager
-def reading(what: str, hint: str) -> Iterator[None]:
-    """Around a library's reader of a file that somebody else wrote: such readers raise whatever a
-    broken file leads them to.
+def blaming(fault: str, hint: str) -> Iterator[None]:
+    """Around a library that raises whatever its input leads it to, where that input is at fault.
 
-    Raises UserError: `what` cannot be read. Memory and disk that are used up, and the user's own
-    errors, pass as they are.
+    Raises UserError: `fault`, with what the library said. Memory and disk that are used up, and the
+    user's own errors, pass as they are.
     """
     try:
         yield
@@ -37,7 +36,13 @@ def reading(what: str, hint: str) -> Iterator[None]:
     except Exception as error:
         if exhausted(error) is not None:
             raise
-        raise UserError(f"{what}: cannot be read: {in_short(error)}", hint) from error
+        raise UserError(f"{fault}: {in_short(error)}", hint) from error
+
+
+def reading(what: str, hint: str) -> AbstractContextManager[None]:
+    """Around a library's reader of a file that somebody else wrote. Raises UserError: `what` cannot
+    be read."""
+    return blaming(f"{what}: cannot be read", hint)
 
 
 def in_short(error: BaseException) -> str:

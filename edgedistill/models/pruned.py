@@ -6,11 +6,10 @@ al. 2023, "DepGraph"). A step is `[layer's name, whether its outputs were cut, c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.errors import UserError, exhausted, in_short
+from edgedistill.errors import blaming
 
 if TYPE_CHECKING:
     import torch_pruning
@@ -19,24 +18,13 @@ if TYPE_CHECKING:
 Step = tuple[str, bool, list[int]]
 
 
-@contextmanager
-def understanding() -> Iterator[None]:
-    """Around all of torch-pruning, which raises whatever a model that it does not know leads it to.
-
-    Raises UserError: torch-pruning does not understand the model.
-    """
-    try:
-        yield
-    except (UserError, MemoryError):
-        raise
-    except Exception as error:
-        if exhausted(error) is not None:
-            raise
-        raise UserError(
-            f"pruning: torch-pruning does not understand this model: {in_short(error)}",
-            "leave `stages.prune` out, or give the model a method `fixed_width` that names the "
-            "layers whose channels must stay",
-        ) from error
+def understanding() -> AbstractContextManager[None]:
+    """Around all of torch-pruning. Raises UserError: it does not understand the model."""
+    return blaming(
+        "pruning: torch-pruning does not understand this model",
+        "leave `stages.prune` out, or give the model a method `fixed_width` that names the "
+        "layers whose channels must stay",
+    )
 
 
 def dependency_graph(module: nn.Module, example: Tensor) -> torch_pruning.DependencyGraph:
