@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(signal.SIGINT, _interrupt)
     _open_standard_streams()
     try:
-        from edgedistill.cli import run
+        from edgedistill.command_line import run
 
         code = run(arguments)
     except KeyboardInterrupt:

@@ -1,33 +1,25 @@
 """The commands: parse and print, decide nothing.
 
-Data goes to standard output, words and progress to standard error. Exit codes: 0; 1 a contract or
-parity missed; 2 something the user can mend; 70 a mistake of ours; 130 interrupted; 141 nobody read
-what was printed.
+Data goes to standard output, words and progress to standard error.
 """
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edgedistill.__main__ import INTERRUPTED
 from edgedistill.cache_commands import CacheFolder, Json, cache_app
 from edgedistill.console import (
-    flush,
     print_json,
     print_line,
-    print_no_more,
     print_report,
     print_rows,
     print_table,
     say,
 )
-from edgedistill.errors import in_short
 
 app = typer.Typer(
     name="edgedistill",
@@ -51,9 +43,6 @@ Settings = Annotated[
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
 Runs = Annotated[int, typer.Option(min=10, help="Runs of each model.")]
-
-
-OWN_MISTAKE, UNREAD = 70, 141
 
 
 @app.callback(invoke_without_command=True)
@@ -349,46 +338,3 @@ def compare(
 
     rows = api.compare(a, b, threads=threads, runs=runs)
     print_rows(rows, ("figure", "unit", "a", "b", "where"), as_json)
-
-
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; returns its exit code, with whatever can go wrong in words."""
-    import logging
-
-    # torch tells of its own deprecations there, on import: nothing a user can mend.
-    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        code = app(args=arguments, prog_name="edgedistill", standalone_mode=False) or 0
-        flush()
-    except (BrokenPipeError, SystemExit):  # nobody reads on, as after `| head`; Typer exits then
-        print_no_more()
-        return UNREAD
-    except Exception as error:
-        return _tell(error)
-    if code == INTERRUPTED:
-        say("interrupted; the same command goes on from the last checkpoint")
-    return int(code)
-
-
-def _tell(error: Exception) -> int:
-    """Say what went wrong; returns the exit code."""
-    from edgedistill.errors import UserError, exhausted, refused
-
-    # Typer's own errors of usage know how to show themselves.
-    if hasattr(error, "show"):
-        error.show()
-        return 2
-    known = error if isinstance(error, UserError) else exhausted(error) or refused(error)
-    if known is None:
-        import traceback
-
-        traceback.print_exception(error)
-        say(f"error: a mistake of edgedistill's own: {in_short(error)}")
-        say("hint: please report it, with the lines above and what was asked")
-        return OWN_MISTAKE
-    say(f"error: {known.message}")
-    if known.hint:
-        say(f"hint: {known.hint}")
-    return 2

@@ -18,7 +18,7 @@ import yaml
 
 from edgedistill import api
 from edgedistill.cache import Cache
-from edgedistill.cli import run
+from edgedistill.command_line import run
 from edgedistill.console import print_rows
 from edgedistill.errors import UserError
 from edgedistill.recipe import load_recipe

@@ -32,6 +32,7 @@ ORDER: list[set[str]] = [
     {"api", "starter", "console"},
     {"cache_commands"},
     {"cli"},
+    {"command_line"},
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 BESIDE = {
@@ -41,7 +42,7 @@ BESIDE = {
     ("devices", "runtimes"),
     ("distill", "runtimes"),
     ("package", "report"),
-    ("__main__", "cli"),
+    ("__main__", "command_line"),
 }
 HEAVY = {
     "accelerate", "ai_edge_litert", "litert_torch", "nncf", "onnx", "onnxruntime", "openvino",
@@ -110,10 +111,10 @@ def _imported(statement: str) -> set[str]:
     "statement",
     [
         "import edgedistill",
-        "from edgedistill.cli import run; run(['--help'])",
-        "from edgedistill.cli import run; run(['targets'])",
-        "from edgedistill.cli import run; run(['schema'])",
-        "from edgedistill.cli import run; run(['cache'])",
+        "from edgedistill.command_line import run; run(['--help'])",
+        "from edgedistill.command_line import run; run(['targets'])",
+        "from edgedistill.command_line import run; run(['schema'])",
+        "from edgedistill.command_line import run; run(['cache'])",
     ],
 )
 def test_light_commands_import_nothing_heavy(
@@ -124,5 +125,5 @@ def test_light_commands_import_nothing_heavy(
 
 
 def test_help_imports_neither_pydantic_nor_rich_nor_yaml() -> None:
-    loaded = _imported("from edgedistill.cli import run; run(['--help'])")
+    loaded = _imported("from edgedistill.command_line import run; run(['--help'])")
     assert not loaded & {"pydantic", "rich", "yaml", "numpy"}

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from edgedistill.cache import Cache
-from edgedistill.cli import run
+from edgedistill.command_line import run
 from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.pipeline import run_until

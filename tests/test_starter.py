@@ -161,7 +161,7 @@ def test_images_are_as_large_as_the_models_take_them() -> None:
 
 @pytest.mark.slow
 def test_what_is_written_runs_as_it_is() -> None:
-    from edgedistill.cli import run
+    from edgedistill.command_line import run
 
     folder_of(24, 3, count=20)
     words = "--target linux-x64 --cache cache"

@@ -34,11 +34,13 @@ def _even_window(node: Node) -> list[int] | None:
     """Of an adaptive pool whose windows are alike and cover the image once; None for another, and
     for one value of a whole image, which is a mean and may have any scale."""
     source: Any = node.args[0]
-    before, after = (each.meta["val"].shape[-2:] for each in (source, node))
-    sizes = [(int(one), int(other)) for one, other in zip(before, after, strict=True)]
-    if all(size == 1 for _, size in sizes) or any(one % other for one, other in sizes):
+    after = _pair(node.args[1])
+    if after == [1, 1]:
         return None
-    return [one // other for one, other in sizes]
+    before = [int(size) for size in source.meta["val"].shape[-2:]]
+    if any(one % other for one, other in zip(before, after, strict=True)):
+        return None
+    return [one // other for one, other in zip(before, after, strict=True)]
 
 
 def _arguments(node: Node) -> tuple[Any, Any, Any, bool, bool, Any]:
