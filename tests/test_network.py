@@ -37,6 +37,14 @@ def test_what_would_report_is_switched_off_for_children_too() -> None:
     assert done.stdout == "1\n"
 
 
+@pytest.mark.parametrize("first", ["openvino", "nncf"])
+def test_what_reports_as_it_is_imported_does_not(first: str, tmp_path: Path) -> None:
+    code = f"import edgedistill, {first}; import openvino; openvino.Core()"
+    found, exit_code = counted([sys.executable, "-c", code], env=environment(tmp_path))
+    assert (found, exit_code) == ([], 0)
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_connect_would_have_been_counted(tmp_path: Path) -> None:
     code = (
         "import socket, subprocess, sys\n"

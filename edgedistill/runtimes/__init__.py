@@ -7,13 +7,10 @@ Every file maps `pixels` (0..1) to `logits`. A loaded file is called with float3
 from __future__ import annotations
 
 import importlib
-import os
 import re
-import sys
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from edgedistill.errors import UserError, exhausted, in_short, nearest
@@ -102,7 +99,7 @@ class Runtime:
     def prepare(self) -> Any:
         """Import the package, and our adapter to it. Raises UserError: what to install."""
         try:
-            import_package(self.import_name)
+            importlib.import_module(self.import_name)
         except ImportError as error:
             raise UserError(
                 f"{self.name}: the package `{self.package}` is missing ({error})",
@@ -173,22 +170,6 @@ def _operator(error: BaseException) -> str:
         return ""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].name}, {frames[-1].line}: " if frames else ""
-
-
-def import_package(name: str) -> ModuleType:
-    """Import a runtime's package. OpenVINO's would report its use over the network, from a forked
-    process, unless it believes to run in a build."""
-    if name != "openvino" or name in sys.modules:
-        return importlib.import_module(name)
-    before = os.environ.get("CI")
-    os.environ["CI"] = "true"
-    try:
-        return importlib.import_module(name)
-    finally:
-        if before is None:
-            del os.environ["CI"]
-        else:
-            os.environ["CI"] = before
 
 
 RUNTIMES = {

@@ -15,7 +15,6 @@ from edgedistill.distill.teachers import Answered, Floats, Ids, Question, Room, 
 from edgedistill.distill.teachers.model_file import cannot
 from edgedistill.errors import UserError
 from edgedistill.recipe import HuggingFaceTeacher as Config
-from edgedistill.runtimes import import_package
 from edgedistill.runtimes.native import hushed
 from edgedistill.tasks.predict import Predict, torch_predictor
 
@@ -168,7 +167,6 @@ def _check_channels(name: str, config: Any, room: Room) -> None:
 def _openvino(name: str, room: Room) -> Predict:
     """Raises UserError: Optimum is missing, or OpenVINO cannot express the model."""
     try:
-        import_package("openvino")
         from optimum.intel import OVModelForImageClassification
     except ImportError as error:
         raise UserError(
