@@ -143,7 +143,7 @@ def _labelled() -> tuple[Any, Any]:
 
 
 def _read_data(path: Path) -> object:
-    from edgedistill.data.images import read_images
+    from edgedistill.data.image.reading import read_images
 
     return read_images(path, ("a", "b", "c"), 8, 3)
 
@@ -228,7 +228,7 @@ def model_file(suffix: str) -> Callable[[Path], Kind]:
 
     def kind(folder: Path) -> Kind:
         from benchmarks.fuzz_models import edited
-        from edgedistill.package.measure import patience
+        from edgedistill.bundle.measure import patience
 
         valid = [path.read_bytes() for path in sorted(compiled(folder).glob(f"*{suffix}"))]
         apart = Apart("export it again")

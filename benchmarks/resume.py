@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.common import write
-from edgedistill.package import Bundle
+from edgedistill.bundle import Bundle
 
 TRAINING = ("teacher", "distill", "prune", "quantize")
 SETTINGS = (

@@ -24,7 +24,7 @@ from benchmarks.common import Quiet, write
 from edgedistill.api import default_recipe
 from edgedistill.cache import Cache
 from edgedistill.data import open_split
-from edgedistill.data.augment import view
+from edgedistill.data.image.augment import view
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import load_recipe
 from edgedistill.runtimes import RUNTIMES

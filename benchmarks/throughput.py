@@ -25,7 +25,7 @@ from benchmarks.cifar10 import recipe as cifar10
 from benchmarks.common import Quiet, mean_and_std, write
 from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
-from edgedistill.data.augment import view
+from edgedistill.data.image.augment import view
 from edgedistill.devices.machine import multiplies_bf16
 from edgedistill.distill.store import open_answers
 from edgedistill.models import build, load

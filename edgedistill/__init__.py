@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgedistill.api import audit, benchmark, compare, compile, drift, evaluate, teach
+    from edgedistill.bundle import Bundle
     from edgedistill.errors import UserError
-    from edgedistill.package import Bundle
     from edgedistill.recipe import Recipe
     from edgedistill.target import Target
 
@@ -28,7 +28,7 @@ __all__ = [
     "evaluate", "teach",
 ]  # fmt: skip
 
-_HOMES = {"Bundle": "package", "Recipe": "recipe", "Target": "target", "UserError": "errors"}
+_HOMES = {"Bundle": "bundle", "Recipe": "recipe", "Target": "target", "UserError": "errors"}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.bundle import Bundle, write_bundle
+from edgedistill.bundle.audit import audit as audit_of
+from edgedistill.bundle.audit import drift as drift_of
+from edgedistill.bundle.compare import side_by_side
+from edgedistill.bundle.evaluate import Samples, qualities
+from edgedistill.bundle.measure import measure, subjects
+from edgedistill.bundle.write import check_place
 from edgedistill.devices import Protocol
 from edgedistill.errors import UserError
-from edgedistill.package import Bundle, write_bundle
-from edgedistill.package.audit import audit as audit_of
-from edgedistill.package.audit import drift as drift_of
-from edgedistill.package.compare import side_by_side
-from edgedistill.package.evaluate import Samples, qualities
-from edgedistill.package.measure import measure, subjects
-from edgedistill.package.write import check_place
 from edgedistill.recipe import Recipe, load_recipe, parse_recipe
 from edgedistill.recipe.endpoint import WHOLE
 from edgedistill.target import Target, check_names, load_target

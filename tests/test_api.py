@@ -11,8 +11,8 @@ import pytest
 from exported import Silent
 
 import edgedistill
+from edgedistill.bundle import write_bundle
 from edgedistill.errors import UserError
-from edgedistill.package import write_bundle
 
 Make = Callable[..., Any]
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from benchmarks.common import DATA
-from edgedistill.package import write_bundle
+from edgedistill.bundle import write_bundle
 
 CASES = DATA / "cases"
 pytestmark = [

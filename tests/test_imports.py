@@ -28,7 +28,7 @@ ORDER: list[set[str]] = [
     {"precheck", "rehearsal"},
     {"pipeline"},
     {"report"},
-    {"package"},
+    {"bundle"},
     {"api", "starter", "console"},
     {"cache_commands"},
     {"cli"},
@@ -41,7 +41,7 @@ BESIDE = {
     ("train", "distill"),
     ("devices", "runtimes"),
     ("distill", "runtimes"),
-    ("package", "report"),
+    ("bundle", "report"),
     ("__main__", "command_line"),
 }
 HEAVY = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.augment import view as augmented
+from edgedistill.data.image.augment import view as augmented
 from edgedistill.data.splits import Split
 from edgedistill.recipe import Augment
 

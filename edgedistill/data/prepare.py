@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import write_json
-from edgedistill.data import duplicates
-from edgedistill.data.decode import Form
+from edgedistill.data.image import duplicates
+from edgedistill.data.image.decode import Form
 from edgedistill.data.sources import Samples, Source, open_source
 from edgedistill.data.sources.base import ONE_OF_MANY, UNLABELLED, check_labels
 from edgedistill.data.splits import (

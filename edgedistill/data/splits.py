@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.augment import Images, Pixels
 from edgedistill.data.counter import uniform
+from edgedistill.data.image.augment import Images, Pixels
 
 Labels = NDArray[Any]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.data.decode import open_image
+from edgedistill.data.image.decode import open_image
 from edgedistill.data.sources import Samples, open_source
 from edgedistill.data.sources.base import is_folder
 from edgedistill.data.sources.parquet import holds_images, open_parquet

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgedistill.apart import follow_parent
-from edgedistill.data.decode import Decoded, Form, decode_chunk
+from edgedistill.data.image.decode import Decoded, Form, decode_chunk
 from edgedistill.errors import UserError
 
 if TYPE_CHECKING:
-    from edgedistill.data.decode import Payload
+    from edgedistill.data.image.decode import Payload
 
 CHUNK_BYTES = 16 << 20
 CHUNK_IMAGES = 256

@@ -48,7 +48,7 @@ _Run = Callable[["Array"], tuple["Array", "Array"]]
 
 def _litert(path: Path) -> _Run | None:
     from edgedistill.runtimes.litert import interpreter
-    from edgedistill.runtimes.tflite_file import File
+    from edgedistill.runtimes.tflite.file import File
 
     file = File.read(path)
     weighted = ("FULLY_CONNECTED", "CONV_2D")

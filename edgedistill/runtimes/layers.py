@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     computes for those of the layers that it has, NCHW, each from the graph's integers before it;
     and to the native output. `optimize` as for `Runtime.load`."""
 
-MODULES = {"litert": "tflite_layers", "onnxruntime": "onnx_layers", "openvino": "openvino_layers"}
+MODULES = {
+    "litert": "tflite.layers",
+    "onnxruntime": "onnx.layers",
+    "openvino": "openvino_ir.layers",
+}
 _SHARE_OF_RANGE = 1e-3
 _FEW = 0.5
 

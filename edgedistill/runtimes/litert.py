@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
     from edgedistill.runtimes import Array, Floats
-    from edgedistill.runtimes.tflite_file import File
+    from edgedistill.runtimes.tflite.file import File
 
 
 def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
     """int8 files hold int8 weights and int32 biases, and float32 only at the boundary where
     `spec.io` asks for it; fp16 files hold float16 weights that the runtime unpacks as it loads."""
-    from edgedistill.runtimes import tflite_edit
     from edgedistill.runtimes.program import fold_weights, made_once
-    from edgedistill.runtimes.tflite_file import File
-    from edgedistill.runtimes.tflite_layout import remove_transposes
+    from edgedistill.runtimes.tflite import edit
+    from edgedistill.runtimes.tflite.file import File
+    from edgedistill.runtimes.tflite.layout import remove_transposes
 
     quantized = spec.precision == "int8"
     file = File(made_once(program, "litert", lambda: _convert(program, quantized)))
     remove_transposes(file)
-    tflite_edit.remove_fences(file)
-    tflite_edit.name_tensors(file, [])
+    edit.remove_fences(file)
+    edit.name_tensors(file, [])
     if quantized:
         _name_layers(file, made_once(program, "folded", lambda: fold_weights(program)))
     if spec.precision == "fp16":
-        tflite_edit.halve_weights(file)
+        edit.halve_weights(file)
     if quantized and spec.io == "float":
-        tflite_edit.float_boundary(file)
-    tflite_edit.name_the_rest(file)
+        edit.float_boundary(file)
+    edit.name_the_rest(file)
     pixels = _described(file, file.graph.inputs[0], INPUT)
     logits = _described(file, file.graph.outputs[0], OUTPUT)
     file.model.description = f"{spec.name}, {spec.precision}".encode()
@@ -51,16 +51,16 @@ def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Ten
 
 def _name_layers(file: File, program: ExportedProgram) -> None:
     """Name an int8 file's tensors after the program's layers, by what both compute of noise."""
-    from edgedistill.runtimes import tflite_edit
     from edgedistill.runtimes.program import image_shape, layers, record
+    from edgedistill.runtimes.tflite import edit
 
     found = layers(program)
-    tflite_edit.name_tensors(file, found)
+    edit.name_tensors(file, found)
     noise = np.random.default_rng(0).random((1, *image_shape(program)), np.float32)
     pixels = _described(file, file.graph.inputs[0], INPUT)
     given = {"pixels": to_native(noise, pixels)}
     labels = {layer.label: layer.name for layer in found}
-    tflite_edit.forget_reordered(file, {**record(program, noise), **given}, labels)
+    edit.forget_reordered(file, {**record(program, noise), **given}, labels)
 
 
 def _convert(program: ExportedProgram, quantized: bool) -> bytes:
@@ -247,15 +247,15 @@ def interpreter(content: bytes, threads: int, optimize: bool, keep_all: bool = F
 
 def inspect(path: Path) -> dict[str, Any]:
     """See `Runtime.inspect`."""
-    from edgedistill.runtimes import tflite_edit
-    from edgedistill.runtimes.tflite_file import File
-    from edgedistill.runtimes.tflite_transposes import transposes_left
+    from edgedistill.runtimes.tflite import edit
+    from edgedistill.runtimes.tflite.file import File
+    from edgedistill.runtimes.tflite.transposes import transposes_left
 
     file = File.read(path)
     return {
         "operators": dict(file.count()),
-        **in_float(tflite_edit.executed(file)),
-        "inner_pairs": tflite_edit.inner_pairs(file),
+        **in_float(edit.executed(file)),
+        "inner_pairs": edit.inner_pairs(file),
         **transposes_left(file),
     }
 

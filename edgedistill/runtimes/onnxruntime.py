@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.runtimes import OperatorRow, Spec, Tensor, onnx_graph
+from edgedistill.runtimes import OperatorRow, Spec, Tensor
 from edgedistill.runtimes.native import (
     METADATA,
     describe,
@@ -16,6 +16,7 @@ from edgedistill.runtimes.native import (
     to_native,
     to_real,
 )
+from edgedistill.runtimes.onnx import graph as onnx_graph
 from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:

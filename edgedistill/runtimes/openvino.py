@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.runtimes import OperatorRow, Spec, Tensor, onnx_graph, openvino_graph
+from edgedistill.runtimes import OperatorRow, Spec, Tensor
 from edgedistill.runtimes.native import (
     METADATA,
     describe,
@@ -19,6 +19,8 @@ from edgedistill.runtimes.native import (
     to_native,
     to_real,
 )
+from edgedistill.runtimes.onnx import graph as onnx_graph
+from edgedistill.runtimes.openvino_ir import graph as openvino_graph
 from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:

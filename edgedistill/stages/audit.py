@@ -12,7 +12,7 @@ import numpy as np
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split, read_unlabelled
-from edgedistill.data.corrupt import KINDS, corrupt
+from edgedistill.data.image.corrupt import KINDS, corrupt
 from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.devices import machine
 from edgedistill.distill.asking import plain_answers

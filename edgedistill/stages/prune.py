@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.compress.cost import Cost, measure_cost
 from edgedistill.compress.prune import importance, prune
-from edgedistill.data.augment import view
+from edgedistill.data.image.augment import view
 from edgedistill.models import load, save
 from edgedistill.recipe import Augment, PruneConfig
 from edgedistill.stages import Context

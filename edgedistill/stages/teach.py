@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact
 from edgedistill.data import open_split
-from edgedistill.data.augment import view
+from edgedistill.data.image.augment import view
 from edgedistill.distill.asking import ask, plain_answers
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
 from edgedistill.distill.teachers import identity, open_teacher

@@ -23,8 +23,8 @@ from pictures import noise
 from PIL import Image
 
 from edgedistill.data import read_unlabelled
-from edgedistill.data.decode import BadImage, Form, decode, only_meant_formats
-from edgedistill.data.kinds import formats
+from edgedistill.data.image.decode import BadImage, Form, decode, only_meant_formats
+from edgedistill.data.image.kinds import formats
 from edgedistill.data.sources import arrays, parquet
 from edgedistill.errors import UserError
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from edgedistill.data import Split, augment, batches, loading, open_split
+from edgedistill.data import Split, batches, loading, open_split
+from edgedistill.data.image import augment
 from edgedistill.data.loading import worker_count
 from edgedistill.data.splits import SplitWriter
 from edgedistill.recipe import Augment

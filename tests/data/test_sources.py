@@ -13,8 +13,8 @@ import pytest
 from pictures import noise
 from PIL import Image
 
-from edgedistill.data.decode import Form, decode
 from edgedistill.data.fingerprint import listing
+from edgedistill.data.image.decode import Form, decode
 from edgedistill.data.sources import open_source
 from edgedistill.data.sources.base import check_labels, class_names, read_labels, require
 from edgedistill.errors import UserError

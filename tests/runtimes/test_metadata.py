@@ -20,7 +20,7 @@ def _check(text: str, exported: Exported, runtime: str, precision: str) -> None:
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_tflite_file_describes_itself(exported: Exported, precision: str) -> None:
-    from edgedistill.runtimes.tflite_file import File
+    from edgedistill.runtimes.tflite.file import File
 
     file = File.read(exported.file("litert", precision))
     text = file.attached("edgedistill")

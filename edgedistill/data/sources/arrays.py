@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.decode import MOST_PIXELS
+from edgedistill.data.image.decode import MOST_PIXELS
 from edgedistill.data.sources.base import (
     Labels,
     Samples,

@@ -18,7 +18,7 @@ from edgedistill.errors import UserError, nearest
 from edgedistill.files import check_regular
 
 if TYPE_CHECKING:
-    from edgedistill.data.decode import Payload
+    from edgedistill.data.image.decode import Payload
 
 Labels = NDArray[Any]
 ONE_OF_MANY = ("classification", "retrieval")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data import kinds
+from edgedistill.data.image import kinds
 from edgedistill.data.sources.base import (
     UNLABELLED,
     Samples,

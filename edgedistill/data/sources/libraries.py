@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.decode import only_meant_formats
+from edgedistill.data.image.decode import only_meant_formats
 from edgedistill.data.sources.base import Samples, Source, class_names, read_labels, require
 from edgedistill.errors import UserError, nearest, reading
 from edgedistill.recipe import DigitsData, HuggingFaceData, TorchvisionData

@@ -15,7 +15,7 @@ from edgedistill.distill.teachers.tflite import open_here
 from edgedistill.errors import UserError
 from edgedistill.recipe import TfliteTeacher
 from edgedistill.runtimes import RUNTIMES
-from edgedistill.runtimes.tflite_file import File
+from edgedistill.runtimes.tflite.file import File
 
 NHWC = (1, SIZE, SIZE, 3)
 

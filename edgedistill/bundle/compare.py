@@ -1,0 +1,65 @@
+"""Two bundles or model files side by side."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgedistill.bundle.bundle import Bundle
+from edgedistill.bundle.measure import Subject, measure, subjects
+from edgedistill.devices import Protocol
+
+_FIGURES = {
+    "size_kb": ("size", "KB"),
+    "p50_ms": ("latency p50", "ms"),
+    "p90_ms": ("latency p90", "ms"),
+    "p99_ms": ("latency p99", "ms"),
+    "cold_load_ms": ("cold load", "ms"),
+    "peak_memory_mb": ("peak memory", "MB"),
+}
+
+
+def side_by_side(
+    a: Bundle | str | Path, b: Bundle | str | Path, protocol: Protocol
+) -> list[dict[str, Any]]:
+    """Rows {figure, unit, a, b, where}; see `edgedistill.compare`."""
+    left, right = (_shipped(each) for each in (a, b))
+    comparable = left.pixels.shape[1:] == right.pixels.shape[1:]
+    if comparable:
+        right = replace(right, pixels=left.pixels)
+    first, second = measure([left, right], protocol, outputs=True)
+    rows = [
+        _row("file", "", left.path.name, right.path.name, ""),
+        _row("test quality", "%", left.quality, right.quality, "each bundle's report"),
+    ]
+    for key, (figure, unit) in _FIGURES.items():
+        where = "file" if key == "size_kb" else first["where"]
+        rows.append(_row(figure, unit, first[key], second[key], where))
+    if comparable:
+        rows += _parity(first["outputs"], second["outputs"])
+    return rows
+
+
+def _shipped(subject: Bundle | str | Path) -> Subject:
+    return next(each for each in subjects(subject) if each.shipped)
+
+
+def _row(figure: str, unit: str, a: Any, b: Any, where: str) -> dict[str, Any]:
+    return {"figure": figure, "unit": unit, "a": a, "b": b, "where": where}
+
+
+def _parity(first: list[list[float]], second: list[list[float]]) -> list[dict[str, Any]]:
+    """How far b's outputs are from a's on the same inputs; nothing for other numbers of them."""
+    import numpy as np
+
+    one, other = np.array(first), np.array(second)
+    if one.shape != other.shape:
+        return []
+    where = f"{len(one)} inputs of a"
+    apart = float(np.abs(one - other).max())
+    rows = [_row("largest difference of an output", "", 0.0, apart, where)]
+    if one.shape[1] > 1:
+        agree = 100 * float(np.mean(one.argmax(1) == other.argmax(1)))
+        rows = [_row("top-1 agreement", "%", 100.0, agree, where), *rows]
+    return rows

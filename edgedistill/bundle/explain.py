@@ -1,0 +1,135 @@
+"""A bundle's files explained to whoever writes an app: what to feed, what comes out, and golden
+data in each file's own layout and numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgedistill.bundle.manifest import GOLDEN
+from edgedistill.runtimes import Tensor
+from edgedistill.runtimes.native import to_native
+
+if TYPE_CHECKING:
+    from edgedistill.recipe import VerifyConfig
+    from edgedistill.runtimes import Floats
+
+_AXES = {
+    "NHWC": "(batch, height, width, channels)",
+    "NCHW": "(batch, channels, height, width)",
+    "NC": "(batch, values)",
+}
+_LEAST = 1e-6
+"""Of a tolerance, where all golden outputs are equal."""
+
+
+def explained(entry: dict[str, Any], folder: Path, asked: VerifyConfig) -> dict[str, Any]:
+    """A file's entry in the manifest with `notes` on its input and output, and with `golden`, whose
+    arrays are written below `folder`/golden: those there, in the file's own layout and numbers."""
+    pixels, values = tensor(entry["input"]), tensor(entry["output"])
+    name = entry["file"]
+    inputs = np.load(folder / GOLDEN / "inputs.npy")
+    outputs = np.load(folder / GOLDEN / f"outputs_{name}.npy")
+    place = f"{GOLDEN}/{name}"
+    (folder / place).mkdir()
+    for part, array in (
+        ("input", to_native(inputs, pixels)),
+        ("output", to_native(outputs, values)),
+    ):
+        np.save(folder / place / f"{part}.npy", array)
+    tolerance, share = _tolerance(entry, outputs, values, asked)
+    return {
+        **entry,
+        "notes": {"input": _input_words(pixels), "output": _output_words(values)},
+        "golden": {
+            "input": f"{place}/input.npy",
+            "output": f"{place}/output.npy",
+            "tolerance": tolerance,
+            "share": share,
+            "notes": f"fed input.npy, {_in_turn(pixels)}, the file gives output.npy: a share of at "
+            f"least {share:g} of all values is no further off than {tolerance:.3g}, in the "
+            "numbers that the file gives",
+        },
+    }
+
+
+def tensor(fields: dict[str, Any]) -> Tensor:
+    """As `export.json` describes it."""
+    return Tensor(**{**fields, "shape": tuple(fields["shape"])})
+
+
+def notes(task: str, temperature: float) -> dict[str, str]:
+    """What holds for every file of a bundle."""
+    reading = {
+        "classification": "softmax(real / temperature) are the labels' probabilities; temperature, "
+        f"{temperature:.6g}, was fitted on validation images so that a confidence is as often "
+        "right as it says, and changes no answer",
+        "multilabel": "sigmoid(real) is each label's probability",
+        "regression": "the real values are the answer itself, one for each label",
+        "retrieval": "the real values are the image's embedding: divided by its length, its "
+        "products with the rows of `texts.file`, times `texts.scale`, are what softmax makes "
+        "the labels' probabilities of",
+    }[task]
+    return {
+        "numbers": "where a tensor has a scale, an app meets integers, and real = scale * "
+        "(stored - zero_point); the other way, stored = round(real / scale) + zero_point, halves "
+        "to even, cut to what its type holds",
+        "input": "a photo is prepared as `preprocessing` says, and its bytes are then fed as the "
+        "file's own notes say; nothing is to be subtracted or divided by beyond that",
+        "output": reading,
+        "labels": "value number i of an output belongs to number i of `labels`, from 0",
+        "golden": "golden/inputs.npy and golden/outputs_FILE.npy hold the same images and answers "
+        "for all files alike: float32, (batch, channels, height, width) in 0..1, and real values",
+    }
+
+
+def _in_turn(pixels: Tensor) -> str:
+    return "one image at a time" if pixels.shape[0] == 1 else "in any batches"
+
+
+def _input_words(pixels: Tensor) -> str:
+    sizes = ", ".join("any" if size is None else str(size) for size in pixels.shape)
+    told = f"{pixels.dtype} ({sizes}): {_AXES[pixels.layout]}, {_in_turn(pixels)}"
+    if pixels.scale is None:
+        return f"{told}; real values in 0..1: feed byte / 255 of an 8-bit photo"
+    return f"{told}; {_formula(pixels)}, real values in 0..1: feed {_bytes_to_stored(pixels)}"
+
+
+def _bytes_to_stored(pixels: Tensor) -> str:
+    scale, zero = pixels.scale or 1.0, pixels.zero_point or 0
+    # A byte is its own step where the scale is 1/255.
+    if abs(255 * scale - 1) < 1e-6 and pixels.dtype in ("int8", "uint8"):
+        shift = f"byte - {-zero}" if zero < 0 else f"byte + {zero}" if zero else "the bytes"
+        return f"{shift} as {pixels.dtype} of an 8-bit photo"
+    limits = np.iinfo(pixels.dtype)
+    return (
+        f"round(byte / 255 / {scale:.9g}) + {zero} of an 8-bit photo, cut to "
+        f"{limits.min}..{limits.max}, as {pixels.dtype}"
+    )
+
+
+def _output_words(values: Tensor) -> str:
+    told = f"{values.dtype}: {_AXES[values.layout]}, in the order of `labels`"
+    return f"{told}; {_formula(values)}" if values.scale is not None else f"{told}; real values"
+
+
+def _formula(each: Tensor) -> str:
+    zero = each.zero_point or 0
+    shift = f"+ {-zero}" if zero < 0 else f"- {zero}"
+    return f"real = {each.scale:.9g} * (stored {shift})"
+
+
+def _tolerance(
+    entry: dict[str, Any], outputs: Floats, values: Tensor, asked: VerifyConfig
+) -> tuple[float, float]:
+    """How far an app's outputs may lie from the golden ones, in the file's own numbers, and for
+    what share of them: as `verify` asks of other kernels than the graph's."""
+    extent = max(_LEAST, float(np.ptp(outputs)))
+    if entry["precision"] == "int8":
+        litert = entry["runtime"] == "litert"
+        share = asked.within_step_litert if litert else asked.within_step
+        return (1.0 if values.scale is not None else asked.half_tolerance * extent), share
+    limit = asked.float_tolerance if entry["precision"] == "fp32" else asked.half_tolerance
+    return limit * extent, 1.0

@@ -1,0 +1,165 @@
+"""Measure the files of a bundle, or a model file on its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.apart import Apart
+from edgedistill.bundle.bundle import Bundle
+from edgedistill.devices import DEVICES, Job, Protocol, in_short, in_turn, row
+from edgedistill.errors import UserError, reading
+from edgedistill.runtimes import RUNTIMES, runtime_of, size_of
+from edgedistill.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgedistill.runtimes import Tensor
+
+_PATIENCE, _PER_MB = 4.0, 1.0
+"""Seconds in which a model file must have come up, and have answered once; more for large ones."""
+_NOISE_IMAGES = 8
+_LARGEST = 10**8
+"""Values that an image may have."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model file with what to feed it."""
+
+    path: Path
+    runtime: str
+    precision: str | None
+    pixels: np.ndarray
+    """float32 (samples, channels, height, width) in 0..1: golden inputs, or noise."""
+    shipped: bool = True
+    quality: float | None = None
+    """On the test set, in percent, as the bundle's report has it."""
+
+    @property
+    def size_kb(self) -> float:
+        """KB of 1,000 bytes."""
+        return size_of(self.path) / 1000
+
+
+def subjects(subject: Bundle | str | Path) -> list[Subject]:
+    """Every file of a bundle, or one model file.
+
+    Raises UserError: neither of the two, or not a model of images.
+    """
+    if isinstance(subject, Bundle):
+        return _of_bundle(subject)
+    path = Path(subject)
+    if not path.exists():
+        raise UserError(f"not found: {path}", "give a bundle or a model file")
+    return [_of_file(path)] if path.is_file() else _of_bundle(Bundle.load(path))
+
+
+def _of_bundle(bundle: Bundle) -> list[Subject]:
+    with reading(f"{bundle.path}: its report", "compile the bundle again"):
+        known = {row["file"]: row["quality"] for row in bundle.report["files"]}
+    pixels = bundle.golden()
+    return [
+        Subject(
+            bundle.path / entry["file"],
+            entry["runtime"],
+            entry["precision"],
+            pixels,
+            entry["file"] == bundle.manifest["shipped"],
+            known.get(entry["file"]),
+        )
+        for entry in bundle.files
+    ]
+
+
+def _of_file(path: Path) -> Subject:
+    import numpy as np
+
+    runtime = runtime_of(path)
+    with _opening_apart({runtime.name}) as apart:
+        tensor = apart.call(str(path), patience(path), _input_of, path)
+    sizes = [size or 1 for size in tensor.shape[1:]]
+    if len(sizes) != 3 or not 0 < math.prod(sizes) <= _LARGEST:
+        raise UserError(f"{path}: its input has shape {tensor.shape}", "give a model of images")
+    shape = sizes if tensor.layout == "NCHW" else [sizes[2], *sizes[:2]]
+    noise = np.random.default_rng(0).random((_NOISE_IMAGES, *shape), dtype=np.float32)
+    return Subject(path, runtime.name, None, noise)
+
+
+def check_opens(bundle: Bundle, entries: list[dict[str, Any]]) -> None:
+    """Open model files in another process, and run each once. Raises UserError: one ends it, or
+    gives other values than the labels are of."""
+    pixels = bundle.golden()[:1]
+    with _opening_apart({entry["runtime"] for entry in entries}) as apart:
+        for entry in entries:
+            path = bundle.path / entry["file"]
+            wait = patience(path)
+            values = apart.call(str(path), wait, _answer, path, entry["runtime"], pixels)
+            if bundle.manifest["task"] != "retrieval":  # whose files give places in a space
+                bundle.check_width(values)
+
+
+def _opening_apart(runtimes: set[str]) -> Apart:
+    """A process in which these are imported already."""
+    apart = Apart("the file is damaged or of another kind; export it again")
+    apart.call("importing the runtimes", None, _prepare, sorted(runtimes))
+    return apart
+
+
+def _prepare(runtimes: list[str]) -> None:
+    for name in runtimes:
+        RUNTIMES[name].prepare()
+
+
+def patience(path: Path) -> float:
+    return _PATIENCE + _PER_MB * size_of(path) / 1e6
+
+
+def _input_of(path: Path) -> Tensor:
+    return runtime_of(path).load(path).input
+
+
+def _answer(path: Path, runtime: str, pixels: np.ndarray) -> int:
+    """How many values a file gives for an image."""
+    with reading(str(path), "the file does not take what the bundle says it does"):
+        return int(RUNTIMES[runtime].load(path)(pixels).shape[1])
+
+
+def measure(
+    found: list[Subject],
+    protocol: Protocol,
+    outputs: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[dict[str, Any]]:
+    """Rows as in `measurements.json`; with `outputs`, also the logits of the inputs. `say` is told
+    of each round of each file as it ends."""
+    import numpy as np
+
+    device = DEVICES["local"]
+    with scratch_folder() as folder:
+        jobs = []
+        for place, subject in enumerate(found):
+            inputs = folder / f"{place}.npy"
+            np.save(inputs, subject.pixels)
+            jobs.append(Job(subject.path, subject.runtime, inputs, protocol))
+        records = in_turn(
+            device,
+            jobs,
+            tick=lambda done, total, job, record: say(f"{done}/{total} {in_short(job, record)}"),
+        )
+    where = device.where()
+    return [
+        {
+            "runtime": subject.runtime,
+            "precision": subject.precision,
+            "file": subject.path.name,
+            "size_kb": subject.size_kb,
+            **row(record, protocol.threads, where),
+            **({"outputs": record.outputs} if outputs else {}),
+        }
+        for subject, record in zip(found, records, strict=True)
+    ]
