@@ -61,7 +61,7 @@ def recipe(*overrides: str) -> Recipe:
 def passes(artifacts: dict[str, Artifact]) -> float:
     """Images that the student was trained on, counted once for each pass."""
     return sum(
-        artifacts[stage].metrics.get("passes", 0.0)
+        artifacts[stage].metrics.get("samples_seen", 0.0)
         for stage in ("distill", "prune", "quantize")
         if stage in artifacts
     )

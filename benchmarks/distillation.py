@@ -128,7 +128,7 @@ def train_one(name: str, seed: int, cache: Cache) -> dict[str, Any]:
     made = run_until(wanted, TARGET, cache, Quiet(), last="distill")
     found = {
         **tested(made),
-        "passes": made["distill"].metrics["passes"],
+        "samples_seen": made["distill"].metrics["samples_seen"],
         "images_per_second": made["distill"].metrics["images_per_second"],
         "settings": [loss.model_dump() for loss in wanted.stages.distill.losses],
     }
@@ -190,7 +190,7 @@ def rows(seeds: list[int], cache: Cache) -> list[dict[str, Any]]:
                 "deviations": (mean - base[0]) / max((std**2 + base[1] ** 2) ** 0.5, 1e-9),
                 "copied_errors_mean": copied,
                 "copied_errors_std": copied_std,
-                "passes": each[0]["passes"],
+                "samples_seen": each[0]["samples_seen"],
                 "samples": [one["accuracy"] for one in each],
                 "settings": each[0]["settings"],
             }

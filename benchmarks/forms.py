@@ -29,7 +29,7 @@ from edgedistill.distill.store import open_answers
 from edgedistill.models import build, load
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import Recipe
-from edgedistill.train import Lesson, train
+from edgedistill.train import TrainingInputs, train
 
 FORMS = {
     "stored in full": "soft targets",
@@ -51,12 +51,15 @@ def from_store(wanted: Recipe, made: dict[str, Artifact], bf16: bool) -> float:
     settings = wanted.stages.distill.model_copy(
         update={"precision": "bf16" if bf16 else "fp32", "epochs": 1}
     )
-    lesson = Lesson(split, wanted.data.augment, wanted.seed, answers)
+    training_inputs = TrainingInputs(split, wanted.data.augment, wanted.seed, answers)
     with TemporaryDirectory() as folder:
         return train(
-            lesson.objective(student(wanted), settings.losses, settings.precision),
-            lesson, settings, checkpoint=Path(folder, "run.safetensors"), tick=lambda *_: None,
-        )["seconds"]  # fmt: skip
+            training_inputs.objective(student(wanted), settings.losses, settings.precision),
+            training_inputs,
+            settings,
+            checkpoint=Path(folder, "run.safetensors"),
+            tick=lambda *_: None,
+        )["seconds"]
 
 
 def main() -> None:

@@ -180,7 +180,7 @@ def npz(folder: Path) -> Kind:
 
 
 def http(folder: Path) -> Kind:
-    from edgedistill.distill.teachers import Question
+    from edgedistill.distill.teachers import TeacherBatch
     from edgedistill.distill.teachers.http import EndpointTeacher
     from edgedistill.recipe import HttpTeacher
 
@@ -194,11 +194,11 @@ def http(folder: Path) -> Kind:
     config = HttpTeacher(
         family="http", url=f"http://127.0.0.1:{port}/", at="/predictions/0", timeout=2, retries=0
     )
-    question = Question(np.arange(1), np.arange(1), False, np.zeros((1, 3, 4, 4), np.float32))
+    batch = TeacherBatch(np.arange(1), np.arange(1), False, np.zeros((1, 3, 4, 4), np.float32))
 
     def read(content: bytes) -> None:
         answer["content"] = content
-        list(EndpointTeacher(config, ("a", "b", "c")).ask(question))
+        list(EndpointTeacher(config, ("a", "b", "c")).predict(batch))
 
     return Kind(mutated(valid), read)
 

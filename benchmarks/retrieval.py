@@ -2,7 +2,7 @@
 
 A dual encoder (ResNet-20 and a text transformer) is trained here on 10,000 images of CIFAR-10 and
 their class captions; ResNet-8 students learn which caption is theirs, or keep the teacher's
-similarities to all of them, or both, for the same image-passes, each at that learning rate of
+similarities to all of them, or both, for the same image-samples_seen, each at that learning rate of
 `RATES` which is best on validation after half of them. Test set, float, over seeds.
 
     python -m benchmarks.retrieval [--seeds 0 1 2] [--cache DIR]

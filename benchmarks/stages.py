@@ -31,7 +31,7 @@ from edgedistill.recipe import Recipe
 from edgedistill.runtimes import program as programs
 from edgedistill.tasks.classification import accuracy
 from edgedistill.tasks.predict import logits_of, torch_predictor
-from edgedistill.train import Lesson, train
+from edgedistill.train import TrainingInputs, train
 
 
 def test_quality(model: Any, artifacts: dict[str, Artifact]) -> float:
@@ -59,20 +59,24 @@ def trained_directly(wanted: Recipe, artifacts: dict[str, Artifact], folder: Pat
         open_split(artifacts["data"].path, "train"),
         open_answers(artifacts["teach"].path),
     )
-    passes = artifacts["distill"].metrics["passes"] + artifacts["prune"].metrics["passes"]
+    samples_seen = (
+        artifacts["distill"].metrics["samples_seen"] + artifacts["prune"].metrics["samples_seen"]
+    )
     settings = wanted.stages.distill.model_copy(
         update={
-            "epochs": passes / len(split),
+            "epochs": samples_seen / len(split),
             "precision": "bf16" if multiplies_bf16() else "fp32",
         }
     )
-    lesson = Lesson(split, wanted.data.augment, wanted.seed, answers)
+    training_inputs = TrainingInputs(split, wanted.data.augment, wanted.seed, answers)
     reporter = Quiet()
     train(
-        lesson.objective(model, settings.losses, settings.precision), lesson, settings,
+        training_inputs.objective(model, settings.losses, settings.precision),
+        training_inputs,
+        settings,
         checkpoint=folder / "run.safetensors",
         tick=lambda done, total, note: reporter.tick("trained directly", done, total, note),
-    )  # fmt: skip
+    )
     save(model, folder, description)
     return model
 

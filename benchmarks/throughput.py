@@ -31,7 +31,7 @@ from edgedistill.distill.store import open_answers
 from edgedistill.models import build, load
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import ResidualModel
-from edgedistill.train import Lesson, epoch_order, learning_rate, train
+from edgedistill.train import TrainingInputs, epoch_order, learning_rate, train
 
 STEPS = 60
 
@@ -102,11 +102,11 @@ def main() -> None:
         return build(students[name], 10, 3, 32).to(memory_format=torch.channels_last)
 
     def ours(name: str) -> float:
-        lesson = Lesson(split, recipe.data.augment, recipe.seed, answers)
+        training_inputs = TrainingInputs(split, recipe.data.augment, recipe.seed, answers)
         with TemporaryDirectory() as folder:
             return train(
-                lesson.objective(student(name), settings.losses, settings.precision),
-                lesson, settings, checkpoint=Path(folder, "run.safetensors"),
+                training_inputs.objective(student(name), settings.losses, settings.precision),
+                training_inputs, settings, checkpoint=Path(folder, "run.safetensors"),
                 tick=lambda *_: None,
             )["images_per_second"]  # fmt: skip
 

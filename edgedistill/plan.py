@@ -144,7 +144,7 @@ class _Plan:
             "augment": self.recipe.data.augment,
             "workers": self.recipe.data.workers,
         }
-        inputs = self.lesson(settings.learned_from)
+        inputs = self.training_inputs(settings.learned_from)
         if settings.search is not None:
             searched = "search" if name == "distill" else f"search_{name}"
             self.add(searched, search.Config(search=settings.search, **shared), inputs, "search")
@@ -166,7 +166,7 @@ class _Plan:
                 augment=recipe.data.augment,
                 workers=recipe.data.workers,
             )
-            self.add("prune", pruning, self.lesson(wanted.prune.losses) | last)
+            self.add("prune", pruning, self.training_inputs(wanted.prune.losses) | last)
             last = {"prune": "prune"}
         quantizing = quantize.Config(
             quantize=_resolved(wanted.quantize) if wanted.quantize else None,
@@ -175,7 +175,7 @@ class _Plan:
             workers=recipe.data.workers,
         )
         losses = wanted.quantize.losses if wanted.quantize else ()
-        self.add("quantize", quantizing, self.lesson(losses) | last)
+        self.add("quantize", quantizing, self.training_inputs(losses) | last)
 
     def kernel(self) -> Kernel:
         """Raises UserError: it is not known how the target pads channels."""
@@ -245,13 +245,15 @@ class _Plan:
             }
             self.add("control", again, {"data": "data", **trained})
             inputs = {**inputs, "control": "control"}
-        strangers, slices = wanted.audit.out_of_distribution, wanted.audit.slices
+        out_of_distribution, slices = wanted.audit.out_of_distribution, wanted.audit.slices
         auditing = audit.Config(
             audit=wanted.audit,
             models=tuple(models),
             teacher=recipe.teacher,
             fingerprint=teacher_fingerprint(recipe.teacher),
-            out_of_distribution=text_digest(listing(strangers)) if strangers else "",
+            out_of_distribution=text_digest(listing(out_of_distribution))
+            if out_of_distribution
+            else "",
             slices=slices_digest(slices) if slices else "",
         )
         self.add("audit", auditing, inputs)
@@ -261,7 +263,7 @@ class _Plan:
         by_layers = needs_layers(losses) and self.recipe.stages.judge.acts
         return needs_answers(losses) or by_layers
 
-    def lesson(self, losses: Sequence[Loss]) -> dict[str, str]:
+    def training_inputs(self, losses: Sequence[Loss]) -> dict[str, str]:
         """What training on these losses reads."""
         answers = {"teach": self.answers} if self.judges(losses) else {}
         if answers and self.recipe.stages.judge.acts:

@@ -170,11 +170,11 @@ def _ask(teacher: Any, images: Images) -> None:
     has classes."""
     import numpy as np
 
-    from edgedistill.distill.teachers import Question, Room, open_teacher
+    from edgedistill.distill.teachers import TeacherBatch, TeacherContext, open_teacher
     from edgedistill.scratch import scratch_folder
 
     names, channels, size = images
     blank, first = np.zeros((1, channels, size, size), np.float32), np.zeros(1, np.int64)
     with scratch_folder() as folder:
-        asked = open_teacher(teacher, Room(folder, names, channels, size))
-        list(asked.ask(Question(first, first, False, blank)))
+        asked = open_teacher(teacher, TeacherContext(folder, names, channels, size))
+        list(asked.predict(TeacherBatch(first, first, False, blank)))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import BrokenSeal
-from edgedistill.errors import UserError, exhausted, in_short
+from edgedistill.errors import UserError, in_short, out_of_resources
 
 if TYPE_CHECKING:
     from torch import nn
@@ -131,7 +131,7 @@ def load(path: Path) -> ExportedProgram:
     try:
         return _exported(path)
     except Exception as error:  # whatever a damaged file leads to
-        if exhausted(error) is not None:
+        if out_of_resources(error) is not None:
             raise
         told = str(error) if isinstance(error, _Refused) else in_short(error)
         raise BadProgram(path.parent, f"{path.name}: {told}") from error

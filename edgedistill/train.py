@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgedistill.data import open_split
 from edgedistill.data.loading import batches
 from edgedistill.data.splits import known
-from edgedistill.distill.doubts import open_judgement
+from edgedistill.distill.label_filter import open_label_filter
 from edgedistill.distill.losses import needs_layers
 from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
     from edgedistill.artifact import Artifact
     from edgedistill.data import Split
-    from edgedistill.distill.doubts import Judgement
+    from edgedistill.distill.label_filter import LabelFilter
     from edgedistill.distill.objective import Objective
     from edgedistill.distill.store import Answers
     from edgedistill.tasks.retrieval import Texts
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingInputs:
     """What a training run learns from."""
 
     split: Split
     augment: Augment
     seed: int
     answers: Answers | None = None
-    judgement: Judgement | None = None
+    judgement: LabelFilter | None = None
     """How far each of the answers is to be believed."""
     teacher: torch.nn.Module | None = None
     """The teacher itself, where a loss looks into it while it runs."""
@@ -68,13 +68,13 @@ class Lesson:
         """What the objective makes of a batch as it looks in `view`, on the pixels' device."""
         import torch
 
-        teacher = doubts = None
+        teacher = label_uses = None
         if self.answers is not None:
             teacher = torch.from_numpy(self.answers(ids, view)).to(pixels.device)
         if self.judgement is not None and teacher is not None:
             teacher = teacher / self.judgement.temperature
-            doubts = torch.from_numpy(self.judgement(ids, view)).to(pixels.device)
-        value: torch.Tensor = objective(pixels, target, teacher, doubts)
+            label_uses = torch.from_numpy(self.judgement(ids, view)).to(pixels.device)
+        value: torch.Tensor = objective(pixels, target, teacher, label_uses)
         return value
 
     def view(self, epoch: int) -> int:
@@ -104,20 +104,20 @@ class Lesson:
                          self.task, self.head)  # fmt: skip
 
 
-def open_lesson(
+def open_training_inputs(
     inputs: dict[str, Artifact],
     losses: Sequence[Loss],
     augment: Augment,
     seed: int,
     workers: int | None,
-) -> Lesson:
-    """A lesson from the artifacts of the stage `data` and, where `losses` need them, `teach` and
-    `teacher`."""
+) -> TrainingInputs:
+    """What the artifacts of the stage `data` and, where `losses` need them, `teach` and `teacher`
+    give to learn from."""
     answers = judgement = teacher = None
     if "teach" in inputs:
         answers = open_answers(inputs["teach"].path)
     if "judge" in inputs:
-        judgement = open_judgement(inputs["judge"].path)
+        judgement = open_label_filter(inputs["judge"].path)
     if needs_layers(losses):
         from edgedistill.models import load
 
@@ -128,7 +128,9 @@ def open_lesson(
     # From labels alone, an image that nobody has labelled would be trained on for nothing.
     by_label = all(isinstance(loss, Labels) for loss in losses) and not known(split.labels).all()
     only = np.flatnonzero(known(split.labels)) if by_label else None
-    return Lesson(split, augment, seed, answers, judgement, teacher, workers, task, only, head)
+    return TrainingInputs(
+        split, augment, seed, answers, judgement, teacher, workers, task, only, head
+    )
 
 
 def similarities(texts: Texts) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -154,7 +156,7 @@ def learning_rate(step: int, steps: int, config: Training) -> float:
 
 def train(
     objective: torch.nn.Module,
-    lesson: Lesson,
+    training_inputs: TrainingInputs,
     config: Training,
     *,
     checkpoint: Path,
@@ -164,14 +166,14 @@ def train(
     on_epoch: Callable[[int], None] | None = None,
 ) -> dict[str, float]:
     """Train in place whatever `objective` holds: called with pixels (batch, channels, height,
-    width), labels (batch,), the teacher's logits (batch, classes) or None and doubts about them
+    width), labels (batch,), the teacher's logits (batch, classes) or None and how far to use them
     (batch,) or None, it gives the loss.
 
     A checkpoint at `checkpoint` is written each epoch and every `config.checkpoint_minutes`; where
     one exists the run goes on from it, to the same weights as an undisturbed run. `on_step` gets
     the share of the steps done before each step, `on_epoch` the number of each epoch after it.
     Batch norms end, and are seen by `on_epoch`, with statistics that fit the weights. Returns
-    images_per_second, seconds and passes.
+    images_per_second, seconds and samples_seen.
 
     Raises UserError when the loss is no longer a number.
     """
@@ -181,12 +183,12 @@ def train(
     from edgedistill.checkpoint import Average, State
 
     torch.use_deterministic_algorithms(deterministic)
-    torch.manual_seed(lesson.seed)
+    torch.manual_seed(training_inputs.seed)
     accelerator = Accelerator()
     objective = objective.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     wrapped, optimizer = accelerator.prepare(objective, _optimizer(objective, config))
-    batch_size = min(config.batch_size, len(lesson))
-    epoch_steps = len(lesson) // batch_size
+    batch_size = min(config.batch_size, len(training_inputs))
+    epoch_steps = len(training_inputs) // batch_size
     steps = max(1, round(config.epochs * epoch_steps))
     average = Average(objective, config.ema) if config.ema else None
     state = State(checkpoint, objective, optimizer, average)
@@ -196,19 +198,23 @@ def train(
     wrapped.train()
     while step < steps:
         epoch, offset = divmod(step, epoch_steps)
-        order = lesson.order(batch_size, epoch)[offset : offset + steps - step]
+        order = training_inputs.order(batch_size, epoch)[offset : offset + steps - step]
         share = [ids[accelerator.process_index :: accelerator.num_processes] for ids in order]
         for batch in batches(
-            lesson.split, share, view=lesson.view(epoch), seed=lesson.seed,
-            augment=lesson.augment, workers=lesson.workers,
-        ):  # fmt: skip
+            training_inputs.split,
+            share,
+            view=training_inputs.view(epoch),
+            seed=training_inputs.seed,
+            augment=training_inputs.augment,
+            workers=training_inputs.workers,
+        ):
             on_step(step / steps)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(step, steps, config)
             ids, pixels, target = batch
             pixels = pixels.to(accelerator.device, memory_format=torch.channels_last)
             target = target.to(accelerator.device)
-            loss = lesson.loss(wrapped, ids.numpy(), pixels, target, epoch)
+            loss = training_inputs.loss(wrapped, ids.numpy(), pixels, target, epoch)
             optimizer.zero_grad()
             accelerator.backward(loss)
             if config.clip is not None:
@@ -227,21 +233,23 @@ def train(
         state.save(step, earlier + time.monotonic() - started)
         saved = time.monotonic()
         if on_epoch is not None:
-            _estimate_statistics(objective, lesson, batch_size)
+            _estimate_statistics(objective, training_inputs, batch_size)
             on_epoch(epoch)
     if average is not None:
         average.store()
-    _estimate_statistics(objective, lesson, batch_size)
+    _estimate_statistics(objective, training_inputs, batch_size)
     objective.to("cpu")
     spent = time.monotonic() - started
     return {
         "images_per_second": (step - first) * batch_size / max(spent, 1e-9),
         "seconds": earlier + spent,
-        "passes": float(steps * batch_size),
+        "samples_seen": float(steps * batch_size),
     }
 
 
-def _estimate_statistics(objective: torch.nn.Module, lesson: Lesson, batch_size: int) -> None:
+def _estimate_statistics(
+    objective: torch.nn.Module, training_inputs: TrainingInputs, batch_size: int
+) -> None:
     """Fit the batch norms' statistics to the weights, on images as the training saw them. The
     students are asked directly, so in float32, and no loss is computed."""
     import torch
@@ -253,10 +261,16 @@ def _estimate_statistics(objective: torch.nn.Module, lesson: Lesson, batch_size:
     models = [model for model in asked if stale(model)]
     if not models:
         return
-    order = lesson.order(batch_size, 0)[: math.ceil(IMAGES / batch_size)]
+    order = training_inputs.order(batch_size, 0)[: math.ceil(IMAGES / batch_size)]
     device = device_of(objective)
-    seen = batches(lesson.split, order, view=lesson.view(0), seed=lesson.seed,
-                   augment=lesson.augment, workers=lesson.workers)  # fmt: skip
+    seen = batches(
+        training_inputs.split,
+        order,
+        view=training_inputs.view(0),
+        seed=training_inputs.seed,
+        augment=training_inputs.augment,
+        workers=training_inputs.workers,
+    )
     estimate(
         models, (pixels.to(device, memory_format=torch.channels_last) for _, pixels, _ in seen)
     )

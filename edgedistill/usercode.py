@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgedistill.artifact import file_digest, text_digest
-from edgedistill.errors import UserError, exhausted, in_short, nearest
+from edgedistill.errors import UserError, in_short, nearest, out_of_resources
 
 
 def _split(reference: str, where: str) -> tuple[str, str]:
@@ -56,7 +56,7 @@ def running(what: str, where: str, hint: str = "") -> Iterator[None]:
     except (UserError, KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
-        if isinstance(error, Exception) and exhausted(error) is not None:
+        if isinstance(error, Exception) and out_of_resources(error) is not None:
             raise
         raise UserError(
             f"{where}: {what} failed{_place(error)}: {in_short(error)}", hint

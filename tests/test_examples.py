@@ -72,7 +72,7 @@ def test_every_way_of_distilling_runs(path: Path, cache: Cache) -> None:
     )  # fmt: skip
     made = run_until(load_recipe(path, quick), load_target("android-arm64"), cache, Silent(),
                      "distill")  # fmt: skip
-    assert made["distill"].metrics["passes"] > 0
+    assert made["distill"].metrics["samples_seen"] > 0
 
 
 QUICK = (
@@ -95,7 +95,7 @@ def learned(recipe: Path, cache: Cache, *more: str) -> None:
     made = run_until(load_recipe(recipe, (*QUICK, *more)), load_target("android-arm64"), cache,
                      Silent(), "distill")  # fmt: skip
     assert made["teacher"].metrics["validation_quality"] > 90
-    assert made["distill"].metrics["passes"] > 0
+    assert made["distill"].metrics["samples_seen"] > 0
 
 
 @pytest.mark.parametrize(

@@ -385,12 +385,12 @@ def test_of_many_mistakes_the_first_are_told_and_the_others_counted() -> None:
 
 
 def test_what_a_model_hides_is_not_shown() -> None:
-    class Room(Frozen):
+    class TeacherContext(Frozen):
         key: dict[str, int] = Field(repr=False)
 
     with pytest.raises(ValidationError) as error:
-        Room.model_validate({"key": {"a": "secret"}})
-    assert "secret" not in problems(error.value, Room, "r.yaml")
+        TeacherContext.model_validate({"key": {"a": "secret"}})
+    assert "secret" not in problems(error.value, TeacherContext, "r.yaml")
 
 
 # --- overrides ------------------------------------------------------------------------------

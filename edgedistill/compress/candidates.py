@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.compress.cost import Layer, layer_of
-from edgedistill.errors import UserError, exhausted, in_short
+from edgedistill.errors import UserError, in_short, out_of_resources
 from edgedistill.models.pruned import Step, dependency_graph, fixed_width, steps
 from edgedistill.models.recurrent import recurrent
 from edgedistill.models.work import products
@@ -98,7 +98,7 @@ def _reason(error: Exception) -> str:
     """Raises what no model is the reason of."""
     if isinstance(error, _Whole):
         return str(error)
-    if isinstance(error, UserError | MemoryError) or exhausted(error) is not None:
+    if isinstance(error, UserError | MemoryError) or out_of_resources(error) is not None:
         raise error
     return f"torch-pruning does not understand it: {in_short(error)}"
 
@@ -256,7 +256,7 @@ def _fails_without(model: nn.Module, example: Tensor, found: list[Candidate]) ->
         if len(exact) < len(chosen):
             cut(copy.deepcopy(model), example, chosen)
     except Exception as error:  # torch-pruning's own mistakes are of any kind
-        if exhausted(error) is not None:
+        if out_of_resources(error) is not None:
             raise
         return f"the model does not run with fewer: {in_short(error)}"
     return None

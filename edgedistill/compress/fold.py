@@ -14,7 +14,7 @@ from edgedistill.compress.surgery import (
     replace_by_depthwise,
     set_weights,
 )
-from edgedistill.errors import UserError, exhausted
+from edgedistill.errors import UserError, out_of_resources
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -48,7 +48,7 @@ def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
     try:
         program = _folded(plain, channels, image_size)
     except Exception as error:  # torch.export raises whatever a user's module makes it raise
-        if isinstance(error, UserError) or exhausted(error) is not None:
+        if isinstance(error, UserError) or out_of_resources(error) is not None:
             raise
         raise UserError(
             f"the model cannot be made into one graph: {type(error).__name__}: {error}",

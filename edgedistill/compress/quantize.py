@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from edgedistill.compress.observers import ActivationRounding, Echo, Rounding, WeightRounding
+from edgedistill.compress.fake_quantize import (
+    ActivationFakeQuantize,
+    FakeQuantize,
+    SharedFakeQuantize,
+    WeightFakeQuantize,
+)
 from edgedistill.compress.operators import (
     AVERAGES,
     SAME_SCALE,
@@ -25,7 +30,7 @@ from edgedistill.compress.operators import (
 )
 from edgedistill.compress.program import export, graph_of, image_of, value
 from edgedistill.compress.quantizer import SchemeQuantizer
-from edgedistill.errors import UserError, exhausted, in_short, nearest
+from edgedistill.errors import UserError, in_short, nearest, out_of_resources
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -50,14 +55,14 @@ class Prepared(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         logits: Tensor = self.graph(pixels)
-        for each in self.roundings(ActivationRounding):
-            each.settle()
+        for each in self.roundings(ActivationFakeQuantize):
+            each.update_range()
         return logits
 
     def train(self, mode: bool = True) -> Prepared:
         # The graph has neither dropout nor batch norm, and refuses to be switched.
         self.training = mode
-        for each in self.roundings(ActivationRounding):
+        for each in self.roundings(ActivationFakeQuantize):
             each.enable_observer(mode and not self.frozen)
         return self
 
@@ -66,7 +71,7 @@ class Prepared(nn.Module):
         self.frozen = True
         self.train(self.training)
 
-    def roundings(self, kind: type[Rounding] = Rounding) -> list[Any]:
+    def roundings(self, kind: type[FakeQuantize] = FakeQuantize) -> list[Any]:
         return [module for module in self.graph.modules() if isinstance(module, kind)]
 
 
@@ -100,19 +105,19 @@ def _name_roundings(graph: GraphModule) -> None:
     """Give every fake quantizer one name, after what it rounds, and let those behind operators
     that only move values repeat their head's: it has seen and rounded them already."""
     modules: dict[int, str] = {}
-    heads: dict[Node, Rounding] = {}
+    heads: dict[Node, FakeQuantize] = {}
     given = [name for name in vars(graph)["_modules"] if name.startswith("activation_post_")]
     for node in list(graph.graph.nodes):
         if node.op != "call_module":
             continue
         rounding = graph.get_submodule(str(node.target))
-        if not isinstance(rounding, Rounding):
+        if not isinstance(rounding, FakeQuantize):
             continue
         heads[node] = rounding
         source: Any = node.args[0]
         name = f"round_{source.name}"
         if _only_moves(source, rounding, heads):
-            rounding = Echo(rounding)
+            rounding = SharedFakeQuantize(rounding)
         if id(rounding) not in modules:
             modules[id(rounding)] = name
             graph.add_submodule(name, rounding)
@@ -122,7 +127,7 @@ def _name_roundings(graph: GraphModule) -> None:
     graph.recompile()
 
 
-def _only_moves(node: Node, rounding: Rounding, heads: dict[Node, Rounding]) -> bool:
+def _only_moves(node: Node, rounding: FakeQuantize, heads: dict[Node, FakeQuantize]) -> bool:
     """Whether all that `node` gives was rounded by `rounding` before: no value of its own comes
     in, but for one that stands for infinity, and is clamped to the range."""
     if str(node.target) not in SAME_SCALE - AVERAGES:
@@ -138,7 +143,7 @@ def calibrate(prepared: Prepared, batches: Iterable[Tensor]) -> None:
     batches: pixels (batch, channels, height, width).
     """
     roundings = prepared.roundings()
-    watchers = prepared.roundings(ActivationRounding)
+    watchers = prepared.roundings(ActivationFakeQuantize)
     for each in roundings:
         each.disable_fake_quant()
     for each in watchers:
@@ -181,7 +186,7 @@ def post_training(
     try:
         _correct_biases(corrected, program, SchemeQuantizer(scheme, keep_float), images)
     except Exception as error:  # NNCF knows fewer graphs than torch exports
-        if exhausted(error) is not None:
+        if out_of_resources(error) is not None:
             raise
         say(f"bias correction skipped: NNCF does not take this graph ({in_short(error)})")
         return convert(plain)
@@ -261,7 +266,7 @@ def _refresh_weight_scales(graph: GraphModule) -> None:
         if node.op == "call_module":
             rounding = graph.get_submodule(str(node.target))
             weight = value(graph, node.args[0])
-            if isinstance(rounding, WeightRounding) and weight is not None:
+            if isinstance(rounding, WeightFakeQuantize) and weight is not None:
                 rounding(weight)
 
 

@@ -11,8 +11,12 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
+from edgedistill.compress.fake_quantize import (
+    ActivationFakeQuantize,
+    FixedFakeQuantize,
+    WeightFakeQuantize,
+)
 from edgedistill.compress.masks import masked
-from edgedistill.compress.observers import ActivationRounding, FixedRounding, WeightRounding
 from edgedistill.compress.operators import (
     FIXED,
     KNOWN,
@@ -83,7 +87,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         elif name in RANGED:
             for each in node.all_input_nodes:
                 if each.op == "get_attr":
-                    edges[each] = self._activation_spec(WeightRounding)
+                    edges[each] = self._activation_spec(WeightFakeQuantize)
 
     def validate(self, model: GraphModule) -> None:
         pass
@@ -106,9 +110,9 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
     def _output_spec(self, node: Node) -> Any:
         scale = _fixed_scale(node)
         if scale is None:
-            return self._activation_spec(ActivationRounding)
+            return self._activation_spec(ActivationFakeQuantize)
         return self._activation_spec(
-            FixedRounding.with_args(fixed_scale=scale[0], fixed_zero_point=scale[1]), False
+            FixedFakeQuantize.with_args(fixed_scale=scale[0], fixed_zero_point=scale[1]), False
         )
 
     def _activation_spec(self, rounding: Any, symmetric: bool | None = None) -> Any:
@@ -136,7 +140,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
             quant_max=high,
             qscheme=getattr(torch, f"per_{grain}_{kind}"),
             ch_axis=0 if scheme.per_channel else None,
-            observer_or_fake_quant_ctr=WeightRounding,
+            observer_or_fake_quant_ctr=WeightFakeQuantize,
         )
 
 

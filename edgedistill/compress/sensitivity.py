@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgedistill.compress.observers import Echo, FixedRounding, Rounding
+from edgedistill.compress.fake_quantize import FakeQuantize, FixedFakeQuantize, SharedFakeQuantize
 from edgedistill.compress.operators import WEIGHTED, is_clamp, is_fused, layer_name
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def _layers(prepared: Prepared) -> dict[str, list[Node]]:
         if node.op != "call_module":
             continue
         rounding = graph.get_submodule(str(node.target))
-        if not isinstance(rounding, Rounding) or isinstance(rounding, (Echo, FixedRounding)):
+        if not isinstance(rounding, FakeQuantize) or isinstance(
+            rounding, (SharedFakeQuantize, FixedFakeQuantize)
+        ):
             continue
         source = node.args[0]
         if source.op == "get_attr":

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgedistill.distill.taps import Taps, named
-from edgedistill.distill.terms import Batch, Scene, bind
+from edgedistill.distill.feature_hooks import FeatureHooks, named
+from edgedistill.distill.terms import Batch, ModelPair, bind
 from edgedistill.models.fused import fused
 from edgedistill.recipe import Decoupled, Labels, Loss, SoftTargets
 
@@ -20,8 +20,8 @@ class Objective(nn.Module):
     (projections, exits) is among its parameters, beside the student's.
 
     Called with pixels (batch, channels, height, width), target (batch,) or (batch, values), the
-    teacher's logits (batch, classes) or None, and doubts about them (batch,) or None. The teacher,
-    where one runs along, is neither trained nor saved.
+    teacher's logits (batch, classes) or None, and how far to use them (batch,) or None. The
+    teacher, where one runs along, is neither trained nor saved.
     """
 
     _trust: Tensor
@@ -38,7 +38,7 @@ class Objective(nn.Module):
         task: str = "classification",
         head: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """weighed: how far the teacher counts where its answer is `Doubt.WEIGH`; head: turns the
+        """weighed: how far the teacher counts where its answer is `LabelUse.WEIGH`; head: turns the
         outputs of both sides into logits."""
         super().__init__()
         self.student = student
@@ -48,23 +48,23 @@ class Objective(nn.Module):
         by_answer = sum(loss.weight for loss in wanted if isinstance(loss, SoftTargets | Decoupled))
         # Where the label stands in for the teacher's answer, it gets the answer's weight too.
         alone = (by_label + by_answer) / by_label if by_label else 0.0
-        # By `Doubt`.
+        # By `LabelUse`.
         self.register_buffer("_trust", torch.tensor([1.0, weighed, 0.0, 0.0]), persistent=False)
         self.register_buffer("_emphasis", torch.tensor([1.0, 1.0, alone, 0.0]), persistent=False)
-        scene = Scene(student, teacher, example, task)
-        self._bound = [bind(loss, scene) for loss in wanted if loss.weight > 0]
+        models = ModelPair(student, teacher, example, task)
+        self._bound = [bind(loss, models) for loss in wanted if loss.weight > 0]
         self.learned = nn.ModuleList(
             bound.term for bound in self._bound if isinstance(bound.term, nn.Module)
         )
         own = [name for bound in self._bound for name in bound.student_layers]
-        self._own = Taps().on(student, own, "student", example)
+        self._own = FeatureHooks().on(student, own, "student", example)
         # In a tuple, so that the teacher is no part of this module.
-        self._teacher: tuple[nn.Module, Taps] | None = None
+        self._teacher: tuple[nn.Module, FeatureHooks] | None = None
         layers = [name for bound in self._bound for name in bound.teacher_layers]
         if teacher is not None and layers:
             there = named(teacher)
             quick = fused(teacher, [there[name] for name in layers if name in there])
-            self._teacher = (quick, Taps().on(quick, layers, "teacher", example))
+            self._teacher = (quick, FeatureHooks().on(quick, layers, "teacher", example))
 
     def _apply(self, change: Any, recurse: bool = True) -> Objective:
         """`to` and its like take the teacher along."""
@@ -74,9 +74,13 @@ class Objective(nn.Module):
         return self
 
     def forward(
-        self, pixels: Tensor, target: Tensor, teacher: Tensor | None, doubts: Tensor | None = None
+        self,
+        pixels: Tensor,
+        target: Tensor,
+        teacher: Tensor | None,
+        label_uses: Tensor | None = None,
     ) -> Tensor:
-        return self.judge(self.answer(pixels), target, teacher, doubts)
+        return self.judge(self.answer(pixels), target, teacher, label_uses)
 
     def answer(self, pixels: Tensor) -> Tensor:
         """The student's logits (batch, classes), float32; its layers, and the teacher's, are seen
@@ -93,14 +97,14 @@ class Objective(nn.Module):
         logits: Tensor,
         target: Tensor,
         teacher: Tensor | None,
-        doubts: Tensor | None = None,
+        label_uses: Tensor | None = None,
         peers: Sequence[Tensor] = (),
     ) -> Tensor:
         """The weighted sum, of the batch that was answered last."""
         if teacher is not None and self._head is not None:
             teacher = self._head(teacher)
-        trust = None if doubts is None else self._trust[doubts]
-        emphasis = None if doubts is None else self._emphasis[doubts]
+        trust = None if label_uses is None else self._trust[label_uses]
+        emphasis = None if label_uses is None else self._emphasis[label_uses]
         seen = Batch(
             logits, target, teacher, trust, emphasis, _floats(self._own),
             _floats(self._teacher[1]) if self._teacher else {}, peers,
@@ -126,14 +130,18 @@ class Cohort(nn.Module):
         self.members = nn.ModuleList(members)
 
     def forward(
-        self, pixels: Tensor, target: Tensor, teacher: Tensor | None, doubts: Tensor | None = None
+        self,
+        pixels: Tensor,
+        target: Tensor,
+        teacher: Tensor | None,
+        label_uses: Tensor | None = None,
     ) -> Tensor:
         members: list[Any] = list(self.members)
         answers = [member.answer(pixels) for member in members]
         value: Tensor = answers[0].new_zeros(())
         for i, member in enumerate(members):
             others = [other.detach() for j, other in enumerate(answers) if j != i]
-            value = value + member.judge(answers[i], target, teacher, doubts, others)
+            value = value + member.judge(answers[i], target, teacher, label_uses, others)
         return value
 
     def close(self) -> None:
@@ -141,5 +149,5 @@ class Cohort(nn.Module):
             member.close()  # type: ignore[operator]
 
 
-def _floats(taps: Taps) -> dict[str, Tensor]:
-    return {name: value.float() for name, value in taps.seen.items()}
+def _floats(feature_hooks: FeatureHooks) -> dict[str, Tensor]:
+    return {name: value.float() for name, value in feature_hooks.seen.items()}

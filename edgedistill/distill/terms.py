@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgedistill.distill import features, losses, relations
-from edgedistill.distill.taps import EMBEDDING, ends, paired, shapes
+from edgedistill.distill.feature_hooks import EMBEDDING, ends, paired, shapes
 from edgedistill.errors import UserError
 from edgedistill.recipe import (
     Attention,
@@ -72,7 +72,7 @@ Term = Callable[[Batch], Tensor]
 
 
 @dataclass(frozen=True)
-class Scene:
+class ModelPair:
     """The models that a loss is bound to, and one image as they take it."""
 
     student: nn.Module
@@ -90,7 +90,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Bound:
+class BoundLoss:
     """A loss ready to be computed, and the layers it must see."""
 
     term: Term
@@ -98,41 +98,43 @@ class Bound:
     teacher_layers: tuple[str, ...] = ()
 
 
-def bind(loss: Loss, scene: Scene) -> Bound:
+def bind(loss: Loss, models: ModelPair) -> BoundLoss:
     """A recipe's loss, bound to the models. Raises UserError: layers that do not exist or cannot
     be compared, or a teacher whose layers cannot be seen."""
-    bound: Bound = _BINDERS[type(loss)](loss, scene)
+    bound: BoundLoss = _BINDERS[type(loss)](loss, models)
     return bound
 
 
-def _labels(loss: Labels, scene: Scene) -> Bound:
-    if scene.task == "multilabel":
-        return Bound(lambda b: b.labelled(losses.binary_labels(b.logits, b.target)))
-    if scene.task == "regression":
-        return Bound(lambda b: b.labelled(losses.squared(b.logits, b.target)))
-    return Bound(lambda b: b.labelled(losses.labels(b.logits, b.target, loss.smoothing)))
+def _labels(loss: Labels, models: ModelPair) -> BoundLoss:
+    if models.task == "multilabel":
+        return BoundLoss(lambda b: b.labelled(losses.binary_labels(b.logits, b.target)))
+    if models.task == "regression":
+        return BoundLoss(lambda b: b.labelled(losses.squared(b.logits, b.target)))
+    return BoundLoss(lambda b: b.labelled(losses.labels(b.logits, b.target, loss.smoothing)))
 
 
-def _soft_targets(loss: SoftTargets, scene: Scene) -> Bound:
-    if scene.task == "multilabel":
-        return Bound(lambda b: b.trusted(losses.binary(b.logits, b.by_teacher(), loss.temperature)))
-    if scene.task == "regression":
-        return Bound(lambda b: b.trusted(losses.squared(b.logits, b.by_teacher())))
-    return Bound(
+def _soft_targets(loss: SoftTargets, models: ModelPair) -> BoundLoss:
+    if models.task == "multilabel":
+        return BoundLoss(
+            lambda b: b.trusted(losses.binary(b.logits, b.by_teacher(), loss.temperature))
+        )
+    if models.task == "regression":
+        return BoundLoss(lambda b: b.trusted(losses.squared(b.logits, b.by_teacher())))
+    return BoundLoss(
         lambda b: b.trusted(
             losses.soft_targets(b.logits, b.by_teacher(), loss.temperature, loss.standardize)
         )
     )
 
 
-def _bounded(loss: Bounded, scene: Scene) -> Bound:
-    return Bound(
+def _bounded(loss: Bounded, models: ModelPair) -> BoundLoss:
+    return BoundLoss(
         lambda b: b.trusted(losses.bounded(b.logits, b.by_teacher(), b.target, loss.margin))
     )
 
 
-def _decoupled(loss: Decoupled, scene: Scene) -> Bound:
-    return Bound(
+def _decoupled(loss: Decoupled, models: ModelPair) -> BoundLoss:
+    return BoundLoss(
         lambda b: b.trusted(
             losses.decoupled(
                 b.logits, b.by_teacher(), b.target, loss.temperature, loss.alpha, loss.beta
@@ -154,14 +156,14 @@ class _Hints(nn.Module):
         return batch.trusted(torch.stack(each).mean(0))
 
 
-def _hints(loss: Hints, scene: Scene) -> Bound:
-    pairs, own, other = _pairs(loss, scene)
+def _hints(loss: Hints, models: ModelPair) -> BoundLoss:
+    pairs, own, other = _pairs(loss, models)
     made = [features.Hint(own[a], other[b]) for a, b in pairs]
-    return Bound(_Hints(pairs, made), *_layers(pairs))
+    return BoundLoss(_Hints(pairs, made), *_layers(pairs))
 
 
-def _attention(loss: Attention, scene: Scene) -> Bound:
-    pairs, _, _ = _pairs(loss, scene)
+def _attention(loss: Attention, models: ModelPair) -> BoundLoss:
+    pairs, _, _ = _pairs(loss, models)
 
     def term(batch: Batch) -> Tensor:
         each = [
@@ -170,15 +172,15 @@ def _attention(loss: Attention, scene: Scene) -> Bound:
         ]
         return batch.trusted(torch.stack(each).mean(0))
 
-    return Bound(term, *_layers(pairs))
+    return BoundLoss(term, *_layers(pairs))
 
 
 def _pairs(
-    loss: Hints | Attention, scene: Scene
+    loss: Hints | Attention, models: ModelPair
 ) -> tuple[list[tuple[str, str]], dict[str, torch.Size], dict[str, torch.Size]]:
     """The layers that a loss compares, and the shapes of all layers on either side."""
-    own = shapes(scene.student, scene.example)
-    other = shapes(scene.teacher_module(loss), scene.example)
+    own = shapes(models.student, models.example)
+    other = shapes(models.teacher_module(loss), models.example)
     if loss.layers == "auto":
         return paired(own, other), own, other
     pairs = [(pair.student, pair.teacher) for pair in loss.layers]
@@ -192,7 +194,7 @@ def _layers(pairs: list[tuple[str, str]]) -> tuple[tuple[str, ...], tuple[str, .
     return tuple(own for own, _ in pairs), tuple(other for _, other in pairs)
 
 
-def _relations(loss: Relations, scene: Scene) -> Bound:
+def _relations(loss: Relations, models: ModelPair) -> BoundLoss:
     def term(own: Tensor, other: Tensor) -> Tensor:
         value = own.new_zeros(())
         if loss.distance:
@@ -201,20 +203,20 @@ def _relations(loss: Relations, scene: Scene) -> Bound:
             value = value + loss.angle * relations.angles(own, other)
         return value
 
-    return _between_samples(loss, scene, term)
+    return _between_samples(loss, models, term)
 
 
-def _similarity(loss: Similarity, scene: Scene) -> Bound:
-    return _between_samples(loss, scene, relations.similarity)
+def _similarity(loss: Similarity, models: ModelPair) -> BoundLoss:
+    return _between_samples(loss, models, relations.similarity)
 
 
 def _between_samples(
-    loss: Relations | Similarity, scene: Scene, term: Callable[[Tensor, Tensor], Tensor]
-) -> Bound:
+    loss: Relations | Similarity, models: ModelPair, term: Callable[[Tensor, Tensor], Tensor]
+) -> BoundLoss:
     """A term on the samples of a batch for which the teacher is trusted at all."""
     by_logits = loss.of == "logits"
     if not by_logits:
-        scene.teacher_module(loss)
+        models.teacher_module(loss)
 
     def on(batch: Batch) -> Tensor:
         own = batch.logits if by_logits else batch.student_sees[EMBEDDING]
@@ -225,7 +227,7 @@ def _between_samples(
         return term(own, other) if len(own) > 2 else own.new_zeros(())
 
     layers = () if by_logits else (EMBEDDING,)
-    return Bound(on, layers, layers)
+    return BoundLoss(on, layers, layers)
 
 
 class _Exits(nn.Module):
@@ -264,8 +266,8 @@ def _bridge(inputs: int, outputs: int) -> nn.Module:
     )  # fmt: skip
 
 
-def _exits(loss: Exits, scene: Scene) -> Bound:
-    found = shapes(scene.student, scene.example)
+def _exits(loss: Exits, models: ModelPair) -> BoundLoss:
+    found = shapes(models.student, models.example)
     *shallow, last = ends(found) or [""]
     names = tuple(shallow) if loss.layers == "auto" else loss.layers
     if not names or not last:
@@ -275,27 +277,27 @@ def _exits(loss: Exits, scene: Scene) -> Bound:
         )
     for name in names:
         features.check(name, found, "student")
-    classes = int(_classes(scene))
-    return Bound(_Exits(loss, names, found, last, classes), (*names, last))
+    classes = int(_classes(models))
+    return BoundLoss(_Exits(loss, names, found, last, classes), (*names, last))
 
 
-def _classes(scene: Scene) -> int:
-    training = scene.student.training
+def _classes(models: ModelPair) -> int:
+    training = models.student.training
     with torch.no_grad():
-        classes = scene.student.eval()(scene.example).shape[1]
-    scene.student.train(training)
+        classes = models.student.eval()(models.example).shape[1]
+    models.student.train(training)
     return int(classes)
 
 
-def _peers(loss: Peers, scene: Scene) -> Bound:
+def _peers(loss: Peers, models: ModelPair) -> BoundLoss:
     def term(batch: Batch) -> Tensor:
         each = [losses.soft_targets(batch.logits, p, loss.temperature) for p in batch.peers]
         return batch.kept(torch.stack(each).mean(0))
 
-    return Bound(term)
+    return BoundLoss(term)
 
 
-_BINDERS: dict[type, Callable[[Any, Scene], Bound]] = {
+_BINDERS: dict[type, Callable[[Any, ModelPair], BoundLoss]] = {
     Labels: _labels,
     SoftTargets: _soft_targets,
     Decoupled: _decoupled,

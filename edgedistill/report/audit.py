@@ -123,7 +123,7 @@ def _corruptions(rows: list[dict[str, Any]], order: list[str]) -> Table:
 
 
 def _unknown(found: dict[str, Any], order: list[str]) -> Table:
-    header = ["model", "told apart (AUROC)", "confidence on test", "on strangers"]
+    header = ["model", "told apart (AUROC)", "confidence on test", "out of distribution"]
     rows = [
         [name, each["auroc"], each["in_confidence"], each["out_confidence"]]
         for name, each in ordered(found["models"], order).items()

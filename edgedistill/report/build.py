@@ -118,7 +118,7 @@ def _files(result: Result, measured: list[dict[str, Any]], on_target: bool) -> l
                                            "float_counts")}  # fmt: skip
         row["size_kb"] = entry["bytes"] / 1000
         for key in ("quality", "agreement", "within_step", "max_steps", "mean_steps",
-                    "first_drift", "cause", "verdict"):  # fmt: skip
+                    "first_diverging", "cause", "verdict"):  # fmt: skip
             row[key] = checked.get(key)
         row["parity"] = checked.get("ok")
         row |= _quality_there(result, row, on_target)

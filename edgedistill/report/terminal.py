@@ -151,10 +151,10 @@ def _grid(
     report.html has them all."""
     table = _table(title)
     columns = {**names, **figures}
-    room, kept = width - 2, []
+    teacher_context, kept = width - 2, []
     for name, cells in columns.items():
-        room -= max(map(len, [name, *cells])) + 2
-        if name in names or room >= 0:
+        teacher_context -= max(map(len, [name, *cells])) + 2
+        if name in names or teacher_context >= 0:
             table.add_column(name, no_wrap=True, justify="left" if name in names else "right")
             kept.append(cells)
     for row in zip(*kept, strict=True):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from edgedistill.errors import UserError, exhausted, in_short, nearest
+from edgedistill.errors import UserError, in_short, nearest, out_of_resources
 from edgedistill.target import Precision
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Runtime:
         try:
             described: tuple[Tensor, Tensor] = module.write(program, path, spec)
         except Exception as error:  # converters raise whatever they stumble over
-            if isinstance(error, UserError) or exhausted(error) is not None:
+            if isinstance(error, UserError) or out_of_resources(error) is not None:
                 raise
             place = _operator(error)
             raise UserError(

@@ -17,7 +17,7 @@ from edgedistill.artifact import CHECKPOINTS, Artifact
 from edgedistill.progress import Reporter
 
 if TYPE_CHECKING:
-    from edgedistill.distill.teachers import Room
+    from edgedistill.distill.teachers import TeacherContext
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,14 @@ class Context:
     sent: Counter[str] = field(default_factory=Counter)
     """How many requests this run has sent to each endpoint."""
 
-    def room(self, folder: Path, data: dict[str, Any], precision: str = "fp32") -> Room:
+    def teacher_context(
+        self, folder: Path, data: dict[str, Any], precision: str = "fp32"
+    ) -> TeacherContext:
         """What a teacher is opened with whose own files lie in `folder`; data: `data.json`."""
-        from edgedistill.distill.teachers import Room
+        from edgedistill.distill.teachers import TeacherContext
 
         shape = data["channels"], data["image_size"]
-        return Room(folder, data["classes"], *shape, precision, self.answers, self.sent)
+        return TeacherContext(folder, data["classes"], *shape, precision, self.answers, self.sent)
 
     def told(self, stage: str, state: dict[str, Any]) -> dict[str, Any]:
         """A model's state, its warnings said aloud."""

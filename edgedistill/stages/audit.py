@@ -15,7 +15,7 @@ from edgedistill.data import Split, open_split, read_unlabelled
 from edgedistill.data.image.corrupt import KINDS, corrupt
 from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.devices import machine
-from edgedistill.distill.asking import plain_answers
+from edgedistill.distill.labelling import plain_answers
 from edgedistill.distill.teachers import identity
 from edgedistill.models import load
 from edgedistill.progress import Asked
@@ -57,10 +57,10 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     held_out = open_split(inputs["data"].path, "validation")
     with np.load(inputs["verify"].file("logits.npz")) as kept:
         stored = {name: kept[name] for name in kept.files}
-    strangers, notes = _strangers(config.audit, data, context.seed)
+    out_of_distribution, notes = _strangers(config.audit, data, context.seed)
     for text in notes:
         context.reporter.say(f"audit: {text}")
-    images = _asked_in_all(config, inputs, len(test), len(held_out), len(strangers))
+    images = _asked_in_all(config, inputs, len(test), len(held_out), len(out_of_distribution))
     asked = Asked(context.reporter, "audit", images)
     file, own_file = _shipped(inputs["export"])
     shipped = asked.of(own_file, file)
@@ -81,15 +81,20 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     found["corruptions"] = _corruptions(config.audit, predictors, test, context)
     noise = config.audit.out_of_distribution is None
     found["out_of_distribution"] = {
-        "images": "noise" if noise else len(strangers),
-        "models": _unknown(predictors, test, strangers),
+        "images": "noise" if noise else len(out_of_distribution),
+        "models": _unknown(predictors, test, out_of_distribution),
     }
     found["coverage"] = _coverage(inputs, context.seed)
-    room = context.room(inputs["teacher"].path, data)
+    teacher_context = context.teacher_context(inputs["teacher"].path, data)
     known = plain_answers(
-        config.teacher, identity(config.teacher, config.fingerprint, inputs["teacher"]), room,
-        inputs["data"], "validation", context.checkpoints, context.reporter,
-    )  # fmt: skip
+        config.teacher,
+        identity(config.teacher, config.fingerprint, inputs["teacher"]),
+        teacher_context,
+        inputs["data"],
+        "validation",
+        context.checkpoints,
+        context.reporter,
+    )
     own = logits_of(shipped, held_out)
     found["temperature"] = calibration.fit_temperature(own, held_out.labels)
     found["routing"] = None
@@ -162,12 +167,16 @@ def _control(inputs: dict[str, Artifact]) -> Predict:
 
 
 def _asked_in_all(
-    config: Config, inputs: dict[str, Artifact], test: int, held_out: int, strangers: int
+    config: Config, inputs: dict[str, Artifact], test: int, held_out: int, out_of_distribution: int
 ) -> int:
     """How many images all models are asked about together."""
     models = 1 + sum(inputs[name].file("model").exists() for name in config.models)
     worse = min(config.audit.corruption_samples, test) * (1 + 3 * len(KINDS))
-    return models * (worse + test + strangers) + test * (1 + ("control" in inputs)) + held_out
+    return (
+        models * (worse + test + out_of_distribution)
+        + test * (1 + ("control" in inputs))
+        + held_out
+    )
 
 
 def _corruptions(
@@ -221,7 +230,7 @@ def _coverage(inputs: dict[str, Artifact], seed: int) -> dict[str, Any] | None:
     where it has no linear layer, whose input would be the embedding."""
     import torch
 
-    from edgedistill.distill.taps import last_layer
+    from edgedistill.distill.feature_hooks import last_layer
 
     student = load(inputs["distill"].file("model"))
     first = open_split(inputs["data"].path, "train").pixels(np.arange(1))
@@ -240,15 +249,17 @@ def _embeddings(model: nn.Module, split: Split, ids: Any) -> Floats:
     """What enters the layer that gives the answer, (samples, channels)."""
     import torch
 
-    from edgedistill.distill.taps import EMBEDDING, Taps
+    from edgedistill.distill.feature_hooks import EMBEDDING, FeatureHooks
 
-    taps = Taps().on(model, [EMBEDDING], "student", torch.from_numpy(split.pixels(ids[:1])))
+    feature_hooks = FeatureHooks().on(
+        model, [EMBEDDING], "student", torch.from_numpy(split.pixels(ids[:1]))
+    )
     predict: Callable[[Any], Any] = torch_predictor(model)
     rows = []
     for start in range(0, len(ids), 500):
         predict(split.pixels(ids[start : start + 500]))
-        rows.append(taps.seen[EMBEDDING].float().numpy())
-    taps.close()
+        rows.append(feature_hooks.seen[EMBEDDING].float().numpy())
+    feature_hooks.close()
     return np.concatenate(rows)
 
 

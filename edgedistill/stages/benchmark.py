@@ -9,7 +9,7 @@ from typing import Any
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.devices import DEVICES, Job, Protocol, Record, in_short, in_turn, row
-from edgedistill.errors import UserError, exhausted
+from edgedistill.errors import UserError, out_of_resources
 from edgedistill.recipe import BenchmarkConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -88,7 +88,7 @@ def _models(
         try:
             path = _convert(inputs[stage].file("model"), primary, inputs["data"], folder)
         except Exception as error:  # converters raise whatever they like
-            if exhausted(error) is not None:
+            if out_of_resources(error) is not None:
                 raise
             told = error.message if isinstance(error, UserError) else repr(error)
             text = f"{stage}: not timed in {primary}, which cannot take it ({told:.200})"

@@ -11,7 +11,7 @@ from edgedistill.recipe import Augment, Labels, Training
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks.predict import state_of_model, task_of
-from edgedistill.train import open_lesson, train
+from edgedistill.train import open_training_inputs, train
 
 
 class Config(Frozen):
@@ -28,10 +28,14 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     torch.manual_seed(context.seed)
     model = fresh(student.file("model"))
     losses = (Labels(kind="labels"),)
-    lesson = open_lesson(inputs, losses, config.augment, context.seed, config.workers)
-    settings = config.train.model_copy(update={"epochs": _passes(inputs) / len(lesson)})
+    training_inputs = open_training_inputs(
+        inputs, losses, config.augment, context.seed, config.workers
+    )
+    settings = config.train.model_copy(
+        update={"epochs": _samples_seen(inputs) / len(training_inputs)}
+    )
     metrics = train(
-        lesson.objective(model, losses, settings.precision), lesson, settings,
+        training_inputs.objective(model, losses, settings.precision), training_inputs, settings,
         checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("control", done, total, note),
         deterministic=context.deterministic,
@@ -42,10 +46,10 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     return {**metrics, **context.told("control", state)}
 
 
-def _passes(inputs: dict[str, Artifact]) -> float:
+def _samples_seen(inputs: dict[str, Artifact]) -> float:
     """The image-passes of the student that ships: those of a pruning that was undone are none of
     its own."""
     trained = [inputs["distill"]]
     if "prune" in inputs and not inputs["prune"].metrics["undone"]:
         trained.append(inputs["prune"])
-    return float(sum(each.metrics["passes"] for each in trained))
+    return float(sum(each.metrics["samples_seen"] for each in trained))

@@ -12,7 +12,7 @@ from edgedistill.recipe import Augment, DistillConfig, Model
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks.predict import state_of_model, task_of
-from edgedistill.train import open_lesson, train
+from edgedistill.train import open_training_inputs, train
 
 
 class Config(Frozen):
@@ -36,7 +36,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     if "search" in inputs:
         found = Found(**inputs["search"].json("search.json")["best"])
         settings = settings.model_copy(update={"losses": changed(settings.losses, found)})
-    lesson = open_lesson(
+    training_inputs = open_training_inputs(
         inputs, settings.learned_from, config.augment, context.seed, config.workers
     )
     kinds = [config.model, *settings.peers]
@@ -45,9 +45,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         torch.manual_seed(context.seed + number)
         models.append(build(kind, *shape))
         losses = settings.peer_losses if number and settings.peer_losses else settings.losses
-        objectives.append(lesson.objective(models[-1], losses, settings.precision))
+        objectives.append(training_inputs.objective(models[-1], losses, settings.precision))
     metrics: dict[str, Any] = train(
-        Cohort(objectives) if settings.peers else objectives[0], lesson, settings,
+        Cohort(objectives) if settings.peers else objectives[0], training_inputs, settings,
         checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("distill", done, total, note),
         deterministic=context.deterministic,

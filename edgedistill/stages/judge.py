@@ -8,7 +8,7 @@ import numpy as np
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import open_split
-from edgedistill.distill.doubts import Doubt, Judgement, doubts
+from edgedistill.distill.label_filter import LabelFilter, LabelUse, label_uses
 from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
 from edgedistill.recipe import JudgeConfig
@@ -30,7 +30,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     codes = []
     for view in range(answers.views):
         logits, agreement = answers(everyone, view), answers.agreement(everyone, view)
-        codes.append(doubts(config.judge, logits, agreement, split.labels))
+        codes.append(label_uses(config.judge, logits, agreement, split.labels))
         if view == 0:
             found = judgement.teacher_errors(
                 logits[known],
@@ -47,9 +47,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
             "put them into the file of `teacher.path`, or leave `calibrate` out",
         )
     temperature = calibrated["temperature"] if config.judge.calibrate and calibrated else 1.0
-    judged = Judgement(np.stack(codes), config.judge.weight, temperature)
+    judged = LabelFilter(np.stack(codes), config.judge.weight, temperature)
     judged.save(context.scratch)
-    handled = {doubt.name.lower(): int((judged.codes == doubt).sum()) for doubt in Doubt if doubt}
+    handled = {
+        doubt.name.lower(): int((judged.codes == doubt).sum()) for doubt in LabelUse if doubt
+    }
     write_json(
         context.scratch / "judge.json",
         {"errors": found, "calibration": calibrated, "handled": handled},

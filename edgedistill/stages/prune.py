@@ -19,7 +19,7 @@ from edgedistill.recipe import Augment, PruneConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Kernel
 from edgedistill.tasks.predict import state_of_model, task_of
-from edgedistill.train import Lesson, open_lesson, train
+from edgedistill.train import TrainingInputs, open_training_inputs, train
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,20 +38,22 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     import torch
 
     data = inputs["data"].json("data.json")
-    lesson = open_lesson(inputs, config.prune.losses, config.augment, context.seed, config.workers)
+    training_inputs = open_training_inputs(
+        inputs, config.prune.losses, config.augment, context.seed, config.workers
+    )
     example = torch.zeros(1, data["channels"], data["image_size"], data["image_size"])
     original = inputs["distill"].path / "model"
     before = measure_cost(load(original), example, config.kernel)
     goals = _goals(config.prune, before)
     history: list[dict[str, float]] = []
-    passes = seconds = 0.0
+    samples_seen = seconds = 0.0
     folder = original
     for number, goal in enumerate(goals):
         done = context.checkpoints / f"round{number}"
         if not (done / "round.json").exists():
-            _round(config, lesson, context, folder, goal, number, done)
+            _round(config, training_inputs, context, folder, goal, number, done)
         record = json.loads((done / "round.json").read_text())
-        passes, seconds = passes + record["passes"], seconds + record["seconds"]
+        samples_seen, seconds = samples_seen + record["samples_seen"], seconds + record["seconds"]
         history.append(record)
         folder = done
     task = task_of(inputs)
@@ -73,9 +75,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         "undone": undone,
         "drop": drop,
         "rounds": history,
-        "passes": passes,
+        "samples_seen": samples_seen,
         "seconds": seconds,
-        "images_per_second": passes / seconds,
+        "images_per_second": samples_seen / seconds,
     }
 
 
@@ -92,7 +94,7 @@ def rehearse(config: Config, student: nn.Module, example: Tensor) -> None:
 
 def _round(
     config: Config,
-    lesson: Lesson,
+    training_inputs: TrainingInputs,
     context: Context,
     folder: Any,
     goal: Cost,
@@ -110,14 +112,14 @@ def _round(
     )
     steps = prune(
         model, example, goal,
-        importance(settings.importance, model, _batch_losses(model, lesson, settings)),
+        importance(settings.importance, model, _batch_losses(model, training_inputs, settings)),
         config.round_to, config.kernel, context.reporter.say,
     )  # fmt: skip
     description["pruning"] = [*(description["pruning"] or []), *steps]
     epochs = settings.epochs if last else settings.epochs_between
-    objective = lesson.objective(model, settings.losses, settings.precision)
+    objective = training_inputs.objective(model, settings.losses, settings.precision)
     metrics = train(
-        objective, lesson, settings.model_copy(update={"epochs": epochs}),
+        objective, training_inputs, settings.model_copy(update={"epochs": epochs}),
         checkpoint=context.checkpoints / f"round{number}.safetensors",
         tick=lambda a, b, note: context.reporter.tick(
             f"prune, round {number + 1} of {settings.rounds}", a, b, note
@@ -151,26 +153,30 @@ def _goals(config: PruneConfig, before: Cost) -> list[Cost]:
 
 
 def _batch_losses(
-    model: nn.Module, lesson: Lesson, config: PruneConfig
+    model: nn.Module, training_inputs: TrainingInputs, config: PruneConfig
 ) -> Iterator[Callable[[], Tensor]]:
     """The training loss on `importance_samples` images, a batch at a time."""
     import torch
 
-    objective = lesson.objective(model, config.losses)
+    objective = training_inputs.objective(model, config.losses)
     objective.eval()
-    samples = min(config.importance_samples, len(lesson.split))
-    chosen = np.random.default_rng([lesson.seed, 1]).permutation(len(lesson.split))[:samples]
+    samples = min(config.importance_samples, len(training_inputs.split))
+    chosen = np.random.default_rng([training_inputs.seed, 1]).permutation(
+        len(training_inputs.split)
+    )[:samples]
     size = min(config.batch_size, samples)
     for start in range(0, samples - size + 1, size):
         ids = np.sort(chosen[start : start + size])
-        images = np.asarray(lesson.split.images[ids])
-        pixels = torch.from_numpy(view(images, ids, lesson.seed, 0, lesson.augment))
-        target = torch.from_numpy(np.asarray(lesson.split.labels[ids]))
+        images = np.asarray(training_inputs.split.images[ids])
+        pixels = torch.from_numpy(
+            view(images, ids, training_inputs.seed, 0, training_inputs.augment)
+        )
+        target = torch.from_numpy(np.asarray(training_inputs.split.labels[ids]))
 
         def loss(
             ids: NDArray[np.int64] = ids, pixels: Tensor = pixels, target: Tensor = target
         ) -> Tensor:
-            return lesson.loss(objective, ids, pixels, target, 0)
+            return training_inputs.loss(objective, ids, pixels, target, 0)
 
         yield loss
     objective.close()

@@ -16,7 +16,7 @@ from edgedistill.recipe import Augment, QuantizeConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Scheme
 from edgedistill.tasks.predict import logits_of, task_of, torch_predictor
-from edgedistill.train import open_lesson, train
+from edgedistill.train import open_training_inputs, train
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,7 +167,9 @@ def _train(
     inputs: dict[str, Artifact],
     context: Context,
 ) -> dict[str, float]:
-    lesson = open_lesson(inputs, settings.losses, config.augment, context.seed, config.workers)
+    training_inputs = open_training_inputs(
+        inputs, settings.losses, config.augment, context.seed, config.workers
+    )
 
     def freeze_when_due(share: float) -> None:
         if share >= settings.freeze_observers and not prepared.frozen:
@@ -176,7 +178,7 @@ def _train(
     # Rounding to integers needs products that bf16 cannot tell apart.
     exact = settings.model_copy(update={"precision": "fp32"})
     return train(
-        lesson.objective(prepared, settings.losses), lesson, exact,
+        training_inputs.objective(prepared, settings.losses), training_inputs, exact,
         checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("quantize", done, total, note),
         deterministic=context.deterministic, on_step=freeze_when_due,

@@ -13,7 +13,7 @@ from edgedistill.recipe import Augment, DistillConfig, Model, SearchConfig
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks.predict import state_of_model, task_of
-from edgedistill.train import Lesson, open_lesson, train
+from edgedistill.train import TrainingInputs, open_training_inputs, train
 
 
 class Config(Frozen):
@@ -31,7 +31,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    lesson = open_lesson(inputs, config.train.losses, config.augment, context.seed, config.workers)
+    training_inputs = open_training_inputs(
+        inputs, config.train.losses, config.augment, context.seed, config.workers
+    )
     journal = optuna.storages.journal.JournalFileBackend(str(context.checkpoints / "trials.log"))
     study = optuna.create_study(
         study_name="search", storage=optuna.storages.JournalStorage(journal), load_if_exists=True,
@@ -45,7 +47,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         study.enqueue_trial(Found.of(config.train.losses).values())
     while (done := sum(trial.state in ended for trial in study.trials)) < config.search.trials:
         context.reporter.tick("search", done, config.search.trials, "")
-        study.optimize(lambda trial: _trial(trial, config, lesson, inputs, context), n_trials=1)
+        study.optimize(
+            lambda trial: _trial(trial, config, training_inputs, inputs, context), n_trials=1
+        )
     if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
         raise UserError(
             "search: no trial came to a quality on validation that is a number",
@@ -72,7 +76,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
 
 
 def _trial(
-    trial: Any, config: Config, lesson: Lesson, inputs: dict[str, Artifact], context: Context
+    trial: Any,
+    config: Config,
+    training_inputs: TrainingInputs,
+    inputs: dict[str, Artifact],
+    context: Context,
 ) -> float:
     """A short training with the trial's values; its accuracy on validation, in percent."""
     import optuna
@@ -87,7 +95,7 @@ def _trial(
     torch.manual_seed(context.seed)
     model = build(config.model, len(data["classes"]), data["channels"], data["image_size"])
     losses = changed(config.train.losses, found)
-    objective = lesson.objective(model, losses, config.train.precision)
+    objective = training_inputs.objective(model, losses, config.train.precision)
     settings = config.train.model_copy(update={"epochs": wanted.epochs})
     checkpoint = context.checkpoints / f"trial{trial.number}.safetensors"
 
@@ -99,7 +107,7 @@ def _trial(
 
     try:
         train(
-            objective, lesson, settings, checkpoint=checkpoint, on_epoch=judge,
+            objective, training_inputs, settings, checkpoint=checkpoint, on_epoch=judge,
             tick=lambda done, total, note: context.reporter.tick(
                 f"search, trial {trial.number + 1} of {wanted.trials}", done, total, note
             ),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgedistill.artifact import Artifact
 from edgedistill.data import open_split
 from edgedistill.data.image.augment import view
-from edgedistill.distill.asking import ask, plain_answers
+from edgedistill.distill.labelling import ask, plain_answers
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
 from edgedistill.distill.teachers import identity, open_teacher
 from edgedistill.recipe import Augment, Teacher
@@ -34,7 +34,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     split = open_split(inputs["data"].path, "train")
     data = inputs["data"].json("data.json")
     classes = data["classes"]
-    room = context.room(inputs["teacher"].path, data, config.precision)
+    teacher_context = context.teacher_context(inputs["teacher"].path, data, config.precision)
     layout = Layout(len(classes), config.keep, min(config.top_k, len(classes)))
     made_by: dict[str, Any] = {
         "teacher": identity(config.teacher, config.fingerprint, inputs["teacher"]),
@@ -49,12 +49,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
 
     with opened(place, layout, config.views, len(split), made_by, context.reporter.say) as store:
         asked = ask(
-            open_teacher(config.teacher, room), split, store, pixels, config.batch_size,
+            open_teacher(config.teacher, teacher_context), split, store, pixels, config.batch_size,
             lambda a, b, note: context.reporter.tick("teacher's answers", a, b, note),
         )  # fmt: skip
         keep(store, context.scratch)
     held_out = plain_answers(
-        config.teacher, made_by["teacher"], room, inputs["data"], "validation",
+        config.teacher, made_by["teacher"], teacher_context, inputs["data"], "validation",
         context.checkpoints, context.reporter,
     )  # fmt: skip
     if held_out is not None:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from edgedistill.artifact import Artifact, write_json
-from edgedistill.distill.asking import plain_answers
-from edgedistill.distill.teachers import Room, open_teacher
+from edgedistill.distill.labelling import plain_answers
+from edgedistill.distill.teachers import TeacherContext, open_teacher
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teacher, Training
@@ -20,7 +20,7 @@ from edgedistill.target import Frozen
 from edgedistill.tasks import task_named
 from edgedistill.tasks.predict import SAME_CLASSES, TRAIN_BETTER, state_of_answers, state_of_model
 from edgedistill.tasks.retrieval import Texts
-from edgedistill.train import open_lesson, train
+from edgedistill.train import open_training_inputs, train
 
 
 class Config(Frozen):
@@ -47,10 +47,10 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
                 folder = context.scratch / f"member{at}" / "model"
                 save(module, folder, describe_model(member.teacher, *shape))
     write_json(context.scratch / "teacher.json", {"teacher": config.fingerprint})
-    room = context.room(context.scratch, data)
-    task = task_named(data["task"], _texts_of(config.model, room, data, context.scratch))
+    teacher_context = context.teacher_context(context.scratch, data)
+    task = task_named(data["task"], _texts_of(config.model, teacher_context, data, context.scratch))
     answers = plain_answers(
-        config.model, config.fingerprint, room, inputs["data"], "validation",
+        config.model, config.fingerprint, teacher_context, inputs["data"], "validation",
         context.checkpoints, context.reporter,
     )  # fmt: skip
     return context.told("teacher", state_of_answers(answers, inputs["data"], task))
@@ -68,15 +68,21 @@ def _model(
     module: Any = build(model, *shape)
     metrics: dict[str, Any] = {"notes": list(origin(module).notes)}
     if config.train is not None:
-        lesson = open_lesson(inputs, config.losses, config.augment, context.seed, config.workers)
+        training_inputs = open_training_inputs(
+            inputs, config.losses, config.augment, context.seed, config.workers
+        )
         if task == "retrieval":
-            lesson = replace(lesson, head=lambda seen: module.similarities(seen, captions))
+            training_inputs = replace(
+                training_inputs, head=lambda seen: module.similarities(seen, captions)
+            )
         metrics |= train(
-            lesson.objective(module, config.losses, config.train.precision), lesson, config.train,
+            training_inputs.objective(module, config.losses, config.train.precision),
+            training_inputs,
+            config.train,
             checkpoint=context.checkpoints / "training.safetensors",
             tick=lambda done, total, note: context.reporter.tick("teacher", done, total, note),
             deterministic=context.deterministic,
-        )  # fmt: skip
+        )
     save(module, context.scratch / "model", describe_model(model, *shape))
     texts = None
     if task == "retrieval":
@@ -88,11 +94,13 @@ def _model(
     return {**metrics, **context.told("teacher", state)}
 
 
-def _texts_of(config: Teacher, room: Room, data: dict[str, Any], folder: Path) -> Texts | None:
+def _texts_of(
+    config: Teacher, teacher_context: TeacherContext, data: dict[str, Any], folder: Path
+) -> Texts | None:
     """The captions as a teacher that is no model of ours places them."""
     if data["task"] != "retrieval":
         return None
-    teacher: Any = open_teacher(config, room)
+    teacher: Any = open_teacher(config, teacher_context)
     return _kept(teacher.texts(data["captions"]), data["captions"], folder)
 
 

@@ -18,7 +18,7 @@ from edgedistill import program_file
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split
 from edgedistill.devices import machine
-from edgedistill.distill.asking import plain_answers
+from edgedistill.distill.labelling import plain_answers
 from edgedistill.models import load as load_model
 from edgedistill.progress import Asked
 from edgedistill.recipe import Teacher, VerifyConfig
@@ -85,7 +85,7 @@ class _Verdict:
     cause: str | None
     verdict: str
     """What was run to find the cause, and what came."""
-    first_drift: str | None
+    first_diverging: str | None
     """The first layer that strays."""
     plain_kernels: Parity | None
     layers: tuple[Alone, ...]
@@ -150,9 +150,18 @@ def _teacher(config: Config, inputs: dict[str, Artifact], context: Context) -> F
     """The answers of a teacher that is no torch model; None where they are not to be had."""
     if config.teacher is None:
         return None
-    room = context.room(inputs["teacher"].path, inputs["data"].json("data.json"))
-    return plain_answers(config.teacher, config.fingerprint, room, inputs["data"], "test",
-                         context.checkpoints, context.reporter)  # fmt: skip
+    teacher_context = context.teacher_context(
+        inputs["teacher"].path, inputs["data"].json("data.json")
+    )
+    return plain_answers(
+        config.teacher,
+        config.fingerprint,
+        teacher_context,
+        inputs["data"],
+        "test",
+        context.checkpoints,
+        context.reporter,
+    )
 
 
 def _reference(path: Path, kind: str, test: _Test, asked: Asked) -> _Reference:

@@ -8,9 +8,9 @@ from torch.export import ExportedProgram
 from torch.nn import functional
 
 from edgedistill.compress import quantize
+from edgedistill.compress.fake_quantize import ActivationFakeQuantize
 from edgedistill.compress.fidelity import advice, sqnr_db, unrounded
 from edgedistill.compress.fold import fold
-from edgedistill.compress.observers import ActivationRounding
 from edgedistill.compress.program import graph_of
 from edgedistill.target import Scheme
 
@@ -52,7 +52,7 @@ def test_a_scale_of_another_size_is_named(factor: float, cause: str) -> None:
     quantize.calibrate(prepared, pixels(32).split(16))
     modules = dict(prepared.graph.named_modules())
     wrong = modules["round_adaptive_avg_pool2d"]
-    assert isinstance(wrong, ActivationRounding)
+    assert isinstance(wrong, ActivationFakeQuantize)
     wrong.scale.mul_(factor)
     text = told(quantize.convert(prepared))
     assert text is not None and "`adaptive_avg_pool2d`" in text and cause in text

@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from edgedistill import program_file
 from edgedistill.compress.describe import describe
+from edgedistill.compress.fake_quantize import ActivationFakeQuantize
 from edgedistill.compress.fold import fold
-from edgedistill.compress.observers import ActivationRounding
 from edgedistill.compress.operators import padding_value
 from edgedistill.compress.program import graph_of, value
 from edgedistill.compress.quantize import Prepared, calibrate, convert, post_training, prepare
@@ -161,14 +161,14 @@ def test_training_lowers_the_loss_and_leaves_the_program_alone(program: Exported
     for step in range(25):
         if step == 15:
             prepared.freeze_observers()
-            frozen = [each.scale.clone() for each in prepared.roundings(ActivationRounding)]
+            frozen = [each.scale.clone() for each in prepared.roundings(ActivationFakeQuantize)]
         loss = torch.nn.functional.cross_entropy(prepared(x), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
-    scales = [each.scale for each in prepared.roundings(ActivationRounding)]
+    scales = [each.scale for each in prepared.roundings(ActivationFakeQuantize)]
     assert all(torch.equal(now, then) for now, then in zip(scales, frozen, strict=True))
     assert describe(convert(prepared))["float_layers"] == []
     assert all(torch.equal(program.state_dict[name], was) for name, was in before.items())

@@ -11,7 +11,7 @@ from edgedistill.artifact import Artifact, write_json
 from edgedistill.data.splits import SplitWriter
 from edgedistill.distill.exchange import write_parquet
 from edgedistill.distill.store import Layout, keep, opened
-from edgedistill.distill.teachers import Question, stored
+from edgedistill.distill.teachers import TeacherBatch, stored
 from edgedistill.recipe import StoredTeacher
 
 
@@ -58,6 +58,6 @@ def test_validation_images_are_answered_for_too(tmp_path: Path, form: Any) -> No
     asked = stored.StoredTeacher(config, ["a", "b", "c"])
     wanted = np.array([2, 5, 6, 7, 9])
     assert asked.covers(wanted, of_test=False)
-    question = Question(wanted, wanted, False, np.zeros((5, 1, 8, 8), np.float32))
-    (answered,) = asked.ask(question)
+    batch = TeacherBatch(wanted, wanted, False, np.zeros((5, 1, 8, 8), np.float32))
+    (answered,) = asked.predict(batch)
     assert answered.logits.argmax(axis=1).tolist() == [2, 0, 2, 1, 1]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from edgedistill.distill.doubts import Doubt
+from edgedistill.distill.label_filter import LabelUse
 from edgedistill.distill.losses import soft_targets
 from edgedistill.distill.objective import Cohort, Objective
 from edgedistill.errors import UserError
@@ -62,32 +62,32 @@ def test_the_value_is_the_weighted_sum() -> None:
 def test_a_distrusted_answer_counts_as_far_as_it_is_trusted() -> None:
     alone = objective(SOFT).eval()
     each = 0.7 * soft_targets(alone.student(pixels()), answers(), 2.0)
-    doubts = torch.tensor([Doubt.KEEP, Doubt.DROP, Doubt.WEIGH, Doubt.LABELS])
-    got = alone(pixels(), TARGET, answers(), doubts)
+    label_uses = torch.tensor([LabelUse.KEEP, LabelUse.DROP, LabelUse.WEIGH, LabelUse.LABELS])
+    got = alone(pixels(), TARGET, answers(), label_uses)
     assert torch.allclose(got, (each * torch.tensor([1.0, 0.0, 0.5, 0.0])).mean())
 
 
 def test_where_the_label_stands_in_it_gets_all_the_weight() -> None:
     both = objective(SOFT, LABELS).eval()
     each = F.cross_entropy(both.student(pixels()), TARGET, reduction="none")
-    doubts = torch.full((4,), Doubt.LABELS)
-    assert torch.allclose(both(pixels(), TARGET, answers(), doubts), each.mean())
-    doubts = torch.full((4,), Doubt.DROP)
-    assert both(pixels(), TARGET, answers(), doubts) == 0
+    label_uses = torch.full((4,), LabelUse.LABELS)
+    assert torch.allclose(both(pixels(), TARGET, answers(), label_uses), each.mean())
+    label_uses = torch.full((4,), LabelUse.DROP)
+    assert both(pixels(), TARGET, answers(), label_uses) == 0
 
 
 def test_what_layers_are_worth_is_no_part_of_the_weight_that_a_label_takes_over() -> None:
     many = objective(SOFT, LABELS, Hints(kind="hints", weight=50)).eval()
     each = F.cross_entropy(many.student(pixels()), TARGET, reduction="none")
-    doubts = torch.full((4,), Doubt.LABELS)
-    assert torch.allclose(many(pixels(), TARGET, answers(), doubts), each.mean())
+    label_uses = torch.full((4,), LabelUse.LABELS)
+    assert torch.allclose(many(pixels(), TARGET, answers(), label_uses), each.mean())
 
 
 @pytest.mark.parametrize("loss", [Exits(kind="exits"), Peers(kind="peers")])
 def test_a_dropped_sample_teaches_nothing_by_other_ways_either(loss: Any) -> None:
     torch.manual_seed(0)
     made = Objective((loss,), network(8, 3), None, pixels()[:1]).eval()
-    dropped, peer = torch.full((4,), Doubt.DROP), [answers()]
+    dropped, peer = torch.full((4,), LabelUse.DROP), [answers()]
     logits = made.answer(pixels())
     assert made.judge(logits, TARGET, None, None, peer) > 0
     assert made.judge(logits, TARGET, None, dropped, peer) == 0

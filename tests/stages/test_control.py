@@ -28,7 +28,7 @@ def inputs(tmp_path: Path) -> dict[str, Artifact]:
     described = {"task": "classification", "classes": ["a", "b"], "channels": 3, "image_size": 8}
     write_json(tmp_path / "data" / "data.json", described)
     save(build(SMALL, *SHAPE), tmp_path / "student" / "model", describe(SMALL, *SHAPE))
-    metrics = {"distill": {"passes": 60.0}, "prune": {"passes": 40.0, "undone": False}}
+    metrics = {"distill": {"samples_seen": 60.0}, "prune": {"samples_seen": 40.0, "undone": False}}
     made = {
         name: Artifact(tmp_path / "student", name, "", metrics[name])
         for name in ("distill", "prune")
@@ -48,7 +48,7 @@ def passes(inputs: dict[str, Artifact], folder: Path) -> float:
         train=Training(batch_size=10, precision="fp32"), augment=Augment(), workers=0
     )
     done = control.run(config, inputs, Context(folder, 0, False, Silent(), folder))
-    return float(done["passes"])
+    return float(done["samples_seen"])
 
 
 def test_the_control_trains_for_as_many_passes_as_the_student_that_ships(

@@ -8,7 +8,7 @@ from exported import Silent
 
 from edgedistill.artifact import Artifact, seal, write_json
 from edgedistill.data.splits import SplitWriter
-from edgedistill.distill.doubts import Doubt
+from edgedistill.distill.label_filter import LabelUse
 from edgedistill.distill.store import Layout, keep, opened
 from edgedistill.errors import UserError
 from edgedistill.recipe import JudgeConfig
@@ -54,7 +54,7 @@ def test_each_doubt_is_handled_as_asked(tmp_path: Path) -> None:
     handled = judged.metrics["handled"]
     assert handled == {
         doubt.name.lower(): {"labels": 2, "drop": 1}.get(doubt.name.lower(), 0)
-        for doubt in Doubt
+        for doubt in LabelUse
         if doubt
     }
     assert judged.metrics["wrong_share"] == pytest.approx(2 / 9)

@@ -182,7 +182,7 @@ def test_kernels_that_do_not_saturate_leave_nothing_to_explain(
     export = int8_alone(exported, runtime, tmp_path / "export")
     make_kernels(monkeypatch, runtime, saturate=False)
     found, warnings = verdict(exported, export, tmp_path)
-    assert (found["missed"], found["cause"], found["first_drift"]) == ([], None, None)
+    assert (found["missed"], found["cause"], found["first_diverging"]) == ([], None, None)
     assert found["ok"] and not warnings
 
 
@@ -210,7 +210,7 @@ def test_a_wrong_file_is_told_on_either_kind_of_processor(
     found, warnings = verdict(exported, export, tmp_path)
     assert not found["ok"]
     assert found["cause"] == "the file"
-    assert found["first_drift"] == "body.0"
+    assert found["first_diverging"] == "body.0"
     assert "it is the file: given the graph's integers, layer `body.0` is" in warnings[0]
     assert "by the plainest kernels too (1 of" in warnings[0]
 
@@ -225,7 +225,7 @@ def test_a_wrong_file_is_told_where_kernels_really_saturate(
     export = int8_alone(exported, runtime, tmp_path / "export", wrong="body.0.weight")
     found, _ = verdict(exported, export, tmp_path)
     assert (found["ok"], found["cause"]) == (False, "the file")
-    assert found["first_drift"] == "body.0"
+    assert found["first_diverging"] == "body.0"
 
 
 def test_progress_counts_images_and_names_files(

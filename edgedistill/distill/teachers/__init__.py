@@ -23,7 +23,7 @@ Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Question:
+class TeacherBatch:
     """A batch of images that a teacher is asked about.
 
     ids: (batch,), the images' numbers in their split; samples: (batch,), their numbers in the
@@ -44,8 +44,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A part of the answers to a question.
+class Predictions:
+    """A part of the answers to a batch.
 
     at: (n,), their places in the batch; logits: (n, classes), float32. Probabilities are given as
     their logarithms.
@@ -58,7 +58,7 @@ class Answered:
 
 
 class Teacher(Protocol):
-    def ask(self, question: Question) -> Iterator[Answered]:
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
         """Yield the answers as they come, each once, in any order, so that those that came are
         not lost when a later one fails.
 
@@ -67,7 +67,7 @@ class Teacher(Protocol):
 
 
 @dataclass(frozen=True)
-class Room:
+class TeacherContext:
     """What a teacher is opened with."""
 
     artifact: Path
@@ -82,11 +82,11 @@ class Room:
     """How many requests this run has sent to each endpoint."""
 
 
-def open_teacher(config: Config, room: Room) -> Teacher:
+def open_teacher(config: Config, context: TeacherContext) -> Teacher:
     """The teacher that a recipe names. Raises UserError: it is not there, needs a package that is
     missing, or its outputs do not line up with the classes."""
     module = importlib.import_module(f"edgedistill.distill.teachers.{_FILES[config.family]}")
-    teacher: Teacher = module.open_(config, room)
+    teacher: Teacher = module.open_(config, context)
     return teacher
 
 

@@ -29,7 +29,15 @@ import numpy as np
 from PIL import Image
 
 from edgedistill.artifact import text_digest
-from edgedistill.distill.teachers import Answered, Floats, Images, Question, Room, Teacher, body
+from edgedistill.distill.teachers import (
+    Floats,
+    Images,
+    Predictions,
+    Teacher,
+    TeacherBatch,
+    TeacherContext,
+    body,
+)
 from edgedistill.distill.teachers.fingerprint import fingerprint
 from edgedistill.distill.teachers.remembered import Remembered
 from edgedistill.distill.teachers.response import find, logits_of
@@ -93,11 +101,11 @@ class EndpointTeacher:
         self._free_at = 0.0
         """When the next request may begin, on the monotonic clock."""
 
-    def ask(self, question: Question) -> Iterator[Answered]:
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
         """At most `concurrency` requests are under way or wait to be taken. Closed early, it
         breaks them off. When a sample fails, none begins any more, and those under way are still
         yielded before the error is raised: they are paid for."""
-        images, places = question.images, iter(range(len(question.ids)))
+        images, places = batch.images, iter(range(len(batch.ids)))
         under_way: dict[Future[Floats], int] = {}
         done: SimpleQueue[Future[Floats]] = SimpleQueue()
         failure: UserError | None = None
@@ -120,10 +128,10 @@ class EndpointTeacher:
                 except _Stopped:
                     stopped = True
                 except UserError as error:
-                    failure = failure or self._about(question, place, error)
+                    failure = failure or self._about(batch, place, error)
                 else:
                     self._answered += 1
-                    yield Answered(np.array([place]), logits[None])
+                    yield Predictions(np.array([place]), logits[None])
         if failure:
             raise failure
         if stopped:
@@ -248,20 +256,20 @@ class EndpointTeacher:
         text = content[: body.MOST_OF_AN_ERROR].decode("utf-8", "replace")
         return repr(self._secrets.echo(text)[:200])
 
-    def _about(self, question: Question, place: int, error: UserError) -> UserError:
-        which = f"{'test ' if question.of_test else ''}sample {question.samples[place]}"
+    def _about(self, batch: TeacherBatch, place: int, error: UserError) -> UserError:
+        which = f"{'test ' if batch.of_test else ''}sample {batch.samples[place]}"
         told = self._secrets.masked(error.message)
         short = told if len(told) <= LONGEST_TOLD else f"{told[:LONGEST_TOLD]}..."
         return UserError(f"{which}: {short}", f"{error.hint} ({KEPT})")
 
 
-def open_(config: HttpTeacher, room: Room) -> Teacher:
-    """One that remembers its answers, where the room has a place for them."""
-    endpoint = EndpointTeacher(config, room.classes, room.sent)
-    if room.answers is None:
+def open_(config: HttpTeacher, context: TeacherContext) -> Teacher:
+    """One that remembers its answers, where the context has a place for them."""
+    endpoint = EndpointTeacher(config, context.classes, context.sent)
+    if context.answers is None:
         return endpoint
-    name = text_digest({"teacher": fingerprint(config), "classes": list(room.classes)})[:24]
-    return Remembered(endpoint, room.answers / name, len(room.classes))
+    name = text_digest({"teacher": fingerprint(config), "classes": list(context.classes)})[:24]
+    return Remembered(endpoint, context.answers / name, len(context.classes))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.distill.teachers import Room, Teacher
+from edgedistill.distill.teachers import Teacher, TeacherContext
 from edgedistill.distill.teachers.apart import TeacherApart
 from edgedistill.distill.teachers.model_file import (
     FileTeacher,
@@ -34,13 +34,13 @@ REFUSED = frozenset(
 """Operators that reach beyond the model: into files, or into Python."""
 
 
-def open_(config: KerasTeacher, room: Room) -> Teacher:
+def open_(config: KerasTeacher, context: TeacherContext) -> Teacher:
     """In a process of its own: where TensorFlow has run, training with torch may end the process
     without a word. Raises UserError as `open_here` does."""
-    return TeacherApart(open_here, config, room)
+    return TeacherApart(open_here, config, context)
 
 
-def open_here(config: KerasTeacher, room: Room) -> FileTeacher:
+def open_here(config: KerasTeacher, context: TeacherContext) -> FileTeacher:
     """A SavedModel answers with its signature `serving_default`. Of several outputs, the first of
     shape (batch, classes) is the answer.
 
@@ -56,7 +56,7 @@ def open_here(config: KerasTeacher, room: Room) -> FileTeacher:
             f"{path}: not a Keras model by its name",
             "give a `.keras` file, an `.h5` file, or a SavedModel folder",
         )
-    return FileTeacher(config, room, pixels, run)
+    return FileTeacher(config, context, pixels, run)
 
 
 def _keras_model(path: Path) -> tuple[Tensor, Run]:

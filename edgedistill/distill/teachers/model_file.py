@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from edgedistill.distill.teachers import (
-    Answered,
     Floats,
-    Question,
-    Room,
+    Predictions,
+    TeacherBatch,
+    TeacherContext,
     check_answers,
     log_probabilities,
 )
@@ -32,16 +32,21 @@ class FileTeacher:
     """`run` computes the file; `pixels` describes its input, `logits` its output."""
 
     def __init__(
-        self, config: Config, room: Room, pixels: Tensor, run: Run, logits: Tensor | None = None
+        self,
+        config: Config,
+        context: TeacherContext,
+        pixels: Tensor,
+        run: Run,
+        logits: Tensor | None = None,
     ) -> None:
         """Raises UserError: the file takes other images than the data has."""
-        _check_input(config, room, pixels)
-        self._config, self._room, self._run = config, room, run
+        _check_input(config, context, pixels)
+        self._config, self._room, self._run = config, context, run
         self._pixels = pixels
         self._logits = logits or Tensor("logits", (None, None), "NC")
 
-    def ask(self, question: Question) -> Iterator[Answered]:
-        native = self._encode(question.pixels)
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        native = self._encode(batch.pixels)
         try:
             found = in_batches(self._run, native, self._pixels.shape[0])
         except MemoryError:
@@ -50,13 +55,13 @@ class FileTeacher:
             raise cannot(
                 self._config.path, "run on the data's images", error, "check what its input takes"
             ) from error
-        count = len(question.ids)
+        count = len(batch.ids)
         answers = check_answers(
             to_real(found, self._logits), count, self._room.classes, str(self._config.path)
         )
         if self._config.outputs == "probabilities":
             answers = log_probabilities(answers)
-        yield Answered(np.arange(count), answers)
+        yield Predictions(np.arange(count), answers)
 
     def _encode(self, pixels: Floats) -> Any:
         for values, change in ((self._config.mean, np.subtract), (self._config.std, np.divide)):
@@ -115,7 +120,7 @@ def _takes_bytes(pixels: Tensor) -> bool:
     return pixels.dtype == "uint8" and pixels.scale is None
 
 
-def _check_input(config: Config, room: Room, pixels: Tensor) -> None:
+def _check_input(config: Config, context: TeacherContext, pixels: Tensor) -> None:
     path = config.path
     if len(pixels.shape) != 4:
         raise UserError(
@@ -124,12 +129,12 @@ def _check_input(config: Config, room: Room, pixels: Tensor) -> None:
         )
     _, *image = pixels.shape
     channels, height, width = image if pixels.layout == "NCHW" else (image[2], *image[:2])
-    if channels not in (None, room.channels):
+    if channels not in (None, context.channels):
         raise UserError(
-            f"{path}: takes images of {channels} channels, the data's have {room.channels}",
+            f"{path}: takes images of {channels} channels, the data's have {context.channels}",
             "`data.channels` says what the data's images are turned into",
         )
-    size = room.image_size
+    size = context.image_size
     if any(side not in (None, size) for side in (height, width)):
         raise UserError(
             f"{path}: takes images of {height}x{width} pixels, the data's are {size}x{size}",
@@ -137,10 +142,10 @@ def _check_input(config: Config, room: Room, pixels: Tensor) -> None:
         )
     given = {key: getattr(config, key) for key in ("mean", "std")}
     for key, values in given.items():
-        if values is not None and len(values) != room.channels:
+        if values is not None and len(values) != context.channels:
             raise UserError(
                 f"{path}: `{key}` has {len(values)} values, the images have "
-                f"{room.channels} channels",
+                f"{context.channels} channels",
                 "give one for each channel",
             )
     floats = pixels.dtype in ("float16", "float32")

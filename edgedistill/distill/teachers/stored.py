@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from edgedistill.data.sources.parquet import open_parquet, parquet_reading
 from edgedistill.distill.teachers import (
-    Answered,
     Floats,
     Ids,
-    Question,
-    Room,
+    Predictions,
+    TeacherBatch,
+    TeacherContext,
     log_probabilities,
 )
 from edgedistill.errors import UserError, nearest
@@ -45,9 +45,9 @@ class StoredTeacher:
             return False
         return not self._file(of_test).missing(samples).any()
 
-    def ask(self, question: Question) -> Iterator[Answered]:
-        found = self._file(question.of_test)(question.samples)
-        yield Answered(np.arange(len(question.ids)), found)
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        found = self._file(batch.of_test)(batch.samples)
+        yield Predictions(np.arange(len(batch.ids)), found)
 
     def _file(self, of_test: bool) -> _Answers:
         if of_test not in self._files:
@@ -57,8 +57,8 @@ class StoredTeacher:
         return self._files[of_test]
 
 
-def open_(config: Config, room: Room) -> StoredTeacher:
-    return StoredTeacher(config, room.classes)
+def open_(config: Config, context: TeacherContext) -> StoredTeacher:
+    return StoredTeacher(config, context.classes)
 
 
 class _Answers:

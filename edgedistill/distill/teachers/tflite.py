@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.distill.teachers import Room, Teacher
+from edgedistill.distill.teachers import Teacher, TeacherContext
 from edgedistill.distill.teachers.apart import TeacherApart
 from edgedistill.distill.teachers.model_file import (
     FileTeacher,
@@ -21,12 +21,12 @@ from edgedistill.runtimes import Tensor
 from edgedistill.runtimes.native import hushed
 
 
-def open_(config: TfliteTeacher, room: Room) -> Teacher:
+def open_(config: TfliteTeacher, context: TeacherContext) -> Teacher:
     """In a process of its own, as an odd file may end it. Raises UserError as `open_here` does."""
-    return TeacherApart(open_here, config, room)
+    return TeacherApart(open_here, config, context)
 
 
-def open_here(config: TfliteTeacher, room: Room) -> FileTeacher:
+def open_here(config: TfliteTeacher, context: TeacherContext) -> FileTeacher:
     """Its first output of shape (batch, classes) is the answer. A batch goes through at once where
     the file leaves its size open."""
     interpreter = _interpreter(config)
@@ -43,7 +43,7 @@ def open_here(config: TfliteTeacher, room: Room) -> FileTeacher:
         interpreter.invoke()
         return interpreter.get_tensor(logits["index"])
 
-    return FileTeacher(config, room, _described(pixels), run, _described(logits))
+    return FileTeacher(config, context, _described(pixels), run, _described(logits))
 
 
 def _described(details: Any) -> Tensor:

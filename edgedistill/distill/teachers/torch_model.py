@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgedistill.distill.teachers import Answered, Question, Room, check_answers
+from edgedistill.distill.teachers import Predictions, TeacherBatch, TeacherContext, check_answers
 from edgedistill.models import load
 from edgedistill.models.fused import fused
 from edgedistill.recipe import Model
@@ -14,15 +14,17 @@ from edgedistill.tasks.predict import torch_predictor
 
 
 class TorchTeacher:
-    def __init__(self, room: Room) -> None:
-        self._predict = torch_predictor(fused(load(room.artifact / "model")), room.precision)
-        self._classes = room.classes
+    def __init__(self, context: TeacherContext) -> None:
+        self._predict = torch_predictor(fused(load(context.artifact / "model")), context.precision)
+        self._classes = context.classes
 
-    def ask(self, question: Question) -> Iterator[Answered]:
-        logits = self._predict(question.pixels)
-        count = len(question.ids)
-        yield Answered(np.arange(count), check_answers(logits, count, self._classes, "the teacher"))
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        logits = self._predict(batch.pixels)
+        count = len(batch.ids)
+        yield Predictions(
+            np.arange(count), check_answers(logits, count, self._classes, "the teacher")
+        )
 
 
-def open_(config: Model, room: Room) -> TorchTeacher:
-    return TorchTeacher(room)
+def open_(config: Model, context: TeacherContext) -> TorchTeacher:
+    return TorchTeacher(context)

@@ -1,6 +1,6 @@
 """Each layer of an int8 .tflite file on its own, given the torch graph's integers.
 
-Rounding adds up with depth, so that a deep file may be steps off with every layer right. Here a
+FakeQuantize adds up with depth, so that a deep file may be steps off with every layer right. Here a
 layer's operators are cut out into a model of their own and fed what the torch graph computed.
 """
 

@@ -140,4 +140,6 @@ def test_shift_and_flip_keep_up_with_training():
         start = time.perf_counter()
         view(images, ids, 0, 1, Augment(shift=4, flip=True))
         spent.append(time.perf_counter() - start)
-    assert min(spent) < 0.005  # 0.7 ms on the machine it was written on, with room for busy ones
+    assert (
+        min(spent) < 0.005
+    )  # 0.7 ms on the machine it was written on, with teacher_context for busy ones

@@ -19,7 +19,7 @@ SMALLEST_CHANNEL = 2.0**-14
 32 bits at the scale input * weight."""
 
 
-class Rounding(FakeQuantizeBase):  # type: ignore[misc]
+class FakeQuantize(FakeQuantizeBase):  # type: ignore[misc]
     """What torchao's preparation and conversion ask of a fake quantizer. The scale that training
     used is the scale that is written, to the bit."""
 
@@ -59,10 +59,10 @@ class Rounding(FakeQuantizeBase):  # type: ignore[misc]
         return scale, zero_point.clamp(self.quant_min, self.quant_max)
 
 
-class ActivationRounding(Rounding):
+class ActivationFakeQuantize(FakeQuantize):
     """Rounds an activation to 8 bits; its range is a moving average of the batches' extremes.
 
-    What a forward pass saw counts from `settle` on, so that tensors which share a scale are
+    What a forward pass saw counts from `update_range` on, so that tensors which share a scale are
     weighed together.
     """
 
@@ -82,7 +82,7 @@ class ActivationRounding(Rounding):
             self._seen.append(_extremes(x.detach()))
         return self._round(x)
 
-    def settle(self) -> None:
+    def update_range(self) -> None:
         """Take what was seen since the last call into the range."""
         if not self._seen:
             return
@@ -106,10 +106,10 @@ class ActivationRounding(Rounding):
         self.zero_point.copy_(zero_point)
 
 
-class Echo(Rounding):
+class SharedFakeQuantize(FakeQuantize):
     """Behind an operator that only moves values: they are rounded already, with `head`'s scale."""
 
-    def __init__(self, head: Rounding) -> None:
+    def __init__(self, head: FakeQuantize) -> None:
         low, high = head.quant_min, head.quant_max
         super().__init__(head.dtype, low, high, head.qscheme, head.is_dynamic)
         self._head = (head,)  # in a tuple, so that it is not registered twice
@@ -121,7 +121,7 @@ class Echo(Rounding):
         return x
 
 
-class FixedRounding(Rounding):
+class FixedFakeQuantize(FakeQuantize):
     """Rounds with a scale known beforehand: of pixels, or what an integer kernel prescribes."""
 
     def __init__(self, fixed_scale: float, fixed_zero_point: int, **scheme: Any) -> None:
@@ -133,7 +133,7 @@ class FixedRounding(Rounding):
         return self._round(x)
 
 
-class WeightRounding(Rounding):
+class WeightFakeQuantize(FakeQuantize):
     """Rounds a weight. Its range is always the weight's own, so nothing is clipped and the
     gradient passes unchanged."""
 

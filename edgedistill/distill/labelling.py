@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edgedistill.artifact import Artifact, text_digest
 from edgedistill.data import Split, open_split
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
-from edgedistill.distill.teachers import Question, Room, Teacher, open_teacher
+from edgedistill.distill.teachers import Teacher, TeacherBatch, TeacherContext, open_teacher
 from edgedistill.distill.teachers.stored import StoredTeacher
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Teacher as Config
@@ -53,8 +53,8 @@ def ask(
         missing = store.missing(view)
         for start in range(0, len(missing), batch_size):
             ids = missing[start : start + batch_size]
-            question = Question(ids, split.samples[ids], of_test, pixels(ids, view))
-            for part in teacher.ask(question):
+            batch = TeacherBatch(ids, split.samples[ids], of_test, pixels(ids, view))
+            for part in teacher.predict(batch):
                 store.add(view, ids[part.at], part.logits, part.agreement)
                 done += len(part.at)
                 speed = (done - first) / max(time.monotonic() - started, 1e-9)
@@ -65,7 +65,7 @@ def ask(
 def plain_answers(
     config: Config,
     identity: str,
-    room: Room,
+    context: TeacherContext,
     data: Artifact,
     name: str,
     folder: Path,
@@ -79,10 +79,10 @@ def plain_answers(
     split = open_split(data.path, name)
     own_test = name == "test" and data.json("data.json")["own_test"]
     made_by = {"teacher": identity, "data": data.digest, "split": name}
-    teacher = open_teacher(config, room)
+    teacher = open_teacher(config, context)
     if isinstance(teacher, StoredTeacher) and not teacher.covers(split.samples, own_test):
         return None
-    layout = Layout(len(room.classes))
+    layout = Layout(len(context.classes))
     place = folder / text_digest(made_by)[:24]
     with opened(place, layout, 1, len(split), made_by, reporter.say) as store:
         ask(teacher, split, store, lambda ids, _: split.pixels(ids), 256,

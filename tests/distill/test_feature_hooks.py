@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgedistill.distill.taps import EMBEDDING, Taps, ends, paired, shapes
+from edgedistill.distill.feature_hooks import EMBEDDING, FeatureHooks, ends, paired, shapes
 from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.recipe import ResidualModel
@@ -45,25 +45,25 @@ def test_a_transformers_blocks_are_found() -> None:
 
 def test_outputs_and_the_embedding_are_seen_until_closed() -> None:
     model = network(8).eval()
-    taps = Taps().on(model, ["layer2", EMBEDDING], "student", IMAGE)
+    feature_hooks = FeatureHooks().on(model, ["layer2", EMBEDDING], "student", IMAGE)
     model(torch.zeros(2, 3, 16, 16))
-    assert taps.seen["layer2"].shape == (2, 32, 8, 8)
-    assert taps.seen[EMBEDDING].shape == (2, 64)
-    taps.close()
-    taps.seen.clear()
+    assert feature_hooks.seen["layer2"].shape == (2, 32, 8, 8)
+    assert feature_hooks.seen[EMBEDDING].shape == (2, 64)
+    feature_hooks.close()
+    feature_hooks.seen.clear()
     model(IMAGE)
-    assert not taps.seen
+    assert not feature_hooks.seen
 
 
 def test_a_layer_that_does_not_exist_is_named_with_the_nearest() -> None:
     with pytest.raises(UserError, match="the teacher has no layer `layer7`") as caught:
-        Taps().on(network(8), ["layer7"], "teacher", IMAGE)
+        FeatureHooks().on(network(8), ["layer7"], "teacher", IMAGE)
     assert "did you mean `layer" in caught.value.hint
 
 
 def test_a_model_without_a_linear_layer_has_no_embedding() -> None:
     with pytest.raises(UserError, match="no linear layer whose input could be its embedding"):
-        Taps().on(nn.Flatten(), [EMBEDDING], "student", IMAGE)
+        FeatureHooks().on(nn.Flatten(), [EMBEDDING], "student", IMAGE)
 
 
 class Shuffled(nn.Module):
@@ -86,6 +86,6 @@ POOLED = nn.Sequential(
 
 @pytest.mark.parametrize(("model", "width"), [(Shuffled(), 7), (POOLED, 9)])
 def test_the_embedding_enters_what_gives_the_answer(model: nn.Module, width: int) -> None:
-    taps = Taps().on(model.eval(), [EMBEDDING], "student", IMAGE)
+    feature_hooks = FeatureHooks().on(model.eval(), [EMBEDDING], "student", IMAGE)
     model(torch.zeros(2, 3, 16, 16))
-    assert taps.seen[EMBEDDING].shape == (2, width)
+    assert feature_hooks.seen[EMBEDDING].shape == (2, width)

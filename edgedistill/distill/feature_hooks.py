@@ -22,13 +22,15 @@ over height and width."""
 
 
 @dataclass
-class Taps:
+class FeatureHooks:
     """Outputs of a model's layers by name, as its last forward pass left them."""
 
     seen: dict[str, Tensor] = field(default_factory=dict)
     _handles: list[RemovableHandle] = field(default_factory=list)
 
-    def on(self, model: nn.Module, names: Iterable[str], side: str, example: Tensor) -> Taps:
+    def on(
+        self, model: nn.Module, names: Iterable[str], side: str, example: Tensor
+    ) -> FeatureHooks:
         """Listen to these layers, or to `EMBEDDING`, which is found by a look at how `example`
         (batch, channels, height, width) is answered. Raises UserError: there is no such layer."""
         modules = named(model)

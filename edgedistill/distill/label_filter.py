@@ -17,7 +17,7 @@ Ids = NDArray[np.int64]
 Codes = NDArray[np.uint8]
 
 
-class Doubt(IntEnum):
+class LabelUse(IntEnum):
     """How an answer counts. The values are stored: never renumber."""
 
     KEEP = 0
@@ -26,8 +26,8 @@ class Doubt(IntEnum):
     DROP = 3
 
 
-def doubts(wanted: JudgeConfig, logits: Floats, agreement: Floats, labels: Ids) -> Codes:
-    """A `Doubt` for each answer; of several reasons the one that weighs most counts.
+def label_uses(wanted: JudgeConfig, logits: Floats, agreement: Floats, labels: Ids) -> Codes:
+    """A `LabelUse` for each answer; of several reasons the one that weighs most counts.
 
     logits: (samples, classes); agreement: (samples,); labels: (samples,), -1 where unknown, so
     that nobody can say whether the answer is wrong.
@@ -41,9 +41,9 @@ def doubts(wanted: JudgeConfig, logits: Floats, agreement: Floats, labels: Ids) 
         (unsure, wanted.unsure),
         (agreement < 1.0 - 1e-3, wanted.disagreeing),
     ):
-        codes[here] = np.maximum(codes[here], Doubt[action.upper()])
+        codes[here] = np.maximum(codes[here], LabelUse[action.upper()])
     # Where the label is unknown, it cannot stand in for the teacher.
-    codes[(codes == Doubt.LABELS) & (labels < 0)] = Doubt.DROP
+    codes[(codes == LabelUse.LABELS) & (labels < 0)] = LabelUse.DROP
     return codes
 
 
@@ -54,11 +54,11 @@ def _probabilities(logits: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class LabelFilter:
     """How far to believe each stored answer, and how peaked the answers are."""
 
     codes: Codes
-    """(views, samples), of `Doubt`."""
+    """(views, samples), of `LabelUse`."""
     weight: float
     """How far the teacher counts where the code is `WEIGH`."""
     temperature: float
@@ -70,11 +70,13 @@ class Judgement:
         return codes
 
     def save(self, folder: Path) -> None:
-        np.save(folder / "doubts.npy", self.codes)
-        write_json(folder / "doubts.json", {"weight": self.weight, "temperature": self.temperature})
+        np.save(folder / "label_uses.npy", self.codes)
+        write_json(
+            folder / "label_uses.json", {"weight": self.weight, "temperature": self.temperature}
+        )
 
 
-def open_judgement(folder: Path) -> Judgement:
-    """What `Judgement.save` left in `folder`."""
-    codes = np.load(folder / "doubts.npy", mmap_mode="r")
-    return Judgement(codes, **read_json(folder / "doubts.json"))
+def open_label_filter(folder: Path) -> LabelFilter:
+    """What `LabelFilter.save` left in `folder`."""
+    codes = np.load(folder / "label_uses.npy", mmap_mode="r")
+    return LabelFilter(codes, **read_json(folder / "label_uses.json"))
