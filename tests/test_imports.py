@@ -19,6 +19,7 @@ ORDER: list[set[str]] = [
     {"__main__", "errors"},
     {"apart", "artifact", "files", "progress", "scratch"},
     {"document", "usercode"},
+    {"signature"},
     {"target"},
     {"recipe"},
     {"batch_norm", "cache", "checkpoint", "data", "libraries", "models", "program_file", "tasks"},
