@@ -21,7 +21,7 @@ ORDER: list[set[str]] = [
     {"document", "usercode"},
     {"signature"},
     {"target"},
-    {"recipe"},
+    {"recipe", "records"},
     {"batch_norm", "cache", "checkpoint", "data", "libraries", "models", "program_file", "tasks"},
     {"train", "distill", "compress", "runtimes", "devices"},
     {"stages"},
