@@ -16,7 +16,9 @@ from edgedistill.models import build, check_knows
 from edgedistill.plan import Step
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Ensemble, ModelCommon, Recipe, Teacher
+from edgedistill.records import DataRecord
 from edgedistill.scratch import scratch_folder
+from edgedistill.signature import Inputs, blank
 from edgedistill.stages import export, prune, quantize
 
 if TYPE_CHECKING:
@@ -34,10 +36,8 @@ def rehearse(
     done: what is there of earlier runs, `data` at least, by step; it has proven its part.
     Raises UserError: what will fail.
     """
-    import torch
-
-    data = done["data"].json("data.json")
-    shape = len(data["classes"]), data["channels"], data["image_size"]
+    data = DataRecord.read(done["data"])
+    shape = len(data.classes), data.inputs
     if recipe.stages.audit.slices:
         read_slices(recipe.stages.audit.slices, sample_names(done["data"]))
     if recipe.stages.teacher.train is None:
@@ -45,7 +45,7 @@ def rehearse(
             check_knows(model, *shape)
     if "quantize" in done:
         return
-    example = torch.zeros(1, *shape[1:], shape[2])
+    (example,) = blank(data.inputs)
     _bind(recipe, shape, example, done)
     student = build(recipe.student, *shape)
     for step in planned:
@@ -55,7 +55,7 @@ def rehearse(
 
 
 def _bind(
-    recipe: Recipe, shape: tuple[int, int, int], example: Tensor, done: dict[str, Artifact]
+    recipe: Recipe, shape: tuple[int, Inputs], example: Tensor, done: dict[str, Artifact]
 ) -> None:
     """Build every model that is to be trained, and bind its losses to it and to the one that it
     learns from."""
@@ -86,13 +86,13 @@ def _write(
 
     from edgedistill.compress.fold import fold
 
-    data = prepared.json("data.json")
+    data = DataRecord.read(prepared)
     split = open_split(prepared.path, "train")
     few = np.arange(min(_IMAGES, len(split)))
     pixels = torch.from_numpy(split.pixels(few)).contiguous()
     programs = {}
     with scratch_folder() as folder:
-        program = fold(student, data["channels"], data["image_size"])
+        program = fold(student, data.inputs)
         programs["float"] = program_file.keep(program, folder / "float.program")
         for step in planned:
             if isinstance(step.config, quantize.Config):
@@ -101,7 +101,7 @@ def _write(
                     programs["int8"] = program_file.keep(quantized, folder / "int8.program")
             if isinstance(step.config, export.Config):
                 export.rehearse(
-                    step.config, programs, tuple(data["classes"]),
+                    step.config, programs, data.classes,
                     lambda done, total, note: reporter.tick("rehearsal", done, total, note),
                 )  # fmt: skip
 

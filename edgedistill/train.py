@@ -21,7 +21,8 @@ from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
 from edgedistill.models import device_of
 from edgedistill.recipe import Augment, Labels, Loss, Training
-from edgedistill.tasks.predict import read_texts
+from edgedistill.records import DataRecord
+from edgedistill.predict import task_of
 
 if TYPE_CHECKING:
     import torch
@@ -123,8 +124,8 @@ def open_training_inputs(
 
         teacher = load(inputs["teacher"].path / "model")
     split = open_split(inputs["data"].path, "train")
-    task = inputs["data"].json("data.json")["task"]
-    head = similarities(read_texts(inputs["texts"])) if "texts" in inputs else None
+    task = DataRecord.read(inputs["data"]).task
+    task = task_of(inputs)
     # From labels alone, an image that nobody has labelled would be trained on for nothing.
     by_label = all(isinstance(loss, Labels) for loss in losses) and not known(split.labels).all()
     only = np.flatnonzero(known(split.labels)) if by_label else None

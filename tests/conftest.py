@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from exported import exported, exported_in_7_bits  # noqa: F401
+from made import data_record
 
 from edgedistill.artifact import Artifact, seal, write_json
 from edgedistill.recipe import parse_recipe
@@ -85,16 +86,7 @@ def _artifacts(root: Path) -> dict[str, Artifact]:
         made[name] = seal(folder, name, metrics, {})
 
     def data(folder: Path) -> None:
-        about = {
-            "task": "classification",
-            "classes": LABELS,
-            "labels": LABELS,
-            "captions": LABELS,
-            "image_size": SIZE,
-            "channels": 1,
-            "own_test": True,
-        }
-        write_json(folder / "data.json", about)
+        data_record(LABELS, SIZE, 1).write(folder)
         for split in ("validation", "test"):
             (folder / split).mkdir()
             images = rng.integers(0, 256, (12, SIZE, SIZE, 1), np.uint8)

@@ -11,17 +11,19 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from made import data_record
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgedistill import program_file
-from edgedistill.artifact import SEAL, Artifact, open_sealed, seal, write_json
+from edgedistill.artifact import SEAL, Artifact, open_sealed, seal
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.devices import machine
 from edgedistill.runtimes import program as programs
 from edgedistill.runtimes import runtime_of
 from edgedistill.runtimes.layers import Given, compare_alone
+from edgedistill.signature import image_inputs
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.export import Config
 from edgedistill.target import Precision, RuntimeName, Scheme
@@ -111,8 +113,7 @@ def _data(folder: Path) -> Artifact:
     np.save(folder / "test" / "images.npy", images)
     np.save(folder / "test" / "labels.npy", np.arange(64) % len(LABELS))
     np.save(folder / "test" / "samples.npy", np.arange(64))
-    about = {"task": "classification", "classes": LABELS, "image_size": SIZE, "channels": 3}
-    write_json(folder / "data.json", about)
+    data_record(LABELS, SIZE, 3).write(folder)
     return seal(folder, "data", {}, {})
 
 
@@ -123,7 +124,7 @@ def _quantize(folder: Path, keep_float: tuple[str, ...], scheme: Scheme) -> Arti
     with torch.no_grad():
         for _ in range(8):  # batch statistics of something else than the identity
             model(torch.rand(32, 3, SIZE, SIZE))
-    program = fold(model.eval(), 3, SIZE)
+    program = fold(model.eval(), image_inputs(3, SIZE, SIZE))
     prepared = prepare(program, scheme, keep_float)
     calibrate(prepared, [torch.rand(32, 3, SIZE, SIZE) for _ in range(4)])
     program_file.save(program, folder / "float.program")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made import data_record
 
 from edgedistill.artifact import Artifact
 from edgedistill.data import Split
@@ -16,6 +17,7 @@ from edgedistill.distill.store import Answers, Layout
 from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.recipe import Augment, Exits, Labels, ResidualModel, SoftTargets, Training
+from edgedistill.signature import image_inputs
 from edgedistill.train import (
     TrainingInputs,
     epoch_order,
@@ -37,7 +39,9 @@ def split(samples: int = 96) -> Split:
 
 def model() -> torch.nn.Module:
     torch.manual_seed(0)
-    return build(ResidualModel(family="resnet_cifar", depth=8, widths=(8, 8, 8)), 2, 3, 8)
+    return build(
+        ResidualModel(family="resnet_cifar", depth=8, widths=(8, 8, 8)), 2, image_inputs(3, 8, 8)
+    )
 
 
 def fit(network: torch.nn.Module, folder: Path, **changes: Any) -> dict[str, float]:
@@ -68,7 +72,7 @@ def test_from_labels_alone_only_what_is_labelled_is_trained_on(tmp_path: Path) -
     full = split()
     labels = np.where(np.arange(96) < 32, full.labels, -1)
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "data.json").write_text('{"task": "classification"}')
+    data_record().write(tmp_path / "data")
     folder = tmp_path / "data" / "train"
     folder.mkdir()
     for name, values in (("images", full.images), ("labels", labels), ("samples", labels)):

@@ -31,6 +31,7 @@ from edgedistill.data.workers import decode_all, worker_count
 from edgedistill.errors import UserError
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Data
+from edgedistill.records import DataRecord, Duplicates, Twin
 
 EXAMPLES = 20
 UNUSED = -1
@@ -67,38 +68,39 @@ def prepare(
     twins = duplicates.find({name: open_split(out, name) for name in SPLITS}, reporter)
     found = _describe(twins, written, source.classes)
     _say_duplicates(found, written, reporter)
-    metrics = {
-        "counts": {name: len(labels) for name, labels in written.labels.items()},
-        "unlabelled": int(np.sum(~known(written.labels["train"]))),
-        "class_counts": _class_counts(written.labels, source.classes, task),
-        "duplicates": {kind: found[kind] for kind in ("exact", "near")},
-        "skipped": len(written.skipped),
-    }
-    document = {
-        "task": task,
-        # What the models' outputs are; of an embedding, its dimensions.
-        "classes": [f"dimension {n}" for n in range(embedding)]
-        if embedding
-        else list(source.classes),
-        "labels": list(source.classes),
-        "captions": [data.caption.replace("{}", name) for name in source.classes],
-        "image_size": data.image_size,
-        "channels": data.channels,
-        "own_test": source.test is not None,
-        "preprocessing": "the square in the middle, resized bilinearly",
-    }
-    write_json(out / "test" / "names.json", list(written.names_of("test")))
-    write_json(
-        out / "data.json",
-        {
-            **metrics,
-            **document,
-            "duplicates": found,
-            "skipped": [text for _, text in written.skipped[:EXAMPLES]],
-        },
+    labels = tuple(source.classes)
+    dimensions = tuple(f"dimension {number}" for number in range(embedding or 0))
+    record = DataRecord(
+        task=task,
+        classes=dimensions or labels,
+        labels=labels,
+        captions=tuple(data.caption.replace("{}", name) for name in labels),
+        image_size=data.image_size,
+        channels=data.channels,
+        own_test=source.test is not None,
+        preprocessing="the square in the middle, resized bilinearly",
+        counts={name: len(labels) for name, labels in written.labels.items()},
+        unlabelled=int(np.sum(~known(written.labels["train"]))),
+        class_counts=_class_counts(written.labels, labels, task),
+        duplicates=found,
+        skipped=tuple(text for _, text in written.skipped[:EXAMPLES]),
     )
-    # Not in the file: they name where the data lies, which no later stage depends on.
-    return {**metrics, "warnings": [*source.notes, *left_out]}
+    write_json(out / "test" / "names.json", list(written.names_of("test")))
+    record.write(out)
+    return _metrics(record, len(written.skipped), [*source.notes, *left_out])
+
+
+def _metrics(record: DataRecord, skipped: int, warnings: list[str]) -> dict[str, Any]:
+    """Warnings are not in the record: they name where the data lies, which no later stage depends
+    on."""
+    return {
+        "counts": record.counts,
+        "unlabelled": record.unlabelled,
+        "class_counts": record.class_counts,
+        "duplicates": {"exact": record.duplicates.exact, "near": record.duplicates.near},
+        "skipped": skipped,
+        "warnings": warnings,
+    }
 
 
 @dataclass(frozen=True)
@@ -296,7 +298,7 @@ def _counts(labels: Labels, classes: int) -> NDArray[np.int64]:
 
 def _describe(
     twins: list[duplicates.Twin], written: _Written, classes: Sequence[str]
-) -> dict[str, Any]:
+) -> Duplicates:
     """Counts of images of the second split that are in the first too, and examples."""
     pairs = [(a, b) for at, a in enumerate(SPLITS) for b in SPLITS[at + 1 :]]
     counts = {
@@ -306,24 +308,26 @@ def _describe(
         }
         for kind, exact in (("exact", True), ("near", False))
     }
-    examples = [
-        {
-            "exact": twin.exact,
-            twin.first: written.name_of(twin.first, twin.known),
-            twin.second: written.name_of(twin.second, twin.held),
-            "classes": [
+    examples = (
+        Twin(
+            exact=twin.exact,
+            classes=(
                 _named(classes, written.labels[twin.first][twin.known]),
                 _named(classes, written.labels[twin.second][twin.held]),
-            ],
-        }
+            ),
+            **{
+                twin.first: written.name_of(twin.first, twin.known),
+                twin.second: written.name_of(twin.second, twin.held),
+            },
+        )
         for twin in _spread(twins)
-    ]
-    return {**counts, "examples": examples}
+    )
+    return Duplicates(**counts, examples=tuple(examples))
 
 
-def _named(classes: Sequence[str], label: Any) -> Any:
+def _named(classes: Sequence[str], label: Any) -> str | tuple[float, ...] | None:
     if np.ndim(label):
-        return None if np.isnan(label).any() else label.tolist()
+        return None if np.isnan(label).any() else tuple(label.tolist())
     return classes[int(label)] if label >= 0 else None
 
 
@@ -335,15 +339,18 @@ def _spread(twins: list[duplicates.Twin]) -> list[duplicates.Twin]:
     return [twin for group in groups.values() for twin in group[: EXAMPLES // 4]]
 
 
-def _say_duplicates(found: dict[str, Any], written: _Written, reporter: Reporter) -> None:
-    for pair in found["exact"]:
-        exact, near = found["exact"][pair], found["near"][pair]
+def _say_duplicates(found: Duplicates, written: _Written, reporter: Reporter) -> None:
+    for pair, exact in found.exact.items():
+        near = found.near[pair]
         if exact + near:
             first, second = pair.split("/")
             total = len(written.labels[second])
-            one = next(each for each in found["examples"] if {first, second} <= each.keys())
+            names = ((getattr(each, first), getattr(each, second)) for each in found.examples)
+            one = next(
+                second_name for first_name, second_name in names if first_name and second_name
+            )
             reporter.say(
                 f"data: {exact + near} of {total} {second} images are in {first} too "
-                f"({exact} exactly, {near} nearly), such as {one[second]}; the report "
+                f"({exact} exactly, {near} nearly), such as {one}; the report "
                 "gives the path of a list"
             )

@@ -18,6 +18,7 @@ from edgedistill.distill.teachers import Teacher, TeacherBatch, TeacherContext, 
 from edgedistill.distill.teachers.stored import StoredTeacher
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Teacher as Config
+from edgedistill.records import DataRecord
 
 Floats = NDArray[np.float32]
 Tick = Callable[[float, float, str], None]
@@ -77,7 +78,7 @@ def plain_answers(
     identity: digest of all that the answers depend on, beside the images.
     """
     split = open_split(data.path, name)
-    own_test = name == "test" and data.json("data.json")["own_test"]
+    own_test = name == "test" and DataRecord.read(data).own_test
     made_by = {"teacher": identity, "data": data.digest, "split": name}
     teacher = open_teacher(config, context)
     if isinstance(teacher, StoredTeacher) and not teacher.covers(split.samples, own_test):

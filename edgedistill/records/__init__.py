@@ -2,5 +2,15 @@
 
 from edgedistill.records.codec import Record, as_json, read_record
 from edgedistill.records.data import DataRecord, Duplicates, Twin
+from edgedistill.records.teacher import TeacherRecord, TextsRecord
 
-__all__ = ["DataRecord", "Duplicates", "Record", "Twin", "as_json", "read_record"]
+__all__ = [
+    "DataRecord",
+    "Duplicates",
+    "Record",
+    "TeacherRecord",
+    "TextsRecord",
+    "Twin",
+    "as_json",
+    "read_record",
+]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.errors import UserError
@@ -36,7 +37,8 @@ class Record:
 def as_json(value: Any) -> Any:
     """A dataclass as JSON values. Raises PydanticSerializationError: a field holds another type
     than it declares."""
-    return _adapter(type(value)).dump_python(value, mode="json", warnings="error")
+    kind: Any = type(value)
+    return _adapter(kind).dump_python(value, mode="json", warnings="error")
 
 
 def read_record(kind: type[T], path: Path) -> T:
@@ -45,7 +47,7 @@ def read_record(kind: type[T], path: Path) -> T:
     from pydantic import ValidationError
 
     try:
-        record: T = _adapter(kind).validate_json(path.read_bytes())
+        record: T = _adapter(cast(Any, kind)).validate_json(path.read_bytes())
         return record
     except ValidationError as error:
         raise UserError(
@@ -54,7 +56,8 @@ def read_record(kind: type[T], path: Path) -> T:
         ) from None
 
 
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

@@ -18,6 +18,7 @@ from edgedistill.progress import Reporter
 
 if TYPE_CHECKING:
     from edgedistill.distill.teachers import TeacherContext
+    from edgedistill.records import DataRecord
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,13 @@ class Context:
     """How many requests this run has sent to each endpoint."""
 
     def teacher_context(
-        self, folder: Path, data: dict[str, Any], precision: str = "fp32"
+        self, folder: Path, data: DataRecord, precision: str = "fp32"
     ) -> TeacherContext:
-        """What a teacher is opened with whose own files lie in `folder`; data: `data.json`."""
+        """What a teacher is opened with whose own files lie in `folder`."""
         from edgedistill.distill.teachers import TeacherContext
 
-        shape = data["channels"], data["image_size"]
-        return TeacherContext(folder, data["classes"], *shape, precision, self.answers, self.sent)
+        shape = data.channels, data.image_size
+        return TeacherContext(folder, data.classes, *shape, precision, self.answers, self.sent)
 
     def told(self, stage: str, state: dict[str, Any]) -> dict[str, Any]:
         """A model's state, its warnings said aloud."""

@@ -20,12 +20,13 @@ from edgedistill.distill.teachers import identity
 from edgedistill.models import load
 from edgedistill.progress import Asked
 from edgedistill.recipe import AuditConfig, Teacher
+from edgedistill.records import DataRecord
 from edgedistill.runtimes import RUNTIMES, features
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import calibration, drift, judgement, routing
 from edgedistill.tasks.classification import accuracy
-from edgedistill.tasks.predict import Predict, logits_of, torch_predictor
+from edgedistill.predict import Predict, logits_of, torch_predictor
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,7 +53,7 @@ class Config(Frozen):
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     begin = time.monotonic()
-    data = inputs["data"].json("data.json")
+    data = DataRecord.read(inputs["data"])
     test = open_split(inputs["data"].path, "test")
     held_out = open_split(inputs["data"].path, "validation")
     with np.load(inputs["verify"].file("logits.npz")) as kept:
@@ -116,9 +117,9 @@ def _judged(
     test: Split,
 ) -> dict[str, Any]:
     """Each student by class and beside the teacher, and what each step lost of the one before."""
-    described = data.json("data.json")
-    classes = described["classes"]
-    counts = [described["class_counts"]["train"][name] for name in classes]
+    described = DataRecord.read(data)
+    classes = described.classes
+    counts = [described.class_counts["train"][name] for name in classes]
     slices = read_slices(asked.slices, sample_names(data)) if asked.slices else {}
     compiled = {name: each for name, each in students.items() if name != "control"}
     return {
@@ -203,10 +204,10 @@ def _corruptions(
 
 
 def _strangers(
-    asked: AuditConfig, data: dict[str, Any], seed: int
+    asked: AuditConfig, data: DataRecord, seed: int
 ) -> tuple[Split, tuple[str, ...]]:
     """Images of no class, and what is not among them, in sentences."""
-    shape = data["image_size"], data["image_size"], data["channels"]
+    shape = data.image_size, data.image_size, data.channels
     notes: tuple[str, ...] = ()
     if asked.out_of_distribution is None:
         random = np.random.default_rng([seed, 4])

@@ -11,6 +11,7 @@ from edgedistill.artifact import Artifact, write_json
 from edgedistill.devices import DEVICES, Job, Protocol, Record, in_short, in_turn, row
 from edgedistill.errors import UserError, out_of_resources
 from edgedistill.recipe import BenchmarkConfig
+from edgedistill.records import DataRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 
@@ -104,8 +105,8 @@ def _convert(model: Path, runtime: str, data: Artifact, folder: Path) -> Path:
     from edgedistill.models import load
     from edgedistill.runtimes import RUNTIMES, Spec
 
-    described = data.json("data.json")
+    described = DataRecord.read(data)
     path = folder / f"model{RUNTIMES[runtime].suffix}"
-    program = fold(load(model), described["channels"], described["image_size"])
-    RUNTIMES[runtime].write(program, path, Spec("fp32", tuple(described["classes"])))
+    program = fold(load(model), described.inputs)
+    RUNTIMES[runtime].write(program, path, Spec("fp32", described.classes))
     return path

@@ -9,9 +9,10 @@ from edgedistill.distill.search import Found, changed
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, DistillConfig, Model
+from edgedistill.records import DataRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import state_of_model, task_of
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.train import open_training_inputs, train
 
 
@@ -30,8 +31,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
 
     from edgedistill.distill.objective import Cohort
 
-    data = inputs["data"].json("data.json")
-    shape = len(data["classes"]), data["channels"], data["image_size"]
+    data = DataRecord.read(inputs["data"])
+    shape = len(data.classes), data.inputs
     settings = config.train
     if "search" in inputs:
         found = Found(**inputs["search"].json("search.json")["best"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from edgedistill import program_file
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.devices import machine
+from edgedistill.records import DataRecord
 from edgedistill.runtimes import RUNTIMES, Spec, Tensor, size_of
 from edgedistill.scratch import scratch_folder
 from edgedistill.stages import Context
@@ -36,7 +37,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     from edgedistill.runtimes.program import float_layers
 
     begin = time.monotonic()
-    labels = tuple(inputs["data"].json("data.json")["classes"])
+    labels = DataRecord.read(inputs["data"]).classes
     folder = context.scratch / "files"
     folder.mkdir(exist_ok=True)
     stored = inputs["quantize"]

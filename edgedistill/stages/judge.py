@@ -12,6 +12,7 @@ from edgedistill.distill.label_filter import LabelFilter, LabelUse, label_uses
 from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
 from edgedistill.recipe import JudgeConfig
+from edgedistill.records import DataRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import calibration, judgement
@@ -23,7 +24,7 @@ class Config(Frozen):
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     split = open_split(inputs["data"].path, "train")
-    classes = inputs["data"].json("data.json")["classes"]
+    classes = DataRecord.read(inputs["data"]).classes
     answers = open_answers(inputs["teach"].path)
     everyone = np.arange(len(split))
     known = split.labels >= 0

@@ -16,9 +16,11 @@ from edgedistill.compress.prune import importance, prune
 from edgedistill.data.image.augment import view
 from edgedistill.models import load, save
 from edgedistill.recipe import Augment, PruneConfig
+from edgedistill.records import DataRecord
+from edgedistill.signature import blank
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Kernel
-from edgedistill.tasks.predict import state_of_model, task_of
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.train import TrainingInputs, open_training_inputs, train
 
 if TYPE_CHECKING:
@@ -35,13 +37,11 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
-    import torch
-
-    data = inputs["data"].json("data.json")
+    data = DataRecord.read(inputs["data"])
     training_inputs = open_training_inputs(
         inputs, config.prune.losses, config.augment, context.seed, config.workers
     )
-    example = torch.zeros(1, data["channels"], data["image_size"], data["image_size"])
+    (example,) = blank(data.inputs)
     original = inputs["distill"].path / "model"
     before = measure_cost(load(original), example, config.kernel)
     goals = _goals(config.prune, before)
@@ -51,7 +51,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     for number, goal in enumerate(goals):
         done = context.checkpoints / f"round{number}"
         if not (done / "round.json").exists():
-            _round(config, training_inputs, context, folder, goal, number, done)
+            _round(config, training_inputs, context, folder, goal, number, done, example)
         record = json.loads((done / "round.json").read_text())
         samples_seen, seconds = samples_seen + record["samples_seen"], seconds + record["seconds"]
         history.append(record)
@@ -100,16 +100,12 @@ def _round(
     goal: Cost,
     number: int,
     done: Any,
+    example: Tensor,
 ) -> None:
     """Prune the model in `folder` to `goal`, train it, and leave it in `done`."""
-    import torch
-
     settings, last = config.prune, number == config.prune.rounds - 1
     model = load(folder)
     description = json.loads((folder / "model.json").read_text())
-    example = torch.zeros(
-        1, description["channels"], description["image_size"], description["image_size"]
-    )
     steps = prune(
         model, example, goal,
         importance(settings.importance, model, _batch_losses(model, training_inputs, settings)),

@@ -13,9 +13,10 @@ from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split
 from edgedistill.models import load
 from edgedistill.recipe import Augment, QuantizeConfig
+from edgedistill.records import DataRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Scheme
-from edgedistill.tasks.predict import logits_of, task_of, torch_predictor
+from edgedistill.predict import logits_of, task_of, torch_predictor
 from edgedistill.train import open_training_inputs, train
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ class Config(Frozen):
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     from edgedistill.compress.fold import fold
 
-    data = inputs["data"].json("data.json")
+    data = DataRecord.read(inputs["data"])
     student = inputs.get("prune") or inputs["distill"]
-    program = fold(load(student.path / "model"), data["channels"], data["image_size"])
+    program = fold(load(student.path / "model"), data.inputs)
     program = program_file.keep(program, context.scratch / "float.program")
     metrics = {"float_validation_quality": _validate(program, inputs)}
     if config.quantize is None:

@@ -10,9 +10,10 @@ from edgedistill.distill.search import Found, changed
 from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.recipe import Augment, DistillConfig, Model, SearchConfig
+from edgedistill.records import DataRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import state_of_model, task_of
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.train import TrainingInputs, open_training_inputs, train
 
 
@@ -91,9 +92,9 @@ def _trial(
         temperature=trial.suggest_float("temperature", *wanted.temperature, log=True),
         share=trial.suggest_float("share", *wanted.share),
     )
-    data = inputs["data"].json("data.json")
+    data = DataRecord.read(inputs["data"])
     torch.manual_seed(context.seed)
-    model = build(config.model, len(data["classes"]), data["channels"], data["image_size"])
+    model = build(config.model, len(data.classes), data.inputs)
     losses = changed(config.train.losses, found)
     objective = training_inputs.objective(model, losses, config.train.precision)
     settings = config.train.model_copy(update={"epochs": wanted.epochs})

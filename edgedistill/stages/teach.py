@@ -14,9 +14,10 @@ from edgedistill.distill.labelling import ask, plain_answers
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
 from edgedistill.distill.teachers import identity, open_teacher
 from edgedistill.recipe import Augment, Teacher
+from edgedistill.records import DataRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import task_of
+from edgedistill.predict import task_of
 
 
 class Config(Frozen):
@@ -32,8 +33,8 @@ class Config(Frozen):
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     split = open_split(inputs["data"].path, "train")
-    data = inputs["data"].json("data.json")
-    classes = data["classes"]
+    data = DataRecord.read(inputs["data"])
+    classes = data.classes
     teacher_context = context.teacher_context(inputs["teacher"].path, data, config.precision)
     layout = Layout(len(classes), config.keep, min(config.top_k, len(classes)))
     made_by: dict[str, Any] = {

@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact
 from edgedistill.distill.labelling import plain_answers
 from edgedistill.distill.teachers import TeacherContext, open_teacher
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
 from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teacher, Training
+from edgedistill.records import DataRecord, TeacherRecord, TextsRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import task_named
-from edgedistill.tasks.predict import SAME_CLASSES, TRAIN_BETTER, state_of_answers, state_of_model
+from edgedistill.predict import SAME_CLASSES, TRAIN_BETTER, state_of_answers, state_of_model
 from edgedistill.tasks.retrieval import Texts
 from edgedistill.train import open_training_inputs, train
 
@@ -37,8 +38,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
 
     if isinstance(config.model, ModelCommon):
         return _model(config.model, config, inputs, context)
-    data = inputs["data"].json("data.json")
-    shape = len(data["classes"]), data["channels"], data["image_size"]
+    data = DataRecord.read(inputs["data"])
+    shape = len(data.classes), data.inputs
     if isinstance(config.model, Ensemble):
         for at, member in enumerate(config.model.members):
             if isinstance(member.teacher, ModelCommon):
@@ -46,9 +47,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
                 module = build(member.teacher, *shape)
                 folder = context.scratch / f"member{at}" / "model"
                 save(module, folder, describe_model(member.teacher, *shape))
-    write_json(context.scratch / "teacher.json", {"teacher": config.fingerprint})
+    TeacherRecord(config.fingerprint).write(context.scratch)
     teacher_context = context.teacher_context(context.scratch, data)
-    task = task_named(data["task"], _texts_of(config.model, teacher_context, data, context.scratch))
+    task = task_named(data.task, _texts_of(config.model, teacher_context, data, context.scratch))
     answers = plain_answers(
         config.model, config.fingerprint, teacher_context, inputs["data"], "validation",
         context.checkpoints, context.reporter,
@@ -62,9 +63,9 @@ def _model(
     import torch
 
     torch.manual_seed(context.seed)
-    data = inputs["data"].json("data.json")
-    shape = len(data["classes"]), data["channels"], data["image_size"]
-    task, captions = data["task"], data["captions"]
+    data = DataRecord.read(inputs["data"])
+    shape = len(data.classes), data.inputs
+    task, captions = data.task, data.captions
     module: Any = build(model, *shape)
     metrics: dict[str, Any] = {"notes": list(origin(module).notes)}
     if config.train is not None:
@@ -95,17 +96,17 @@ def _model(
 
 
 def _texts_of(
-    config: Teacher, teacher_context: TeacherContext, data: dict[str, Any], folder: Path
+    config: Teacher, teacher_context: TeacherContext, data: DataRecord, folder: Path
 ) -> Texts | None:
     """The captions as a teacher that is no model of ours places them."""
-    if data["task"] != "retrieval":
+    if data.task != "retrieval":
         return None
     teacher: Any = open_teacher(config, teacher_context)
-    return _kept(teacher.texts(data["captions"]), data["captions"], folder)
+    return _kept(teacher.texts(data.captions), data.captions, folder)
 
 
-def _kept(texts: Texts, captions: list[str], folder: Path) -> Texts:
+def _kept(texts: Texts, captions: tuple[str, ...], folder: Path) -> Texts:
     """Write where the captions lie in the space that the teacher's images lie in."""
     np.save(folder / "texts.npy", texts.embeddings)
-    write_json(folder / "texts.json", {"captions": captions, "scale": texts.scale})
+    TextsRecord(captions, texts.scale).write(folder)
     return texts

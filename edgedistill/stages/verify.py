@@ -22,6 +22,7 @@ from edgedistill.distill.labelling import plain_answers
 from edgedistill.models import load as load_model
 from edgedistill.progress import Asked
 from edgedistill.recipe import Teacher, VerifyConfig
+from edgedistill.records import DataRecord
 from edgedistill.runtimes import RUNTIMES, parity
 from edgedistill.runtimes import program as programs
 from edgedistill.runtimes.layers import Alone, Given, compare_alone
@@ -30,7 +31,7 @@ from edgedistill.runtimes.verdict import KERNELS, Evidence, cause, words
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import Task
-from edgedistill.tasks.predict import logits_of, task_of, torch_predictor
+from edgedistill.predict import logits_of, task_of, torch_predictor
 
 if TYPE_CHECKING:
     from edgedistill.runtimes import Floats
@@ -150,9 +151,8 @@ def _teacher(config: Config, inputs: dict[str, Artifact], context: Context) -> F
     """The answers of a teacher that is no torch model; None where they are not to be had."""
     if config.teacher is None:
         return None
-    teacher_context = context.teacher_context(
-        inputs["teacher"].path, inputs["data"].json("data.json")
-    )
+    data = DataRecord.read(inputs["data"])
+    teacher_context = context.teacher_context(inputs["teacher"].path, data)
     return plain_answers(
         config.teacher,
         config.fingerprint,

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 import pytest
+from made import data_record
 
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact
 from edgedistill.data.splits import SplitWriter
 from edgedistill.distill.exchange import write_parquet
 from edgedistill.distill.store import Layout, keep, opened
@@ -21,7 +22,7 @@ def test_labels_and_answers_come_out_as_they_went_in(tmp_path: Path, labels: np.
     writer = SplitWriter(data / "train", 8, 1)
     writer.add(np.zeros((3, 8, 8, 1), np.uint8), labels, np.array([5, 6, 9]))
     writer.close()
-    write_json(data / "data.json", {"classes": ["a", "b"]})
+    data_record(["a", "b"]).write(data)
     teach.mkdir()
     logits = np.float32([[1, 2], [3, 4], [5, 6]])
     with opened(tmp_path / "store", Layout(2), 1, 3, {}) as store:
@@ -44,7 +45,7 @@ def test_validation_images_are_answered_for_too(tmp_path: Path, form: Any) -> No
         count = len(numbers)
         writer.add(np.zeros((count, 8, 8, 1), np.uint8), np.zeros(count, int), np.array(numbers))
         writer.close()
-    write_json(data / "data.json", {"classes": ["a", "b", "c"]})
+    data_record(["a", "b", "c"]).write(data)
     teach.mkdir()
     logits = np.float32([[3, 2, 1], [1, 2, 3], [1, 3, 2]])
     with opened(tmp_path / "store", Layout(3, form, 2), 2, 3, {}) as store:

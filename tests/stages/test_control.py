@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made import data_record
 
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact
 from edgedistill.data.splits import SplitWriter
 from edgedistill.models import build, describe, save
 from edgedistill.recipe import Augment, ResidualModel, Training
@@ -25,8 +26,7 @@ def inputs(tmp_path: Path) -> dict[str, Artifact]:
         images = random.integers(0, 256, (20, 8, 8, 3), np.uint8)
         writer.add(images, np.arange(20) % 2, np.arange(20))
         writer.close()
-    described = {"task": "classification", "classes": ["a", "b"], "channels": 3, "image_size": 8}
-    write_json(tmp_path / "data" / "data.json", described)
+    data_record(["a", "b"], 8, 3).write(tmp_path / "data")
     save(build(SMALL, *SHAPE), tmp_path / "student" / "model", describe(SMALL, *SHAPE))
     metrics = {"distill": {"samples_seen": 60.0}, "prune": {"samples_seen": 40.0, "undone": False}}
     made = {

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from exported import Silent
+from made import data_record
 
-from edgedistill.artifact import Artifact, seal, write_json
+from edgedistill.artifact import Artifact, seal
 from edgedistill.data.splits import SplitWriter
 from edgedistill.distill.label_filter import LabelUse
 from edgedistill.distill.store import Layout, keep, opened
@@ -34,7 +35,7 @@ def stage(tmp_path: Path, judge: JudgeConfig, validation: bool = True) -> Artifa
         labels = LABELS if name == "train" else np.abs(LABELS)
         writer.add(np.zeros((10, 8, 8, 1), np.uint8), labels, np.arange(10))
         writer.close()
-    write_json(data / "data.json", {"classes": ["a", "b"], "task": "classification"})
+    data_record(["a", "b"], 8, 1).write(data)
     teach.mkdir()
     margin = np.where(np.arange(10) == 2, UNSURE, SURE)
     with opened(tmp_path / "store", Layout(2), 1, 10, {}) as store:

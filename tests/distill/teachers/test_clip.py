@@ -13,6 +13,7 @@ from edgedistill.distill.teachers import open_teacher
 from edgedistill.errors import UserError
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import ClipTeacher, parse_recipe
+from edgedistill.records import TextsRecord
 from edgedistill.target import load_target
 
 pytest.importorskip("transformers")
@@ -114,6 +115,6 @@ def test_a_student_is_distilled_from_it(folder: Path, tmp_path: Path) -> None:
     }  # fmt: skip
     made = run_until(parse_recipe(document, "test"), load_target("android-arm64"),
                      Cache(tmp_path), Silent(), "distill")  # fmt: skip
-    assert made["teacher"].json("texts.json")["captions"][3] == "a photo of a 3"
+    assert TextsRecord.read(made["teacher"]).captions[3] == "a photo of a 3"
     assert 0 <= made["teacher"].metrics["validation_quality"] <= 100
     assert made["distill"].metrics["samples_seen"] > 0
