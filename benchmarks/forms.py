@@ -29,6 +29,7 @@ from edgedistill.distill.store import open_answers
 from edgedistill.models import build, load
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import Recipe
+from edgedistill.signature import image_inputs
 from edgedistill.train import TrainingInputs, train
 
 FORMS = {
@@ -41,7 +42,7 @@ FORMS = {
 
 def student(wanted: Recipe) -> Any:
     torch.manual_seed(wanted.seed)
-    return build(wanted.student, 10, 3, 32).to(memory_format=torch.channels_last)
+    return build(wanted.student, 10, image_inputs(3, 32, 32)).to(memory_format=torch.channels_last)
 
 
 def from_store(wanted: Recipe, made: dict[str, Artifact], bf16: bool) -> float:

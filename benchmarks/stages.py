@@ -30,7 +30,7 @@ from edgedistill.pipeline import run_until
 from edgedistill.recipe import Recipe
 from edgedistill.runtimes import program as programs
 from edgedistill.tasks.classification import accuracy
-from edgedistill.tasks.predict import logits_of, torch_predictor
+from edgedistill.predict import logits_of, torch_predictor
 from edgedistill.train import TrainingInputs, train
 
 

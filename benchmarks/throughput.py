@@ -31,6 +31,7 @@ from edgedistill.distill.store import open_answers
 from edgedistill.models import build, load
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import ResidualModel
+from edgedistill.signature import image_inputs
 from edgedistill.train import TrainingInputs, epoch_order, learning_rate, train
 
 STEPS = 60
@@ -99,7 +100,9 @@ def main() -> None:
 
     def student(name: str) -> Any:
         torch.manual_seed(recipe.seed)
-        return build(students[name], 10, 3, 32).to(memory_format=torch.channels_last)
+        return build(students[name], 10, image_inputs(3, 32, 32)).to(
+            memory_format=torch.channels_last
+        )
 
     def ours(name: str) -> float:
         training_inputs = TrainingInputs(split, recipe.data.augment, recipe.seed, answers)

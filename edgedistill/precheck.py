@@ -12,8 +12,9 @@ from typing import Any
 from edgedistill.errors import UserError
 from edgedistill.plan import Step
 from edgedistill.recipe import Ensemble, ModelCommon, Recipe, Teacher
+from edgedistill.signature import Inputs, image_inputs
 
-Images = tuple[Sequence[str], int, int]
+Images = tuple[Sequence[str], Inputs]
 """What the data's images are, to a model: names of its outputs, channels, image size."""
 
 _NEEDED = {
@@ -126,11 +127,15 @@ def _images(recipe: Recipe) -> Images | None:
     data = recipe.data
     names: Sequence[str] | None = getattr(data, "classes", None)
     dimensions = getattr(recipe.teacher, "embedding", None)
-    if recipe.task == "retrieval" and dimensions is not None:
+    if TASKS[recipe.task].by_texts and dimensions is not None:
         names = [f"dimension {number}" for number in range(dimensions)]
     elif names is None and data.source in ("digits", "folder", "parquet", "arrays"):
         names = open_source(data, recipe.task).classes
-    return None if names is None else (names, data.channels, data.image_size)
+    return (
+        None
+        if names is None
+        else (names, image_inputs(data.channels, data.image_size, data.image_size))
+    )
 
 
 def _look(role: str, model: Any, recipe: Recipe, images: Any, fetch: bool) -> Iterator[str]:
@@ -173,8 +178,9 @@ def _ask(teacher: Any, images: Images) -> None:
     from edgedistill.distill.teachers import TeacherBatch, TeacherContext, open_teacher
     from edgedistill.scratch import scratch_folder
 
-    names, channels, size = images
-    blank, first = np.zeros((1, channels, size, size), np.float32), np.zeros(1, np.int64)
+    names, inputs = images
+    blank, first = np.zeros(inputs[0].of_batch(1), np.float32), np.zeros(1, np.int64)
+    _, channels, size, _ = blank.shape
     with scratch_folder() as folder:
         asked = open_teacher(teacher, TeacherContext(folder, names, channels, size))
         list(asked.predict(TeacherBatch(first, first, False, blank)))

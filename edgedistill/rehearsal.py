@@ -11,7 +11,7 @@ from edgedistill import program_file
 from edgedistill.artifact import Artifact
 from edgedistill.data import open_split
 from edgedistill.data.slices import read_slices, sample_names
-from edgedistill.distill.losses import needs_layers
+from edgedistill.losses import needs_layers
 from edgedistill.models import build, check_knows
 from edgedistill.plan import Step
 from edgedistill.progress import Reporter
@@ -73,7 +73,7 @@ def _bind(
             student = build(model, *shape)
             shown = needs_layers(losses) and isinstance(source, ModelCommon)
             teacher = build(source, *shape) if shown else None  # type: ignore[arg-type]
-            Objective(losses, student, teacher, example, task=recipe.task).close()
+            Objective(losses, student, teacher, example, task=TASKS[recipe.task]).close()
         source = model
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
 
 Layout = Literal["NHWC", "NCHW", "NC", ""]
 """The order of a tensor's axes; empty where a runtime may not lay them out anew."""
@@ -43,12 +46,12 @@ class Signature:
     """Name of an output to the name of the input that it feeds back to."""
 
 
-def pixels(channels: int, height: int, width: int) -> Inputs:
+def image_inputs(channels: int, height: int, width: int) -> Inputs:
     """The input of a model of pictures: float32 (batch, channels, height, width) in 0..1."""
     return (TensorSpec("pixels", (None, channels, height, width), "NCHW", range=(0.0, 1.0)),)
 
 
-def picture(inputs: Inputs) -> tuple[int, int, int] | None:
+def image_shape(inputs: Inputs) -> tuple[int, int, int] | None:
     """(channels, height, width) of a model's only input; None where it is no picture."""
     if len(inputs) != 1 or inputs[0].layout != "NCHW":
         return None
@@ -56,3 +59,41 @@ def picture(inputs: Inputs) -> tuple[int, int, int] | None:
     if channels is None or height is None or width is None:
         return None
     return channels, height, width
+
+
+def with_channels(inputs: Inputs, channels: int) -> Inputs:
+    """A picture's inputs with another number of channels."""
+    (only,) = inputs
+    batch, _, *size = only.shape
+    return (replace(only, shape=(batch, channels, *size)),)
+
+
+def blank(inputs: Inputs, batch: int = 1, device: Any = None) -> tuple[Tensor, ...]:
+    """Zeros to call a model with."""
+    import torch
+
+    return tuple(
+        torch.zeros(each.of_batch(batch), dtype=getattr(torch, each.dtype), device=device)
+        for each in inputs
+    )
+
+
+def noise(inputs: Inputs, batch: int, random: Generator) -> tuple[Tensor, ...]:
+    """Values drawn evenly from each input's range (0..1 where it has none) to call a model with."""
+    import torch
+
+    def draw(spec: TensorSpec) -> Tensor:
+        low, high = spec.range or (0.0, 1.0)
+        drawn = torch.rand(spec.of_batch(batch), generator=random) * (high - low) + low
+        return drawn.to(getattr(torch, spec.dtype))
+
+    return tuple(map(draw, inputs))
+
+
+def in_words(inputs: Inputs) -> str:
+    """`3x32x40`, the shape of one sample; of several inputs each with its name."""
+    shapes = ["x".join("?" if size is None else str(size) for size in each.shape[1:])
+              for each in inputs]  # fmt: skip
+    if len(inputs) == 1:
+        return shapes[0]
+    return ", ".join(f"{each.name} {shape}" for each, shape in zip(inputs, shapes, strict=True))

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgedistill.data.survey import Found, look
 from edgedistill.errors import UserError
+from edgedistill.signature import image_inputs
 from edgedistill.target import Target, load_target
 
 
@@ -158,7 +159,7 @@ def _weights_notes(
         from edgedistill.recipe import Model
 
         model: Model = TypeAdapter(Model).validate_python(keys)
-        seen = preview(model, len(found.classes), 1 if found.grey else 3, side)
+        seen = preview(model, len(found.classes), image_inputs(1 if found.grey else 3, side, side))
         notes += [f"{role}: {note}" for note in seen.notes]
         new |= {role} if seen.new_head else set()
     return notes, new
@@ -255,7 +256,7 @@ def _take(models: list[dict[str, Any]], found: Found, side: int) -> bool:
         blank = {"family": keys["family"], "name": keys["name"]}
         model: Model = TypeAdapter(Model).validate_python(blank)
         try:
-            preview(model, len(found.classes), 1 if found.grey else 3, side)
+            preview(model, len(found.classes), image_inputs(1 if found.grey else 3, side, side))
         except UserError:
             return False
     return True

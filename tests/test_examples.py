@@ -12,6 +12,7 @@ import pytest
 from edgedistill.cache import Cache
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import load_recipe
+from edgedistill.signature import image_inputs
 from edgedistill.target import load_target
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
@@ -48,8 +49,8 @@ def test_the_own_model_example_builds_and_prunes() -> None:
     from edgedistill.models.pruned import dependency_graph
 
     path = Path(__file__).parents[1] / "examples" / "own_model.yaml"
-    module = build(load_recipe(path).student, 10, 1, 16)
-    macs, parameters = count(module, 1, 16)
+    module = build(load_recipe(path).student, 10, image_inputs(1, 16, 16))
+    macs, parameters = count(module, image_inputs(1, 16, 16))
     assert macs < 1
     assert parameters < 3
     assert dependency_graph(module, torch.zeros(1, 1, 16, 16)) is not None

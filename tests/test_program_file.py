@@ -22,6 +22,7 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.errors import UserError
 from edgedistill.program_file import BadProgram
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 SIZE = 8
@@ -45,13 +46,13 @@ class Mixed(nn.Module):
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("kept") / "float.program"
-    program_file.save(fold(Mixed().eval(), 3, SIZE), path)
+    program_file.save(fold(Mixed().eval(), image_inputs(3, SIZE, SIZE)), path)
     return path
 
 
 def test_a_program_comes_back_as_it_was(kept: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    program = fold(Mixed().eval(), 3, SIZE)
+    program = fold(Mixed().eval(), image_inputs(3, SIZE, SIZE))
     loaded = program_file.load(kept)
     pixels = torch.rand(3, 3, SIZE, SIZE)
     first, second = (each.module(check_guards=False) for each in (program, loaded))

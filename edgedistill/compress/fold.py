@@ -15,6 +15,7 @@ from edgedistill.compress.surgery import (
     set_weights,
 )
 from edgedistill.errors import UserError, out_of_resources
+from edgedistill.signature import Inputs, image_shape, noise
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,7 +27,7 @@ _TOLERANCE = 0.01
 _IDENTITIES = ("dropout", "alpha_dropout", "feature_dropout", "clone", "contiguous", "alias")
 
 
-def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
+def fold(module: nn.Module, inputs: Inputs) -> ExportedProgram:
     """Export `module` for inference with every constant affine map folded into a convolution.
 
     Batch norm goes into the convolution or linear layer before it. What shifts and scales the
@@ -37,8 +38,8 @@ def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
     linear layers after it, or becomes one; one of other axes becomes a product and a sum. Dropout
     and other identities are removed.
 
-    The program maps pixels (batch, channels, image_size, image_size), float32, to the module's
-    output; the batch is dynamic. Weights keep their names, without the normalization's `model.`.
+    The program maps the inputs to the module's output; the batch is dynamic. Weights keep their
+    names, without the normalization's `model.`.
 
     Raises UserError: the module cannot be exported, or what came out answers differently.
     """
@@ -46,7 +47,7 @@ def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
 
     plain = copy.deepcopy(module).eval()
     try:
-        program = _folded(plain, channels, image_size)
+        program = _folded(plain, inputs)
     except Exception as error:  # torch.export raises whatever a user's module makes it raise
         if isinstance(error, UserError) or out_of_resources(error) is not None:
             raise
@@ -54,19 +55,19 @@ def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
             f"the model cannot be made into one graph: {type(error).__name__}: {error}",
             "torch.export takes no branch on values and no autocast block; see its words above",
         ) from error
-    _check(program, plain, channels, image_size)
+    _check(program, plain, inputs)
     return program
 
 
-def _check(program: ExportedProgram, module: nn.Module, channels: int, image_size: int) -> None:
+def _check(program: ExportedProgram, module: nn.Module, inputs: Inputs) -> None:
     """Raises UserError: the program is not the module."""
     import torch
 
     random = torch.Generator().manual_seed(0)
-    pixels = torch.rand(2, channels, image_size, image_size, generator=random)
+    samples = noise(inputs, 2, random)
     with torch.no_grad():
-        wanted, again = module(pixels), module(pixels)
-        found = graph_of(program)(pixels)
+        wanted, again = module(*samples), module(*samples)
+        found = graph_of(program)(*samples)
     differs = float((wanted - again).abs().max())
     if differs > 1e-5 * float(wanted.abs().max()):
         raise UserError(
@@ -85,20 +86,22 @@ def _check(program: ExportedProgram, module: nn.Module, channels: int, image_siz
         )
 
 
-def _folded(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
-    graph = graph_of(export(module, channels, image_size))
+def _folded(module: nn.Module, inputs: Inputs) -> ExportedProgram:
+    graph = graph_of(export(module, inputs))
     _make_functional(graph)
     _drop_identities(graph)
     fold_constants(graph)
     _slice_instead_of_splitting(graph)
-    _fold_pixel_affine(graph, channels)
+    shape = image_shape(inputs)
+    if shape is not None:
+        _fold_pixel_affine(graph, shape[0])
     fold_batch_norms(graph)
     _open_gates(graph)
     _pool_with_axes(graph)
     spell_out_pools(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    return export(_renamed(graph), channels, image_size)
+    return export(_renamed(graph), inputs)
 
 
 def _make_functional(graph: GraphModule) -> None:

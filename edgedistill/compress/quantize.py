@@ -28,9 +28,10 @@ from edgedistill.compress.operators import (
     layer_name,
     padding_value,
 )
-from edgedistill.compress.program import export, graph_of, image_of, value
+from edgedistill.compress.program import export, graph_of, inputs_of, value
 from edgedistill.compress.quantizer import SchemeQuantizer
 from edgedistill.errors import UserError, in_short, nearest, out_of_resources
+from edgedistill.signature import Inputs
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -46,15 +47,15 @@ class Prepared(nn.Module):
     `freeze_observers`; evaluation never changes them.
     """
 
-    def __init__(self, graph: GraphModule, channels: int, image_size: int) -> None:
+    def __init__(self, graph: GraphModule, inputs: Inputs) -> None:
         super().__init__()
         self.graph = graph
-        self.channels, self.image_size = channels, image_size
+        self.inputs = inputs
         self.frozen = False
         self.train(False)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.graph(pixels)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        logits: Tensor = self.graph(*inputs)
         for each in self.roundings(ActivationFakeQuantize):
             each.update_range()
         return logits
@@ -88,7 +89,7 @@ def prepare(program: ExportedProgram, scheme: Scheme, keep_float: tuple[str, ...
         warnings.simplefilter("ignore")
         prepared = prepare_pt2e(graph, SchemeQuantizer(scheme, keep_float))
     _name_roundings(prepared)
-    return Prepared(prepared, *image_of(program))
+    return Prepared(prepared, inputs_of(program))
 
 
 def check_names(graph: GraphModule, keep_float: tuple[str, ...]) -> None:
@@ -257,7 +258,7 @@ def convert(prepared: Prepared) -> ExportedProgram:
         graph = convert_pt2e(graph, fold_quantize=False)
         _round_biases(graph)
         _bound_paddings(graph)
-    return export(graph, prepared.channels, prepared.image_size)
+    return export(graph, prepared.inputs)
 
 
 def _refresh_weight_scales(graph: GraphModule) -> None:

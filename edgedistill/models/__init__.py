@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from edgedistill.models.making import (
     without_weights,
 )
 from edgedistill.recipe import Model
+from edgedistill.signature import Inputs, blank, with_channels
 
 if TYPE_CHECKING:
     import torch
@@ -37,16 +39,14 @@ __all__ = [
 def describe(
     model: Model,
     classes: int,
-    channels: int,
-    image_size: int,
+    inputs: Inputs,
     pruning: list[Any] | None = None,
 ) -> dict[str, Any]:
     """What `save` writes to `model.json`. The weights' origin is left out: they lie beside it."""
     return {
         "model": {**model.model_dump(mode="json"), "weights": None},
         "classes": classes,
-        "channels": channels,
-        "image_size": image_size,
+        "inputs": [asdict(each) for each in inputs],
         "pruning": pruning,
     }
 
@@ -64,8 +64,8 @@ def save(module: nn.Module, folder: Path, description: dict[str, Any]) -> None:
         for name, tensor in module.state_dict().items()
     }
     save_file(tensors, folder / "weights.safetensors")
-    inside = module.mean.numel() if isinstance(module, Spread) else description["channels"]
-    write_json(folder / "model.json", {**description, "inside": inside})
+    spread = module.mean.numel() if isinstance(module, Spread) else None
+    write_json(folder / "model.json", {**description, "spread_to": spread})
 
 
 def load(folder: Path) -> nn.Module:
@@ -88,12 +88,13 @@ def fresh(folder: Path) -> nn.Module:
 
     saved = json.loads((folder / "model.json").read_text())
     model: Model = TypeAdapter(Model).validate_python(saved["model"])
-    shape = saved["channels"], saved["image_size"]
+    inputs = TypeAdapter(Inputs).validate_python(saved["inputs"])
+    inside = with_channels(inputs, saved["spread_to"]) if saved["spread_to"] else inputs
     # Pretrained weights are not fetched again: the folder's own replace them.
-    inner = make(without_weights(model), saved["classes"], saved["inside"], saved["image_size"])
-    module = whole(inner, model, saved["channels"], saved["inside"]).eval()
+    inner = make(without_weights(model), saved["classes"], inside)
+    module = whole(inner, model, inputs, inside).eval()
     if saved["pruning"]:
-        replay(module, saved["pruning"], *shape)
+        replay(module, saved["pruning"], inputs)
     return module
 
 
@@ -115,15 +116,13 @@ def fingerprint(model: Model) -> str:
     return text_digest(content)
 
 
-def count(module: nn.Module, channels: int, image_size: int) -> tuple[float, float]:
+def count(module: nn.Module, inputs: Inputs) -> tuple[float, float]:
     """Multiply-accumulates of one inference in millions, parameters in thousands; what counts is
     told in `models/work.py`."""
-    import torch
-
     from edgedistill.models.work import products
 
-    pixels = torch.zeros(1, channels, image_size, image_size, device=device_of(module))
-    macs = sum(each.macs for each in products(module, pixels))
+    example = blank(inputs, device=device_of(module))
+    macs = sum(each.macs for each in products(module, *example))
     parameters = sum(parameter.numel() for parameter in module.parameters())
     return macs / 1e6, parameters / 1e3
 

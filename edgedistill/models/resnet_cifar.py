@@ -6,7 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from edgedistill.models.outer import required_image_shape
 from edgedistill.recipe import ResidualModel
+from edgedistill.signature import Inputs
 
 
 class PadShortcut(nn.Module):
@@ -82,7 +84,8 @@ def _group(inputs: int, outputs: int, stride: int, blocks: int, shortcut: str) -
     return nn.Sequential(first, *(Block(outputs, outputs, 1, shortcut) for _ in range(blocks - 1)))
 
 
-def make(model: ResidualModel, classes: int, channels: int, image_size: int) -> nn.Module:
+def make(model: ResidualModel, classes: int, inputs: Inputs) -> nn.Module:
+    channels, _, _ = required_image_shape(inputs, "resnet_cifar")
     return ResidualNetwork(model.depth, model.widths, model.shortcut, classes, channels)
 
 

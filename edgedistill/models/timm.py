@@ -9,16 +9,19 @@ from typing import Any
 from torch import nn
 
 from edgedistill.errors import UserError, nearest
+from edgedistill.models.outer import required_image_shape
 from edgedistill.recipe import TimmModel
+from edgedistill.signature import Inputs
 
 
-def make(model: TimmModel, classes: int, channels: int, image_size: int) -> nn.Module:
+def make(model: TimmModel, classes: int, inputs: Inputs) -> nn.Module:
     timm = _timm()
     _check_name(timm, model)
+    channels, *size = required_image_shape(inputs, model.name)
     arguments: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
     if not timm.get_pretrained_cfg(model.name).to_dict().get("fixed_input_size"):
         return _create(timm, model, arguments)
-    return _create(timm, model, {**arguments, "img_size": image_size})
+    return _create(timm, model, {**arguments, "img_size": tuple(size)})
 
 
 def normalization(model: TimmModel) -> tuple[tuple[float, ...], tuple[float, ...]] | None:

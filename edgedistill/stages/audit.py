@@ -250,7 +250,8 @@ def _embeddings(model: nn.Module, split: Split, ids: Any) -> Floats:
     """What enters the layer that gives the answer, (samples, channels)."""
     import torch
 
-    from edgedistill.distill.feature_hooks import EMBEDDING, FeatureHooks
+    from edgedistill.distill.feature_hooks import FeatureHooks
+    from edgedistill.losses.base import EMBEDDING
 
     feature_hooks = FeatureHooks().on(
         model, [EMBEDDING], "student", torch.from_numpy(split.pixels(ids[:1]))

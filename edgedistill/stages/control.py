@@ -10,7 +10,7 @@ from edgedistill.models import fresh, save
 from edgedistill.recipe import Augment, Labels, Training
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import state_of_model, task_of
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.train import open_training_inputs, train
 
 

@@ -4,23 +4,19 @@ good it is."""
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from edgedistill.artifact import Artifact
 from edgedistill.distill.labelling import plain_answers
-from edgedistill.distill.teachers import TeacherContext, open_teacher
+from edgedistill.distill.teachers import open_teacher
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
+from edgedistill.predict import SAME_CLASSES, TRAIN_BETTER, state_of_answers, state_of_model
 from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teacher, Training
-from edgedistill.records import DataRecord, TeacherRecord, TextsRecord
+from edgedistill.records import DataRecord, TeacherRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks import task_named
-from edgedistill.predict import SAME_CLASSES, TRAIN_BETTER, state_of_answers, state_of_model
-from edgedistill.tasks.retrieval import Texts
+from edgedistill.tasks import TASKS
 from edgedistill.train import open_training_inputs, train
 
 
@@ -49,7 +45,10 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
                 save(module, folder, describe_model(member.teacher, *shape))
     TeacherRecord(config.fingerprint).write(context.scratch)
     teacher_context = context.teacher_context(context.scratch, data)
-    task = task_named(data.task, _texts_of(config.model, teacher_context, data, context.scratch))
+    task = TASKS[data.task]
+    if task.by_texts:
+        teacher = open_teacher(config.model, teacher_context)
+        task = task.with_teacher(teacher, data.captions, context.scratch)
     answers = plain_answers(
         config.model, config.fingerprint, teacher_context, inputs["data"], "validation",
         context.checkpoints, context.reporter,
@@ -65,17 +64,14 @@ def _model(
     torch.manual_seed(context.seed)
     data = DataRecord.read(inputs["data"])
     shape = len(data.classes), data.inputs
-    task, captions = data.task, data.captions
+    task = TASKS[data.task]
     module: Any = build(model, *shape)
     metrics: dict[str, Any] = {"notes": list(origin(module).notes)}
     if config.train is not None:
         training_inputs = open_training_inputs(
             inputs, config.losses, config.augment, context.seed, config.workers
         )
-        if task == "retrieval":
-            training_inputs = replace(
-                training_inputs, head=lambda seen: module.similarities(seen, captions)
-            )
+        training_inputs = replace(training_inputs, head=task.teacher_head(module, data.captions))
         metrics |= train(
             training_inputs.objective(module, config.losses, config.train.precision),
             training_inputs,
@@ -85,28 +81,7 @@ def _model(
             deterministic=context.deterministic,
         )
     save(module, context.scratch / "model", describe_model(model, *shape))
-    texts = None
-    if task == "retrieval":
-        with torch.no_grad():
-            placed = module.eval().texts(captions).cpu().numpy()
-            texts = _kept(Texts(placed, float(module.scale)), captions, context.scratch)
+    task = task.with_teacher(module.eval(), data.captions, context.scratch)
     advice = TRAIN_BETTER if config.train else SAME_CLASSES
-    state = state_of_model(module, inputs["data"], task_named(task, texts), advice)
+    state = state_of_model(module, inputs["data"], task, advice)
     return {**metrics, **context.told("teacher", state)}
-
-
-def _texts_of(
-    config: Teacher, teacher_context: TeacherContext, data: DataRecord, folder: Path
-) -> Texts | None:
-    """The captions as a teacher that is no model of ours places them."""
-    if data.task != "retrieval":
-        return None
-    teacher: Any = open_teacher(config, teacher_context)
-    return _kept(teacher.texts(data.captions), data.captions, folder)
-
-
-def _kept(texts: Texts, captions: tuple[str, ...], folder: Path) -> Texts:
-    """Write where the captions lie in the space that the teacher's images lie in."""
-    np.save(folder / "texts.npy", texts.embeddings)
-    TextsRecord(captions, texts.scale).write(folder)
-    return texts

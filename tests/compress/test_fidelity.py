@@ -12,6 +12,7 @@ from edgedistill.compress.fake_quantize import ActivationFakeQuantize
 from edgedistill.compress.fidelity import advice, sqnr_db, unrounded
 from edgedistill.compress.fold import fold
 from edgedistill.compress.program import graph_of
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 
@@ -21,7 +22,7 @@ class Padded(Residual):
 
 
 def quantized(model: nn.Module) -> ExportedProgram:
-    prepared = quantize.prepare(fold(model, 3, SIZE), Scheme())
+    prepared = quantize.prepare(fold(model, image_inputs(3, SIZE, SIZE)), Scheme())
     quantize.calibrate(prepared, pixels(32).split(16))
     return quantize.convert(prepared)
 
@@ -48,7 +49,7 @@ def test_a_padding_outside_of_the_range_is_named(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(("factor", "cause"), [(0.02, "are clipped"), (200.0, "is too wide")])
 def test_a_scale_of_another_size_is_named(factor: float, cause: str) -> None:
-    prepared = quantize.prepare(fold(normalized(Residual()), 3, SIZE), Scheme())
+    prepared = quantize.prepare(fold(normalized(Residual()), image_inputs(3, SIZE, SIZE)), Scheme())
     quantize.calibrate(prepared, pixels(32).split(16))
     modules = dict(prepared.graph.named_modules())
     wrong = modules["round_adaptive_avg_pool2d"]

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from edgedistill import program_file
 from edgedistill.compress.fold import fold
-from edgedistill.compress.program import graph_of, image_of
+from edgedistill.compress.program import graph_of, inputs_of
 from edgedistill.errors import UserError
 from edgedistill.models.normalized import Normalized
+from edgedistill.signature import image_inputs
 
 
 def operators(program: torch.export.ExportedProgram) -> list[str]:
@@ -32,7 +33,7 @@ def assert_same(model: nn.Module, program: torch.export.ExportedProgram, x: Tens
 @pytest.mark.parametrize("make", [Residual, lambda: Residual("conv"), Mobile])
 def test_folding_changes_no_output_and_leaves_no_batch_norm(make: Callable[[], nn.Module]) -> None:
     model = normalized(make())
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert_same(model, program, pixels(5))
     names = operators(program)
     assert not any(part in name for name in names for part in ("batch_norm", "dropout", "_."))
@@ -45,20 +46,20 @@ def test_folding_changes_no_output_and_leaves_no_batch_norm(make: Callable[[], n
 def test_torchvision_models_fold_exactly(name: str, size: int) -> None:
     model = normalized(getattr(torchvision.models, name)(num_classes=4))
     x = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
-    assert_same(model, fold(model, 3, size), x)
+    assert_same(model, fold(model, image_inputs(3, size, size)), x)
 
 
 def test_folding_leaves_the_model_alone_and_keeps_weight_names() -> None:
     model = normalized(Residual())
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
     assert {"stem.weight", "blocks.1.conv2.bias", "linear.weight"} <= set(program.state_dict)
-    assert image_of(program) == (3, SIZE)
+    assert [each.shape for each in inputs_of(program)] == [(None, 3, SIZE, SIZE)]
 
 
 def test_a_shift_before_zero_padding_becomes_a_depthwise_convolution() -> None:
-    program = fold(normalized(Residual()), 3, SIZE)
+    program = fold(normalized(Residual()), image_inputs(3, SIZE, SIZE))
     assert program.state_dict["normalize.weight"].shape == (3, 1, 1, 1)
     assert program.state_dict["normalize.bias"].shape == (3,)
 
@@ -77,7 +78,7 @@ def test_a_normalization_disappears_into_the_convolution_where_that_is_exact(
     conv = nn.Conv2d(4, 8, 3, padding=padding, groups=groups, bias=bias)
     shift = mean if padding == 0 else [0.0] * 4
     model = lively(Normalized(conv, shift, std))
-    program = fold(model, 4, SIZE)
+    program = fold(model, image_inputs(4, SIZE, SIZE))
     assert operators(program) == ["aten.conv2d.default"]
     x = torch.rand(3, 4, SIZE, SIZE)
     assert_same(model, program, x)
@@ -85,7 +86,7 @@ def test_a_normalization_disappears_into_the_convolution_where_that_is_exact(
 
 def test_a_batch_norm_without_a_layer_before_it_becomes_a_convolution() -> None:
     model = lively(nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 4, 3)))
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert operators(program).count("aten.conv2d.default") == 2
     assert_same(model, program, pixels(2) - 0.5)
 
@@ -94,7 +95,7 @@ def test_a_batch_norm_without_a_layer_before_it_becomes_a_convolution() -> None:
 def test_a_batch_norm_of_features_goes_into_a_linear_layer(after: list[nn.Module]) -> None:
     pooled = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     model = lively(nn.Sequential(*pooled, nn.BatchNorm1d(4), *after))
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert operators(program).count("aten.linear.default") == 1
     assert not any("batch_norm" in each for each in operators(program))
     assert_same(model, program, pixels(2))
@@ -112,14 +113,14 @@ def test_a_convolution_used_twice_is_folded_with_each_batch_norm() -> None:
             return out
 
     model = lively(Twice())
-    assert_same(model, fold(model, 3, SIZE), pixels(2))
+    assert_same(model, fold(model, image_inputs(3, SIZE, SIZE)), pixels(2))
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
     digests = []
     for run in ("one", "two"):
         path = tmp_path / run
-        program_file.save(fold(normalized(Residual()), 3, SIZE), path)
+        program_file.save(fold(normalized(Residual()), image_inputs(3, SIZE, SIZE)), path)
         digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
     assert digests[0] == digests[1]
 
@@ -136,7 +137,7 @@ def test_a_squeeze_and_excitation_gate_becomes_relu6() -> None:
             return out
 
     model = lively(Gated())
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert "aten.hardsigmoid.default" not in operators(program)
     assert "aten.hardtanh.default" in operators(program)
     assert_same(model, program, 4 * pixels(3) - 2)
@@ -163,12 +164,12 @@ class Written(nn.Module):
 )
 def test_a_write_into_a_part_of_a_tensor_is_told(how: Callable[[Tensor], object]) -> None:
     with pytest.raises(UserError, match="as one graph answers up to"):
-        fold(Written(how), 3, SIZE)
+        fold(Written(how), image_inputs(3, SIZE, SIZE))
 
 
 def test_a_write_into_a_whole_tensor_is_folded() -> None:
     model = Written(lambda x: x.mul_(3)).eval()
-    assert_same(model, fold(model, 3, SIZE), pixels(3))
+    assert_same(model, fold(model, image_inputs(3, SIZE, SIZE)), pixels(3))
 
 
 def test_what_cannot_be_exported_is_told() -> None:
@@ -177,7 +178,7 @@ def test_what_cannot_be_exported_is_told() -> None:
             return x.mean((2, 3)) if float(x.sum()) > 3 else x.sum((2, 3))
 
     with pytest.raises(UserError, match="cannot be made into one graph"):
-        fold(Branching(), 3, SIZE)
+        fold(Branching(), image_inputs(3, SIZE, SIZE))
 
 
 class Tokens(nn.Module):
@@ -196,7 +197,7 @@ class Tokens(nn.Module):
 @pytest.mark.parametrize("layer", [nn.Linear(16, 16), nn.Conv1d(16, 16, 3, padding=1)])
 def test_a_batch_norm_of_other_axes_becomes_a_product_and_a_sum(layer: nn.Module) -> None:
     model = lively(Tokens(layer, SIZE))
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert_same(model, program, pixels(3))
     assert not any("batch_norm" in name for name in operators(program))
 
@@ -212,7 +213,7 @@ def test_a_batch_norm_right_before_the_mean() -> None:
             return found
 
     model = lively(Late())
-    assert_same(model, fold(model, 3, SIZE), pixels(3))
+    assert_same(model, fold(model, image_inputs(3, SIZE, SIZE)), pixels(3))
 
 
 def test_a_batch_norm_without_statistics_is_told() -> None:
@@ -220,7 +221,7 @@ def test_a_batch_norm_without_statistics_is_told() -> None:
         nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, track_running_stats=False), nn.Flatten()
     )
     with pytest.raises(UserError, match="keeps no running statistics"):
-        fold(model, 3, SIZE)
+        fold(model, image_inputs(3, SIZE, SIZE))
 
 
 def test_shuffled_channels_are_folded() -> None:
@@ -237,7 +238,7 @@ def test_shuffled_channels_are_folded() -> None:
             return found
 
     model = Shuffled().eval()
-    assert_same(model, fold(model, 3, SIZE), pixels(3))
+    assert_same(model, fold(model, image_inputs(3, SIZE, SIZE)), pixels(3))
 
 
 class Standardized(nn.Conv2d):
@@ -269,7 +270,7 @@ class Around(nn.Module):
 )
 def test_weights_that_are_computed_become_weights(layer: nn.Module) -> None:
     model = Around(layer).eval()
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert_same(model, program, pixels(3))
     assert "layer.weight" in program.state_dict
     kept = [name for name in operators(program) if not name.startswith("aten.")]
@@ -286,7 +287,7 @@ def test_a_shared_computed_weight_keeps_its_source() -> None:
             return found
 
     model = Shared(nn.Conv2d(8, 8, 3)).eval()
-    assert_same(model, fold(model, 3, SIZE), pixels(3))
+    assert_same(model, fold(model, image_inputs(3, SIZE, SIZE)), pixels(3))
 
 
 @pytest.mark.parametrize("parts", [2, 3, [5, 3]])
@@ -302,7 +303,7 @@ def test_parts_become_slices(parts: int | list[int]) -> None:
             return found
 
     model = Padded(Parts()).eval()
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert_same(model, program, pixels(3))
     assert operators(program).count("aten.slice.Tensor") == 2
 
@@ -333,7 +334,7 @@ def test_a_batch_norm_behind_any_convolution_is_folded(make: type[Transposed]) -
         assert tensor is not None
         tensor.data.uniform_(0.5, 2)
     model = Around(layer).eval()
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert_same(model, program, pixels(3))
     assert not any("batch_norm" in name for name in operators(program))
     assert sum("conv" in name for name in operators(program)) == 2
@@ -345,4 +346,4 @@ def test_a_model_that_answers_differently_each_time_is_told_as_that() -> None:
             return nn.functional.dropout(x, 0.2)
 
     with pytest.raises(UserError, match="answers differently each time"):
-        fold(Around(Dropping()).eval(), 3, SIZE)
+        fold(Around(Dropping()).eval(), image_inputs(3, SIZE, SIZE))

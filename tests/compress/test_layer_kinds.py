@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgedistill.compress.fold import fold
 from edgedistill.compress.program import graph_of
 from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 
@@ -104,7 +105,7 @@ def test_each_kind_of_layer_is_quantized_and_answers_like_its_module(
 ) -> None:
     torch.manual_seed(0)
     model = KINDS[name]().eval()
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     if method == "qat":
         prepared = prepare(program, Scheme())
         calibrate(prepared, pixels(32).split(16))

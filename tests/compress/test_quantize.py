@@ -24,6 +24,7 @@ from edgedistill.compress.program import graph_of, value
 from edgedistill.compress.quantize import Prepared, calibrate, convert, post_training, prepare
 from edgedistill.compress.sensitivity import sensitivity
 from edgedistill.errors import UserError
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 Change = Callable[[torch.Tensor], torch.Tensor]
@@ -31,7 +32,7 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 
 @pytest.fixture(scope="module")
 def program() -> ExportedProgram:
-    return fold(normalized(Residual()), 3, SIZE)
+    return fold(normalized(Residual()), image_inputs(3, SIZE, SIZE))
 
 
 def calibrated(program: ExportedProgram, scheme: Scheme = Scheme(), keep: Any = ()) -> Prepared:  # noqa: B008
@@ -63,7 +64,7 @@ def test_every_layer_is_quantized_and_none_is_left_in_float(program: ExportedPro
 
 
 def test_a_mobile_network_is_quantized_whole() -> None:
-    program = fold(normalized(Mobile()), 3, SIZE)
+    program = fold(normalized(Mobile()), image_inputs(3, SIZE, SIZE))
     assert describe(convert(calibrated(program)))["float_layers"] == []
 
 
@@ -95,7 +96,7 @@ def test_what_only_moves_values_keeps_their_scale(program: ExportedProgram) -> N
 def test_every_scheme_keeps_to_its_range_and_close_to_the_float_network(
     bits: Any, symmetric: bool, per_channel: bool, activations: bool
 ) -> None:
-    program = fold(normalized(Residual()), 3, SIZE)
+    program = fold(normalized(Residual()), image_inputs(3, SIZE, SIZE))
     scheme = Scheme(
         weight_bits=bits,
         weight_symmetric=symmetric,
@@ -240,7 +241,7 @@ class Joined(nn.Module):
 def test_a_fixed_scale_is_not_forced_on_what_it_is_joined_with(gated: bool) -> None:
     torch.manual_seed(0)
     model = Joined(gated).eval()
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     quantized = convert(calibrated(program))
     with torch.no_grad():
         wanted, found = model(pixels(64)), graph_of(quantized)(pixels(64))
@@ -259,7 +260,7 @@ def error(model: nn.Module) -> float:
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_uniform_(module.weight)
-    quantized = convert(calibrated(fold(model.eval(), 3, SIZE)))
+    quantized = convert(calibrated(fold(model.eval(), image_inputs(3, SIZE, SIZE))))
     with torch.no_grad():
         wanted, found = model(pixels(64)), graph_of(quantized)(pixels(64))
     return float((found - wanted).norm() / wanted.norm())
@@ -320,7 +321,9 @@ def test_what_is_joined_shares_a_range_that_holds_it_all(name: str, before: int)
 
 
 def test_a_padding_with_infinity_fills_in_the_end_of_the_range() -> None:
-    program = fold(Between(PADDED["an infinite one for pooling"]).eval(), 3, SIZE)
+    program = fold(
+        Between(PADDED["an infinite one for pooling"]).eval(), image_inputs(3, SIZE, SIZE)
+    )
     graph = graph_of(convert(calibrated(program)))
     (node,) = (node for node in graph.graph.nodes if padding_value(node) is not None)
     (quantize,) = node.users
@@ -336,27 +339,31 @@ def test_a_mask_of_infinities_leaves_what_reads_it_in_float() -> None:
 
     model = Between(attend)
     assert error(model) < 0.05
-    said = describe(convert(calibrated(fold(model, 3, SIZE))))
+    said = describe(convert(calibrated(fold(model, image_inputs(3, SIZE, SIZE)))))
     assert {"add", "softmax"} <= set(said["float_layers"])
 
 
 def test_added_constants_are_quantized_like_what_they_are_added_to() -> None:
     position = nn.Parameter(torch.linspace(-1, 1, SIZE).view(1, 1, 1, SIZE))
-    quantized = convert(calibrated(fold(Between(lambda x: x + position).eval(), 3, SIZE)))
+    quantized = convert(
+        calibrated(fold(Between(lambda x: x + position).eval(), image_inputs(3, SIZE, SIZE)))
+    )
     graph = graph_of(quantized)
     (sum_,) = (node for node in graph.graph.nodes if str(node.target) == "aten.add.Tensor")
     assert all("dequantize" in str(each.target) for each in sum_.all_input_nodes)
 
 
 def test_a_padding_of_pixels_has_a_scale_of_its_own_and_its_sensitivity() -> None:
-    prepared = calibrated(fold(Between(lambda x: pad(x, -1.0), 3, 3).eval(), 3, SIZE))
+    prepared = calibrated(
+        fold(Between(lambda x: pad(x, -1.0), 3, 3).eval(), image_inputs(3, SIZE, SIZE))
+    )
     rows = sensitivity(prepared, pixels(8), lambda outputs: 0.0)
     assert {"pad", "last", "linear"} <= {row["layer"] for row in rows}
     assert describe(convert(prepared))["float_layers"] == []
 
 
 def test_an_operator_without_integer_form_is_float_between_quantized_neighbours() -> None:
-    program = fold(Between(functional.gelu).eval(), 3, SIZE)
+    program = fold(Between(functional.gelu).eval(), image_inputs(3, SIZE, SIZE))
     assert describe(convert(calibrated(program)))["float_layers"] == ["gelu"]
 
 

@@ -7,6 +7,7 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.program import graph_of
 from edgedistill.compress.quantize import calibrate, prepare
 from edgedistill.compress.sensitivity import sensitivity
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 from edgedistill.tasks.classification import accuracy
 
@@ -17,7 +18,7 @@ def test_the_table_finds_a_sabotaged_layer_and_restores_everything() -> None:
         # One huge weight that meets only zeros takes the whole range of its tensor.
         model.model.blocks[1].conv1.weight[0, 0, 0, 0] = 3000.0  # type: ignore[union-attr, index]
         model.model.blocks[1].bn1.running_mean[0] = 1e9  # type: ignore[union-attr, index]
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     x = pixels(96)
     with torch.no_grad():
         labels = graph_of(program)(x).argmax(1).numpy()

@@ -19,6 +19,7 @@ from edgedistill.devices import (
 )
 from edgedistill.devices.machine import is_machine, machine, name_of
 from edgedistill.errors import UserError
+from edgedistill.signature import image_inputs
 from edgedistill.target import load_target
 
 
@@ -84,7 +85,11 @@ def test_a_users_own_model_is_found_where_it_was_found_here(
     )
     monkeypatch.syspath_prepend(tmp_path / "project")
     wanted = FunctionModel(family="function", function="my_small_net:net")
-    save(build(wanted, 3, 1, 8), tmp_path / "model", describe(wanted, 3, 1, 8))
+    save(
+        build(wanted, 3, image_inputs(1, 8, 8)),
+        tmp_path / "model",
+        describe(wanted, 3, image_inputs(1, 8, 8)),
+    )
     record = DEVICES["local"].run(Job(tmp_path / "model", "torch", job.inputs, job.protocol))
     assert len(record.samples_ms) == 31
 

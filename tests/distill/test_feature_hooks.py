@@ -8,12 +8,15 @@ from edgedistill.distill.feature_hooks import EMBEDDING, FeatureHooks, ends, pai
 from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.recipe import ResidualModel
+from edgedistill.signature import image_inputs
 
 IMAGE = torch.zeros(1, 3, 16, 16)
 
 
 def network(depth: int, **more: object) -> nn.Module:
-    return build(ResidualModel(family="resnet_cifar", depth=depth, **more), 5, 3, 16)  # type: ignore[arg-type]
+    return build(
+        ResidualModel(family="resnet_cifar", depth=depth, **more), 5, image_inputs(3, 16, 16)
+    )  # type: ignore[arg-type]
 
 
 def test_the_last_layer_at_each_resolution_is_found() -> None:

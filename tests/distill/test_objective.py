@@ -24,6 +24,7 @@ from edgedistill.recipe import (
     Similarity,
     SoftTargets,
 )
+from edgedistill.signature import image_inputs
 
 LABELS = Labels(kind="labels", weight=0.3)
 SOFT = SoftTargets(kind="soft_targets", weight=0.7, temperature=2.0)
@@ -33,7 +34,7 @@ TARGET = torch.tensor([0, 1, 2, 3])
 def network(depth: int, seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
     model = ResidualModel(family="resnet_cifar", depth=depth, widths=(8, 8, 16))
-    return build(model, 4, 3, 16)
+    return build(model, 4, image_inputs(3, 16, 16))
 
 
 def pixels() -> torch.Tensor:

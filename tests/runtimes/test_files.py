@@ -18,6 +18,7 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.errors import UserError
 from edgedistill.runtimes import RUNTIMES, Spec, find, program, runtime_of
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
@@ -91,7 +92,7 @@ def test_float_is_what_the_runtime_runs_in_float(tmp_path: Path) -> None:
     model = nn.Sequential(
         nn.Conv2d(3, 8, 4, 4), nn.Flatten(2), nn.LayerNorm(4), nn.Flatten(), nn.Linear(32, 4)
     )
-    prepared = prepare(fold(model.eval(), 3, SIZE), Scheme())
+    prepared = prepare(fold(model.eval(), image_inputs(3, SIZE, SIZE)), Scheme())
     calibrate(prepared, [torch.rand(4, 3, SIZE, SIZE)])
     quantized = convert(prepared)
     counts = {}
@@ -253,7 +254,7 @@ def test_an_operator_that_a_converter_does_not_know_is_told(tmp_path: Path) -> N
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten()).eval()
     spec = Spec("fp32", tuple("abcd"), "float", "odd")
     with pytest.raises(UserError, match=r"cannot be written as odd\.tflite") as got:
-        RUNTIMES["litert"].write(fold(model, 3, 8), tmp_path / "odd.tflite", spec)
+        RUNTIMES["litert"].write(fold(model, image_inputs(3, 8, 8)), tmp_path / "odd.tflite", spec)
     assert "aten.adaptive_max_pool2d" in got.value.message
     assert "leave `litert` out of the target's runtimes" in got.value.hint
     assert not (tmp_path / "odd.tflite").exists()
@@ -289,7 +290,7 @@ def test_attention_in_half_precision_is_opened(tmp_path: Path) -> None:
 
     model, path = Reader().eval(), tmp_path / "a.onnx"
     labels = tuple(map(str, range(16)))
-    RUNTIMES["onnxruntime"].write(fold(model, 1, 16), path, Spec("fp16", labels))
+    RUNTIMES["onnxruntime"].write(fold(model, image_inputs(1, 16, 16)), path, Spec("fp16", labels))
     code = "import onnxruntime, sys; onnxruntime.InferenceSession(sys.argv[1])"
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)
     pixels = torch.rand(2, 1, 16, 16)

@@ -14,6 +14,7 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.runtimes import RUNTIMES, Spec, program
 from edgedistill.runtimes.layers import Given, compare_alone
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
@@ -113,7 +114,7 @@ class Deep(torch.nn.Module):
 @pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("litert", marks=pytest.mark.slow)])
 def test_a_deep_file_is_right_layer_by_layer(tmp_path: Path, runtime: str) -> None:
     torch.manual_seed(0)
-    prepared = prepare(fold(Deep().eval(), 3, 8), Scheme(), ())
+    prepared = prepare(fold(Deep().eval(), image_inputs(3, 8, 8)), Scheme(), ())
     pixels = torch.rand(16, 3, 8, 8)
     calibrate(prepared, [pixels])
     quantized = convert(prepared)
@@ -143,7 +144,7 @@ def test_what_attention_lays_out_anew_is_judged_within_its_reader(
             logits: torch.Tensor = self.linear(self.encoder(tokens).mean(1))
             return logits
 
-    prepared = prepare(fold(Reader().eval(), 3, 8), Scheme(), ())
+    prepared = prepare(fold(Reader().eval(), image_inputs(3, 8, 8)), Scheme(), ())
     pixels = torch.rand(5, 3, 8, 8)
     calibrate(prepared, [pixels])
     quantized = convert(prepared)
@@ -160,7 +161,7 @@ def test_an_adaptive_pool_keeps_the_scale_of_its_input(tmp_path: Path) -> None:
         torch.nn.Conv2d(3, 8, 3, 1, 1), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(2),
         torch.nn.Flatten(), torch.nn.Linear(32, len(LABELS)),
     )  # fmt: skip
-    prepared = prepare(fold(net.eval(), 3, 16), Scheme(), ())
+    prepared = prepare(fold(net.eval(), image_inputs(3, 16, 16)), Scheme(), ())
     pixels = torch.rand(16, 3, 16, 16)
     calibrate(prepared, [pixels])
     quantized = convert(prepared)
@@ -176,7 +177,7 @@ def test_a_pool_made_of_several_operators_is_right_at_each(tmp_path: Path) -> No
         torch.nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False),
         torch.nn.Conv2d(8, 8, 3, 1, 1), torch.nn.Flatten(), torch.nn.Linear(200, len(LABELS)),
     )  # fmt: skip
-    prepared = prepare(fold(net.eval(), 3, 8), Scheme(), ())
+    prepared = prepare(fold(net.eval(), image_inputs(3, 8, 8)), Scheme(), ())
     pixels = torch.rand(16, 3, 8, 8)
     calibrate(prepared, [pixels])
     quantized = convert(prepared)

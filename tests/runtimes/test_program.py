@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.runtimes import program
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 
@@ -51,7 +52,7 @@ def test_layers_kept_in_float_are_named() -> None:
             found: Tensor = self.two(torch.relu(self.one(x))).mean((2, 3))
             return found
 
-    prepared = prepare(fold(Two().eval(), 3, SIZE), Scheme(), ("two",))
+    prepared = prepare(fold(Two().eval(), image_inputs(3, SIZE, SIZE)), Scheme(), ("two",))
     calibrate(prepared, [torch.rand(4, 3, SIZE, SIZE)])
     assert program.float_layers(convert(prepared)) == ["two"]
 

@@ -8,6 +8,7 @@ import pytest
 
 from edgedistill.artifact import seal
 from edgedistill.recipe import BenchmarkConfig, ResidualModel
+from edgedistill.signature import image_inputs
 from edgedistill.stages import Context
 from edgedistill.stages.benchmark import Config, run
 
@@ -35,7 +36,11 @@ def inputs(make_result: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
 
     model = ResidualModel(family="resnet_cifar", depth=8, widths=(4, 4, 4))
     folder = tmp_path / "teacher"
-    save(build(model, 3, 1, 8), folder / "model", describe(model, 3, 1, 8))
+    save(
+        build(model, 3, image_inputs(1, 8, 8)),
+        folder / "model",
+        describe(model, 3, image_inputs(1, 8, 8)),
+    )
     artifacts = make_result().artifacts
     return {"data": artifacts["data"], "export": artifacts["export"],
             "teacher": seal(folder, "teacher", {}, {})}  # fmt: skip

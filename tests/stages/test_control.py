@@ -11,9 +11,10 @@ from edgedistill.artifact import Artifact
 from edgedistill.data.splits import SplitWriter
 from edgedistill.models import build, describe, save
 from edgedistill.recipe import Augment, ResidualModel, Training
+from edgedistill.signature import image_inputs
 from edgedistill.stages import Context, control
 
-SHAPE = 2, 3, 8
+SHAPE = 2, image_inputs(3, 8, 8)
 SMALL = ResidualModel(family="resnet_cifar", depth=8, widths=(4, 4, 4))
 
 

@@ -12,6 +12,7 @@ from exported import EXACT, LABELS, Exported, Silent, answers, export
 from edgedistill.artifact import Artifact, seal, write_json
 from edgedistill.recipe import VerifyConfig
 from edgedistill.runtimes import RUNTIMES, Spec, layers
+from edgedistill.signature import image_inputs
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.verify import Config
 
@@ -110,7 +111,7 @@ def test_models_before_the_files_are_scored_on_the_same_images(
     wanted = ResidualModel(family="resnet_cifar", depth=8, widths=(4, 4, 4))
     (tmp_path / "teacher").mkdir()
     model = build(wanted, classes=4, channels=3, image_size=8)
-    save(model, tmp_path / "teacher" / "model", describe(wanted, 4, 3, 8))
+    save(model, tmp_path / "teacher" / "model", describe(wanted, 4, image_inputs(3, 8, 8)))
     teacher = seal(tmp_path / "teacher", "teacher", {}, {})
     (tmp_path / "verify").mkdir()
     inputs = {

@@ -16,6 +16,7 @@ from edgedistill.distill.teachers import Predictions, TeacherBatch, TeacherConte
 from edgedistill.errors import UserError
 from edgedistill.models import build, describe, save
 from edgedistill.recipe import Ensemble, ResidualModel
+from edgedistill.signature import image_inputs
 
 CODE = """
 import numpy as np
@@ -71,7 +72,7 @@ def test_a_mistake_names_its_member() -> None:
 
 def test_torch_members_lie_in_folders_of_their_own(tmp_path: Path) -> None:
     model = ResidualModel(family="resnet_cifar", depth=8)
-    shape = len(CLASSES), 3, 8
+    shape = len(CLASSES), image_inputs(3, 8, 8)
     for number in range(2):
         built = build(model, *shape)
         save(built, tmp_path / f"member{number}" / "model", describe(model, *shape))

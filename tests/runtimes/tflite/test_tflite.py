@@ -14,6 +14,7 @@ from edgedistill.runtimes import RUNTIMES, Spec, program
 from edgedistill.runtimes.tflite.file import File
 from edgedistill.runtimes.tflite.layout import remove_transposes
 from edgedistill.runtimes.tflite.transposes import transposes_left
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 
@@ -136,7 +137,7 @@ def test_an_image_that_is_flattened_is_not_compared_in_another_order(tmp_path: P
         nn.ReLU(), nn.Linear(16, 4),
     )  # fmt: skip
     pixels = torch.rand(8, 3, SIZE, SIZE)
-    prepared = prepare(fold(model.eval(), 3, SIZE), Scheme())
+    prepared = prepare(fold(model.eval(), image_inputs(3, SIZE, SIZE)), Scheme())
     calibrate(prepared, [pixels])
     quantized = convert(prepared)
     path = tmp_path / "flat.tflite"

@@ -20,6 +20,7 @@ from edgedistill.runtimes import RUNTIMES, Spec, litert, program
 from edgedistill.runtimes.tflite.file import File
 from edgedistill.runtimes.tflite.layout import remove_transposes
 from edgedistill.runtimes.tflite.transposes import moved_bytes
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 SIZE = 8
@@ -135,7 +136,7 @@ def check(content: bytes, tolerance: float = 1e-5) -> tuple[File, File]:
 def test_moving_transposes_changes_no_answer(ways: list[str]) -> None:
     torch.manual_seed(0)
     with torch.no_grad():
-        content = litert._convert(fold(chain(ways).eval(), 3, SIZE), False)
+        content = litert._convert(fold(chain(ways).eval(), image_inputs(3, SIZE, SIZE)), False)
     check(content)
 
 
@@ -143,7 +144,7 @@ def test_moving_transposes_changes_no_answer(ways: list[str]) -> None:
 @pytest.mark.parametrize("way", Step.WAYS)
 def test_each_way_alone_in_float_and_in_integers(way: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    folded = fold(chain([way]).eval(), 3, SIZE)
+    folded = fold(chain([way]).eval(), image_inputs(3, SIZE, SIZE))
     check(litert._convert(folded, False))
     check(litert._convert(quantized(folded), True), 0)
 
@@ -160,7 +161,7 @@ def test_a_channel_shuffle_moves_channels_where_they_lie(tmp_path: Path) -> None
         nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), Shuffle(8), Shuffle(8), nn.AdaptiveAvgPool2d(1),
         nn.Flatten(), nn.Linear(8, 4),
     )  # fmt: skip
-    folded = fold(model.eval(), 3, SIZE)
+    folded = fold(model.eval(), image_inputs(3, SIZE, SIZE))
     for made, tolerance in ((folded, 1e-5), (quantized(folded), 0.0)):
         before, after = check(litert._convert(made, tolerance == 0), tolerance)
         assert after.count()["TRANSPOSE"] == 2
@@ -176,7 +177,7 @@ def test_only_what_lies_as_in_the_program_is_called_as_there(tmp_path: Path) -> 
     model = nn.Sequential(
         nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), Shuffle(8), nn.Flatten(), nn.Linear(128, 4)
     )
-    made = quantized(fold(model.eval(), 3, SIZE))
+    made = quantized(fold(model.eval(), image_inputs(3, SIZE, SIZE)))
     path = tmp_path / "named.tflite"
     RUNTIMES["litert"].write(made, path, Spec("int8", tuple("abcd"), "float"))
     folded = program.fold_weights(made)
@@ -196,7 +197,7 @@ def test_shufflenet_is_written_and_answers_as_the_module(runtime: str, tmp_path:
     with torch.no_grad():
         for _ in range(4):  # batch statistics of something else than the identity
             model(torch.rand(8, 3, 64, 64))
-    folded = fold(model.eval(), 3, 64)
+    folded = fold(model.eval(), image_inputs(3, 64, 64))
     prepared = prepare(folded, Scheme())
     calibrate(prepared, [torch.rand(8, 3, 64, 64), pixels])
     made = convert(prepared)
@@ -214,6 +215,8 @@ def test_a_pixel_shuffle_is_one_transpose() -> None:
     """The converter writes it as three, of axes that it joined and split again."""
     torch.manual_seed(0)
     with torch.no_grad():
-        content = litert._convert(fold(chain(["shuffle"]).eval(), 3, SIZE), False)
+        content = litert._convert(
+            fold(chain(["shuffle"]).eval(), image_inputs(3, SIZE, SIZE)), False
+        )
     _, after = check(content)
     assert after.count()["TRANSPOSE"] == 1
