@@ -26,9 +26,9 @@ from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
 from edgedistill.models import load
 from edgedistill.pipeline import run_until
+from edgedistill.predict import logits_of, torch_predictor
 from edgedistill.tasks.classification import accuracy
 from edgedistill.tasks.judgement import agreement
-from edgedistill.tasks.predict import logits_of, torch_predictor
 
 EPOCHS = 16
 LIMIT = 10_000

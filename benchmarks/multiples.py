@@ -26,8 +26,8 @@ from edgedistill.data import open_split
 from edgedistill.models import load
 from edgedistill.models.work import padded_of
 from edgedistill.pipeline import run_until
+from edgedistill.predict import logits_of, torch_predictor
 from edgedistill.tasks.classification import accuracy
-from edgedistill.tasks.predict import logits_of, torch_predictor
 
 IMAGES, DISTILL, BETWEEN, RECOVER = 10_000, 4, 0.5, 2.5
 LEAST = 13.1

@@ -22,7 +22,8 @@ from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
 from edgedistill.models import load
 from edgedistill.pipeline import run_until
-from edgedistill.tasks.predict import logits_of, read_texts, torch_predictor
+from edgedistill.predict import logits_of, torch_predictor
+from edgedistill.tasks.retrieval import Retrieval
 
 RATES = (0.1, 0.3, 1.0)
 TEACHER = (
@@ -60,7 +61,7 @@ def best_rate(way: str, cache: Cache) -> float:
 
 
 def figures(made: dict[str, Artifact], stage: str) -> dict[str, float]:
-    split, texts = open_split(made["data"].path, "test"), read_texts(made["teacher"])
+    split, texts = open_split(made["data"].path, "test"), Retrieval().of_teacher(made["teacher"]).texts
     images = logits_of(torch_predictor(load(made[stage].file("model"))), split)
     return {
         "recall_at_1": texts.recall(images, split.labels),

@@ -11,13 +11,14 @@ from edgedistill.data import fingerprint as data_fingerprint
 from edgedistill.data import listing
 from edgedistill.data.slices import slices_digest
 from edgedistill.devices.machine import instructions, machine, multiplies_bf16
-from edgedistill.distill.losses import needs_answers, needs_layers
 from edgedistill.distill.teachers.fingerprint import fingerprint as teacher_fingerprint
 from edgedistill.errors import UserError
 from edgedistill.libraries import libraries
+from edgedistill.losses import needs_answers, needs_layers
 from edgedistill.models import fingerprint as model_fingerprint
 from edgedistill.recipe import Loss, Model, ModelCommon, Recipe, Teacher, Training
 from edgedistill.target import Frozen, Kernel, Target
+from edgedistill.tasks import TASKS
 
 T = TypeVar("T", bound=Training)
 
@@ -63,7 +64,7 @@ class _Plan:
         """The steps that the next student learns from."""
         self.made_with: dict[str, frozenset[str]] = {}
         """What the models are made with that the steps leave."""
-        self.texts = {"texts": "teacher"} if recipe.task == "retrieval" else {}
+        self.texts = {"texts": "teacher"} if TASKS[recipe.task].by_texts else {}
         """In a retrieval, where the images' captions lie."""
 
     def add(self, name: str, config: Frozen, inputs: dict[str, str], stage: str = "") -> None:
@@ -127,7 +128,7 @@ class _Plan:
         )
         inputs = {"data": "data", "teacher": self.teacher, **self.texts}
         self.add(self.answers, config, inputs, "teach")
-        if self.recipe.task != "classification":
+        if not TASKS[self.recipe.task].audited:
             return
         judging = judge.Config(judge=self.recipe.stages.judge)
         self.add(self.judged, judging, {"data": "data", "teach": self.answers}, "judge")
@@ -222,7 +223,7 @@ class _Plan:
             processor=processor,
         )
         self.add("verify", verifying, inputs)
-        if recipe.task == "classification":
+        if TASKS[recipe.task].audited:
             self.audited({**inputs, "verify": "verify"}, models)
         measuring = benchmark.Config(
             benchmark=wanted.benchmark, threads=target.threads, machine=text_digest(machine())

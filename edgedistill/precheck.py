@@ -13,6 +13,7 @@ from edgedistill.errors import UserError
 from edgedistill.plan import Step
 from edgedistill.recipe import Ensemble, ModelCommon, Recipe, Teacher
 from edgedistill.signature import Inputs, image_inputs
+from edgedistill.tasks import TASKS
 
 Images = tuple[Sequence[str], Inputs]
 """What the data's images are, to a model: names of its outputs, channels, image size."""
@@ -146,13 +147,13 @@ def _look(role: str, model: Any, recipe: Recipe, images: Any, fetch: bool) -> It
     if isinstance(model, ModelCommon):
         untrained = role == "teacher" and recipe.stages.teacher.train is None
         look = check_knows if untrained or role.startswith("member") else preview
-        yield from look(model, *shape).notes  # type: ignore[arg-type]
+        yield from look(model, *shape).notes
     elif model.family in _IN_A_FILE:
         _ask(model, images)
     if not _would_be_downloaded(model):
         return
     if fetch and isinstance(model, ModelCommon):
-        build(model, *shape)  # type: ignore[arg-type]
+        build(model, *shape)
     else:
         yield "its pretrained weights are not on this disk: compiling downloads them"
 

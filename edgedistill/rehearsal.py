@@ -20,6 +20,7 @@ from edgedistill.records import DataRecord
 from edgedistill.scratch import scratch_folder
 from edgedistill.signature import Inputs, blank
 from edgedistill.stages import export, prune, quantize
+from edgedistill.tasks import TASKS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from edgedistill.data import open_split
 from edgedistill.data.loading import batches
-from edgedistill.data.splits import known
 from edgedistill.distill.label_filter import open_label_filter
-from edgedistill.distill.losses import needs_layers
 from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
+from edgedistill.losses import needs_layers
 from edgedistill.models import device_of
-from edgedistill.recipe import Augment, Labels, Loss, Training
-from edgedistill.records import DataRecord
 from edgedistill.predict import task_of
+from edgedistill.recipe import Augment, Labels, Loss, Training
+from edgedistill.tasks import TASKS, Head, Task
+from edgedistill.tasks.labels import known
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from edgedistill.distill.label_filter import LabelFilter
     from edgedistill.distill.objective import Objective
     from edgedistill.distill.store import Answers
-    from edgedistill.tasks.retrieval import Texts
 
 
 @dataclass(frozen=True)
@@ -48,12 +47,12 @@ class TrainingInputs:
     teacher: torch.nn.Module | None = None
     """The teacher itself, where a loss looks into it while it runs."""
     workers: int | None = None
-    task: str = "classification"
+    task: Task = TASKS["classification"]
     only: NDArray[np.int64] | None = None
     """The samples that there is something to learn from, where these are not all."""
-    head: Callable[[torch.Tensor], torch.Tensor] | None = None
-    """In a retrieval, from embeddings (batch, dimensions) to what is learned: how near each is to
-    every caption (batch, captions)."""
+    head: Head | None = None
+    """From the outputs to what the losses compare, where these differ: in a retrieval, from
+    embeddings (batch, dimensions) to how near each is to every caption (batch, captions)."""
 
     def __len__(self) -> int:
         return len(self.split) if self.only is None else len(self.only)
@@ -124,27 +123,14 @@ def open_training_inputs(
 
         teacher = load(inputs["teacher"].path / "model")
     split = open_split(inputs["data"].path, "train")
-    task = DataRecord.read(inputs["data"]).task
     task = task_of(inputs)
+    head = task.head() if "texts" in inputs else None
     # From labels alone, an image that nobody has labelled would be trained on for nothing.
     by_label = all(isinstance(loss, Labels) for loss in losses) and not known(split.labels).all()
     only = np.flatnonzero(known(split.labels)) if by_label else None
     return TrainingInputs(
         split, augment, seed, answers, judgement, teacher, workers, task, only, head
     )
-
-
-def similarities(texts: Texts) -> Callable[[torch.Tensor], torch.Tensor]:
-    """As `Texts.similarities`, with gradients."""
-    import torch
-    from torch.nn import functional as F
-
-    scaled = torch.from_numpy(texts.scale * texts.embeddings)
-
-    def head(images: torch.Tensor) -> torch.Tensor:
-        return F.linear(F.normalize(images, dim=1), scaled.to(images.device))
-
-    return head
 
 
 def learning_rate(step: int, steps: int, config: Training) -> float:

@@ -21,8 +21,12 @@ ORDER: list[set[str]] = [
     {"document", "usercode"},
     {"signature"},
     {"target"},
-    {"recipe", "records"},
-    {"batch_norm", "cache", "checkpoint", "data", "libraries", "models", "program_file", "tasks"},
+    {"fields", "records"},
+    {"tasks"},
+    {"losses"},
+    {"recipe"},
+    {"batch_norm", "cache", "checkpoint", "data", "libraries", "models", "program_file"},
+    {"predict"},
     {"train", "distill", "compress", "runtimes", "devices"},
     {"stages"},
     {"plan"},
@@ -37,8 +41,6 @@ ORDER: list[set[str]] = [
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 BESIDE = {
-    ("tasks", "data"),
-    ("tasks", "models"),
     ("train", "distill"),
     ("devices", "runtimes"),
     ("distill", "runtimes"),

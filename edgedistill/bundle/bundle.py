@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import file_digest, text_digest
-from edgedistill.bundle.manifest import REPORT, TEXTS, read_manifest
+from edgedistill.bundle.manifest import REPORT, read_manifest
 from edgedistill.errors import UserError, nearest, reading
 from edgedistill.files import read_json_file
 
@@ -78,12 +78,9 @@ class Bundle:
     @property
     def task(self) -> Task:
         """What its quality means."""
-        from edgedistill.tasks import task_named
-        from edgedistill.tasks.retrieval import Texts
+        from edgedistill.tasks import TASKS
 
-        texts = self.manifest.get("texts")
-        placed = Texts(self._array(TEXTS, 2), texts["scale"]) if texts else None
-        return task_named(self.manifest["task"], placed)
+        return TASKS[self.manifest["task"]].of_bundle(self.manifest.get("texts"), self._array)
 
     @property
     def report(self) -> dict[str, Any]:
@@ -195,7 +192,7 @@ class Bundle:
         task = self.task
         scores = task.scores(logits / self.manifest["temperature"])
         self.check_width(scores.shape[1])
-        found = [self._prediction(row) for row in scores]
+        found = [self._prediction(task, row) for row in scores]
         if fallback is None:
             return found
         limit = self._threshold(threshold)
@@ -203,7 +200,7 @@ class Bundle:
         if len(unsure):
             answers = task.scores(np.asarray(fallback(pixels[unsure]), dtype=np.float64))
             for place, row in zip(unsure, answers, strict=True):
-                found[place] = replace(self._prediction(row), routed=True)
+                found[place] = replace(self._prediction(task, row), routed=True)
         return found
 
     def check_width(self, values: int) -> None:
@@ -215,16 +212,16 @@ class Bundle:
                 "compile the bundle again",
             )
 
-    def _prediction(self, scores: np.ndarray) -> Prediction:
+    def _prediction(self, task: Task, scores: np.ndarray) -> Prediction:
         named = dict(zip(self.labels, map(float, scores), strict=True))
-        if self.manifest["task"] == "regression":
+        if not task.decides:
             return Prediction(None, None, named)
         best = int(scores.argmax())
         return Prediction(self.labels[best], float(scores[best]), named)
 
     def _threshold(self, given: float | None) -> float:
         limit = given if given is not None else self.manifest["routing"].get("threshold")
-        if limit is None or self.manifest["task"] != "classification":
+        if limit is None or not self.task.audited:
             raise UserError(
                 f"{self.path}: no threshold was chosen when it was compiled: that takes a "
                 "classifier, and a teacher that answers on the test set",

@@ -80,7 +80,7 @@ def read_samples(bundle: Bundle, samples: Samples | None) -> Read:
             source = load_recipe(source).data
     shape = bundle.manifest["preprocessing"]
     return read_images(
-        source, bundle.labels, shape["image_size"], shape["channels"], bundle.manifest["task"]
+        source, bundle.labels, shape["image_size"], shape["channels"], bundle.task.name
     )
 
 
@@ -95,33 +95,7 @@ def _recorded(bundle: Bundle) -> str:
 def _pair(bundle: Bundle, images: Any, labels: Any) -> tuple[Any, np.ndarray]:
     import numpy as np
 
-    labels = np.asarray(labels)
-    if bundle.manifest["task"] in ("multilabel", "regression"):
-        return images, _values(bundle, images, labels)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise UserError(
-            f"labels are {labels.dtype} of shape {labels.shape}",
-            "give one integer for each image, a place in the bundle's list of labels",
-        )
-    if len(images) != len(labels):
-        raise UserError(f"{len(images)} images, but {len(labels)} labels", "give one for each")
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(bundle.labels):
-        raise UserError(
-            f"labels run from {labels.min()} to {labels.max()}; "
-            f"the bundle knows {len(bundle.labels)} classes",
-            "number them from 0, in the order of the bundle's labels",
-        )
-    return images, labels
-
-
-def _values(bundle: Bundle, images: Any, labels: np.ndarray) -> np.ndarray:
-    wanted = len(images), len(bundle.labels)
-    if labels.shape != wanted or labels.dtype.kind not in "biuf":
-        raise UserError(
-            f"labels are {labels.dtype} of shape {labels.shape}, expected numbers {wanted}",
-            f"give for each image its values: {', '.join(bundle.labels)}",
-        )
-    return labels.astype("float32")
+    return images, bundle.task.labels.check_given(np.asarray(labels), len(images), bundle.labels)
 
 
 def _document(data: Mapping[str, Any]) -> Data:

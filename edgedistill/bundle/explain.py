@@ -11,6 +11,7 @@ import numpy as np
 from edgedistill.bundle.manifest import GOLDEN
 from edgedistill.runtimes import Tensor
 from edgedistill.runtimes.native import to_native
+from edgedistill.tasks import TASKS
 
 if TYPE_CHECKING:
     from edgedistill.recipe import VerifyConfig
@@ -62,16 +63,7 @@ def tensor(fields: dict[str, Any]) -> Tensor:
 
 def notes(task: str, temperature: float) -> dict[str, str]:
     """What holds for every file of a bundle."""
-    reading = {
-        "classification": "softmax(real / temperature) are the labels' probabilities; temperature, "
-        f"{temperature:.6g}, was fitted on validation images so that a confidence is as often "
-        "right as it says, and changes no answer",
-        "multilabel": "sigmoid(real) is each label's probability",
-        "regression": "the real values are the answer itself, one for each label",
-        "retrieval": "the real values are the image's embedding: divided by its length, its "
-        "products with the rows of `texts.file`, times `texts.scale`, are what softmax makes "
-        "the labels' probabilities of",
-    }[task]
+    reading = TASKS[task].reading(temperature)
     return {
         "numbers": "where a tensor has a scale, an app meets integers, and real = scale * "
         "(stored - zero_point); the other way, stored = round(real / scale) + zero_point, halves "

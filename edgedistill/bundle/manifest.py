@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from edgedistill.document import problems
 from edgedistill.errors import UserError
 from edgedistill.files import read_json_file
+from edgedistill.recipe.tasks import TaskName
 from edgedistill.target import Precision, RuntimeName
 from edgedistill.tasks.routing import ROUTE_ALL
 
@@ -17,7 +18,6 @@ MANIFEST = "edgedistill.json"
 AUDIT = "audit.json"
 REPORT = "report.json"
 PAGE = "report.html"
-TEXTS = "texts.npy"
 GOLDEN = "golden"
 FORMAT = 3
 
@@ -75,7 +75,7 @@ class Manifest(_Part):
     bundle_format: Literal[3]
     ok: bool
     shipped: Name
-    task: Literal["classification", "multilabel", "regression", "retrieval"]
+    task: TaskName
     labels: list[Label] = Field(min_length=1, max_length=1_000_000)
     notes: dict[str, str] | None = None
     files: list[_File] = Field(min_length=1, max_length=1000)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.apart import Apart
 from edgedistill.bundle.bundle import Bundle
-from edgedistill.devices import DEVICES, Job, Protocol, in_short, in_turn, row
+from edgedistill.devices import DEVICES, Job, Protocol, figures, in_short, in_turn
 from edgedistill.errors import UserError, reading
+from edgedistill.records import as_json
 from edgedistill.runtimes import RUNTIMES, runtime_of, size_of
 from edgedistill.scratch import scratch_folder
 
@@ -99,7 +100,7 @@ def check_opens(bundle: Bundle, entries: list[dict[str, Any]]) -> None:
             path = bundle.path / entry["file"]
             wait = patience(path)
             values = apart.call(str(path), wait, _answer, path, entry["runtime"], pixels)
-            if bundle.manifest["task"] != "retrieval":  # whose files give places in a space
+            if not bundle.task.by_texts:  # whose files give places in a space
                 bundle.check_width(values)
 
 
@@ -158,7 +159,7 @@ def measure(
             "precision": subject.precision,
             "file": subject.path.name,
             "size_kb": subject.size_kb,
-            **row(record, protocol.threads, where),
+            **as_json(figures(record, protocol.threads, where)),
             **({"outputs": record.outputs} if outputs else {}),
         }
         for subject, record in zip(found, records, strict=True)

@@ -22,7 +22,6 @@ from edgedistill.bundle.manifest import (
     MANIFEST,
     PAGE,
     REPORT,
-    TEXTS,
     is_bundle,
     listed,
     read_manifest,
@@ -30,6 +29,7 @@ from edgedistill.bundle.manifest import (
 from edgedistill.devices import measurements
 from edgedistill.errors import UserError
 from edgedistill.report import build_report, write_html
+from edgedistill.tasks import TASKS
 
 if TYPE_CHECKING:
     from edgedistill.pipeline import Result
@@ -172,8 +172,8 @@ def _fill(result: Result, folder: Path) -> None:
     (folder / GOLDEN).mkdir()
     for path in sorted(result.artifacts["verify"].file("golden").iterdir()):
         shutil.copyfile(path, folder / GOLDEN / path.name)
-    if result.recipe.task == "retrieval":
-        shutil.copyfile(result.artifacts["teacher"].file("texts.npy"), folder / TEXTS)
+    for name, path in TASKS[result.recipe.task].carried(result.artifacts["teacher"]).items():
+        shutil.copyfile(path, folder / name)
     if "audit" in result.artifacts:
         shutil.copyfile(result.artifacts["audit"].file(AUDIT), folder / AUDIT)
     named = [{**entry, "file": Path(entry["file"]).name} for entry in described["files"]]
@@ -210,7 +210,7 @@ def _manifest(
         "shipped": report["summary"]["file"],
         "task": result.recipe.task,
         "labels": data["labels"],
-        "texts": _texts(result),
+        "texts": TASKS[result.recipe.task].described(result.artifacts["teacher"]),
         "notes": notes(result.recipe.task, audited.get("temperature", 1.0)),
         "files": files,
         "preprocessing": {
@@ -236,13 +236,6 @@ def _manifest(
         "measurements": [_measured(row) for row in report["measurements"]],
         "contract": report["contract"],
     }
-
-
-def _texts(result: Result) -> dict[str, Any] | None:
-    """What images are compared with: the captions, as `texts.npy` places them, by label."""
-    if result.recipe.task != "retrieval":
-        return None
-    return {"file": TEXTS, **result.artifacts["teacher"].json("texts.json")}
 
 
 def _measured(row: dict[str, Any]) -> dict[str, Any]:

@@ -16,15 +16,14 @@ from edgedistill.artifact import write_json
 from edgedistill.data.image import duplicates
 from edgedistill.data.image.decode import Form
 from edgedistill.data.sources import Samples, Source, open_source
-from edgedistill.data.sources.base import ONE_OF_MANY, UNLABELLED, check_labels
+from edgedistill.data.sources.base import UNLABELLED, check_labels
 from edgedistill.data.splits import (
     SPLITS,
     TEST_SEED,
     Labels,
     SplitWriter,
-    balanced,
     held_out,
-    known,
+    limited,
     open_split,
 )
 from edgedistill.data.workers import decode_all, worker_count
@@ -32,6 +31,8 @@ from edgedistill.errors import UserError
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Data
 from edgedistill.records import DataRecord, Duplicates, Twin
+from edgedistill.tasks import TASKS
+from edgedistill.tasks.labels import LabelForm, known
 
 EXAMPLES = 20
 UNUSED = -1
@@ -62,7 +63,7 @@ def prepare(
     parts = assign(source, data, task, seed)
     written = _write(parts, data, out, reporter)
     _check_classes(written.labels, source.classes, task)
-    left_out = _left_out(written, parts, source.classes, task)
+    left_out = _left_out(written, parts, source.classes)
     for text in left_out:
         reporter.say(f"data: {text}")
     twins = duplicates.find({name: open_split(out, name) for name in SPLITS}, reporter)
@@ -78,7 +79,7 @@ def prepare(
         image_size=data.image_size,
         channels=data.channels,
         own_test=source.test is not None,
-        preprocessing="the square in the middle, resized bilinearly",
+        resize=data.resize,
         counts={name: len(labels) for name, labels in written.labels.items()},
         unlabelled=int(np.sum(~known(written.labels["train"]))),
         class_counts=_class_counts(written.labels, labels, task),
@@ -117,7 +118,7 @@ def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
 
     Raises UserError: one class only, labels outside the classes, a class missing from a split.
     """
-    if task in ONE_OF_MANY and len(source.classes) < 2:
+    if len(source.classes) < TASKS[task].fewest_names:
         raise UserError(
             f"there is one class only: `{source.classes[0]}`" if source.classes
             else "there are no classes",
@@ -126,7 +127,7 @@ def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
     given = [source.train] if source.test is None else [source.train, source.test]
     for samples in given:
         check_labels(samples, source.classes, task)
-    train = _train_codes(source, data, seed)
+    train = _train_codes(source, data, seed, TASKS[task].labels)
     parts = [Part(source.train, train)]
     if source.test is not None:
         parts.append(Part(source.test, np.full(len(source.test.labels), 2, np.int8)))
@@ -141,35 +142,35 @@ def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
     return parts
 
 
-def test_part(source: Source) -> tuple[Samples, NDArray[np.int64]]:
+def test_part(source: Source, form: LabelForm) -> tuple[Samples, NDArray[np.int64]]:
     """The test samples: of the source's own test split, or those kept aside from its train."""
     if source.test is not None:
         return source.test, np.arange(len(source.test.labels))
-    aside = held_out(source.train.labels, source.test_share, TEST_SEED)
+    aside = held_out(source.train.labels, source.test_share, TEST_SEED, form)
     return source.train, np.flatnonzero(aside)
 
 
-def _train_codes(source: Source, data: Data, seed: int) -> Codes:
+def _train_codes(source: Source, data: Data, seed: int, form: LabelForm) -> Codes:
     labels = source.train.labels
     codes = np.zeros(len(labels), np.int8)
     if source.test is None:
-        codes[test_part(source)[1]] = 2
+        codes[test_part(source, form)[1]] = 2
     pool = np.flatnonzero(codes == 0)
     if data.limit is not None:
-        used = balanced(labels[pool], data.limit, seed)
+        used = limited(labels[pool], data.limit, seed, form)
         codes[pool[~used]] = UNUSED
         pool = pool[used]
-    codes[pool[held_out(labels[pool], data.validation, seed)]] = 1
+    codes[pool[held_out(labels[pool], data.validation, seed, form)]] = 1
     return codes
 
 
 def _check_classes(
     labels: dict[str, Labels], classes: Sequence[str], task: str, limit: int | None = None
 ) -> None:
+    form = TASKS[task].labels
     for name, values in labels.items():
-        counts = _counts(values, len(classes))
-        # What is rare beside other labels may be missing where choices are made, not elsewhere.
-        if task == "regression" or counts.all() or (task, name) == ("multilabel", "validation"):
+        counts = form.counts(values, classes)
+        if counts is None or counts.all() or not form.must_occur(name):
             continue
         missing = classes[int(np.argmin(counts))]
         if limit is not None and limit < 2 * len(classes):
@@ -208,7 +209,7 @@ class _Written:
 
 def _write(parts: list[Part], data: Data, out: Path, reporter: Reporter) -> _Written:
     written = _Written()
-    writers = {name: SplitWriter(out / name, data.image_size, data.channels) for name in SPLITS}
+    writers = {name: SplitWriter(out / name, _form(data).shape) for name in SPLITS}
     total = sum(int(np.sum(part.codes != UNUSED)) for part in parts)
     done, started = 0, time.monotonic()
     for part in parts:
@@ -227,15 +228,18 @@ def _write(parts: list[Part], data: Data, out: Path, reporter: Reporter) -> _Wri
     return written
 
 
+def _form(data: Data) -> Form:
+    return Form(data.image_size, data.channels, data.resize, data.convert_channels)
+
+
 def _usable(
     samples: Samples, codes: Codes, data: Data, total: int, skipped: list[tuple[int, str]]
 ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint8]]]:
     """How many were read, the numbers of those that could be decoded, and their pixels."""
     wanted = np.flatnonzero(codes != UNUSED)
-    form = Form(data.image_size, data.channels, data.convert_channels)
     workers = worker_count(data.workers, samples.encoded_bytes)
     start = 0
-    for chunk in decode_all(samples.read(wanted), form, workers):
+    for chunk in decode_all(samples.read(wanted), _form(data), workers):
         read = len(chunk.images) + len(chunk.failures)
         ids = wanted[start : start + read]
         start += read
@@ -256,44 +260,30 @@ def _usable(
     assert start == len(wanted), "a source must give every image it is asked for"
 
 
-def _left_out(
-    written: _Written, parts: list[Part], classes: Sequence[str], task: str
-) -> tuple[str, ...]:
+def _left_out(written: _Written, parts: list[Part], classes: Sequence[str]) -> tuple[str, ...]:
     """What images that cannot be decoded took from each class, in a sentence; none, if none."""
     if not written.skipped:
         return ()
-    lost = Counter(label for label, _ in written.skipped)
+    lost = Counter(label for label, _ in written.skipped if label != UNLABELLED)
     told = ""
-    if task in ONE_OF_MANY:
+    if lost:
         used = [part.samples.labels[part.codes != UNUSED] for part in parts]
         totals = Counter(np.concatenate(used).tolist())
-        named = [each for each in lost if each != UNLABELLED]
-        worst = sorted(named, key=lambda each: -lost[each] / totals[each])
+        worst = sorted(lost, key=lambda each: -lost[each] / totals[each])
         shares = [f"class {classes[at]}: {lost[at]} of {totals[at]}" for at in worst[:EXAMPLES]]
-        told = f" ({', '.join(shares)})" if shares else ""
+        told = f" ({', '.join(shares)})"
     return (f"images left out: {len(written.skipped)}{told}; first {written.skipped[0][1]}",)
 
 
 def _class_counts(
     labels: dict[str, Labels], classes: Sequence[str], task: str
 ) -> dict[str, dict[str, int]]:
-    if task == "regression":
-        return {}
+    counted = {name: TASKS[task].labels.counts(each, classes) for name, each in labels.items()}
     return {
-        name: dict(zip(classes, _counts(values, len(classes)).tolist(), strict=True))
-        for name, values in labels.items()
+        name: dict(zip(classes, counts.tolist(), strict=True))
+        for name, counts in counted.items()
+        if counts is not None
     }
-
-
-def _counts(labels: Labels, classes: int) -> NDArray[np.int64]:
-    """How many samples each class has."""
-    there = labels[known(labels)]
-    counts: NDArray[np.int64]
-    if there.ndim == 2:
-        counts = np.count_nonzero(there, axis=0)
-    else:
-        counts = np.bincount(there, minlength=classes)
-    return counts
 
 
 def _describe(

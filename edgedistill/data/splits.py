@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 
 from edgedistill.data.counter import uniform
 from edgedistill.data.image.augment import Images, Pixels
+from edgedistill.tasks.labels import LabelForm, OneClass
 
 Labels = NDArray[Any]
 
 SPLITS = ("train", "validation", "test")
 TEST_SEED = 20261122
 """Fixed, so that a test set cut out of the training images is the same in every run."""
+
+ONE_CLASS = OneClass()
 
 # Slots of the random numbers, apart from those of augmentation.
 HELD_OUT, BALANCED = 100, 101
@@ -70,10 +73,11 @@ class SplitWriter:
     Plain writes rather than a writable map: on a full disk they raise, a map kills the process.
     """
 
-    def __init__(self, folder: Path, image_size: int, channels: int) -> None:
+    def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
+        """shape: (height, width, channels)"""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._shape = (image_size, image_size, channels)
+        self._shape = shape
         self._labels: list[Labels] = []
         self._samples: list[NDArray[np.int64]] = []
         self._stream = (folder / "images.npy").open("wb")
@@ -104,41 +108,15 @@ class SplitWriter:
         return labels
 
 
-def held_out(labels: Labels, share: float, seed: int) -> NDArray[np.bool_]:
-    """A choice, stratified where there are classes: of each `share` of its images, at least one,
-    and never all of them unless there is only one."""
-    chosen = np.zeros(len(labels), np.bool_)
-    rank = uniform(seed, np.arange(len(labels)), slot=HELD_OUT)
-    for members in _by_class(labels):
-        count = min(max(1, round(share * len(members))), len(members) - 1)
-        chosen[members[np.argsort(rank[members])[:count]]] = True
-    return chosen
+def held_out(
+    labels: Labels, share: float, seed: int, form: LabelForm = ONE_CLASS
+) -> NDArray[np.bool_]:
+    """A choice of about `share` of the samples, stratified as the form of the labels tells."""
+    return form.held_out(labels, share, uniform(seed, np.arange(len(labels)), slot=HELD_OUT))
 
 
-def balanced(labels: Labels, limit: int, seed: int) -> NDArray[np.bool_]:
-    """A choice of at most `limit` images, as many of each class as there are to be had."""
-    groups = sorted(_by_class(labels), key=len)
-    rank = uniform(seed, np.arange(len(labels)), slot=BALANCED)
-    chosen = np.zeros(len(labels), np.bool_)
-    left = limit
-    for done, members in enumerate(groups):
-        count = min(len(members), left // (len(groups) - done))
-        chosen[members[np.argsort(rank[members])[:count]]] = True
-        left -= count
-    return chosen
-
-
-def known(labels: Labels) -> NDArray[np.bool_]:
-    """(samples,): whose label anybody knows."""
-    if labels.ndim == 1:
-        return np.greater_equal(labels, 0)
-    return np.asarray(~np.isnan(labels).any(axis=1), np.bool_)
-
-
-def _by_class(labels: Labels) -> list[NDArray[np.int64]]:
-    """The samples of each class; all together where labels are no classes."""
-    if labels.ndim == 2:
-        return [np.arange(len(labels))]
-    order = np.argsort(labels, kind="stable")
-    starts = np.flatnonzero(np.diff(labels[order])) + 1
-    return [part for part in np.split(order, starts) if len(part)]
+def limited(
+    labels: Labels, limit: int, seed: int, form: LabelForm = ONE_CLASS
+) -> NDArray[np.bool_]:
+    """A choice of at most `limit` samples, of classes as many of each as there are to be had."""
+    return form.limited(labels, limit, uniform(seed, np.arange(len(labels)), slot=BALANCED))

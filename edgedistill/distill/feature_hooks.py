@@ -10,15 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from edgedistill.errors import UserError, nearest
+from edgedistill.losses.base import EMBEDDING
 from edgedistill.models.normalized import Normalized
 from edgedistill.models.outer import output_layers
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
-
-EMBEDDING = "(embedding)"
-"""The name under which the input of the layer that gives the answer is kept; of maps, their mean
-over height and width."""
 
 
 @dataclass
@@ -106,42 +103,3 @@ def shapes(model: nn.Module, example: Tensor) -> dict[str, torch.Size]:
         for handle in handles:
             handle.remove()
     return found
-
-
-def ends(found: dict[str, torch.Size]) -> list[str]:
-    """The last layer at each resolution of a model's maps, from the input to the output; for a
-    transformer, whose resolution never changes, its blocks."""
-    maps = {name: shape for name, shape in found.items() if len(shape) == 4 and shape[2] > 1}
-    last: dict[tuple[int, ...], str] = {}
-    for name, shape in maps.items():
-        last[tuple(shape[2:])] = name
-    if len(last) > 1:
-        return list(last.values())
-    tokens = [name for name, shape in found.items() if len(shape) == 3]
-    blocks = [name for name in tokens if name.rpartition(".")[2].isdecimal()]
-    return blocks or list(last.values()) or tokens
-
-
-def paired(student: dict[str, torch.Size], teacher: dict[str, torch.Size]) -> list[tuple[str, str]]:
-    """Layers to compare: at the same resolution where both have it, else at the same relative
-    depth. Raises UserError: one of the models has no layer with features."""
-    own, other = ends(student), ends(teacher)
-    for side, names in (("student", own), ("teacher", other)):
-        if not names:
-            raise UserError(
-                f"the {side} has no layer with features to compare",
-                "name the layers under `layers`, or use losses on the logits",
-            )
-    by_size = {tuple(teacher[name][2:]): name for name in other if len(teacher[name]) == 4}
-    shared = [
-        (name, by_size[tuple(student[name][2:])])
-        for name in own
-        if len(student[name]) == 4 and tuple(student[name][2:]) in by_size
-    ]
-    if shared:
-        return shared
-    few = min(len(own), len(other))
-    depths = [(i + 1) / few for i in range(few)]
-    return [
-        (own[round(depth * len(own)) - 1], other[round(depth * len(other)) - 1]) for depth in depths
-    ]

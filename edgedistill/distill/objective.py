@@ -3,16 +3,50 @@ down out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgedistill.distill.feature_hooks import FeatureHooks, named
-from edgedistill.distill.terms import Batch, ModelPair, bind
+from edgedistill.distill.feature_hooks import FeatureHooks, named, shapes
+from edgedistill.errors import UserError
+from edgedistill.losses.base import Batch
 from edgedistill.models.fused import fused
-from edgedistill.recipe import Decoupled, Labels, Loss, SoftTargets
+from edgedistill.recipe import Loss
+from edgedistill.tasks import TASKS, Head, Task
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models that losses are bound to, and one sample as they take it."""
+
+    student: nn.Module
+    teacher: nn.Module | None
+    example: Tensor
+    task: Task = TASKS["classification"]
+
+    def outputs(self) -> int:
+        training = self.student.training
+        with torch.no_grad():
+            outputs = self.student.eval()(self.example).shape[1]
+        self.student.train(training)
+        return int(outputs)
+
+    def student_shapes(self) -> dict[str, torch.Size]:
+        return shapes(self.student, self.example)
+
+    def teacher_shapes(self) -> dict[str, torch.Size]:
+        assert self.teacher is not None, "layers of a teacher that was not checked"
+        return shapes(self.teacher, self.example)
+
+    def check_layers(self, kind: str) -> None:
+        if self.teacher is None:
+            raise UserError(
+                f"the loss `{kind}` compares inner layers, and this teacher has none to show",
+                "take a teacher that is a torch model, or losses on the logits",
+            )
 
 
 class Objective(nn.Module):
@@ -35,8 +69,8 @@ class Objective(nn.Module):
         example: Tensor,
         bf16: bool = False,
         weighed: float = 1.0,
-        task: str = "classification",
-        head: Callable[[Tensor], Tensor] | None = None,
+        task: Task = TASKS["classification"],
+        head: Head | None = None,
     ) -> None:
         """weighed: how far the teacher counts where its answer is `LabelUse.WEIGH`; head: turns the
         outputs of both sides into logits."""
@@ -44,15 +78,15 @@ class Objective(nn.Module):
         self.student = student
         self._bf16, self._head = bf16, head
         self._weights = [loss.weight for loss in wanted if loss.weight > 0]
-        by_label = sum(loss.weight for loss in wanted if isinstance(loss, Labels))
-        by_answer = sum(loss.weight for loss in wanted if isinstance(loss, SoftTargets | Decoupled))
+        by_label = sum(loss.weight for loss in wanted if loss.learns_from == "labels")
+        by_answer = sum(loss.weight for loss in wanted if loss.learns_from == "answers")
         # Where the label stands in for the teacher's answer, it gets the answer's weight too.
         alone = (by_label + by_answer) / by_label if by_label else 0.0
         # By `LabelUse`.
         self.register_buffer("_trust", torch.tensor([1.0, weighed, 0.0, 0.0]), persistent=False)
         self.register_buffer("_emphasis", torch.tensor([1.0, 1.0, alone, 0.0]), persistent=False)
-        models = ModelPair(student, teacher, example, task)
-        self._bound = [bind(loss, models) for loss in wanted if loss.weight > 0]
+        models = Models(student, teacher, example, task)
+        self._bound = [loss.bind(models) for loss in wanted if loss.weight > 0]
         self.learned = nn.ModuleList(
             bound.term for bound in self._bound if isinstance(bound.term, nn.Module)
         )

@@ -23,7 +23,7 @@ from edgedistill.models.making import (
     whole,
     without_weights,
 )
-from edgedistill.recipe import Model
+from edgedistill.recipe import FunctionModel, Model
 from edgedistill.signature import Inputs, blank, with_channels
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def fingerprint(model: Model) -> str:
     if model.weights is not None:
         check(model.weights)
         content["weights"] = file_digest(model.weights)
-    if model.family == "function":
+    if isinstance(model, FunctionModel):
         from edgedistill.usercode import source_digest
 
         content["source"] = source_digest(model.function, "function")

@@ -5,12 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from edgedistill.document import mapping, override, problems, read_yaml
 from edgedistill.errors import UserError
+from edgedistill.losses.attention import Attention
+from edgedistill.losses.bounded import Bounded
+from edgedistill.losses.decoupled import Decoupled
+from edgedistill.losses.exits import Exits
+from edgedistill.losses.hints import Hints
+from edgedistill.losses.labels import Labels
+from edgedistill.losses.layers import FeatureLoss, Pair
+from edgedistill.losses.peers import Peers
+from edgedistill.losses.relations import Relations
+from edgedistill.losses.similarity import Similarity
+from edgedistill.losses.soft_targets import SoftTargets
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.data import (
     ArraysData,
@@ -24,22 +35,7 @@ from edgedistill.recipe.data import (
     ParquetData,
     TorchvisionData,
 )
-from edgedistill.recipe.losses import (
-    DISTILLATION,
-    Attention,
-    Bounded,
-    Decoupled,
-    Exits,
-    FeatureLoss,
-    Hints,
-    Labels,
-    Loss,
-    Pair,
-    Peers,
-    Relations,
-    Similarity,
-    SoftTargets,
-)
+from edgedistill.recipe.losses import DISTILLATION, Loss
 from edgedistill.recipe.models import (
     DualEncoderModel,
     FunctionModel,
@@ -64,7 +60,7 @@ from edgedistill.recipe.stages import (
     Training,
     VerifyConfig,
 )
-from edgedistill.recipe.tasks import unfit
+from edgedistill.recipe.tasks import TaskName, unfit
 from edgedistill.recipe.teachers import (
     ClipTeacher,
     Ensemble,
@@ -80,6 +76,7 @@ from edgedistill.recipe.teachers import (
     TfliteTeacher,
 )
 from edgedistill.target import FileName, Frozen
+from edgedistill.tasks import TASKS
 from edgedistill.usercode import make_importable
 
 __all__ = [
@@ -151,7 +148,7 @@ class Recipe(Frozen):
 
     name: FileName
     """Of the files and the bundle."""
-    task: Literal["classification", "multilabel", "regression", "retrieval"] = "classification"
+    task: TaskName = "classification"
     """One class for each image; a yes or no for each class; one or more numbers; or a place in a
     space that images share with texts."""
     data: Data
@@ -199,7 +196,7 @@ class Recipe(Frozen):
     @model_validator(mode="after")
     def _classes_are_told_apart(self) -> Recipe:
         named = getattr(self.data, "classes", None)
-        if self.task in ("classification", "retrieval") and named and len(named) < 2:
+        if named and len(named) < TASKS[self.task].fewest_names:
             raise ValueError(f"`task: {self.task}` needs two classes or more in `data.classes`")
         return self
 

@@ -6,7 +6,16 @@ from typing import Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
-from edgedistill.recipe.fields import ClassNames, FilePath, Function, Line, Name, Share
+from edgedistill.fields import (
+    ClassNames,
+    FilePath,
+    Function,
+    ImageSize,
+    Line,
+    Name,
+    Resize,
+    Share,
+)
 from edgedistill.target import Frozen
 
 
@@ -25,12 +34,16 @@ class Augment(Frozen):
     contrast: float = Field(default=0.0, ge=0.0, lt=1.0)
     """The same."""
     erase: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """Side of a grey square put at a random place, as a share of the image's side."""
+    """Side of a grey square put at a random place, as a share of the image's shorter side."""
 
 
 class DataCommon(Frozen):
-    image_size: int = Field(ge=8, le=1024)
-    """Height and width, in pixels, that the model sees."""
+    image_size: ImageSize
+    """What the model sees, in pixels: one number for height and width, or `[height, width]`."""
+    resize: Resize = "crop"
+    """How a picture of another shape gets there. `crop`: its largest part in the middle that has
+    the wanted shape; `fit`: all of it, in the middle of black; `stretch`: all of it, out of
+    proportion. Always bilinear, averaging where it shrinks."""
     channels: Literal[1, 3] = 3
     """1: grey; 3: red, green, blue."""
     validation: float = Field(default=0.1, gt=0.0, lt=0.9)
@@ -55,10 +68,10 @@ class DataCommon(Frozen):
 
     @model_validator(mode="after")
     def _shift_leaves_something(self) -> DataCommon:
-        if self.augment.shift >= self.image_size:
+        if self.augment.shift >= min(self.image_size):
             raise ValueError(
                 f"`augment.shift: {self.augment.shift}` may shift all of an image of "
-                f"{self.image_size} pixels out of sight"
+                f"{min(self.image_size)} pixels out of sight"
             )
         return self
 
@@ -67,8 +80,8 @@ class DigitsData(DataCommon):
     """scikit-learn's handwritten digits: 1,797 images of 8x8 pixels, shipped in that package."""
 
     source: Literal["digits"]
-    image_size: int = Field(default=16, ge=8, le=1024)
-    """Height and width, in pixels, that the model sees."""
+    image_size: ImageSize = (16, 16)
+    """What the model sees, in pixels: one number for height and width, or `[height, width]`."""
     channels: Literal[1, 3] = 1
     """1: grey; 3: red, green, blue."""
 

@@ -2,23 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
 
 from pydantic import Field, model_validator
 
-from edgedistill.recipe.fields import Arguments, Deviations, FilePath, Function, Means, Name
+from edgedistill.fields import Arguments, Deviations, FilePath, Function, Means, Name
 from edgedistill.target import Frozen
 
 Width = Annotated[int, Field(ge=1, le=4096)]
 
 
-class ModelCommon(Frozen):
+class TeacherCommon(Frozen):
+    """Whatever answers."""
+
+    if TYPE_CHECKING:  # each has its own
+        family: str
+
+    free_outputs: ClassVar[bool] = False
+    """Whether its answers may be any numbers, not only shares of classes."""
+    places_texts: ClassVar[bool] = False
+    """Whether it gives texts a place in the space of its images."""
+    in_ensemble: ClassVar[bool] = True
+    """Whether it may be one of several teachers."""
+    opened_by: ClassVar[str] = ""
+    """The file of `distill/teachers` that opens it; by default the one of its family's name."""
+    made_with: ClassVar[tuple[str, ...]] = ()
+    """Distributions, where it is not all our own code."""
+
+
+class ModelCommon(TeacherCommon):
     weights: FilePath | None = None
     """A safetensors file. Pickles are refused: loading one can run any code."""
     mean: Means | None = None
     """Per-channel mean that the weights expect to be taken off pixels in 0..1."""
     std: Deviations | None = None
     """Per-channel deviation that the weights expect pixels to be divided by."""
+
+    free_outputs = True
+    opened_by = "torch_model"
 
     @model_validator(mode="after")
     def _normalization_is_whole(self) -> ModelCommon:
@@ -55,6 +76,8 @@ class TorchvisionModel(ModelCommon):
     pretrained: bool = False
     """Start from torchvision's own weights (a download where they are not on disk)."""
 
+    made_with = ("torchvision",)
+
 
 class TimmModel(ModelCommon):
     """A timm model by name."""
@@ -64,6 +87,8 @@ class TimmModel(ModelCommon):
     """As `timm.list_models()` has it."""
     pretrained: bool = False
     """Start from timm's own weights (a download where they are not on disk)."""
+
+    made_with = ("timm",)
 
 
 class FunctionModel(ModelCommon):
@@ -77,15 +102,23 @@ class FunctionModel(ModelCommon):
     """Further keyword arguments."""
 
 
+IMAGE_FAMILIES: list[type[ModelCommon]] = [
+    ResidualModel, TorchvisionModel, TimmModel, FunctionModel,
+]  # fmt: skip
+"""In the order in which the schema lists them."""
+
+if TYPE_CHECKING:
+    ImageModel = ModelCommon
+else:
+    ImageModel = Annotated[Union[tuple(IMAGE_FAMILIES)], Field(discriminator="family")]
+
+
 class DualEncoderModel(ModelCommon):
     """An image and a text encoder that meet in one space, in the manner of CLIP (Radford et al.
     2021): the teacher of `task: retrieval`. The text encoder reads bytes."""
 
     family: Literal["dual_encoder"]
-    image: Annotated[
-        Union[ResidualModel, TorchvisionModel, TimmModel, FunctionModel],
-        Field(discriminator="family"),
-    ]
+    image: ImageModel
     """Gives embeddings where it otherwise gives logits."""
     embedding: int = Field(default=64, ge=2, le=65536)
     """Dimensions of the space."""
@@ -95,6 +128,9 @@ class DualEncoderModel(ModelCommon):
     """Of its transformer."""
     text_length: int = Field(default=64, ge=8, le=8192)
     """Bytes of a text; what is beyond is not read."""
+
+    places_texts = True
+    in_ensemble = False
 
     @model_validator(mode="after")
     def _weights_are_of_both(self) -> DualEncoderModel:
@@ -106,7 +142,9 @@ class DualEncoderModel(ModelCommon):
         return self
 
 
-Model = Annotated[
-    Union[ResidualModel, TorchvisionModel, TimmModel, FunctionModel, DualEncoderModel],
-    Field(discriminator="family"),
-]
+FAMILIES: list[type[ModelCommon]] = [*IMAGE_FAMILIES, DualEncoderModel]
+
+if TYPE_CHECKING:
+    Model = ModelCommon
+else:
+    Model = Annotated[Union[tuple(FAMILIES)], Field(discriminator="family")]

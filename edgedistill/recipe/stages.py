@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from edgedistill.recipe.fields import (
+from edgedistill.fields import (
     Epochs,
     FilePath,
     LayerNames,
@@ -16,20 +16,10 @@ from edgedistill.recipe.fields import (
     Temperature,
     any_counts,
 )
-from edgedistill.recipe.losses import (
-    DISTILLATION,
-    Attention,
-    Decoupled,
-    Exits,
-    Hints,
-    Labels,
-    Loss,
-    Losses,
-    Peers,
-    Relations,
-    Similarity,
-    SoftTargets,
-)
+from edgedistill.losses.base import Stage
+from edgedistill.losses.labels import Labels
+from edgedistill.losses.peers import Peers
+from edgedistill.recipe.losses import DISTILLATION, Loss, Losses
 from edgedistill.recipe.models import Model
 from edgedistill.target import Frozen, Precisions
 
@@ -70,10 +60,10 @@ def _something_counts(config: C) -> C:
     return config
 
 
-def _only(config: C, kinds: tuple[type, ...], reason: str) -> C:
-    """The config, if all its losses are of these kinds."""
+def _only(config: C, stage: Stage, reason: str) -> C:
+    """The config, if all its losses may stand in this stage."""
     for loss in config.losses:
-        if not isinstance(loss, kinds):
+        if stage not in loss.stages:
             raise ValueError(f"`losses`: `{loss.kind}` cannot be used here: {reason}")
     return config
 
@@ -91,7 +81,7 @@ class TeacherConfig(Frozen):
     def _learns_from_labels(self) -> TeacherConfig:
         if self.train is not None:
             _something_counts(self)
-        return _only(self, (Labels, Exits), "the teacher has no teacher of its own")
+        return _only(self, "teacher", "the teacher has no teacher of its own")
 
 
 class TeachConfig(Frozen):
@@ -188,9 +178,8 @@ class DistillConfig(Training):
         heard = any(isinstance(loss, Peers) for loss in self.losses)
         if heard and not self.peers:
             raise ValueError("the loss `peers` needs models that train along: give `peers`")
-        both = (Labels, (SoftTargets, Decoupled))
-        counted = [loss for loss in self.losses if loss.weight > 0]
-        if self.search and not all(any(isinstance(x, k) for x in counted) for k in both):
+        counted = {loss.learns_from for loss in self.losses if loss.weight > 0}
+        if self.search and not {"labels", "answers"} <= counted:
             raise ValueError("`search` weighs answers against labels: `losses` need both")
         if self.search and self.peers:
             raise ValueError(
@@ -242,8 +231,7 @@ class PruneConfig(Training):
     @model_validator(mode="after")
     def _recovers_alone(self) -> PruneConfig:
         _something_counts(self)
-        apart = (Labels, SoftTargets, Decoupled, Hints, Attention, Relations, Similarity)
-        return _only(self, apart, "the student recovers alone")
+        return _only(self, "prune", "the student recovers alone")
 
 
 class QuantizeConfig(Training):
@@ -286,9 +274,7 @@ class QuantizeConfig(Training):
     def _looks_at_logits(self) -> QuantizeConfig:
         if self.method == "qat":
             _something_counts(self)
-        return _only(
-            self, (Labels, SoftTargets, Decoupled), "the quantized graph's layers have no names"
-        )
+        return _only(self, "quantize", "the quantized graph's layers have no names")
 
 
 class ExportConfig(Frozen):

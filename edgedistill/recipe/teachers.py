@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import (
     ConfigDict,
@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from edgedistill.fields import Deviations, FilePath, Function, Means, Name
 from edgedistill.recipe.endpoint import (
     WHOLE,
     check_headers,
@@ -20,18 +21,11 @@ from edgedistill.recipe.endpoint import (
     shown_headers,
     shown_url,
 )
-from edgedistill.recipe.fields import Deviations, FilePath, Function, Means, Name
-from edgedistill.recipe.models import (
-    DualEncoderModel,
-    FunctionModel,
-    ResidualModel,
-    TimmModel,
-    TorchvisionModel,
-)
+from edgedistill.recipe.models import FAMILIES, TeacherCommon
 from edgedistill.target import Frozen
 
 
-class Normalization(Frozen):
+class Normalization(TeacherCommon):
     """How a teacher wants its pixels, which otherwise are 0..1."""
 
     mean: Means | None = None
@@ -56,6 +50,9 @@ class OnnxTeacher(Normalization):
     path: FilePath
     """The file."""
 
+    free_outputs = True
+    made_with = ("onnxruntime",)
+
 
 class TfliteTeacher(Normalization):
     """A TFLite file with one float or integer input."""
@@ -63,6 +60,9 @@ class TfliteTeacher(Normalization):
     family: Literal["tflite"]
     path: FilePath
     """The file."""
+
+    free_outputs = True
+    made_with = ("ai-edge-litert",)
 
 
 class KerasTeacher(Normalization):
@@ -73,8 +73,11 @@ class KerasTeacher(Normalization):
     path: FilePath
     """File or folder."""
 
+    free_outputs = True
+    made_with = ("keras", "tensorflow")
 
-class HuggingFaceTeacher(Frozen):
+
+class HuggingFaceTeacher(TeacherCommon):
     """An image classifier from Hugging Face: a hub name, or a local folder in the same format.
     Its own image processor resizes and normalizes the data's images."""
 
@@ -85,8 +88,10 @@ class HuggingFaceTeacher(Frozen):
     """`openvino` goes through Optimum (`pip install optimum-intel`); `auto` takes what answers
     faster on this machine, of those that are installed."""
 
+    made_with = ("transformers",)
 
-class ClipTeacher(Frozen):
+
+class ClipTeacher(TeacherCommon):
     """An image-text encoder from Hugging Face, such as CLIP (Radford et al. 2021) or SigLIP: a hub
     name, or a local folder in the same format. The teacher of a retrieval."""
 
@@ -96,8 +101,13 @@ class ClipTeacher(Frozen):
     embedding: int = Field(ge=2, le=65536)
     """Dimensions of its space."""
 
+    free_outputs = True
+    places_texts = True
+    in_ensemble = False
+    made_with = ("transformers",)
 
-class PythonTeacher(Frozen):
+
+class PythonTeacher(TeacherCommon):
     """A user's own `module:function`: images uint8 (batch, height, width, channels) to an array
     (batch, classes)."""
 
@@ -107,8 +117,10 @@ class PythonTeacher(Frozen):
     outputs: Literal["logits", "probabilities"] = "logits"
     """What it gives."""
 
+    free_outputs = True
 
-class HttpTeacher(Frozen):
+
+class HttpTeacher(TeacherCommon):
     """An endpoint that is sent one image a request. Answers are kept: none is paid for twice.
 
     A secret is named and not written out: `${NAME}`, in the address or in a header, is read from
@@ -154,7 +166,7 @@ class HttpTeacher(Frozen):
         return headers if info.context == WHOLE else shown_headers(headers)
 
 
-class StoredTeacher(Frozen):
+class StoredTeacher(TeacherCommon):
     """Answers that exist already: parquet with a column `sample` (the image's number in the
     training data, from 0), maybe `view`, and one of `logits`, `probabilities`, `label`, or
     `classes` with `log_probabilities` (the top few)."""
@@ -165,23 +177,34 @@ class StoredTeacher(Frozen):
     test: FilePath | None = None
     """The same for the test data, to know how good the teacher is."""
 
+    free_outputs = True
+    in_ensemble = False
+
+
+SINGLE: list[type[TeacherCommon]] = [
+    *FAMILIES, OnnxTeacher, TfliteTeacher, KerasTeacher, HuggingFaceTeacher, ClipTeacher,
+    PythonTeacher, HttpTeacher, StoredTeacher,
+]  # fmt: skip
+"""In the order in which the schema lists them."""
+
+if TYPE_CHECKING:
+    MemberTeacher = TeacherCommon
+else:
+    MemberTeacher = Annotated[
+        Union[tuple(each for each in SINGLE if each.in_ensemble)], Field(discriminator="family")
+    ]
+
 
 class Member(Frozen):
     """One of an ensemble."""
 
-    teacher: Annotated[
-        Union[
-            ResidualModel, TorchvisionModel, TimmModel, FunctionModel, OnnxTeacher, TfliteTeacher,
-            KerasTeacher, HuggingFaceTeacher, PythonTeacher, HttpTeacher,
-        ],
-        Field(discriminator="family"),
-    ]  # fmt: skip
+    teacher: MemberTeacher
     """Any but a stored one, a dual encoder or another ensemble."""
     weight: float = Field(default=1.0, gt=0.0, le=1e6)
     """Of its probabilities in the mean."""
 
 
-class Ensemble(Frozen):
+class Ensemble(TeacherCommon):
     """Several teachers, whose probabilities are averaged."""
 
     family: Literal["ensemble"]
@@ -198,11 +221,9 @@ class Ensemble(Frozen):
         return self
 
 
-Teacher = Annotated[
-    Union[
-        ResidualModel, TorchvisionModel, TimmModel, FunctionModel, DualEncoderModel, OnnxTeacher,
-        TfliteTeacher, KerasTeacher, HuggingFaceTeacher, ClipTeacher, PythonTeacher, HttpTeacher,
-        StoredTeacher, Ensemble,
-    ],
-    Field(discriminator="family"),
-]  # fmt: skip
+TEACHERS: list[type[TeacherCommon]] = [*SINGLE, Ensemble]
+
+if TYPE_CHECKING:
+    Teacher = TeacherCommon
+else:
+    Teacher = Annotated[Union[tuple(TEACHERS)], Field(discriminator="family")]

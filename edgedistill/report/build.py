@@ -60,9 +60,9 @@ def build_report(result: Result) -> dict[str, Any]:
 
 
 def _metric(result: Result) -> str:
-    from edgedistill.tasks import METRICS
+    from edgedistill.tasks import TASKS
 
-    return METRICS[result.recipe.task]
+    return TASKS[result.recipe.task].metric
 
 
 def _judged(result: Result) -> dict[str, Any] | None:

@@ -4,8 +4,7 @@ is, what it does with bad images, and when it should pass a request on."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,15 +17,15 @@ from edgedistill.devices import machine
 from edgedistill.distill.labelling import plain_answers
 from edgedistill.distill.teachers import identity
 from edgedistill.models import load
+from edgedistill.predict import Predict, logits_of, torch_predictor
 from edgedistill.progress import Asked
 from edgedistill.recipe import AuditConfig, Teacher
-from edgedistill.records import DataRecord
+from edgedistill.records import DataRecord, ExportRecord, FileEntry
 from edgedistill.runtimes import RUNTIMES, features
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import calibration, drift, judgement, routing
 from edgedistill.tasks.classification import accuracy
-from edgedistill.predict import Predict, logits_of, torch_predictor
 
 if TYPE_CHECKING:
     from torch import nn
@@ -137,21 +136,20 @@ def _judged(
 
 def _shipped(export: Artifact) -> tuple[str, Predict]:
     """The file that is held against the contract: the primary runtime's, as small as it comes."""
-    entry = _entry(export.json("export.json")["files"])
-    path = export.file("files") / Path(entry["file"]).name
-    return entry["file"], RUNTIMES[entry["runtime"]].load(path, threads=machine()["cores"])
+    entry = _entry(ExportRecord.read(export).files)
+    path = export.file("files") / entry.file
+    return entry.file, RUNTIMES[entry.runtime].load(path, threads=machine()["cores"])
 
 
-def _entry(files: list[dict[str, Any]]) -> dict[str, Any]:
-    own = [entry for entry in files if entry["runtime"] == files[0]["runtime"]]
-    return min(own, key=lambda each: _SMALLEST.index(each["precision"]))
+def _entry(files: Sequence[FileEntry]) -> FileEntry:
+    own = [entry for entry in files if entry.runtime == files[0].runtime]
+    return min(own, key=lambda each: _SMALLEST.index(each.precision))
 
 
 def _features(export: Artifact, split: Split) -> Floats | None:
     """What the file that ships sees before it decides, (samples, dimensions)."""
-    files = export.json("export.json")["files"]
-    path = export.file("files") / Path(_entry(files)["file"]).name
-    seen = features.load(path, files[0]["runtime"])
+    files = ExportRecord.read(export).files
+    seen = features.load(export.file("files") / _entry(files).file, files[0].runtime)
     return None if seen is None else logits_of(lambda pixels: seen(pixels)[1], split)
 
 
@@ -203,9 +201,7 @@ def _corruptions(
     return rows
 
 
-def _strangers(
-    asked: AuditConfig, data: DataRecord, seed: int
-) -> tuple[Split, tuple[str, ...]]:
+def _strangers(asked: AuditConfig, data: DataRecord, seed: int) -> tuple[Split, tuple[str, ...]]:
     """Images of no class, and what is not among them, in sentences."""
     shape = data.image_size, data.image_size, data.channels
     notes: tuple[str, ...] = ()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgedistill.artifact import Artifact, write_json
-from edgedistill.devices import DEVICES, Job, Protocol, Record, in_short, in_turn, row
+from edgedistill.artifact import Artifact
+from edgedistill.devices import DEVICES, Job, Protocol, Record, figures, in_short, in_turn
 from edgedistill.errors import UserError, out_of_resources
 from edgedistill.recipe import BenchmarkConfig
-from edgedistill.records import DataRecord
+from edgedistill.records import DataRecord, ExportRecord, MeasurementRow, MeasurementsRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 
@@ -33,7 +34,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     protocol = Protocol(asked.warmup, asked.runs, asked.seconds, config.threads)
     warnings: list[str] = []
     subjects = [*_files(inputs["export"]), *_models(inputs, context, warnings)]
-    jobs = [Job(path, name["runtime"], pixels, protocol) for name, path in subjects]
+    jobs = [Job(subject.path, subject.runtime, pixels, protocol) for subject in subjects]
     device = DEVICES["local"]
 
     def tick(done: int, total: int, job: Job, record: Record) -> None:
@@ -41,15 +42,21 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
 
     records = in_turn(device, jobs, _ROUNDS, tick)
     where = device.where()
-    rows = [
-        {**name, **row(record, config.threads, where)}
-        for (name, _), record in zip(subjects, records, strict=True)
-    ]
-    write_json(context.scratch / "measurements.json", rows)
+    rows = tuple(
+        MeasurementRow(
+            **vars(figures(record, config.threads, where)),
+            model=subject.model,
+            runtime=subject.runtime,
+            precision=subject.precision,
+            file=subject.file,
+        )
+        for subject, record in zip(subjects, records, strict=True)
+    )
+    MeasurementsRecord(rows).write(context.scratch)
     kept = ("model", "runtime", "precision", "file", "p50_ms", "peak_memory_mb")
     return {
         "label": f"measured on {where}",
-        "rows": [{key: each[key] for key in kept} for each in rows],
+        "rows": [{key: getattr(each, key) for key in kept} for each in rows],
         "warnings": warnings,
         "seconds": time.monotonic() - begin,
     }
@@ -66,23 +73,34 @@ def _write_pixels(data: Path, path: Path) -> Path:
     return path
 
 
-def _files(export: Artifact) -> Iterator[tuple[dict[str, Any], Path]]:
-    for entry in export.json("export.json")["files"]:
-        name = {key: entry[key] for key in ("runtime", "precision", "file")}
-        yield {"model": "student", **name}, export.file("files") / Path(entry["file"]).name
+@dataclass(frozen=True)
+class _Subject:
+    """What is measured, and the name of its row."""
+
+    path: Path
+    """A model file; for the runtime `torch`, a model folder."""
+    model: str
+    runtime: str
+    precision: str = "fp32"
+    file: str | None = None
+
+
+def _files(export: Artifact) -> Iterator[_Subject]:
+    for entry in ExportRecord.read(export).files:
+        path = export.file("files") / entry.file
+        yield _Subject(path, "student", entry.runtime, entry.precision, entry.file)
 
 
 def _models(
     inputs: dict[str, Artifact], context: Context, warnings: list[str]
-) -> Iterator[tuple[dict[str, Any], Path]]:
+) -> Iterator[_Subject]:
     """The teacher as torch runs it and as the primary runtime does, and the student before it was
     pruned. A model that cannot be converted is left out aloud; the compile does not need it."""
-    primary = inputs["export"].json("export.json")["files"][0]["runtime"]
+    primary = ExportRecord.read(inputs["export"]).files[0].runtime
     teacher = inputs["teacher"].file("model")
-    name = {"model": "teacher", "precision": "fp32", "file": None}
     stages = ["teacher"] if teacher.exists() else []
     if teacher.exists():
-        yield {**name, "runtime": "torch"}, teacher
+        yield _Subject(teacher, "teacher", "torch")
     for stage in [*stages, "distill"] if "prune" in inputs else stages:
         folder = context.checkpoints / stage
         folder.mkdir(exist_ok=True)
@@ -96,7 +114,7 @@ def _models(
             context.reporter.say(f"benchmark: {text}")
             warnings.append(text)
             continue
-        yield {**name, "model": stage, "runtime": primary}, path
+        yield _Subject(path, stage, primary)
 
 
 def _convert(model: Path, runtime: str, data: Artifact, folder: Path) -> Path:

@@ -7,10 +7,11 @@ from typing import Any
 
 from edgedistill.artifact import Artifact
 from edgedistill.models import fresh, save
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Augment, Labels, Training
+from edgedistill.records import StageMetrics
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.predict import state_of_model, task_of
 from edgedistill.train import open_training_inputs, train
 
 
@@ -50,6 +51,6 @@ def _samples_seen(inputs: dict[str, Artifact]) -> float:
     """The image-passes of the student that ships: those of a pruning that was undone are none of
     its own."""
     trained = [inputs["distill"]]
-    if "prune" in inputs and not inputs["prune"].metrics["undone"]:
+    if "prune" in inputs and not StageMetrics.read(inputs["prune"]).undone:
         trained.append(inputs["prune"])
-    return float(sum(each.metrics["samples_seen"] for each in trained))
+    return float(sum(StageMetrics.read(each).samples_seen for each in trained))

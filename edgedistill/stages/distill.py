@@ -8,11 +8,11 @@ from edgedistill.artifact import Artifact
 from edgedistill.distill.search import Found, changed
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Augment, DistillConfig, Model
-from edgedistill.records import DataRecord
+from edgedistill.records import DataRecord, SearchRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.predict import state_of_model, task_of
 from edgedistill.train import open_training_inputs, train
 
 
@@ -35,7 +35,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     shape = len(data.classes), data.inputs
     settings = config.train
     if "search" in inputs:
-        found = Found(**inputs["search"].json("search.json")["best"])
+        chosen = SearchRecord.read(inputs["search"]).best
+        found = Found(chosen.temperature, chosen.share)
         settings = settings.model_copy(update={"losses": changed(settings.losses, found)})
     training_inputs = open_training_inputs(
         inputs, settings.learned_from, config.augment, context.seed, config.workers

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgedistill import program_file
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact
 from edgedistill.devices import machine
-from edgedistill.records import DataRecord
-from edgedistill.runtimes import RUNTIMES, Spec, Tensor, size_of
+from edgedistill.records import DataRecord, Executed, ExportRecord, FileEntry, from_json
+from edgedistill.runtimes import RUNTIMES, Spec, size_of
 from edgedistill.scratch import scratch_folder
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Precision, RuntimeName
@@ -42,9 +42,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     folder.mkdir(exist_ok=True)
     stored = inputs["quantize"]
     programs = {kind: program_file.load(stored.file(f"{kind}.program")) for kind in _kinds(config)}
-    in_float = float_layers(programs["int8"]) if "int8" in programs else []
+    in_float = tuple(float_layers(programs["int8"])) if "int8" in programs else ()
     warnings = [f"left in float in int8 files: {', '.join(in_float)}"] if in_float else []
-    entries = []
+    entries: list[FileEntry] = []
     total = len(config.runtimes) * len(config.precisions)
     for runtime in config.runtimes:
         for precision in config.precisions:
@@ -54,13 +54,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
             entry = _write(runtime, program, spec, folder)
             entries.append(entry)
             warnings += [*_fallen(entry), *_transposed(entry)]
-            note = f"{entry['file']}, {entry['bytes'] / 1000:.1f} KB"
+            note = f"{entry.file}, {entry.bytes / 1000:.1f} KB"
             context.reporter.tick("export", len(entries), total, note)
     for text in warnings:
         context.reporter.say(f"export: {text}")
-    document = {"files": entries, "labels": labels, "float_layers": in_float}
-    write_json(context.scratch / "export.json", document)
-    sizes = {entry["file"]: entry["bytes"] for entry in entries}
+    ExportRecord(tuple(entries), labels, in_float).write(context.scratch)
+    sizes = {entry.file: entry.bytes for entry in entries}
     return {"bytes": sizes, "warnings": warnings, "seconds": time.monotonic() - begin}
 
 
@@ -93,53 +92,46 @@ def _kinds(config: Config) -> set[str]:
     return {"int8" if precision == "int8" else "float" for precision in config.precisions}
 
 
-def _write(
-    runtime: RuntimeName, program: ExportedProgram, spec: Spec, folder: Path
-) -> dict[str, Any]:
+def _write(runtime: RuntimeName, program: ExportedProgram, spec: Spec, folder: Path) -> FileEntry:
     writer = RUNTIMES[runtime]
     path = folder / f"{spec.name}.{spec.precision}{writer.suffix}"
     pixels, logits = writer.write(program, path, spec)
     found = writer.inspect(path)
-    return {
-        "runtime": runtime,
-        "precision": spec.precision,
-        "file": path.name,
-        "bytes": size_of(path),
-        "input": _plain(pixels),
-        "output": _plain(logits),
-        "operators": found["operators"],
-        "transposes": found["transposes"],
-        "transposed_bytes": found.get("transposed_bytes"),
-        "transposed_around": found.get("transposed_around"),
-        **dict.fromkeys(_FLOATS, None),
-        **({key: found.get(key) for key in _FLOATS} if spec.precision == "int8" else {}),
-    }
+    if spec.precision != "int8":
+        found = {key: value for key, value in found.items() if key not in _OF_INTEGERS}
+    return from_json(
+        FileEntry,
+        {
+            **found,
+            "runtime": runtime,
+            "precision": spec.precision,
+            "file": path.name,
+            "bytes": size_of(path),
+            "input": dataclasses.asdict(pixels),
+            "output": dataclasses.asdict(logits),
+        },
+    )
 
 
-def _plain(tensor: Tensor) -> dict[str, Any]:
-    fields = dataclasses.asdict(tensor)
-    return {**fields, "shape": list(tensor.shape)}
+_OF_INTEGERS = {"executed", "float_operators", "float_counts", "arm64", "inner_pairs"}
+"""Of what a look into a file gives, what is told of int8 files alone."""
 
 
-_FLOATS = ("executed", "float_operators", "float_counts", "arm64", "inner_pairs")
-"""Of what the runtime runs; of int8 files alone."""
-
-
-def _fallen(entry: dict[str, Any]) -> list[str]:
+def _fallen(entry: FileEntry) -> list[str]:
     """What a runtime runs in float of a file that is to be integers."""
-    if not entry["float_operators"]:
+    if not entry.float_operators:
         return []
-    text = f"{entry['file']}: {_share(entry)} in {entry['runtime']}"
-    if entry["runtime"] != "litert":
+    text = f"{entry.file}: {_share(entry)} in {entry.runtime}"
+    if entry.runtime != "litert":
         text += f" on this processor ({_processor()})"
-    kinds = ", ".join(f"{kind} x {count}" for kind, count in entry["float_counts"].items())
-    other = f"; on arm64 {_share(entry['arm64'])}" if entry["arm64"] else ""
+    kinds = ", ".join(f"{kind} x {count}" for kind, count in (entry.float_counts or {}).items())
+    other = f"; on arm64 {_share(entry.arm64)}" if entry.arm64 else ""
     return [f"{text}: {kinds}{other}"]
 
 
-def _share(found: dict[str, Any]) -> str:
-    count = sum(found["float_counts"].values())
-    return f"{count} of {found['executed']} operators run in float"
+def _share(found: FileEntry | Executed) -> str:
+    count = sum((found.float_counts or {}).values())
+    return f"{count} of {found.executed} operators run in float"
 
 
 def _processor() -> str:
@@ -148,14 +140,14 @@ def _processor() -> str:
     return f"{found['isa']}, {' '.join(known) or 'without int8 dot products'}"
 
 
-def _transposed(entry: dict[str, Any]) -> list[str]:
+def _transposed(entry: FileEntry) -> list[str]:
     """What a file pays for operators that have no form for images laid out NHWC."""
-    if not entry["transposed_bytes"]:
+    if not entry.transposed_bytes:
         return []
-    count = entry["transposes"]
+    count = entry.transposes
     plural = "transpose is" if count == 1 else "transposes are"
-    around = ", ".join(entry["transposed_around"])
+    around = ", ".join(entry.transposed_around or ())
     return [
-        f"{entry['file']}: {count} {plural} left around {around}: right, and slower, as "
-        f"{entry['transposed_bytes'] / 1000:.1f} KB are moved in each inference"
+        f"{entry.file}: {count} {plural} left around {around}: right, and slower, as "
+        f"{entry.transposed_bytes / 1000:.1f} KB are moved in each inference"
     ]

@@ -15,12 +15,12 @@ from edgedistill.compress.cost import Cost, measure_cost
 from edgedistill.compress.prune import importance, prune
 from edgedistill.data.image.augment import view
 from edgedistill.models import load, save
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Augment, PruneConfig
-from edgedistill.records import DataRecord
+from edgedistill.records import DataRecord, StageMetrics
 from edgedistill.signature import blank
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Kernel
-from edgedistill.predict import state_of_model, task_of
 from edgedistill.train import TrainingInputs, open_training_inputs, train
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         folder = done
     task = task_of(inputs)
     after = state_of_model(load(folder), inputs["data"], task)
-    drop = inputs["distill"].metrics["validation_quality"] - after["validation_quality"]
+    drop = _quality(inputs["distill"]) - after["validation_quality"]
     undone = drop > config.prune.max_drop
     if undone:
         context.reporter.say(
@@ -79,6 +79,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         "seconds": seconds,
         "images_per_second": samples_seen / seconds,
     }
+
+
+def _quality(distilled: Artifact) -> float:
+    quality = StageMetrics.read(distilled).validation_quality
+    assert quality is not None, "a distilled student has a quality"
+    return quality
 
 
 def rehearse(config: Config, student: nn.Module, example: Tensor) -> None:

@@ -9,14 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill import program_file
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact
 from edgedistill.data import Split, open_split
 from edgedistill.models import load
+from edgedistill.predict import logits_of, task_of, torch_predictor
 from edgedistill.recipe import Augment, QuantizeConfig
-from edgedistill.records import DataRecord
+from edgedistill.records import (
+    DataRecord,
+    Fidelity,
+    LayerSensitivity,
+    Quantization,
+    QuantizedLayer,
+    QuantizeRecord,
+    from_json,
+)
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Scheme
-from edgedistill.predict import logits_of, task_of, torch_predictor
 from edgedistill.train import open_training_inputs, train
 
 if TYPE_CHECKING:
@@ -44,7 +52,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     program = program_file.keep(program, context.scratch / "float.program")
     metrics = {"float_validation_quality": _validate(program, inputs)}
     if config.quantize is None:
-        write_json(context.scratch / "quantize.json", {"method": None})
+        QuantizeRecord(None).write(context.scratch)
         return metrics
     return metrics | _quantize(program, config, config.quantize, inputs, context, metrics)
 
@@ -85,17 +93,18 @@ def _quantize(
     split = open_split(inputs["data"].path, "train")
     prepared = prepare(program, config.scheme, settings.keep_float)
     calibrate(prepared, _calibration(split, settings, context.seed))
-    rows: list[dict[str, Any]] = []
+    rows: tuple[LayerSensitivity, ...] = ()
     if settings.sensitivity_samples:
         pixels, labels = _held_out(inputs["data"], settings.sensitivity_samples)
         quality = task_of(inputs).quality
-        rows = sensitivity(prepared, pixels, lambda outputs: quality(outputs, labels))
+        found = sensitivity(prepared, pixels, lambda outputs: quality(outputs, labels))
+        rows = tuple(LayerSensitivity(**row) for row in found)
     touchy = [
-        row["layer"]
+        row.layer
         for row in rows
-        if row["has_weights"]
+        if row.has_weights
         and settings.float_above is not None
-        and row["drop_points"] > settings.float_above
+        and row.drop_points > settings.float_above
     ]
     kept = (*settings.keep_float, *touchy)
     if touchy:
@@ -116,17 +125,19 @@ def _quantize(
     near, notes = _fidelity(program, quantized, inputs)
     for text in notes:
         context.reporter.say(f"quantize: {text}")
-    write_json(
-        context.scratch / "quantize.json",
-        {
-            "method": settings.method,
-            "fidelity": near,
-            "scheme": config.scheme.model_dump(),
-            "kept_in_float": kept,
-            "sensitivity": rows,
-            **describe(quantized),
-        },
+    told = describe(quantized)
+    quantization = Quantization(
+        method=settings.method,
+        scheme=config.scheme,
+        fidelity=near,
+        kept_in_float=kept,
+        sensitivity=rows,
+        layers=tuple(_layer(layer) for layer in told["layers"]),
+        float_layers=tuple(told["float_layers"]),
+        quantize_nodes=told["quantize_nodes"],
+        dequantize_nodes=told["dequantize_nodes"],
     )
+    QuantizeRecord(quantization).write(context.scratch)
     after = _validate(quantized, inputs)
     drop = before["float_validation_quality"] - after
     if drop > settings.max_drop:
@@ -134,29 +145,33 @@ def _quantize(
             f"quantize: int8 costs {drop:.2f} points of validation quality; "
             f"`stages.quantize.max_drop` is {settings.max_drop:g}"
         )
-    return {**training, "validation_quality": after, "drop": drop, **near, "warnings": notes}
+    told_near = {name: value for name, value in vars(near).items() if value is not None}
+    return {**training, "validation_quality": after, "drop": drop, **told_near, "warnings": notes}
+
+
+def _layer(layer: dict[str, Any]) -> QuantizedLayer:
+    """A layer as `describe` tells of it."""
+    rest = {name: value for name, value in layer.items() if name != "float"}
+    return from_json(QuantizedLayer, {**rest, "in_float": layer["float"]})
 
 
 def _fidelity(
     program: ExportedProgram, quantized: ExportedProgram, inputs: dict[str, Artifact]
-) -> tuple[dict[str, float], list[str]]:
-    """How near int8 answers are to the float program's on held-out images, as `sqnr_db` and
-    `agreement` (in percent), and to those of the same weights without rounding, as `rounding_db`;
-    with what to tell where that is far."""
+) -> tuple[Fidelity, list[str]]:
+    """How near int8 answers are, with what to tell where that is far."""
     import torch
 
     from edgedistill.compress.fidelity import advice, sqnr_db, unrounded
-    from edgedistill.compress.program import graph_of
+    from edgedistill.program import graph_of
 
     pixels, _ = _held_out(inputs["data"], _COMPARED)
     with torch.no_grad():
         wanted, found = graph_of(program)(pixels), graph_of(quantized)(pixels)
     same, losses = unrounded(quantized, pixels)
     rounding = sqnr_db(same, found)
-    near = {"sqnr_db": sqnr_db(wanted, found), "rounding_db": rounding}
     agreement = task_of(inputs).agreement
-    if agreement is not None:
-        near["agreement"] = agreement(wanted.numpy(), found.numpy())
+    same_answers = None if agreement is None else agreement(wanted.numpy(), found.numpy())
+    near = Fidelity(sqnr_db(wanted, found), rounding, same_answers)
     told = advice(rounding, losses)
     return near, [told] if told else []
 

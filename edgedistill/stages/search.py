@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact
 from edgedistill.distill.search import Found, changed
 from edgedistill.errors import UserError
 from edgedistill.models import build
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Augment, DistillConfig, Model, SearchConfig
-from edgedistill.records import DataRecord
+from edgedistill.records import DataRecord, SearchPoint, SearchRecord, Trial
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.predict import state_of_model, task_of
 from edgedistill.train import TrainingInputs, open_training_inputs, train
 
 
@@ -57,18 +57,18 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
             "is there enough validation data? see `data.validation`",
         )
     best = Found(**study.best_params)
-    trials = [
-        {
-            "number": trial.number,
+    trials = tuple(
+        Trial(
             **trial.params,
-            "state": trial.state.name.lower(),
-            "validation_quality": trial.value,
-            "curve": list(trial.intermediate_values.values()),
-        }
+            number=trial.number,
+            state=trial.state.name.lower(),
+            validation_quality=trial.value,
+            curve=tuple(trial.intermediate_values.values()),
+        )
         for trial in study.trials
         if trial.state in ended
-    ]
-    write_json(context.scratch / "search.json", {"best": best.values(), "trials": trials})
+    )
+    SearchRecord(SearchPoint(best.temperature, best.share), trials).write(context.scratch)
     context.reporter.say(
         f"search: temperature {best.temperature:.2f} and a share of {best.share:.2f} for the "
         f"teacher, {study.best_value:.2f} % on validation after {config.search.epochs} epochs"

@@ -13,11 +13,11 @@ from edgedistill.data.image.augment import view
 from edgedistill.distill.labelling import ask, plain_answers
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
 from edgedistill.distill.teachers import identity, open_teacher
+from edgedistill.predict import task_of
 from edgedistill.recipe import Augment, Teacher
 from edgedistill.records import DataRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.predict import task_of
 
 
 class Config(Frozen):

@@ -15,23 +15,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill import program_file
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact
 from edgedistill.data import Split, open_split
 from edgedistill.devices import machine
 from edgedistill.distill.labelling import plain_answers
 from edgedistill.models import load as load_model
+from edgedistill.predict import logits_of, task_of, torch_predictor
 from edgedistill.progress import Asked
 from edgedistill.recipe import Teacher, VerifyConfig
-from edgedistill.records import DataRecord
+from edgedistill.records import (
+    DataRecord,
+    ExportRecord,
+    FileEntry,
+    LayerParity,
+    Parity,
+    VerifyRecord,
+    VerifyRow,
+)
 from edgedistill.runtimes import RUNTIMES, parity
 from edgedistill.runtimes import program as programs
-from edgedistill.runtimes.layers import Alone, Given, compare_alone
-from edgedistill.runtimes.parity import Parity
+from edgedistill.runtimes.layers import Given, compare_alone
 from edgedistill.runtimes.verdict import KERNELS, Evidence, cause, words
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import Task
-from edgedistill.predict import logits_of, task_of, torch_predictor
 
 if TYPE_CHECKING:
     from edgedistill.runtimes import Floats
@@ -66,7 +73,7 @@ class _Reference:
 class _Answers:
     """What a file answers on the test set by the kernels that its runtime takes by itself."""
 
-    entry: dict[str, Any]
+    entry: FileEntry
     path: Path
     logits: Floats
     found: Parity
@@ -75,23 +82,7 @@ class _Answers:
 
     @property
     def kind(self) -> str:
-        return "int8" if self.entry["precision"] == "int8" else "float"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Verdict:
-    """The fields of a row of `verify.json` that say whether a file is right."""
-
-    missed: tuple[str, ...]
-    cause: str | None
-    verdict: str
-    """What was run to find the cause, and what came."""
-    first_diverging: str | None
-    """The first layer that strays."""
-    plain_kernels: Parity | None
-    layers: tuple[Alone, ...]
-    """An int8 file's, each given the graph's integers."""
-    ok: bool
+        return "int8" if self.entry.precision == "int8" else "float"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +97,8 @@ class _Test:
     def compare(self, outputs: Floats, reference: Floats, step: float | None) -> Parity:
         return parity.compare(outputs, reference, step, self.task.agreement)
 
-    def misses(self, found: Parity, apart: float, entry: dict[str, Any]) -> tuple[str, ...]:
-        told = parity.misses(found, apart, entry["runtime"], entry["precision"], self.wanted)
+    def misses(self, found: Parity, apart: float, entry: FileEntry) -> tuple[str, ...]:
+        told = parity.misses(found, apart, entry.runtime, entry.precision, self.wanted)
         return tuple(told)
 
 
@@ -115,7 +106,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     begin = time.monotonic()
     split = open_split(inputs["data"].path, "test")
     test = _Test(split, task_of(inputs), config.verify, context)
-    exported = inputs["export"].json("export.json")["files"]
+    exported = ExportRecord.read(inputs["export"]).files
     models = [name for name in config.models if inputs[name].file("model").exists()]
     kinds = [kind for kind in ("float", "int8")
              if inputs["quantize"].file(f"{kind}.program").exists()]  # fmt: skip
@@ -136,13 +127,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     answers |= {kind: each.logits for kind, each in references.items()}
     scores = {name: test.task.quality(each, split.labels) for name, each in answers.items()}
     files = [_answers(entry, inputs["export"], references, test, asked) for entry in exported]
-    rows = [_row(each, references[each.kind], files, test) for each in files]
+    rows = tuple(_row(each, references[each.kind], files, test) for each in files)
     _write_golden(context.scratch / "golden", files, rows, split)
     arrays: dict[str, Any] = dict(answers)
     np.savez(context.scratch / "logits.npz", **arrays)
-    ok = all(row["ok"] for row in rows)
-    write_json(context.scratch / "verify.json", {"ok": ok, "rows": rows, "torch": scores,
-                                                 "images": len(split)})  # fmt: skip
+    ok = all(row.ok for row in rows)
+    VerifyRecord(ok, rows, scores, len(split)).write(context.scratch)
     return {"ok": ok, "test_quality": scores, "warnings": _warnings(rows),
             "seconds": time.monotonic() - begin}  # fmt: skip
 
@@ -178,16 +168,16 @@ def _reference(path: Path, kind: str, test: _Test, asked: Asked) -> _Reference:
 
 
 def _answers(
-    entry: dict[str, Any],
+    entry: FileEntry,
     export: Artifact,
     references: dict[str, _Reference],
     test: _Test,
     asked: Asked,
 ) -> _Answers:
-    reference = references["int8" if entry["precision"] == "int8" else "float"]
-    path = export.file("files") / entry["file"]
-    loaded = RUNTIMES[entry["runtime"]].load(path, threads=machine()["cores"])
-    logits = logits_of(asked.of(loaded, entry["file"]), test.split)
+    reference = references["int8" if entry.precision == "int8" else "float"]
+    path = export.file("files") / entry.file
+    loaded = RUNTIMES[entry.runtime].load(path, threads=machine()["cores"])
+    logits = logits_of(asked.of(loaded, entry.file), test.split)
     found = test.compare(logits, reference.logits, reference.given.step)
     quality = test.task.quality(logits, test.split.labels)
     missed = test.misses(found, abs(quality - reference.quality), entry)
@@ -195,7 +185,7 @@ def _answers(
 
 
 def _write_golden(
-    folder: Path, files: list[_Answers], rows: list[dict[str, Any]], split: Split
+    folder: Path, files: list[_Answers], rows: tuple[VerifyRow, ...], split: Split
 ) -> None:
     """The first images, and what each file says of them where its kernels are right."""
     folder.mkdir(exist_ok=True)
@@ -203,23 +193,13 @@ def _write_golden(
     np.save(folder / "inputs.npy", pixels)
     for file, row in zip(files, rows, strict=True):
         outputs = file.logits[:_GOLDEN]
-        if row["cause"] == KERNELS:
-            outputs = RUNTIMES[file.entry["runtime"]].load(file.path, optimize=False)(pixels)
-        np.save(folder / f"outputs_{file.entry['file']}.npy", outputs)
+        if row.cause == KERNELS:
+            outputs = RUNTIMES[file.entry.runtime].load(file.path, optimize=False)(pixels)
+        np.save(folder / f"outputs_{file.entry.file}.npy", outputs)
 
 
-def _row(
-    file: _Answers, reference: _Reference, files: list[_Answers], test: _Test
-) -> dict[str, Any]:
-    """A row of `verify.json`."""
-    about = {key: file.entry[key] for key in ("runtime", "precision", "file")}
-    further = test.task.further(file.logits, test.split.labels)
-    verdict = dataclasses.asdict(_verdict(file, reference, files, test))
-    return {**about, "quality": file.quality, **further, **dataclasses.asdict(file.found),
-            **verdict}  # fmt: skip
-
-
-def _verdict(file: _Answers, reference: _Reference, files: list[_Answers], test: _Test) -> _Verdict:
+def _row(file: _Answers, reference: _Reference, files: list[_Answers], test: _Test) -> VerifyRow:
+    """What a file answers, and whether that is right."""
     evidence = Evidence(file.missed, file.found)
     if file.kind == "int8":
         evidence = dataclasses.replace(evidence, **_alone(file, reference.given, test))
@@ -230,19 +210,30 @@ def _verdict(file: _Answers, reference: _Reference, files: list[_Answers], test:
     missed = file.missed
     if because == "the file" and not missed:
         missed = (f"layer `{evidence.wrong[0].layer}` alone is not the graph's",)
-    return _Verdict(
-        missed, because, words(evidence), strays[0].layer if strays else None, evidence.plain,
-        evidence.alone_plain or evidence.alone, because != "the file",
-    )  # fmt: skip
+    return VerifyRow(
+        **vars(file.found),
+        runtime=file.entry.runtime,
+        precision=file.entry.precision,
+        file=file.entry.file,
+        quality=file.quality,
+        further=test.task.further(file.logits, test.split.labels),
+        missed=missed,
+        cause=because,
+        verdict=words(evidence),
+        first_diverging=strays[0].layer if strays else None,
+        plain_kernels=evidence.plain,
+        layers=evidence.alone_plain or evidence.alone,
+        ok=because != "the file",
+    )
 
 
 def _alone(file: _Answers, given: Given, test: _Test) -> dict[str, Any]:
     """An int8 file's layers, each given the graph's integers; by the plainest kernels too where
     the usual ones stray."""
-    runtime, name = file.entry["runtime"], file.entry["file"]
+    runtime, name = file.entry.runtime, file.entry.file
     test.context.reporter.tick(f"verify {name}", 0, 2, "layer by layer")
     alone = tuple(compare_alone(runtime, file.path, given, optimize=True))
-    plain: tuple[Alone, ...] = ()
+    plain: tuple[LayerParity, ...] = ()
     if any(each.strays for each in alone):
         test.context.reporter.tick(f"verify {name}", 1, 2, "layer by layer, plainest kernels")
         plain = tuple(compare_alone(runtime, file.path, given, optimize=False))
@@ -255,29 +246,29 @@ def _plainly(
     """The file by its runtime's plainest kernels, on the first images, and what others answer."""
     count, step = min(_PLAIN, len(test.split)), reference.given.step
     expected, usual = reference.logits[:count], file.logits[:count]
-    asked = Asked(test.context.reporter, f"verify {file.entry['file']} again", count)
-    loaded = RUNTIMES[file.entry["runtime"]].load(file.path, optimize=False)
+    asked = Asked(test.context.reporter, f"verify {file.entry.file} again", count)
+    loaded = RUNTIMES[file.entry.runtime].load(file.path, optimize=False)
     plain_kernels = asked.of(loaded, "plainest kernels")
     # Plain kernels keep what every layer gave: a few images at a time.
     parts = np.array_split(np.arange(count), -(-count // _AT_ONCE))
     plain = np.concatenate([plain_kernels(test.split.pixels(ids)) for ids in parts])
-    precision = file.entry["precision"]
+    precision = file.entry.precision
     found = test.compare(usual, expected, step), test.compare(plain, expected, step)
     return {
         "usual": found[0], "plain": found[1], "images": count,
         "between": test.compare(usual, plain, step),
         "strays": tuple(parity.strays(each, precision, test.wanted) for each in found),
         "others": tuple(
-            (each.entry["runtime"], test.compare(each.logits[:count], expected, step))
+            (each.entry.runtime, test.compare(each.logits[:count], expected, step))
             for each in files
-            if each is not file and each.entry["precision"] == precision
+            if each is not file and each.entry.precision == precision
         ),
     }  # fmt: skip
 
 
-def _warnings(rows: list[dict[str, Any]]) -> list[str]:
+def _warnings(rows: tuple[VerifyRow, ...]) -> list[str]:
     return [
-        f"{row['file']}: misses a tolerance ({', '.join(row['missed'])}); {row['verdict']}"
+        f"{row.file}: misses a tolerance ({', '.join(row.missed)}); {row.verdict}"
         for row in rows
-        if row["missed"]
+        if row.missed
     ]

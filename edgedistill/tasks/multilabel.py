@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.tasks.base import Task
+from edgedistill.tasks.labels import ManyClasses
+from edgedistill.tasks.regression import known_values
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Array = NDArray[Any]
+
+
+class Multilabel(Task):
+    name = "multilabel"
+    metric = "mean average precision"
+    labels = ManyClasses()
+
+    def quality(self, outputs: Array, labels: Array) -> float:
+        return mean_average_precision(outputs, labels)
+
+    def constant(self, labels: Array) -> float:
+        return constant(labels)
+
+    def agreement(self, outputs: Array, reference: Array) -> float:
+        return agreement(outputs, reference)
+
+    def scores(self, outputs: Array) -> Array:
+        return sigmoid(outputs)
+
+    def reading(self, temperature: float) -> str:
+        return "sigmoid(real) is each label's probability"
+
+    def label_loss(self, outputs: Tensor, target: Tensor, smoothing: float) -> Tensor:
+        return binary_cross_entropy(outputs, target)
+
+    def teacher_loss(
+        self, outputs: Tensor, teacher: Tensor, temperature: float, standardize: bool
+    ) -> Tensor:
+        return binary(outputs, teacher, temperature)
 
 
 def mean_average_precision(logits: Array, labels: Array) -> float:
@@ -41,6 +77,28 @@ def agreement(logits: Array, reference: Array) -> float:
 
 
 def sigmoid(logits: Array) -> Array:
+    """The probability of each class, (samples, classes)."""
     # Half a tanh, which does not overflow.
     shares: Array = 0.5 * (1.0 + np.tanh(0.5 * logits))
     return shares
+
+
+def binary_cross_entropy(student: Tensor, target: Tensor) -> Tensor:
+    """(batch,) of logits (batch, classes) and a target of 0 or 1 for each, the mean over the
+    classes; nothing where the target is NaN, unknown."""
+    from torch.nn import functional as F
+
+    known, wanted = known_values(target)
+    each = F.binary_cross_entropy_with_logits(student, wanted, reduction="none")
+    return each.mean(dim=1) * known
+
+
+def binary(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """The KL divergence for labels that do not exclude each other: of one Bernoulli distribution
+    for each class, their mean, times T^2. Logits (batch, classes), float32; gives (batch,)."""
+    from torch.nn import functional as F
+
+    s, t = student / temperature, teacher / temperature
+    yes = t.sigmoid() * (F.logsigmoid(t) - F.logsigmoid(s))
+    no = (-t).sigmoid() * (F.logsigmoid(-t) - F.logsigmoid(-s))
+    return (yes + no).mean(dim=1) * temperature**2

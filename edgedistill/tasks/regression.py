@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.tasks.base import Task
+from edgedistill.tasks.labels import Values
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Array = NDArray[Any]
+
+
+class Regression(Task):
+    name = "regression"
+    metric = "R²"
+    labels = Values()
+    loss_options = frozenset({"bounded"})
+    decides = False
+
+    def quality(self, outputs: Array, labels: Array) -> float:
+        return r2(outputs, labels)
+
+    def constant(self, labels: Array) -> float:
+        """Of the labels' own mean."""
+        return 0.0
+
+    def scores(self, outputs: Array) -> Array:
+        return outputs
+
+    def reading(self, temperature: float) -> str:
+        return "the real values are the answer itself, one for each label"
+
+    def label_loss(self, outputs: Tensor, target: Tensor, smoothing: float) -> Tensor:
+        return squared(outputs, target)
+
+    def teacher_loss(
+        self, outputs: Tensor, teacher: Tensor, temperature: float, standardize: bool
+    ) -> Tensor:
+        return squared(outputs, teacher)
 
 
 def r2(outputs: Array, labels: Array) -> float:
@@ -19,10 +54,14 @@ def r2(outputs: Array, labels: Array) -> float:
     return float(100.0 * r2_score(labels[known], outputs[known]))
 
 
-def constant(labels: Array) -> float:
-    """The coefficient of determination of the labels' own mean."""
-    return 0.0
+def squared(student: Tensor, target: Tensor) -> Tensor:
+    """(batch,): the squared error to target (batch, values), summed over the values; nothing where
+    it is NaN, unknown."""
+    known, wanted = known_values(target)
+    return (student - wanted).square().sum(dim=1) * known
 
 
-def values(outputs: Array) -> Array:
-    return outputs
+def known_values(target: Tensor) -> tuple[Tensor, Tensor]:
+    """(batch,), 1 or 0, and the target with nothing that is no number in it: 0 times NaN is NaN."""
+    missing = target.isnan()
+    return (~missing.any(dim=1)).to(target.dtype), target.masked_fill(missing, 0.0)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgedistill.data import Split, open_split
-from edgedistill.data.splits import SplitWriter, balanced, held_out
+from edgedistill.data.splits import SplitWriter, held_out, limited
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(
     lambda values: np.array(values, np.int64)
@@ -27,8 +27,8 @@ def test_held_out_takes_its_share_of_every_class_and_leaves_some(labels, share, 
 
 
 @given(LABELS, st.integers(5, 100), st.integers(0, 2**32))
-def test_balanced_is_full_and_as_even_as_the_classes_allow(labels, limit, seed):
-    chosen = balanced(labels, limit, seed)
+def test_limited_is_full_and_as_even_as_the_classes_allow(labels, limit, seed):
+    chosen = limited(labels, limit, seed)
     assert chosen.sum() == min(limit, len(labels))
     sizes = np.bincount(labels, minlength=5)
     taken = np.bincount(labels[chosen], minlength=5)
@@ -40,7 +40,7 @@ def test_balanced_is_full_and_as_even_as_the_classes_allow(labels, limit, seed):
 @given(LABELS, st.integers(0, 1000))
 def test_choices_are_drawn_from_the_seed_alone(labels, seed):
     assert np.array_equal(held_out(labels, 0.3, seed), held_out(labels, 0.3, seed))
-    assert np.array_equal(balanced(labels, 10, seed), balanced(labels, 10, seed))
+    assert np.array_equal(limited(labels, 10, seed), limited(labels, 10, seed))
 
 
 def test_other_seeds_choose_others():

@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from edgedistill.distill.feature_hooks import EMBEDDING, FeatureHooks, ends, paired, shapes
+from edgedistill.distill.feature_hooks import FeatureHooks, shapes
 from edgedistill.errors import UserError
+from edgedistill.losses.base import EMBEDDING
+from edgedistill.losses.features import ends, paired
 from edgedistill.models import build
 from edgedistill.recipe import ResidualModel
 from edgedistill.signature import image_inputs

@@ -7,7 +7,6 @@ import torch
 from torch.nn import functional as F
 
 from edgedistill.distill.label_filter import LabelUse
-from edgedistill.distill.losses import soft_targets
 from edgedistill.distill.objective import Cohort, Objective
 from edgedistill.errors import UserError
 from edgedistill.models import build
@@ -25,6 +24,7 @@ from edgedistill.recipe import (
     SoftTargets,
 )
 from edgedistill.signature import image_inputs
+from edgedistill.tasks.classification import soft_targets
 
 LABELS = Labels(kind="labels", weight=0.3)
 SOFT = SoftTargets(kind="soft_targets", weight=0.7, temperature=2.0)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgedistill.tasks import TASKS, Task, task_named
+from edgedistill.tasks import TASKS, Task
 from edgedistill.tasks.chance import by_chance, chance_warning
-from edgedistill.tasks.retrieval import Texts
+from edgedistill.tasks.retrieval import Retrieval, Texts
 
 LABELS = np.repeat(np.arange(5), [40, 20, 20, 10, 10])
 RANDOM = np.random.default_rng(0)
@@ -79,7 +79,7 @@ def test_the_mean_of_all_is_at_chance() -> None:
 
 
 def test_one_place_for_all_images_is_at_chance() -> None:
-    task = task_named("retrieval", Texts(np.eye(5, dtype=np.float32), 10.0))
+    task = Retrieval(Texts(np.eye(5, dtype=np.float32), 10.0))
     assert warned(task, np.tile(np.eye(5)[0], (100, 1)), LABELS)
     assert not warned(task, np.eye(5)[LABELS] + 0.1, LABELS) and task.quality(
         np.eye(5)[LABELS], LABELS

@@ -20,6 +20,7 @@ from edgedistill.data.splits import Labels
 from edgedistill.data.workers import decode_all, worker_count
 from edgedistill.errors import UserError
 from edgedistill.recipe import Data
+from edgedistill.tasks import TASKS
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -48,8 +49,7 @@ class Read:
 def read_images(
     source: Path | Data,
     classes: Sequence[str],
-    image_size: int,
-    channels: int,
+    form: Form,
     task: str = "classification",
 ) -> Read:
     """Labelled images: a folder of class folders, a `.parquet` (or a folder of them) or `.npz`
@@ -62,22 +62,22 @@ def read_images(
     """
     samples, ids, notes = _find(source, classes, task)
     check_labels(samples, classes, task)
-    return _decoded(samples, ids, Form(image_size, channels), notes)
+    return _decoded(samples, ids, form, notes)
 
 
-def read_unlabelled(root: Path, image_size: int, channels: int) -> Read:
+def read_unlabelled(root: Path, form: Form) -> Read:
     """All images below a folder; what cannot be decoded is left out, and said.
 
     Raises UserError: no folder, no images in it that can be decoded.
     """
     samples, notes = folder.unlabelled(root)
     ids = np.arange(len(samples.labels))
-    return _decoded(samples, ids, Form(image_size, channels), notes)
+    return _decoded(samples, ids, form, notes)
 
 
 def _decoded(samples: Samples, ids: NDArray[np.int64], form: Form, notes: tuple[str, ...]) -> Read:
     workers = worker_count(None, samples.encoded_bytes)
-    images = np.empty((len(ids), form.image_size, form.image_size, form.channels), np.uint8)
+    images = np.empty((len(ids), *form.shape), np.uint8)
     done, kept = 0, np.zeros(len(ids), bool)
     problems: list[str] = []
     for chunk in decode_all(samples.read(ids), form, workers):
@@ -113,7 +113,7 @@ def _find(
     """The samples, which of them are meant, and what is to be said of the others."""
     if not isinstance(source, Path):
         opened = open_source(source, task)
-        samples, ids = test_part(opened)
+        samples, ids = test_part(opened, TASKS[task].labels)
         check_labels(samples, opened.classes, task)
         samples = to_classes(samples, opened.classes, classes, source.source)
         return samples, ids, opened.notes
@@ -141,14 +141,13 @@ def _find_path(path: Path, classes: Sequence[str]) -> tuple[Samples, tuple[str, 
     )
 
 
-def to_pixels(images: Picture | Iterable[Picture], image_size: int, channels: int) -> Pixels:
+def to_pixels(images: Picture | Iterable[Picture], form: Form) -> Pixels:
     """One image or many, prepared as the training images were: (batch, channels, height, width),
     float32 in 0..1. An image is a path, a Pillow image or a uint8 array (height, width[,
     channels]); an array with four axes is many.
 
     Raises UserError: an image that cannot be read, named by its path or place.
     """
-    form = Form(image_size, channels)
     decoded = []
     for at, image in enumerate(_each(images)):
         try:
@@ -157,7 +156,7 @@ def to_pixels(images: Picture | Iterable[Picture], image_size: int, channels: in
             name = str(image) if isinstance(image, str | os.PathLike) else f"image {at}"
             hint = "mend or replace it" if bad.skippable else bad.hint
             raise UserError(f"{name}: {bad.reason}", hint) from None
-    whole = np.array(decoded, np.uint8).reshape(-1, image_size, image_size, channels)
+    whole = np.array(decoded, np.uint8).reshape(-1, *form.shape)
     return np.divide(whole, np.float32(255)).transpose(0, 3, 1, 2)
 
 

@@ -85,7 +85,9 @@ class TeacherContext:
 def open_teacher(config: Config, context: TeacherContext) -> Teacher:
     """The teacher that a recipe names. Raises UserError: it is not there, needs a package that is
     missing, or its outputs do not line up with the classes."""
-    module = importlib.import_module(f"edgedistill.distill.teachers.{_FILES[config.family]}")
+    module = importlib.import_module(
+        f"edgedistill.distill.teachers.{config.opened_by or config.family}"
+    )
     teacher: Teacher = module.open_(config, context)
     return teacher
 
@@ -94,25 +96,6 @@ def identity(config: Config, fingerprint: str, artifact: Artifact) -> str:
     """Digest of all that the answers depend on, beside the images: of a torch model the weights
     that the stage `teacher` left, of any other teacher what the recipe names."""
     return artifact.digest if isinstance(config, ModelCommon) else fingerprint
-
-
-# Which file here opens a family. Torch models, which can be trained and looked into, share one.
-_FILES = {
-    "resnet_cifar": "torch_model",
-    "torchvision": "torch_model",
-    "timm": "torch_model",
-    "function": "torch_model",
-    "dual_encoder": "torch_model",
-    "onnx": "onnx",
-    "tflite": "tflite",
-    "keras": "keras",
-    "huggingface": "huggingface",
-    "clip": "clip",
-    "python": "python",
-    "http": "http",
-    "stored": "stored",
-    "ensemble": "ensemble",
-}
 
 
 def log_probabilities(values: Any, least: float = 1e-7) -> Floats:

@@ -10,8 +10,8 @@ import numpy as np
 from edgedistill.distill.teachers import Predictions, TeacherBatch, TeacherContext, check_answers
 from edgedistill.distill.teachers.huggingface import cannot_run, imported, load, pixels_for
 from edgedistill.errors import UserError
+from edgedistill.predict import torch_predictor
 from edgedistill.recipe import ClipTeacher as Config
-from edgedistill.tasks.predict import torch_predictor
 from edgedistill.tasks.retrieval import Texts
 
 

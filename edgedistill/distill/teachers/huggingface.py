@@ -21,9 +21,9 @@ from edgedistill.distill.teachers import (
 )
 from edgedistill.distill.teachers.model_file import cannot
 from edgedistill.errors import UserError
+from edgedistill.predict import Predict, torch_predictor
 from edgedistill.recipe import HuggingFaceTeacher as Config
 from edgedistill.runtimes.native import hushed
-from edgedistill.tasks.predict import Predict, torch_predictor
 
 
 class HuggingFaceTeacher:

@@ -9,8 +9,8 @@ import numpy as np
 from edgedistill.distill.teachers import Predictions, TeacherBatch, TeacherContext, check_answers
 from edgedistill.models import load
 from edgedistill.models.fused import fused
+from edgedistill.predict import torch_predictor
 from edgedistill.recipe import Model
-from edgedistill.tasks.predict import torch_predictor
 
 
 class TorchTeacher:

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedistill.distill.relations import angles, distances, similarity
+from edgedistill.losses.relations import angles, distances
+from edgedistill.losses.similarity import similarity
 
 
 def random(seed: int, *shape: int) -> torch.Tensor:

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedistill.distill.features import Hint, as_map, attention, same_size
+from edgedistill.losses.features import Hint, as_map, attention, same_size
 
 
 def random(seed: int, *shape: int) -> torch.Tensor:

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgedistill.errors import UserError, nearest
+from edgedistill.losses.base import Batch
+from edgedistill.losses.layers import mean_of_pairs
 
 
 def as_map(features: Tensor) -> Tensor:
@@ -46,6 +48,18 @@ class Hint(nn.Module):
         return (own - other).square().mean(dim=(1, 2, 3)) / spread
 
 
+class HintPairs(nn.Module):
+    """A hint for each pair of layers: what it learns, and their mean."""
+
+    def __init__(self, pairs: list[tuple[str, str]], hints: list[Hint]) -> None:
+        super().__init__()
+        self._pairs, self.hints = pairs, nn.ModuleList(hints)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """A scalar, as far as the teacher is trusted."""
+        return mean_of_pairs(batch, self._pairs, list(self.hints))
+
+
 def attention(student: Tensor, teacher: Tensor) -> Tensor:
     """Squared distance of the normalized attention maps, the mean over channels of the squared
     activations (Zagoruyko and Komodakis 2017, "Paying More Attention to Attention", eq. 2 with
@@ -70,3 +84,42 @@ def check(name: str, found: dict[str, torch.Size], side: str) -> None:
             "name a layer that gives (batch, channels, height, width), (batch, tokens, channels) "
             "or (batch, channels)",
         )
+
+
+def ends(found: dict[str, torch.Size]) -> list[str]:
+    """The last layer at each resolution of a model's maps, from the input to the output; for a
+    transformer, whose resolution never changes, its blocks."""
+    maps = {name: shape for name, shape in found.items() if len(shape) == 4 and shape[2] > 1}
+    last: dict[tuple[int, ...], str] = {}
+    for name, shape in maps.items():
+        last[tuple(shape[2:])] = name
+    if len(last) > 1:
+        return list(last.values())
+    tokens = [name for name, shape in found.items() if len(shape) == 3]
+    blocks = [name for name in tokens if name.rpartition(".")[2].isdecimal()]
+    return blocks or list(last.values()) or tokens
+
+
+def paired(student: dict[str, torch.Size], teacher: dict[str, torch.Size]) -> list[tuple[str, str]]:
+    """Layers to compare: at the same resolution where both have it, else at the same relative
+    depth. Raises UserError: one of the models has no layer with features."""
+    own, other = ends(student), ends(teacher)
+    for side, names in (("student", own), ("teacher", other)):
+        if not names:
+            raise UserError(
+                f"the {side} has no layer with features to compare",
+                "name the layers under `layers`, or use losses on the logits",
+            )
+    by_size = {tuple(teacher[name][2:]): name for name in other if len(teacher[name]) == 4}
+    shared = [
+        (name, by_size[tuple(student[name][2:])])
+        for name in own
+        if len(student[name]) == 4 and tuple(student[name][2:]) in by_size
+    ]
+    if shared:
+        return shared
+    few = min(len(own), len(other))
+    depths = [(i + 1) / few for i in range(few)]
+    return [
+        (own[round(depth * len(own)) - 1], other[round(depth * len(other)) - 1]) for depth in depths
+    ]

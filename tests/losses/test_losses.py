@@ -9,19 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch.nn import functional as F
 
-from edgedistill.distill.losses import (
-    binary,
-    binary_labels,
-    bounded,
-    decoupled,
-    labels,
-    needs_answers,
-    needs_layers,
-    soft_targets,
-    squared,
-    z_score,
-)
+from edgedistill.losses import needs_answers, needs_layers
+from edgedistill.losses.bounded import bounded
+from edgedistill.losses.decoupled import decoupled
 from edgedistill.recipe import Hints, Labels, Relations, SoftTargets
+from edgedistill.tasks.classification import cross_entropy, soft_targets, z_score
+from edgedistill.tasks.multilabel import binary, binary_cross_entropy
+from edgedistill.tasks.regression import squared
 
 logits = hnp.arrays("float32", (4, 5), elements=st.floats(-8, 8, width=32))
 temperatures = st.floats(0.5, 20)
@@ -124,7 +118,7 @@ def test_decoupled_survives_a_teacher_that_is_certain() -> None:
 
 
 def test_an_unknown_label_costs_nothing() -> None:
-    values = labels(random(0, 3, 5), torch.tensor([1, -1, 2]))
+    values = cross_entropy(random(0, 3, 5), torch.tensor([1, -1, 2]))
     assert values[1] == 0 and values[0] > 0
 
 
@@ -156,13 +150,13 @@ def test_what_each_loss_needs() -> None:
 def test_labels_are_cross_entropy(smoothing: float) -> None:
     student = random(0, 4, 5)
     wanted = F.cross_entropy(student, TARGET, label_smoothing=smoothing)
-    assert torch.allclose(labels(student, TARGET, smoothing).mean(), wanted)
+    assert torch.allclose(cross_entropy(student, TARGET, smoothing).mean(), wanted)
 
 
 @given(logits, hnp.arrays("float32", (4, 5), elements=st.sampled_from([0.0, 1.0])))
 def test_binary_labels_are_each_class_s_cross_entropy(student: Any, target: Any) -> None:
     logit, wanted = torch.tensor(student), torch.tensor(target)
-    value = binary_labels(logit, wanted)
+    value = binary_cross_entropy(logit, wanted)
     each = -(wanted * F.logsigmoid(logit) + (1 - wanted) * F.logsigmoid(-logit))
     assert torch.allclose(value, each.mean(1), atol=1e-5)
 
@@ -170,7 +164,7 @@ def test_binary_labels_are_each_class_s_cross_entropy(student: Any, target: Any)
 def test_losses_of_values_pass_over_what_nobody_knows() -> None:
     student = random(0, 3, 2).requires_grad_()
     target = torch.tensor([[1.0, 0.0], [torch.nan, torch.nan], [0.0, 1.0]], dtype=torch.float64)
-    for loss in (binary_labels, squared):
+    for loss in (binary_cross_entropy, squared):
         value = loss(student, target)
         assert value[1] == 0 and value[0] > 0
         (gradient,) = torch.autograd.grad(value.sum(), student)

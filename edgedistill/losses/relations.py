@@ -1,18 +1,47 @@
-"""How the samples of a batch lie to each other, in the student's eyes and in the teacher's.
+"""Distances and angles between samples.
 
-Each takes embeddings (batch, channels), of different channels where need be, and gives a scalar.
+Each formula takes embeddings (batch, channels), of different channels where need be, and gives a
+scalar.
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from typing import TYPE_CHECKING, Literal
+
+from edgedistill.fields import Weight
+from edgedistill.losses.base import BoundLoss, ModelPair
+from edgedistill.losses.samples import RelationLoss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Relations(RelationLoss):
+    """Distances and angles between the samples of a batch (Park et al. 2019, RKD)."""
+
+    kind: Literal["relations"]
+    distance: Weight = 1.0
+    """Weight of the distances."""
+    angle: Weight = 2.0
+    """Weight of the angles."""
+
+    def bind(self, models: ModelPair) -> BoundLoss:
+        def term(own: Tensor, other: Tensor) -> Tensor:
+            value = own.new_zeros(())
+            if self.distance:
+                value = value + self.distance * distances(own, other)
+            if self.angle:
+                value = value + self.angle * angles(own, other)
+            return value
+
+        return self.between(models, term)
 
 
 def distances(student: Tensor, teacher: Tensor) -> Tensor:
     """Huber loss on the pairs' distances, each side's divided by its mean (Park et al. 2019,
     "Relational Knowledge Distillation", eq. 5 to 7)."""
+    from torch.nn import functional as F
+
     sides = []
     for each in (student, teacher):
         apart = _distances(each)
@@ -25,6 +54,9 @@ def distances(student: Tensor, teacher: Tensor) -> Tensor:
 def angles(student: Tensor, teacher: Tensor) -> Tensor:
     """Huber loss on the cosines of the angles that every three samples span (ibid., eq. 8 to 10).
     Works on batch^3 numbers."""
+    import torch
+    from torch.nn import functional as F
+
     sides = []
     for each in (student, teacher):
         towards = F.normalize(each[None] - each[:, None], dim=2)
@@ -33,19 +65,10 @@ def angles(student: Tensor, teacher: Tensor) -> Tensor:
     return F.smooth_l1_loss(own, other)
 
 
-def similarity(student: Tensor, teacher: Tensor) -> Tensor:
-    """Squared distance of the batch's row-normalized similarity matrices, over batch^2 (Tung and
-    Mori 2019, "Similarity-Preserving Knowledge Distillation", eq. 4). Takes features of any rank,
-    flattened."""
-    sides = []
-    for each in (student, teacher):
-        flat = each.flatten(1)
-        sides.append(F.normalize(flat @ flat.T, dim=1))
-    return (sides[0] - sides[1]).square().sum() / len(student) ** 2
-
-
 def _distances(points: Tensor) -> Tensor:
     """Distances of the pairs i < j; the gradient of points that coincide is zero."""
+    import torch
+
     i, j = torch.triu_indices(len(points), len(points), offset=1)
     squares = (points[i] - points[j]).square().sum(dim=1)
     return torch.where(squares > 0, squares.clamp_min(1e-24), torch.ones_like(squares)).sqrt() * (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from edgedistill.document import check_plain, cut, shown
 from edgedistill.target import each_once
@@ -29,6 +29,33 @@ Means = Annotated[
 Deviations = Annotated[
     tuple[Annotated[float, Field(ge=1e-6, le=1e4)], ...], Field(min_length=1, max_length=3)
 ]
+
+# --- pictures -------------------------------------------------------------------------------
+
+Side = Annotated[int, Field(ge=8, le=1024)]
+
+
+def _as_pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _one_or_two(given: Any) -> str:
+    # In brackets, as pydantic writes a union's kinds: messages leave such a level out.
+    return "[two]" if isinstance(given, list | tuple) else "[one]"
+
+
+if TYPE_CHECKING:
+    ImageSize = tuple[int, int]
+else:
+    ImageSize = Annotated[
+        Union[Annotated[Side, Tag("[one]")], Annotated[tuple[Side, Side], Tag("[two]")]],
+        Discriminator(_one_or_two),
+        AfterValidator(_as_pair),
+    ]
+"""(height, width) in pixels; a recipe may give one number for both."""
+
+Resize = Literal["crop", "fit", "stretch"]
+"""How a picture of another shape becomes one of the wanted size."""
 
 # --- text -----------------------------------------------------------------------------------
 

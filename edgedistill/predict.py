@@ -1,0 +1,104 @@
+"""Ask a model about a whole split, and see how good it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.artifact import Artifact
+from edgedistill.models import device_of
+from edgedistill.records import DataRecord
+from edgedistill.signature import blank
+from edgedistill.tasks import TASKS, Task
+from edgedistill.tasks.chance import chance_warning
+
+if TYPE_CHECKING:
+    from edgedistill.data import Split
+
+Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Pixels (batch, channels, height, width) in 0..1 to logits (batch, classes)."""
+State = dict[str, Any]
+"""What a stage's metrics say of a model."""
+
+
+_IMAGES, _BYTES = 500, 64_000_000
+"""At once, of whichever is less; bytes of pixels."""
+
+
+def logits_of(predict: Predict, split: Split) -> NDArray[np.float32]:
+    """Logits (samples, classes) of a whole split, in its order."""
+    each = 4 * int(np.prod(split.images.shape[1:]))
+    batch_size = max(1, min(_IMAGES, _BYTES // each))
+    parts = [
+        predict(split.pixels(np.arange(start, min(start + batch_size, len(split)))))
+        for start in range(0, len(split), batch_size)
+    ]
+    return np.concatenate(parts)
+
+
+def torch_predictor(module: Any, precision: str = "fp32") -> Predict:
+    """A torch module or exported graph, in evaluation mode already, or a function of tensors on
+    the CPU, as a function on arrays."""
+    import torch
+
+    def predict(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        device = device_of(module) if isinstance(module, torch.nn.Module) else torch.device("cpu")
+        batch = torch.from_numpy(pixels).to(device, memory_format=torch.channels_last)
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
+        ):
+            logits: NDArray[np.float32] = module(batch).float().cpu().numpy()
+        return logits
+
+    return predict
+
+
+def task_of(inputs: dict[str, Artifact]) -> Task:
+    """The task of a stage that reads the artifact of `data` and, where the task compares outputs
+    with texts, under `texts` that of `teacher`."""
+    task = TASKS[DataRecord.read(inputs["data"]).task]
+    return task.of_teacher(inputs["texts"]) if "texts" in inputs else task
+
+
+TRAIN_BETTER = (
+    "Train for longer or with another learning rate, and see that labels belong to their images"
+)
+SAME_CLASSES = "Are its classes the data's, in the same order, and its pixels as it wants them?"
+
+
+def state_of_answers(answers: NDArray[np.float32] | None, data: Artifact, task: Task) -> State:
+    """The quality (percent) of outputs (samples, classes) for validation, and warnings; nothing for
+    no answers."""
+    from edgedistill.data import open_split
+
+    if answers is None:
+        return {}
+    labels = open_split(data.path, "validation").labels
+    warnings = chance_warning(task, answers, labels, SAME_CLASSES)
+    return {"validation_quality": task.quality(answers, labels), "warnings": warnings}
+
+
+def state_of_model(module: Any, data: Artifact, task: Task, advice: str = TRAIN_BETTER) -> State:
+    """A model's quality on validation (percent), macs (millions), params (thousands) and warnings:
+    a quality that is no better than by chance, and `advice` on it. Its `products` are what the macs
+    are made of."""
+    from edgedistill.data import open_split
+    from edgedistill.models import device_of
+    from edgedistill.models.work import listed, products
+
+    split, described = open_split(data.path, "validation"), DataRecord.read(data)
+    module.eval()
+    (example,) = blank(described.inputs, device=device_of(module))
+    found = products(module, example)
+    outputs = logits_of(torch_predictor(module), split)
+    return {
+        "validation_quality": task.quality(outputs, split.labels),
+        "macs": sum(each.macs for each in found) / 1e6,
+        "params": sum(parameter.numel() for parameter in module.parameters()) / 1e3,
+        "products": listed(found),
+        "warnings": chance_warning(task, outputs, split.labels, advice),
+    }
