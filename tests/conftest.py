@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 from exported import exported, exported_in_7_bits  # noqa: F401
-from made import data_record
+from made import data_record, file_entry, measurement_row, verify_row
 
 from edgedistill.artifact import Artifact, seal, write_json
 from edgedistill.recipe import parse_recipe
-from edgedistill.target import load_target
+from edgedistill.records import (
+    ExportRecord,
+    Fidelity,
+    LayerSensitivity,
+    MeasurementsRecord,
+    Quantization,
+    QuantizeRecord,
+    VerifyRecord,
+)
+from edgedistill.target import Scheme, load_target
 
 # Threads that wait for each other lose far more on a busy machine than they win on tiny models.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -111,35 +119,22 @@ def _artifacts(root: Path) -> dict[str, Artifact]:
         put(name, metrics, weights(size))
     put(
         "quantize", {"validation_quality": 94.0, "seconds": 1.0},
-        lambda folder: write_json(folder / "quantize.json", QUANTIZED),
+        lambda folder: QuantizeRecord(QUANTIZED).write(folder),
     )  # fmt: skip
     put("export", {"seconds": 1.0}, _export)
     put("verify", {"seconds": 1.0}, _verify)
     put("audit", AUDITED, _audit)
-    rows = _measurements()
-    put("benchmark", {}, lambda folder: write_json(folder / "measurements.json", rows))
+    put("benchmark", {}, lambda folder: MeasurementsRecord(MEASURED).write(folder))
     return made
 
 
 def _export(folder: Path) -> None:
     (folder / "files").mkdir()
-    entries: list[dict[str, Any]] = []
+    entries = []
     for precision in ("fp32", "int8"):
         path = write_onnx(folder / "files" / f"tiny.{precision}.onnx")
-        pixels = {
-            "name": "pixels",
-            "shape": [None, 1, SIZE, SIZE],
-            "layout": "NCHW",
-            "dtype": "float32",
-            "scale": None,
-            "zero_point": None,
-            "range": [0.0, 1.0],
-        }
-        logits = {**pixels, "name": "logits", "shape": [None, 3], "layout": "NC", "range": None}
-        entries.append({"runtime": "onnxruntime", "precision": precision, "file": path.name,
-                        "bytes": path.stat().st_size, "input": pixels,
-                        "output": logits, "executed": 4, "float_counts": None})  # fmt: skip
-    write_json(folder / "export.json", {"files": entries, "labels": LABELS})
+        entries.append(file_entry(precision, bytes=path.stat().st_size, executed=4))
+    ExportRecord(tuple(entries), tuple(LABELS), ()).write(folder)
 
 
 def _verify(folder: Path) -> None:
@@ -150,23 +145,32 @@ def _verify(folder: Path) -> None:
     for precision in ("fp32", "int8"):
         outputs = logits + np.float32([0.5, 0.3, -0.5])
         np.save(folder / "golden" / f"outputs_tiny.{precision}.onnx.npy", outputs)
-    rows = [
-        {"runtime": "onnxruntime", "precision": precision, "file": f"tiny.{precision}.onnx",
-         "quality": accuracy, "agreement": 0.998, "max_steps": 1, "mean_steps": 0.01,
-         "within_step": 0.999, "ok": True}
-        for precision, accuracy in (("fp32", 94.25), ("int8", 94.0))
-    ]  # fmt: skip
+    rows = verify_row("fp32", 94.25), verify_row("int8", 94.0)
     torch = {"teacher": 95.5, "distill": 94.6, "prune": 94.25, "float": 94.25, "int8": 94.1}
-    write_json(folder / "verify.json", {"rows": rows, "torch": torch, "ok": True})
+    VerifyRecord(True, rows, torch, 12).write(folder)
 
 
-QUANTIZED = {
-    "method": "qat", "kept_in_float": ["linear"], "layers": [],
-    "sensitivity": [
-        {"layer": name, "has_weights": True, "drop_points": drop, "sqnr_db": 20.0}
+QUANTIZED = Quantization(
+    method="qat",
+    scheme=Scheme(),
+    fidelity=Fidelity(30.0, 32.0, 99.0),
+    kept_in_float=("linear",),
+    sensitivity=tuple(
+        LayerSensitivity(name, True, drop, 20.0)
         for name, drop in (("stem", 1.25), ("linear", 0.5), ("body", 0.0))
-    ],
-}  # fmt: skip
+    ),
+    layers=(),
+    float_layers=(),
+    quantize_nodes=0,
+    dequantize_nodes=0,
+)
+MEASURED = (
+    measurement_row("teacher", "torch", "fp32", 2.0),
+    measurement_row("teacher", "onnxruntime", "fp32", 1.0),
+    measurement_row("distill", "onnxruntime", "fp32", 0.4),
+    measurement_row("student", "onnxruntime", "fp32", 0.2),
+    measurement_row("student", "onnxruntime", "int8", 0.1),
+)
 AUDITED = {
     "worst_class": 0.9, "worst_class_name": "cat", "calibration_error": 2.5, "copied_errors": 0.4,
     "robustness": 0.8, "seconds": 1.0,
@@ -203,30 +207,3 @@ def _audit(folder: Path) -> None:
             "reference": drift.describe(student),
         },
     )  # fmt: skip
-
-
-def _measurements() -> list[dict[str, Any]]:
-    def row(model: str, runtime: str, precision: str, median: float) -> dict[str, Any]:
-        samples = [median * (1 + 0.01 * (place % 7)) for place in range(40)]
-        return {
-            "model": model, "runtime": runtime, "precision": precision,
-            "file": f"tiny.{precision}.onnx" if model == "student" else None,
-            "import_ms": 90.0, "cold_load_ms": 4.0, "warm_load_ms": 2.0, "p50_ms": median,
-            "p90_ms": 1.1 * median, "p99_ms": 1.3 * median, "samples_ms": samples,
-            "peak_memory_mb": 6.5, "threads": 1, "how": "measured",
-            "where": "this machine: a test (x86_64, 2 cores)",
-            "operators": [{"name": "conv1", "type": "Conv", "dtype": "int8",
-                           "microseconds": 12.5, "where": "CPUExecutionProvider"}],
-        }  # fmt: skip
-
-    return json.loads(  # type: ignore[no-any-return]
-        json.dumps(
-            [
-                row("teacher", "torch", "fp32", 2.0),
-                row("teacher", "onnxruntime", "fp32", 1.0),
-                row("distill", "onnxruntime", "fp32", 0.4),
-                row("student", "onnxruntime", "fp32", 0.2),
-                row("student", "onnxruntime", "int8", 0.1),
-            ]
-        )
-    )

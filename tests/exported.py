@@ -20,6 +20,7 @@ from edgedistill.artifact import SEAL, Artifact, open_sealed, seal
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.devices import machine
+from edgedistill.records import ExportRecord, FileEntry, as_json
 from edgedistill.runtimes import program as programs
 from edgedistill.runtimes import runtime_of
 from edgedistill.runtimes.layers import Given, compare_alone
@@ -76,10 +77,15 @@ class Exported:
         entry = self.entry(runtime, precision)
         return self.export.file("files") / entry["file"]
 
-    def entry(self, runtime: str, precision: str) -> dict[str, Any]:
-        entries = self.export.json("export.json")["files"]
+    def file_entry(self, runtime: str, precision: str) -> FileEntry:
+        entries = ExportRecord.read(self.export).files
         wanted = (runtime, precision)
-        return next(each for each in entries if (each["runtime"], each["precision"]) == wanted)
+        return next(each for each in entries if (each.runtime, each.precision) == wanted)
+
+    def entry(self, runtime: str, precision: str) -> dict[str, Any]:
+        """As JSON has it."""
+        entry: dict[str, Any] = as_json(self.file_entry(runtime, precision))
+        return entry
 
     def program(self, kind: str) -> Any:
         return program_file.load(self.quantize.file(f"{kind}.program"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from edgedistill.devices import Job, Record
 from edgedistill.devices.machine import machine, name_of
 from edgedistill.errors import UserError
+from edgedistill.records import from_json
 from edgedistill.scratch import scratch_folder
 
 _PATIENCE = 600.0
@@ -57,7 +58,7 @@ def run(job: Job) -> Record:
         found = json.loads(answer.read_text())
     if "error" in found:
         raise UserError(found["error"], found["hint"])
-    return Record(**found)
+    return from_json(Record, found, str(job.model))
 
 
 def _ending(code: int) -> str:

@@ -1,16 +1,34 @@
 """What one stage leaves for another, and what a user gets: frozen dataclasses, and their files."""
 
-from edgedistill.records.codec import Record, as_json, read_record
+from edgedistill.records.audit import AuditRecord
+from edgedistill.records.codec import Record, as_json, from_json, read_record
 from edgedistill.records.data import DataRecord, Duplicates, Twin
+from edgedistill.records.export import Executed, ExportRecord, FileEntry
+from edgedistill.records.judge import JudgeRecord
+from edgedistill.records.measurements import (
+    Figures,
+    How,
+    MeasurementRow,
+    MeasurementsRecord,
+    OperatorRow,
+)
+from edgedistill.records.metrics import AuditMetrics, DataMetrics, StageMetrics
+from edgedistill.records.quantize import (
+    Fidelity,
+    LayerSensitivity,
+    Quantization,
+    QuantizedLayer,
+    QuantizeRecord,
+)
+from edgedistill.records.search import SearchPoint, SearchRecord, Trial
 from edgedistill.records.teacher import TeacherRecord, TextsRecord
+from edgedistill.records.verify import Cause, LayerParity, Parity, VerifyRecord, VerifyRow
 
 __all__ = [
-    "DataRecord",
-    "Duplicates",
-    "Record",
-    "TeacherRecord",
-    "TextsRecord",
-    "Twin",
-    "as_json",
+    "AuditMetrics", "AuditRecord", "Cause", "DataMetrics", "DataRecord", "Duplicates", "Executed", "ExportRecord",
+    "Fidelity", "Figures", "FileEntry", "How", "JudgeRecord", "LayerParity", "LayerSensitivity", "MeasurementRow",
+    "MeasurementsRecord", "OperatorRow", "Parity", "Quantization", "QuantizeRecord",
+    "QuantizedLayer", "Record", "SearchPoint", "SearchRecord", "StageMetrics", "TeacherRecord",
+    "TextsRecord", "Trial", "Twin", "VerifyRecord", "VerifyRow", "as_json", "from_json",
     "read_record",
-]
+]  # fmt: skip

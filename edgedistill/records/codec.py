@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
@@ -38,20 +39,30 @@ def as_json(value: Any) -> Any:
     """A dataclass as JSON values. Raises PydanticSerializationError: a field holds another type
     than it declares."""
     kind: Any = type(value)
-    return _adapter(kind).dump_python(value, mode="json", warnings="error")
+    return _adapter(kind).dump_python(value, mode="json", warnings="error", by_alias=True)
 
 
 def read_record(kind: type[T], path: Path) -> T:
     """A dataclass from its JSON file. Raises UserError that names every unknown key, missing key
     and value of another type."""
+    return _parsed(kind, path.read_bytes(), str(path))
+
+
+def from_json(kind: type[T], value: Any, where: str = "") -> T:
+    """A dataclass from JSON values. Raises UserError as `read_record` does; `where` names what they
+    are read from."""
+    return _parsed(kind, json.dumps(value), where or kind.__name__)
+
+
+def _parsed(kind: type[T], text: str | bytes, where: str) -> T:
     from pydantic import ValidationError
 
     try:
-        record: T = _adapter(cast(Any, kind)).validate_json(path.read_bytes())
+        record: T = _adapter(cast(Any, kind)).validate_json(text)
         return record
     except ValidationError as error:
         raise UserError(
-            f"{path}: {'; '.join(_lines(error))}",
+            f"{where}: {'; '.join(_lines(error))}",
             "it was written by another version, or edited: remove its folder, then run again",
         ) from None
 

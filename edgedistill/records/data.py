@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from edgedistill.records.codec import Record
 from edgedistill.signature import Inputs, image_inputs
@@ -44,11 +44,13 @@ class DataRecord(Record):
     """The names of the classes, or of a regression's values."""
     captions: tuple[str, ...]
     """For each label the text that a retrieval's images are near to."""
-    image_size: int
+    image_size: tuple[int, int]
+    """(height, width)"""
+    resize: Literal["crop", "fit", "stretch"]
+    """How a picture of another shape became one of that size."""
     channels: int
     own_test: bool
     """Whether the source has a test split; else it was held out of its training data."""
-    preprocessing: str
     counts: dict[str, int]
     """Samples of each split."""
     unlabelled: int
@@ -62,4 +64,4 @@ class DataRecord(Record):
     @property
     def inputs(self) -> Inputs:
         """What the models are called with."""
-        return image_inputs(self.channels, self.image_size, self.image_size)
+        return image_inputs(self.channels, *self.image_size)

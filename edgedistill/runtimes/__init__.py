@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from edgedistill.errors import UserError, in_short, nearest, out_of_resources
+from edgedistill.records import OperatorRow
 from edgedistill.target import Precision
 
 if TYPE_CHECKING:
@@ -51,19 +52,6 @@ class Tensor:
     zero_point: int | None = None
     range: tuple[float, float] | None = None
     """Of the real values an app feeds."""
-
-
-@dataclass(frozen=True)
-class OperatorRow:
-    """One operator as the runtime executes it."""
-
-    name: str
-    type: str
-    dtype: str
-    microseconds: float | None
-    """Of one inference; None where the runtime's Python package reaches no profiler."""
-    where: str
-    """The delegate, provider or kernel that ran it."""
 
 
 class Loaded(Protocol):

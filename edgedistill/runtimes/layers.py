@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgedistill.records import LayerParity
 from edgedistill.runtimes import OUTPUT, RUNTIMES
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ MODULES = {
     "openvino": "openvino_ir.layers",
 }
 _SHARE_OF_RANGE = 1e-3
-_FEW = 0.5
 
 
 @dataclass(frozen=True)
@@ -63,23 +63,7 @@ class Given:
         ]
 
 
-@dataclass(frozen=True)
-class Alone:
-    """How far one layer of a file is from the graph's, given the same integers."""
-
-    layer: str
-    max_steps: float
-    exact: float
-    """Share of values that are the graph's own."""
-
-    @property
-    def strays(self) -> bool:
-        """Rounding moves values by a step at most, and few of them; a zero point that is one off
-        moves nearly all."""
-        return self.max_steps > 1 or self.exact < _FEW
-
-
-def compare_alone(runtime: str, path: Path, given: Given, optimize: bool) -> list[Alone]:
+def compare_alone(runtime: str, path: Path, given: Given, optimize: bool) -> list[LayerParity]:
     """A row for each layer that the file has, in the program's order, then one for its output."""
     module = importlib.import_module(f"edgedistill.runtimes.{MODULES[runtime]}")
     compute: Compute = module.compute
@@ -99,6 +83,6 @@ def compare_alone(runtime: str, path: Path, given: Given, optimize: bool) -> lis
     return [*rows, _alone(OUTPUT, loaded.decode(outputs), given.logits, step)]
 
 
-def _alone(name: str, values: Array, reference: Array, step: float) -> Alone:
+def _alone(name: str, values: Array, reference: Array, step: float) -> LayerParity:
     apart = np.abs(values.astype(np.float64) - reference.astype(np.float64)) / step
-    return Alone(name, float(np.rint(apart.max())), float((apart < 0.5).mean()))
+    return LayerParity(name, float(np.rint(apart.max())), float((apart < 0.5).mean()))

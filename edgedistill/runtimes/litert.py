@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from edgedistill.runtimes import INPUT, OUTPUT, OperatorRow, Spec, Tensor
+from edgedistill.records import OperatorRow
+from edgedistill.runtimes import INPUT, OUTPUT, Spec, Tensor
 from edgedistill.runtimes.native import METADATA, describe, hushed, in_float, to_native, to_real
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.runtimes import OperatorRow, Spec, Tensor
+from edgedistill.records import OperatorRow
+from edgedistill.runtimes import Spec, Tensor
 from edgedistill.runtimes.native import (
     METADATA,
     describe,

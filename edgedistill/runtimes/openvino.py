@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.runtimes import OperatorRow, Spec, Tensor
+from edgedistill.records import OperatorRow
+from edgedistill.runtimes import Spec, Tensor
 from edgedistill.runtimes.native import (
     METADATA,
     describe,

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgedistill.records import Parity
+
 if TYPE_CHECKING:
     from edgedistill.recipe import VerifyConfig
     from edgedistill.runtimes import Array, Floats
-
-
-@dataclass(frozen=True)
-class Parity:
-    """Of outputs (batch, values) against the reference on the same pixels."""
-
-    agreement: float | None
-    """Share of images that are decided alike; None where the task decides nothing."""
-    max_difference: float
-    mean_difference: float
-    """As shares of the reference's range."""
-    max_steps: float | None = None
-    mean_steps: float | None = None
-    """In steps of the output's scale."""
-    within_step: float | None = None
-    """Share of values at most one step off."""
 
 
 def compare(

@@ -12,6 +12,7 @@ import numpy as np
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.data import Split, open_split, read_unlabelled
 from edgedistill.data.image.corrupt import KINDS, corrupt
+from edgedistill.data.image.decode import Form
 from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.devices import machine
 from edgedistill.distill.labelling import plain_answers
@@ -203,13 +204,13 @@ def _corruptions(
 
 def _strangers(asked: AuditConfig, data: DataRecord, seed: int) -> tuple[Split, tuple[str, ...]]:
     """Images of no class, and what is not among them, in sentences."""
-    shape = data.image_size, data.image_size, data.channels
+    form = Form(data.image_size, data.channels, data.resize)
     notes: tuple[str, ...] = ()
     if asked.out_of_distribution is None:
         random = np.random.default_rng([seed, 4])
-        images = random.integers(0, 256, (_NOISE, *shape), np.uint8)
+        images = random.integers(0, 256, (_NOISE, *form.shape), np.uint8)
     else:
-        read = read_unlabelled(asked.out_of_distribution, shape[0], shape[2])
+        read = read_unlabelled(asked.out_of_distribution, form)
         images, notes = read.images, read.notes
     return Split(images, np.zeros(len(images), np.int64)), notes
 

@@ -11,11 +11,11 @@ from edgedistill.devices import (
     DEVICES,
     Job,
     Protocol,
+    figures,
     in_short,
     in_turn,
     measurements,
     percentile,
-    row,
 )
 from edgedistill.devices.machine import is_machine, machine, name_of
 from edgedistill.errors import UserError
@@ -101,7 +101,7 @@ def test_percentiles_lie_between_samples() -> None:
 
 
 def test_every_figure_of_a_row_says_how_and_where(job: Job) -> None:
-    made = row(DEVICES["local"].run(job), 1, "a bench")
+    made = figures(DEVICES["local"].run(job), 1, "a bench")
     found = measurements(made)
     assert found["p50_ms"].unit == "ms"
     assert len(found["p50_ms"].samples) == 31

@@ -56,7 +56,7 @@ def test_files_and_teacher_are_measured_in_one_run(inputs: dict[str, Any], tmp_p
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     metrics = run(CONFIG, inputs, Context(scratch, 0, False, reporter, scratch / "answers"))
-    rows = seal(scratch, "benchmark", {}, {}).json("measurements.json")
+    rows = seal(scratch, "benchmark", {}, {}).json("measurements.json")["rows"]
     assert [(row["model"], row["runtime"], row["precision"], row["file"]) for row in rows] == [
         ("student", "onnxruntime", "fp32", "tiny.fp32.onnx"),
         ("student", "onnxruntime", "int8", "tiny.int8.onnx"),

@@ -22,7 +22,7 @@ SMALL = ResidualModel(family="resnet_cifar", depth=8, widths=(4, 4, 4))
 def inputs(tmp_path: Path) -> dict[str, Artifact]:
     """Twenty images, and a student that was distilled for 60 passes and pruned for 40 more."""
     for name in ("train", "validation"):
-        writer = SplitWriter(tmp_path / "data" / name, 8, 3)
+        writer = SplitWriter(tmp_path / "data" / name, (8, 8, 3))
         random = np.random.default_rng(0)
         images = random.integers(0, 256, (20, 8, 8, 3), np.uint8)
         writer.add(images, np.arange(20) % 2, np.arange(20))

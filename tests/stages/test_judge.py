@@ -31,7 +31,7 @@ def logits(answered: np.ndarray, margin: np.ndarray) -> np.ndarray:
 def stage(tmp_path: Path, judge: JudgeConfig, validation: bool = True) -> Artifact:
     data, teach, out = (tmp_path / name for name in ("data", "teach", "judge"))
     for name in ("train", "validation"):
-        writer = SplitWriter(data / name, 8, 1)
+        writer = SplitWriter(data / name, (8, 8, 1))
         labels = LABELS if name == "train" else np.abs(LABELS)
         writer.add(np.zeros((10, 8, 8, 1), np.uint8), labels, np.arange(10))
         writer.close()

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from exported import EXACT, LABELS, Exported, Silent, answers, export
 
-from edgedistill.artifact import Artifact, seal, write_json
+from edgedistill.artifact import Artifact, seal
 from edgedistill.recipe import VerifyConfig
+from edgedistill.records import ExportRecord
 from edgedistill.runtimes import RUNTIMES, Spec, layers
 from edgedistill.signature import image_inputs
 from edgedistill.stages import STAGES, Context
@@ -246,7 +247,7 @@ def test_progress_counts_images_and_names_files(
 
 def int8_alone(exported: Exported, runtime: str, folder: Path, wrong: str = "") -> Artifact:
     """An export of one int8 file; `wrong` names weights that are negated in it."""
-    entry = exported.entry(runtime, "int8")
+    entry = exported.file_entry(runtime, "int8")
     (folder / "files").mkdir(parents=True)
     right = exported.file(runtime, "int8")
     for path in (right, right.with_suffix(".bin")):
@@ -256,8 +257,8 @@ def int8_alone(exported: Exported, runtime: str, folder: Path, wrong: str = "") 
         program = exported.program("int8")
         program.state_dict[wrong].data.neg_()
         spec = Spec("int8", tuple(LABELS), "integer", "tiny")
-        RUNTIMES[runtime].write(program, folder / "files" / entry["file"], spec)
-    write_json(folder / "export.json", {"files": [entry], "labels": LABELS})
+        RUNTIMES[runtime].write(program, folder / "files" / entry.file, spec)
+    ExportRecord((entry,), tuple(LABELS), ()).write(folder)
     return seal(folder, "export", {}, {})
 
 

@@ -1,0 +1,59 @@
+"""What the stage `export` leaves beside its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from edgedistill.records.codec import Record
+from edgedistill.signature import TensorSpec
+from edgedistill.target import Precision, RuntimeName
+
+
+@dataclass(frozen=True)
+class Executed:
+    """How many operators a runtime executes of a file, and how many of each type in float."""
+
+    executed: int
+    float_counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file: what it is called with, what it gives, and what a runtime makes of it."""
+
+    runtime: RuntimeName
+    precision: Precision
+    file: str
+    bytes: int
+    input: TensorSpec
+    output: TensorSpec
+    operators: dict[str, int]
+    """How many of each type are written in the file."""
+    transposes: int
+    transposed_bytes: int | None = None
+    """Moved by them in one inference; LiteRT only, as is `transposed_around`."""
+    transposed_around: tuple[str, ...] | None = None
+    """Types of the operators that read or make what is transposed."""
+    executed: int | None = None
+    """Operators that the runtime executes on this processor; of int8 files only, as all below."""
+    float_operators: tuple[str, ...] | None = None
+    """`TYPE NAME` of those that run in float."""
+    float_counts: dict[str, int] | None = None
+    """Of these, how many of each type."""
+    arm64: Executed | None = None
+    """The same on arm64, where a runtime makes another choice there."""
+    inner_pairs: int | None = None
+    """Quantize and dequantize operators that are not at the file's boundary."""
+
+
+@dataclass(frozen=True)
+class ExportRecord(Record):
+    """The files, the primary runtime's first, in the order in which they were written."""
+
+    FILE: ClassVar[str] = "export.json"
+
+    files: tuple[FileEntry, ...]
+    labels: tuple[str, ...]
+    float_layers: tuple[str, ...]
+    """Layers that are in float in int8 files."""
