@@ -28,7 +28,7 @@ from edgedistill.models import load
 from edgedistill.pipeline import run_until
 from edgedistill.predict import logits_of, torch_predictor
 from edgedistill.tasks.classification import accuracy
-from edgedistill.tasks.judgement import agreement
+from edgedistill.tasks.audit import agreement
 
 EPOCHS = 16
 LIMIT = 10_000
@@ -145,7 +145,7 @@ def tested(made: dict[str, Artifact]) -> dict[str, float]:
         logits_of(torch_predictor(load(made[name].file("model"))), split)
         for name in ("distill", "teacher")
     )
-    copied = agreement(student, teacher, split.labels)["copied_error_share"]
+    copied = agreement(student, teacher, split.labels).copied_error_share
     return {"accuracy": accuracy(student, split.labels), "copied_errors": 100.0 * copied}
 
 

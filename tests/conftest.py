@@ -12,7 +12,7 @@ import pytest
 from exported import exported, exported_in_7_bits  # noqa: F401
 from made import data_record, file_entry, measurement_row, verify_row
 
-from edgedistill.artifact import Artifact, seal, write_json
+from edgedistill.artifact import Artifact, seal
 from edgedistill.recipe import parse_recipe
 from edgedistill.records import (
     ExportRecord,
@@ -178,32 +178,27 @@ AUDITED = {
 
 
 def _audit(folder: Path) -> None:
-    from edgedistill.tasks import drift, judgement, routing
+    from edgedistill.records import AuditRecord
+    from edgedistill.records.audit import Corruption, OutOfDistribution
+    from edgedistill.tasks import drift, routing
+    from edgedistill.tasks.audit import audit, drops, ood
 
     random = np.random.default_rng(2)
     labels = np.arange(300) % 3
     teacher = random.normal(size=(300, 3)).astype(np.float32)
     teacher[np.arange(300), labels] += 3
     student = teacher + random.normal(size=(300, 3)).astype(np.float32)
-    told = judgement.audit(student, teacher, labels, LABELS, [10, 20, 30])
-    rows = routing.curve(
-        student.max(axis=1) / 10, student.argmax(axis=1) == labels, teacher.argmax(axis=1) == labels
-    )
-    scores = {"teacher": 90.0, "shipped": 80.0}
-    write_json(
-        folder / "audit.json",
-        {
-            "file": "tiny.int8.onnx", "images": 300, "order": ["teacher", "shipped"],
-            "students": {"shipped": told},
-            "drops": [{"before": "prune", "stage": "shipped", "drop": 0.5, "became_wrong": 3,
-                       "became_right": 1}],
-            "corruptions": [{"kind": "none", "strength": 0, "accuracy": scores}],
-            "out_of_distribution": {
-                "images": "noise",
-                "models": {"shipped": judgement.ood(student, student / 2)},
-            },
-            "temperature": 1.5,
-            "routing": {"threshold": 0.5, "validation": rows[3], "test": rows[3], "curve": rows},
-            "reference": drift.describe(student),
-        },
-    )  # fmt: skip
+    pair = routing.Pair(student, teacher, labels)
+    AuditRecord(
+        file="tiny.int8.onnx",
+        images=300,
+        order=("teacher", "shipped"),
+        students={"shipped": audit(student, teacher, labels, LABELS, [10, 20, 30])},
+        drops=drops({"prune": teacher, "shipped": student}, labels),
+        corruptions=(Corruption("none", 0, {"teacher": 90.0, "shipped": 80.0}),),
+        out_of_distribution=OutOfDistribution("noise", {"shipped": ood(student, student / 2)}),
+        coverage=None,
+        temperature=1.5,
+        routing=routing.audited(pair, pair, 1.5, 0.5),
+        reference=drift.describe(student),
+    ).write(folder)

@@ -11,7 +11,9 @@ from edgedistill.bundle.manifest import AUDIT
 from edgedistill.bundle.measure import check_opens
 from edgedistill.errors import UserError, reading
 from edgedistill.files import read_json_file
-from edgedistill.report.audit import tables
+from edgedistill.records import as_json
+from edgedistill.records.audit import OtherImages
+from edgedistill.report.audit import THE_AUDIT, tables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,27 +26,28 @@ _BATCH = 256
 def audit(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
     """The compile's audit of the student; on other labelled images, what can be said of the file
     that ships without the teacher: {file, images, students: {shipped}}."""
-    if bundle.manifest["task"] != "classification":
+    if not bundle.task.audited:
         raise UserError(
-            f"{bundle.path}: holds no classifier (its task is {bundle.manifest['task']}), and only "
-            "those are audited",
+            f"{bundle.path}: holds no classifier (its task is {bundle.task.name}), and only those "
+            "are audited",
             "`edgedistill evaluate` says how good it is",
         )
     if samples is None:
         return _recorded(bundle)
-    from edgedistill.tasks import judgement
+    from edgedistill.tasks.audit import audit as figures
 
     read = read_samples(bundle, samples)
     check_opens(bundle, [bundle.file()])
-    told = judgement.audit(_logits(bundle, read.images), None, read.labels, bundle.labels)
-    return {
-        "file": bundle.file()["file"],
-        "images": len(read.labels),
-        "left_out": read.left_out,
-        "notes": list(read.notes),
-        "order": ["shipped"],
-        "students": {"shipped": told},
-    }
+    shipped = figures(_logits(bundle, read.images), None, read.labels, bundle.labels)
+    found = OtherImages(
+        file=bundle.file()["file"],
+        images=len(read.labels),
+        order=("shipped",),
+        students={"shipped": shipped},
+        left_out=read.left_out,
+        notes=read.notes,
+    )
+    return dict(as_json(found))
 
 
 def _recorded(bundle: Bundle) -> dict[str, Any]:
@@ -52,8 +55,11 @@ def _recorded(bundle: Bundle) -> dict[str, Any]:
     hint = "compile the bundle again, or give --data"
     path = bundle.path / AUDIT
     found: dict[str, Any] = read_json_file(path, "the bundle's audit", hint)
-    with reading(str(path), hint):
-        tables(found)
+    try:
+        with reading(str(path), hint):
+            tables(found)
+    except UserError as error:
+        raise UserError(error.message.replace(THE_AUDIT, str(path), 1), hint) from None
     return found
 
 
@@ -70,8 +76,7 @@ def drift(bundle: Bundle, folder: Path) -> dict[str, Any]:
             f"{bundle.path}: carries no reference statistics",
             "only classifiers do; one of an older version must be compiled again",
         )
-    shape = bundle.manifest["preprocessing"]
-    read = read_unlabelled(folder, shape["image_size"], shape["channels"])
+    read = read_unlabelled(folder, bundle.form)
     check_opens(bundle, [bundle.file()])
     entry = bundle.file()
     seen = None

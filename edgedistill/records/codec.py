@@ -48,23 +48,23 @@ def read_record(kind: type[T], path: Path) -> T:
     return _parsed(kind, path.read_bytes(), str(path))
 
 
-def from_json(kind: type[T], value: Any, where: str = "") -> T:
+_HINT = "it was written by another version, or edited: remove its folder, then run again"
+
+
+def from_json(kind: type[T], value: Any, where: str = "", hint: str = _HINT) -> T:
     """A dataclass from JSON values. Raises UserError as `read_record` does; `where` names what they
     are read from."""
-    return _parsed(kind, json.dumps(value), where or kind.__name__)
+    return _parsed(kind, json.dumps(value), where or kind.__name__, hint)
 
 
-def _parsed(kind: type[T], text: str | bytes, where: str) -> T:
+def _parsed(kind: type[T], text: str | bytes, where: str, hint: str = _HINT) -> T:
     from pydantic import ValidationError
 
     try:
         record: T = _adapter(cast(Any, kind)).validate_json(text)
         return record
     except ValidationError as error:
-        raise UserError(
-            f"{where}: {'; '.join(_lines(error))}",
-            "it was written by another version, or edited: remove its folder, then run again",
-        ) from None
+        raise UserError(f"{where}: {'; '.join(_lines(error))}", hint) from None
 
 
 @cache

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact
 from edgedistill.data import Split, open_split, read_unlabelled
 from edgedistill.data.image.corrupt import KINDS, corrupt
 from edgedistill.data.image.decode import Form
@@ -21,11 +22,19 @@ from edgedistill.models import load
 from edgedistill.predict import Predict, logits_of, torch_predictor
 from edgedistill.progress import Asked
 from edgedistill.recipe import AuditConfig, Teacher
-from edgedistill.records import DataRecord, ExportRecord, FileEntry
+from edgedistill.records import AuditRecord, DataRecord, ExportRecord, FileEntry
+from edgedistill.records.audit import (
+    Corruption,
+    Coverage,
+    OutOfDistribution,
+    StepChange,
+    StudentAudit,
+)
 from edgedistill.runtimes import RUNTIMES, features
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks import calibration, drift, judgement, routing
+from edgedistill.tasks import audit as figures
+from edgedistill.tasks import calibration, drift, routing
 from edgedistill.tasks.classification import accuracy
 
 if TYPE_CHECKING:
@@ -54,85 +63,104 @@ class Config(Frozen):
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     begin = time.monotonic()
     data = DataRecord.read(inputs["data"])
-    test = open_split(inputs["data"].path, "test")
-    held_out = open_split(inputs["data"].path, "validation")
-    with np.load(inputs["verify"].file("logits.npz")) as kept:
-        stored = {name: kept[name] for name in kept.files}
-    out_of_distribution, notes = _strangers(config.audit, data, context.seed)
+    test, held_out = (open_split(inputs["data"].path, name) for name in ("test", "validation"))
+    others, notes = _out_of_distribution(config.audit, data, context.seed)
     for text in notes:
         context.reporter.say(f"audit: {text}")
-    images = _asked_in_all(config, inputs, len(test), len(held_out), len(out_of_distribution))
-    asked = Asked(context.reporter, "audit", images)
-    file, own_file = _shipped(inputs["export"])
-    shipped = asked.of(own_file, file)
-    teacher = stored.get("teacher")
+    images = _asked_in_all(config, inputs, len(test), len(held_out), len(others))
+    models = _open(config, inputs, test, Asked(context.reporter, "audit", images))
+    own = logits_of(models.shipped, held_out)
+    temperature = calibration.fit_temperature(own, held_out.labels)
+    known = _teacher_on_validation(config, inputs, data, context)
+    record = AuditRecord(
+        file=models.file,
+        images=len(test),
+        order=("teacher", *models.students),
+        students=_students(config.audit, inputs["data"], models, test),
+        drops=_drops(models, test),
+        corruptions=_corruptions(config.audit, models.predictors, test, context),
+        out_of_distribution=_detected(config.audit, models.predictors, test, others),
+        coverage=_coverage(inputs, context.seed),
+        temperature=temperature,
+        routing=None
+        if models.teacher is None or known is None
+        else routing.audited(
+            routing.Pair(own, known, held_out.labels),
+            routing.Pair(models.students["shipped"], models.teacher, test.labels),
+            temperature,
+            config.audit.routing_drop,
+        ),
+        reference=drift.describe(own, _features(inputs["export"], held_out)),
+    )
+    record.write(context.scratch)
+    return {**_figures(record), "warnings": list(notes), "seconds": time.monotonic() - begin}
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The models of a compile, and their answers to the test images."""
+
+    file: str
+    """The one that ships."""
+    predictors: dict[str, Predict]
+    """Torch models by step, and `shipped`."""
+    students: dict[str, Floats]
+    """Logits (samples, classes) by model, in the order in which they were made."""
+    teacher: Floats | None
+
+    @property
+    def shipped(self) -> Predict:
+        return self.predictors["shipped"]
+
+
+def _open(config: Config, inputs: dict[str, Artifact], test: Split, asked: Asked) -> _Models:
+    with np.load(inputs["verify"].file("logits.npz")) as kept:
+        stored = {name: kept[name] for name in kept.files}
+    file, loaded = _shipped(inputs["export"])
+    torch_models = {
+        name: asked.of(each, name) for name, each in _predictors(config, inputs).items()
+    }
+    predictors = {**torch_models, "shipped": asked.of(loaded, file)}
     students = {name: stored[name] for name in config.models[1:] if name in stored}
-    students["shipped"] = logits_of(shipped, test)
+    students["shipped"] = logits_of(predictors["shipped"], test)
     if "control" in inputs:
         students["control"] = logits_of(asked.of(_control(inputs), "control"), test)
-    found: dict[str, Any] = {
-        "file": file,
-        "images": len(test),
-        "order": ["teacher", *students],
-        **_judged(config.audit, inputs["data"], students, teacher, test),
+    return _Models(file, predictors, students, stored.get("teacher"))
+
+
+def _students(
+    asked: AuditConfig, data: Artifact, models: _Models, test: Split
+) -> dict[str, StudentAudit]:
+    """Each student by class and beside the teacher."""
+    described = DataRecord.read(data)
+    classes = described.classes
+    counts = [described.class_counts["train"][name] for name in classes]
+    slices = read_slices(asked.slices, sample_names(data)) if asked.slices else {}
+    return {
+        name: figures.audit(logits, models.teacher, test.labels, classes, counts, slices)
+        for name, logits in models.students.items()
     }
-    predictors = {
-        name: asked.of(each, name) for name, each in _predictors(config, inputs).items()
-    } | {"shipped": shipped}
-    found["corruptions"] = _corruptions(config.audit, predictors, test, context)
-    noise = config.audit.out_of_distribution is None
-    found["out_of_distribution"] = {
-        "images": "noise" if noise else len(out_of_distribution),
-        "models": _unknown(predictors, test, out_of_distribution),
-    }
-    found["coverage"] = _coverage(inputs, context.seed)
-    teacher_context = context.teacher_context(inputs["teacher"].path, data)
-    known = plain_answers(
+
+
+def _drops(models: _Models, test: Split) -> tuple[StepChange, ...]:
+    """What each step of the compile lost against the one before."""
+    compiled = {name: each for name, each in models.students.items() if name != "control"}
+    return figures.drops(compiled, test.labels)
+
+
+def _teacher_on_validation(
+    config: Config, inputs: dict[str, Artifact], data: DataRecord, context: Context
+) -> Floats | None:
+    """The teacher's logits; None where it does not know all of the images."""
+    return plain_answers(
         config.teacher,
         identity(config.teacher, config.fingerprint, inputs["teacher"]),
-        teacher_context,
+        context.teacher_context(inputs["teacher"].path, data),
         inputs["data"],
         "validation",
         context.checkpoints,
         context.reporter,
     )
-    own = logits_of(shipped, held_out)
-    found["temperature"] = calibration.fit_temperature(own, held_out.labels)
-    found["routing"] = None
-    if teacher is not None and known is not None:
-        found["routing"] = _routing(
-            config.audit, found["temperature"], (own, known, held_out.labels),
-            (students["shipped"], teacher, test.labels),
-        )  # fmt: skip
-    found["reference"] = drift.describe(own, _features(inputs["export"], held_out))
-    write_json(context.scratch / "audit.json", found)
-    return {**_figures(found), "warnings": list(notes), "seconds": time.monotonic() - begin}
-
-
-def _judged(
-    asked: AuditConfig,
-    data: Artifact,
-    students: dict[str, Floats],
-    teacher: Floats | None,
-    test: Split,
-) -> dict[str, Any]:
-    """Each student by class and beside the teacher, and what each step lost of the one before."""
-    described = DataRecord.read(data)
-    classes = described.classes
-    counts = [described.class_counts["train"][name] for name in classes]
-    slices = read_slices(asked.slices, sample_names(data)) if asked.slices else {}
-    compiled = {name: each for name, each in students.items() if name != "control"}
-    return {
-        "students": {
-            name: judgement.audit(logits, teacher, test.labels, classes, counts, slices)
-            for name, logits in students.items()
-        },
-        "drops": [
-            {key: value for key, value in row.items() if not key.startswith("became")}
-            | {key: len(row[key]) for key in ("became_wrong", "became_right")}
-            for row in judgement.drops(compiled, test.labels)
-        ],
-    }
 
 
 def _shipped(export: Artifact) -> tuple[str, Predict]:
@@ -181,28 +209,30 @@ def _asked_in_all(
 
 def _corruptions(
     asked: AuditConfig, predictors: Mapping[str, Predict], test: Split, context: Context
-) -> list[dict[str, Any]]:
-    """Rows {kind, strength, accuracy: of each model}, the first of the images as they are."""
+) -> tuple[Corruption, ...]:
+    """The first of the images as they are."""
     if not asked.corruption_samples:
-        return []
+        return ()
     count = min(asked.corruption_samples, len(test))
     ids = np.sort(np.random.default_rng([context.seed, 3]).permutation(len(test))[:count])
     images, labels = np.asarray(test.images[ids]), test.labels[ids]
 
-    def row(kind: str, strength: int, split: Split) -> dict[str, Any]:
+    def row(kind: str, strength: int, split: Split) -> Corruption:
         scores = {name: accuracy(logits_of(each, split), labels)
                   for name, each in predictors.items()}  # fmt: skip
-        return {"kind": kind, "strength": strength, "accuracy": scores}
+        return Corruption(kind, strength, scores)
 
     rows = [row("none", 0, Split(images, labels))]
     for kind in KINDS:
         for strength in (1, 2, 3):
             worse = corrupt(images, kind, strength, context.seed, ids)
             rows.append(row(kind, strength, Split(worse, labels)))
-    return rows
+    return tuple(rows)
 
 
-def _strangers(asked: AuditConfig, data: DataRecord, seed: int) -> tuple[Split, tuple[str, ...]]:
+def _out_of_distribution(
+    asked: AuditConfig, data: DataRecord, seed: int
+) -> tuple[Split, tuple[str, ...]]:
     """Images of no class, and what is not among them, in sentences."""
     form = Form(data.image_size, data.channels, data.resize)
     notes: tuple[str, ...] = ()
@@ -215,15 +245,18 @@ def _strangers(asked: AuditConfig, data: DataRecord, seed: int) -> tuple[Split, 
     return Split(images, np.zeros(len(images), np.int64)), notes
 
 
-def _unknown(predictors: Mapping[str, Predict], test: Split, other: Split) -> dict[str, Any]:
+def _detected(
+    asked: AuditConfig, predictors: Mapping[str, Predict], test: Split, others: Split
+) -> OutOfDistribution:
     """How well each model's confidence tells the test images from images of no class."""
-    return {
-        name: judgement.ood(logits_of(each, test), logits_of(each, other))
+    models = {
+        name: figures.ood(logits_of(each, test), logits_of(each, others))
         for name, each in predictors.items()
     }
+    return OutOfDistribution("noise" if asked.out_of_distribution is None else len(others), models)
 
 
-def _coverage(inputs: dict[str, Artifact], seed: int) -> dict[str, Any] | None:
+def _coverage(inputs: dict[str, Artifact], seed: int) -> Coverage | None:
     """The share of the test images that have nothing like them in train, as the student sees; None
     where it has no linear layer, whose input would be the embedding."""
     import torch
@@ -240,7 +273,7 @@ def _coverage(inputs: dict[str, Artifact], seed: int) -> dict[str, Any] | None:
         chosen = np.random.default_rng([seed, 5]).permutation(len(split))[:_EMBEDDED]
         parts.append(_embeddings(student, split, np.sort(chosen)))
     train, test = parts
-    return judgement.coverage(train, test)
+    return figures.coverage(train, test)
 
 
 def _embeddings(model: nn.Module, split: Split, ids: Any) -> Floats:
@@ -262,46 +295,15 @@ def _embeddings(model: nn.Module, split: Split, ids: Any) -> Floats:
     return np.concatenate(rows)
 
 
-def _routing(
-    asked: AuditConfig,
-    temperature: float,
-    chosen_on: tuple[Any, Any, Any],
-    tried_on: tuple[Any, Any, Any],
-) -> dict[str, Any]:
-    """The threshold on the student's confidence, chosen on validation, and what it does on the
-    test set; both curves."""
-
-    def rows(student: Any, teacher: Any, labels: Any, points: int | None) -> list[dict[str, Any]]:
-        sure = calibration.confidence(student, temperature)
-        return routing.curve(
-            sure, student.argmax(axis=1) == labels, teacher.argmax(axis=1) == labels, points
-        )
-
-    everything = rows(*chosen_on, None)
-    wanted = everything[-1]["accuracy"] - asked.routing_drop
-    choice = routing.choose(everything, wanted)
-    exact = rows(*tried_on, None)
-    reached = next(row for row in exact if row["threshold"] >= choice["threshold"])
-    aim = exact[-1]["accuracy"] - asked.routing_drop
-    return {
-        "threshold": choice["threshold"],
-        "temperature": temperature,
-        "validation": {"wanted": wanted, **choice},
-        "test": {"teacher": exact[-1]["accuracy"], "student": exact[0]["accuracy"], **reached},
-        "share_for_teacher_less_drop": routing.choose(exact, aim)["share_routed"],
-        "curve": rows(*tried_on, 101),
-    }
-
-
-def _figures(found: dict[str, Any]) -> dict[str, Any]:
+def _figures(record: AuditRecord) -> dict[str, Any]:
     """What a contract may promise."""
-    shipped = found["students"]["shipped"]
-    rows = [row["accuracy"]["shipped"] for row in found["corruptions"]]
-    agreed = shipped["agreement"] or {}
+    shipped = record.students["shipped"]
+    rows = [row.accuracy["shipped"] for row in record.corruptions]
+    assert shipped.worst is not None, "a test set without a sample"
     return {
-        "worst_class": shipped["worst"]["retention"],
-        "worst_class_name": shipped["worst"]["class"],
-        "calibration_error": shipped["student"]["ece"],
-        "copied_errors": agreed.get("copied_error_share"),
+        "worst_class": shipped.worst.retention,
+        "worst_class_name": shipped.worst.class_,
+        "calibration_error": shipped.student.ece,
+        "copied_errors": shipped.agreement and shipped.agreement.copied_error_share,
         "robustness": float(np.mean(rows[1:]) / rows[0]) if rows and rows[0] else None,
     }
