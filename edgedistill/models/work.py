@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,7 @@ def listed(found: Iterable[Product]) -> list[list[int]]:
     return [[times, *sizes] for sizes, times in alike.items()]
 
 
-def padded_of(rows: Iterable[list[int]], kernel: Kernel) -> int:
+def padded_of(rows: Iterable[Sequence[int]], kernel: Kernel) -> int:
     """Padded multiply-accumulates of what `listed` gave."""
     return sum(
         times * Product(groups, outputs, inputs, size, positions).padded(kernel)
@@ -110,9 +110,13 @@ def _graph(module: nn.Module, example: Tensor) -> GraphModule:
     """The operators of one inference, those that torch.export would list: but also for a model that
     it does not take, as for a teacher that branches on values."""
     import torch
+    from torch._guards import TracingContext, tracing
+    from torch._subclasses import FakeTensorMode
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    with warnings.catch_warnings(), torch.no_grad():
+    # Where there is none, make_fx makes a mode anew for every value: half of its time.
+    shapes = tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True)))
+    with warnings.catch_warnings(), torch.no_grad(), shapes:
         warnings.simplefilter("ignore")
         traced = make_fx(module, pre_dispatch=True, _error_on_data_dependent_ops=False)
         return traced(example)

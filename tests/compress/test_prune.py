@@ -62,7 +62,7 @@ def test_replayed_steps_give_the_same_shapes() -> None:
     model, fresh = residual(), residual()
     goal = Cost(measure_cost(model, EXAMPLE).macs * 0.5, 1e9)
     steps = prune(model, EXAMPLE, goal, magnitude(model), 8)
-    replay(fresh, steps, 3, 16)
+    replay(fresh, steps, image_inputs(3, 16, 16))
     fresh.load_state_dict(model.state_dict())
     pixels = torch.rand(2, 3, 16, 16)
     assert torch.equal(model.eval()(pixels), fresh.eval()(pixels))
@@ -159,7 +159,7 @@ def test_a_model_that_cannot_be_followed_is_told(monkeypatch: pytest.MonkeyPatch
     def lost(*_: object) -> None:
         raise IndexError("index out of range")
 
-    monkeypatch.setattr("edgedistill.compress.candidates.dependency_graph", lost)
+    monkeypatch.setattr("edgedistill.compress.prune.dependency_graph", lost)
     with pytest.raises(UserError, match="does not understand this model: IndexError: index out"):
         prune(residual(), EXAMPLE, Cost(1, 1), magnitude(residual()), 1)
 
@@ -185,7 +185,7 @@ def test_a_goal_reached_is_reached_as_the_report_counts(kind: str) -> None:
     goal = Cost(count(model, image_inputs(3, 16, 16))[0] * 0.7e6, 1e9)
     steps = prune(model, EXAMPLE, goal, magnitude(model), 4)
     assert count(model, image_inputs(3, 16, 16))[0] * 1e6 <= goal.macs
-    replay(fresh, steps, 3, 16)
+    replay(fresh, steps, image_inputs(3, 16, 16))
     fresh.load_state_dict(model.state_dict())
     pixels = torch.rand(2, 3, 16, 16)
     assert torch.equal(model(pixels), fresh(pixels))
