@@ -10,15 +10,17 @@ import json
 import keyword
 import operator
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import BrokenSeal
 from edgedistill.errors import UserError, in_short, out_of_resources
+from edgedistill.program import Program, export, graph_of
+from edgedistill.signature import Signature
 
 if TYPE_CHECKING:
     from torch import nn
-    from torch.export import ExportedProgram
     from torch.fx import Graph
 
 _GRAPH = "graph"
@@ -48,12 +50,11 @@ class _Refused(ValueError):
     """What a graph may not hold."""
 
 
-def save(program: ExportedProgram, path: Path) -> None:
-    """Write a program of pixels (batch, channels, height, width), float32, to one tensor. The same
-    program gives the same bytes."""
+def save(program: Program, path: Path) -> None:
+    """Write a program. The same program gives the same bytes."""
     from safetensors.torch import save_file
 
-    graph = program.module(check_guards=False)
+    graph = graph_of(program)
     tensors, nodes = {}, []
     for node in graph.graph.nodes:
         row = {"op": node.op, "name": node.name, "target": _named(node.target)}
@@ -63,9 +64,8 @@ def save(program: ExportedProgram, path: Path) -> None:
             row["parameter"] = hasattr(value, "requires_grad_") and _is_parameter(value)
         row["args"], row["kwargs"] = _plain(node.args), _plain(dict(node.kwargs))
         nodes.append(row)
-    (pixels,) = (node for node in graph.graph.nodes if node.op == "placeholder")
-    shape = [int(size) for size in pixels.meta["val"].shape[1:]]
-    save_file(tensors, path, {_GRAPH: json.dumps({"pixels": shape, "nodes": nodes})})
+    document = {"signature": asdict(program.signature), "nodes": nodes}
+    save_file(tensors, path, {_GRAPH: json.dumps(document)})
 
 
 def _is_parameter(value: Any) -> bool:
@@ -106,7 +106,7 @@ def _plain(value: Any) -> Any:
     return {kind: str(value).removeprefix("torch.")}
 
 
-def keep(program: ExportedProgram, path: Path) -> ExportedProgram:
+def keep(program: Program, path: Path) -> Program:
     """Write a program, and give it as whoever reads it will find it.
 
     Raises UserError: it holds an operator that no file may name, as one of the user's own.
@@ -121,7 +121,7 @@ def keep(program: ExportedProgram, path: Path) -> ExportedProgram:
         ) from error
 
 
-def load(path: Path) -> ExportedProgram:
+def load(path: Path) -> Program:
     """The program that `save` wrote, exported anew with a dynamic batch.
 
     Raises BadProgram: damaged, or a graph with anything but tensor operators.
@@ -137,23 +137,16 @@ def load(path: Path) -> ExportedProgram:
         raise BadProgram(path.parent, f"{path.name}: {told}") from error
 
 
-def _exported(path: Path) -> ExportedProgram:
+def _exported(path: Path) -> Program:
     import torch
+    from pydantic import TypeAdapter
 
     with _opened(path) as file:
         document = json.loads(file.metadata()[_GRAPH])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     rows = document["nodes"]
     module = torch.fx.GraphModule(_root(tensors, rows), _graph(rows, tensors))
-    channels, height, width = map(int, document["pixels"])
-    batch = {0: torch.export.Dim("batch", min=1)}
-    with torch.no_grad():
-        pixels = torch.zeros(2, channels, height, width)
-        program = torch.export.export(module, (pixels,), dynamic_shapes=(batch,))
-    for node in program.graph.nodes:
-        # Where a node came from is told with memory addresses, which differ from run to run.
-        node.meta.pop("from_node", None)
-    return program
+    return export(module, TypeAdapter(Signature).validate_python(document["signature"]))
 
 
 def _opened(path: Path) -> Any:
@@ -203,11 +196,18 @@ def _graph(rows: list[dict[str, Any]], tensors: dict[str, Any]) -> Graph:
             nodes[name] = graph.placeholder(name)
         elif op == "output":
             (result,) = args
-            graph.output(result[0] if isinstance(result, list) else result)
+            graph.output(_given(result))
         else:
             raise _Refused(f"the node {name} is {str(op)[:80]!r} of {str(target)[:80]!r}")
     graph.lint()
     return graph
+
+
+def _given(result: Any) -> Any:
+    """One tensor as itself, several as a tuple."""
+    if not isinstance(result, list):
+        return result
+    return result[0] if len(result) == 1 else tuple(result)
 
 
 def _function(target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

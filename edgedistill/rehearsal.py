@@ -97,7 +97,7 @@ def _write(
         programs["float"] = program_file.keep(program, folder / "float.program")
         for step in planned:
             if isinstance(step.config, quantize.Config):
-                quantized = quantize.rehearse(step.config, programs["float"], pixels)
+                quantized = quantize.rehearse(step.config, programs["float"], (pixels,))
                 if quantized is not None:
                     programs["int8"] = program_file.keep(quantized, folder / "int8.program")
             if isinstance(step.config, export.Config):

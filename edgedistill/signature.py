@@ -45,6 +45,18 @@ class Signature:
     state: Mapping[str, str] = field(default_factory=dict)
     """Name of an output to the name of the input that it feeds back to."""
 
+    @property
+    def answer(self) -> int:
+        """The place among the outputs of the one that a task judges: `logits`, else the first."""
+        names = [each.name for each in self.outputs]
+        return names.index("logits") if "logits" in names else 0
+
+    @property
+    def fresh(self) -> Inputs:
+        """The inputs that are no state."""
+        fed_back = set(self.state.values())
+        return tuple(each for each in self.inputs if each.name not in fed_back)
+
 
 def image_inputs(channels: int, height: int, width: int) -> Inputs:
     """The input of a model of pictures: float32 (batch, channels, height, width) in 0..1."""

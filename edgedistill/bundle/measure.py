@@ -12,18 +12,18 @@ from edgedistill.apart import Apart
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.devices import DEVICES, Job, Protocol, figures, in_short, in_turn
 from edgedistill.errors import UserError, reading
-from edgedistill.records import as_json
+from edgedistill.records import ReportRecord, as_json, from_json
 from edgedistill.runtimes import RUNTIMES, runtime_of, size_of
 from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from edgedistill.runtimes import Tensor
+    from edgedistill.signature import Inputs, TensorSpec
 
 _PATIENCE, _PER_MB = 4.0, 1.0
 """Seconds in which a model file must have come up, and have answered once; more for large ones."""
-_NOISE_IMAGES = 8
+_NOISE_SAMPLES = 8
 _LARGEST = 10**8
 """Values that an image may have."""
 
@@ -35,8 +35,9 @@ class Subject:
     path: Path
     runtime: str
     precision: str | None
-    pixels: np.ndarray
-    """float32 (samples, channels, height, width) in 0..1: golden inputs, or noise."""
+    inputs: dict[str, np.ndarray]
+    """By name, each (samples, ...), pictures (samples, channels, height, width) in 0..1: golden
+    inputs, or noise."""
     shipped: bool = True
     quality: float | None = None
     """On the test set, in percent, as the bundle's report has it."""
@@ -61,15 +62,15 @@ def subjects(subject: Bundle | str | Path) -> list[Subject]:
 
 
 def _of_bundle(bundle: Bundle) -> list[Subject]:
-    with reading(f"{bundle.path}: its report", "compile the bundle again"):
-        known = {row["file"]: row["quality"] for row in bundle.report["files"]}
-    pixels = bundle.golden()
+    report = from_json(ReportRecord, bundle.report)
+    known = {row.file: row.quality for row in report.files}
+    inputs = {"pixels": bundle.golden()}
     return [
         Subject(
             bundle.path / entry["file"],
             entry["runtime"],
             entry["precision"],
-            pixels,
+            inputs,
             entry["file"] == bundle.manifest["shipped"],
             known.get(entry["file"]),
         )
@@ -82,13 +83,23 @@ def _of_file(path: Path) -> Subject:
 
     runtime = runtime_of(path)
     with _opening_apart({runtime.name}) as apart:
-        tensor = apart.call(str(path), patience(path), _input_of, path)
-    sizes = [size or 1 for size in tensor.shape[1:]]
-    if len(sizes) != 3 or not 0 < math.prod(sizes) <= _LARGEST:
-        raise UserError(f"{path}: its input has shape {tensor.shape}", "give a model of images")
-    shape = sizes if tensor.layout == "NCHW" else [sizes[2], *sizes[:2]]
-    noise = np.random.default_rng(0).random((_NOISE_IMAGES, *shape), dtype=np.float32)
-    return Subject(path, runtime.name, None, noise)
+        taken = apart.call(str(path), patience(path), _inputs_of, path)
+    random = np.random.default_rng(0)
+    return Subject(
+        path, runtime.name, None, {each.name: _noise(path, each, random) for each in taken}
+    )
+
+
+def _noise(path: Path, spec: TensorSpec, random: np.random.Generator) -> np.ndarray:
+    """Real values for an input. Raises UserError: it is of no size, or too large."""
+    sizes = [size or 1 for size in spec.shape[1:]]
+    if not 0 < math.prod(sizes) <= _LARGEST:
+        raise UserError(
+            f"{path}: its input {spec.name} has shape {spec.shape}", "give a model of a fixed size"
+        )
+    shape = [sizes[2], *sizes[:2]] if spec.layout == "NHWC" else sizes
+    drawn = random.random((_NOISE_SAMPLES, *shape), dtype=np.float32)
+    return drawn if spec.scale is not None else drawn.astype(spec.dtype)
 
 
 def check_opens(bundle: Bundle, entries: list[dict[str, Any]]) -> None:
@@ -120,8 +131,8 @@ def patience(path: Path) -> float:
     return _PATIENCE + _PER_MB * size_of(path) / 1e6
 
 
-def _input_of(path: Path) -> Tensor:
-    return runtime_of(path).load(path).input
+def _inputs_of(path: Path) -> Inputs:
+    return runtime_of(path).load(path).signature.inputs
 
 
 def _answer(path: Path, runtime: str, pixels: np.ndarray) -> int:
@@ -144,8 +155,8 @@ def measure(
     with scratch_folder() as folder:
         jobs = []
         for place, subject in enumerate(found):
-            inputs = folder / f"{place}.npy"
-            np.save(inputs, subject.pixels)
+            inputs = folder / f"{place}.npz"
+            np.savez(inputs, **subject.inputs)  # type: ignore[arg-type]
             jobs.append(Job(subject.path, subject.runtime, inputs, protocol))
         records = in_turn(
             device,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.compress.program import value
+from edgedistill.program import value
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,17 +12,16 @@ from edgedistill.compress.operators import (
     is_fused,
     layer_name,
 )
-from edgedistill.compress.program import graph_of, value
+from edgedistill.program import Program, graph_of, value
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
     from torch.fx import GraphModule, Node
 
 _QUANTIZE, _DEQUANTIZE = "quantized_decomposed.quantize_", "quantized_decomposed.dequantize_"
 _NO_ARITHMETIC = ("aten.sym_", "aten._assert")
 
 
-def describe(program: ExportedProgram) -> dict[str, Any]:
+def describe(program: Program) -> dict[str, Any]:
     """JSON values: `layers` (name, operator, `float`, and where known `output_scale`,
     `output_zero_point` and the smallest and largest `weight_scales`), the number of
     `quantize_nodes` and `dequantize_nodes`, and the names of the `float_layers`: those between

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from edgedistill.compress.batch_norms import fold_batch_norms
 from edgedistill.compress.constants import fold_constants
 from edgedistill.compress.pools import spell_out_pools
-from edgedistill.compress.program import export, graph_of, value
 from edgedistill.compress.surgery import (
     argument,
     is_conv,
@@ -15,11 +14,11 @@ from edgedistill.compress.surgery import (
     set_weights,
 )
 from edgedistill.errors import UserError, out_of_resources
-from edgedistill.signature import Inputs, image_shape, noise
+from edgedistill.program import Program, answers, export, graph_of, value
+from edgedistill.signature import Inputs, Signature, image_shape, noise
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from torch.export import ExportedProgram
     from torch.fx import GraphModule, Node
 
 _TOLERANCE = 0.01
@@ -27,7 +26,7 @@ _TOLERANCE = 0.01
 _IDENTITIES = ("dropout", "alpha_dropout", "feature_dropout", "clone", "contiguous", "alias")
 
 
-def fold(module: nn.Module, inputs: Inputs) -> ExportedProgram:
+def fold(module: nn.Module, signature: Signature | Inputs) -> Program:
     """Export `module` for inference with every constant affine map folded into a convolution.
 
     Batch norm goes into the convolution or linear layer before it. What shifts and scales the
@@ -38,8 +37,8 @@ def fold(module: nn.Module, inputs: Inputs) -> ExportedProgram:
     linear layers after it, or becomes one; one of other axes becomes a product and a sum. Dropout
     and other identities are removed.
 
-    The program maps the inputs to the module's output; the batch is dynamic. Weights keep their
-    names, without the normalization's `model.`.
+    The program has the module's inputs and outputs; the batch is dynamic. Weights keep their
+    names, without the normalization's `model.`. The signature is as for `program.export`.
 
     Raises UserError: the module cannot be exported, or what came out answers differently.
     """
@@ -47,7 +46,7 @@ def fold(module: nn.Module, inputs: Inputs) -> ExportedProgram:
 
     plain = copy.deepcopy(module).eval()
     try:
-        program = _folded(plain, inputs)
+        program = _folded(plain, signature)
     except Exception as error:  # torch.export raises whatever a user's module makes it raise
         if isinstance(error, UserError) or out_of_resources(error) is not None:
             raise
@@ -55,19 +54,19 @@ def fold(module: nn.Module, inputs: Inputs) -> ExportedProgram:
             f"the model cannot be made into one graph: {type(error).__name__}: {error}",
             "torch.export takes no branch on values and no autocast block; see its words above",
         ) from error
-    _check(program, plain, inputs)
+    _check(program, plain)
     return program
 
 
-def _check(program: ExportedProgram, module: nn.Module, inputs: Inputs) -> None:
+def _check(program: Program, module: nn.Module) -> None:
     """Raises UserError: the program is not the module."""
     import torch
 
     random = torch.Generator().manual_seed(0)
-    samples = noise(inputs, 2, random)
+    samples = noise(program.signature.inputs, 2, random)
     with torch.no_grad():
-        wanted, again = module(*samples), module(*samples)
-        found = graph_of(program)(*samples)
+        wanted, again = _flat(module(*samples)), _flat(module(*samples))
+        found = _flat(graph_of(program)(*samples))
     differs = float((wanted - again).abs().max())
     if differs > 1e-5 * float(wanted.abs().max()):
         raise UserError(
@@ -86,8 +85,15 @@ def _check(program: ExportedProgram, module: nn.Module, inputs: Inputs) -> None:
         )
 
 
-def _folded(module: nn.Module, inputs: Inputs) -> ExportedProgram:
-    graph = graph_of(export(module, inputs))
+def _flat(given: Any) -> Tensor:
+    import torch
+
+    return torch.cat([each.flatten(1) for each in answers(given)], 1)
+
+
+def _folded(module: nn.Module, signature: Signature | Inputs) -> Program:
+    program = export(module, signature)
+    graph, inputs = graph_of(program), program.signature.inputs
     _make_functional(graph)
     _drop_identities(graph)
     fold_constants(graph)
@@ -101,7 +107,7 @@ def _folded(module: nn.Module, inputs: Inputs) -> ExportedProgram:
     spell_out_pools(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    return export(_renamed(graph), inputs)
+    return export(_renamed(graph), program.signature)
 
 
 def _make_functional(graph: GraphModule) -> None:

@@ -28,16 +28,19 @@ from edgedistill.compress.operators import (
     layer_name,
     padding_value,
 )
-from edgedistill.compress.program import export, graph_of, inputs_of, value
 from edgedistill.compress.quantizer import SchemeQuantizer
 from edgedistill.errors import UserError, in_short, nearest, out_of_resources
-from edgedistill.signature import Inputs
+from edgedistill.program import Program, answers, export, graph_of, value
+from edgedistill.signature import Signature
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
     from torch.fx import GraphModule, Node
 
     from edgedistill.target import Scheme
+
+
+Batch = tuple[Tensor, ...]
+"""A program's inputs, in their order."""
 
 
 class Prepared(nn.Module):
@@ -47,18 +50,18 @@ class Prepared(nn.Module):
     `freeze_observers`; evaluation never changes them.
     """
 
-    def __init__(self, graph: GraphModule, inputs: Inputs) -> None:
+    def __init__(self, graph: GraphModule, signature: Signature) -> None:
         super().__init__()
         self.graph = graph
-        self.inputs = inputs
+        self.signature = signature
         self.frozen = False
         self.train(False)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        logits: Tensor = self.graph(*inputs)
+    def forward(self, *inputs: Tensor) -> Any:
+        given = self.graph(*inputs)
         for each in self.roundings(ActivationFakeQuantize):
             each.update_range()
-        return logits
+        return given
 
     def train(self, mode: bool = True) -> Prepared:
         # The graph has neither dropout nor batch norm, and refuses to be switched.
@@ -76,7 +79,7 @@ class Prepared(nn.Module):
         return [module for module in self.graph.modules() if isinstance(module, kind)]
 
 
-def prepare(program: ExportedProgram, scheme: Scheme, keep_float: tuple[str, ...] = ()) -> Prepared:
+def prepare(program: Program, scheme: Scheme, keep_float: tuple[str, ...] = ()) -> Prepared:
     """A trainable copy of a folded program that rounds as `scheme` says; calibrate it first.
 
     Raises UserError: `keep_float` names what is no layer with weights of the program.
@@ -87,9 +90,9 @@ def prepare(program: ExportedProgram, scheme: Scheme, keep_float: tuple[str, ...
     check_names(graph, keep_float)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        prepared = prepare_pt2e(graph, SchemeQuantizer(scheme, keep_float))
+        prepared = prepare_pt2e(graph, SchemeQuantizer(scheme, keep_float, program.signature))
     _name_roundings(prepared)
-    return Prepared(prepared, inputs_of(program))
+    return Prepared(prepared, program.signature)
 
 
 def check_names(graph: GraphModule, keep_float: tuple[str, ...]) -> None:
@@ -138,10 +141,10 @@ def _only_moves(node: Node, rounding: FakeQuantize, heads: dict[Node, FakeQuanti
     return moved and (not padded or is_unbounded(padded))
 
 
-def calibrate(prepared: Prepared, batches: Iterable[Tensor]) -> None:
+def calibrate(prepared: Prepared, batches: Iterable[Batch]) -> None:
     """Set every range to the mean of the batches' extremes, as the float model computes them.
 
-    batches: pixels (batch, channels, height, width).
+    batches: the inputs in their order, each (batch, ...).
     """
     roundings = prepared.roundings()
     watchers = prepared.roundings(ActivationFakeQuantize)
@@ -152,10 +155,10 @@ def calibrate(prepared: Prepared, batches: Iterable[Tensor]) -> None:
         each.low.fill_(torch.nan)
     momentum = watchers[0].momentum if watchers else 0.0
     with torch.no_grad():
-        for count, pixels in enumerate(batches, start=1):
+        for count, inputs in enumerate(batches, start=1):
             for each in watchers:
                 each.momentum = 1 / count
-            prepared(pixels)
+            prepared(*inputs)
     for each in roundings:
         each.enable_fake_quant()
     for each in watchers:
@@ -164,49 +167,55 @@ def calibrate(prepared: Prepared, batches: Iterable[Tensor]) -> None:
 
 
 def post_training(
-    program: ExportedProgram,
+    program: Program,
     scheme: Scheme,
-    batches: Iterable[Tensor],
+    batches: Iterable[Batch],
     keep_float: tuple[str, ...] = (),
     say: Callable[[str], None] = lambda _: None,
-) -> ExportedProgram:
+) -> Program:
     """Quantize a folded program without training: ranges are the mean of the batches' extremes,
     biases are corrected by NNCF's fast bias correction (Nagel et al. 2019, section 4.2).
 
     The correction takes each layer's input for constant, which is wrong at padded borders; it is
-    kept only where the logits of the batches come closer to the float program's. NNCF rounds
+    kept only where the answers to the batches come closer to the float program's. NNCF rounds
     weights to 8 bits: with a scheme of 7 the correction makes up for a part of the rounding. A
     graph that NNCF does not take is quantized without.
 
-    batches: pixels (batch, channels, height, width); `say` gets a line on what was done.
+    batches: the inputs in their order, each (batch, ...); `say` gets a line on what was done.
     """
-    images = list(batches)
+    samples = list(batches)
     plain = prepare(program, scheme, keep_float)
-    calibrate(plain, images)
+    calibrate(plain, samples)
     corrected = copy.deepcopy(plain)
     try:
-        _correct_biases(corrected, program, SchemeQuantizer(scheme, keep_float), images)
+        _correct_biases(
+            corrected, program, SchemeQuantizer(scheme, keep_float, program.signature), samples
+        )
     except Exception as error:  # NNCF knows fewer graphs than torch exports
         if out_of_resources(error) is not None:
             raise
         say(f"bias correction skipped: NNCF does not take this graph ({in_short(error)})")
         return convert(plain)
-    before, after = (_distance(program, each, images) for each in (plain, corrected))
+    before, after = (_distance(program, each, samples) for each in (plain, corrected))
     kept = "kept" if after < before else "undone"
     say(f"bias correction {kept}: the logits' error is {after:.4g} with it, {before:.4g} without")
     return convert(corrected if after < before else plain)
 
 
-def _distance(program: ExportedProgram, prepared: Prepared, images: list[Tensor]) -> float:
-    """Root of the mean squared difference of the logits."""
+def _distance(program: Program, prepared: Prepared, samples: list[Batch]) -> float:
+    """Root of the mean squared difference of the outputs."""
     graph = graph_of(program)
     with torch.no_grad():
-        errors = [(prepared(pixels) - graph(pixels)).flatten() for pixels in images]
+        errors = [
+            (found - wanted).flatten()
+            for each in samples
+            for found, wanted in zip(answers(prepared(*each)), answers(graph(*each)), strict=True)
+        ]
     return float(torch.cat(errors).square().mean().sqrt())
 
 
 def _correct_biases(
-    prepared: Prepared, program: ExportedProgram, quantizer: SchemeQuantizer, images: list[Tensor]
+    prepared: Prepared, program: Program, quantizer: SchemeQuantizer, samples: list[Batch]
 ) -> None:
     import nncf
     from nncf.experimental.torch.fx import quantize_pt2e
@@ -219,9 +228,13 @@ def _correct_biases(
         warnings.simplefilter("ignore")
         corrected = quantize_pt2e(
             graph,
-            SchemeQuantizer(quantizer.scheme, (*quantizer.keep_float, *positive)),
-            calibration_dataset=nncf.Dataset(images),
-            subset_size=len(images),
+            SchemeQuantizer(
+                quantizer.scheme, (*quantizer.keep_float, *positive), quantizer.signature
+            ),
+            calibration_dataset=nncf.Dataset(
+                samples, lambda each: each[0] if len(each) == 1 else each
+            ),
+            subset_size=len(samples),
             fast_bias_correction=True,
             fold_quantize=False,
         )
@@ -242,7 +255,7 @@ def _weighted(node: Node) -> bool:
     return str(node.target) in WEIGHTED
 
 
-def convert(prepared: Prepared) -> ExportedProgram:
+def convert(prepared: Prepared) -> Program:
     """The program that `prepared` stands for: float arithmetic between quantize and dequantize
     nodes (`quantized_decomposed`), weights still float before theirs, batch dynamic.
 
@@ -258,7 +271,7 @@ def convert(prepared: Prepared) -> ExportedProgram:
         graph = convert_pt2e(graph, fold_quantize=False)
         _round_biases(graph)
         _bound_paddings(graph)
-    return export(graph, prepared.inputs)
+    return export(graph, prepared.signature)
 
 
 def _refresh_weight_scales(graph: GraphModule) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from edgedistill.compress.fake_quantize import FakeQuantize, FixedFakeQuantize, SharedFakeQuantize
 from edgedistill.compress.operators import WEIGHTED, is_clamp, is_fused, layer_name
+from edgedistill.program import answers
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -25,11 +26,11 @@ _BATCH = 64
 
 
 def sensitivity(
-    prepared: Prepared, pixels: Tensor, quality: Callable[[Outputs], float]
+    prepared: Prepared, inputs: tuple[Tensor, ...], quality: Callable[[Outputs], float]
 ) -> list[dict[str, Any]]:
     """Round one layer's weights and output at a time, all others in float, and compare.
 
-    prepared: calibrated; pixels: (samples, channels, height, width); quality: of outputs
+    prepared: calibrated; inputs: in their order, each (samples, ...); quality: of outputs
     (samples, values), in percent.
     Returns a row for each layer, the costliest first: `layer`, `has_weights`, `drop_points` (points
     of quality lost) and `sqnr_db` (of the logits, in decibels: the higher, the less noise).
@@ -43,9 +44,9 @@ def sensitivity(
     layers = _layers(prepared)
     tallies = {name: _Tally() for name in layers}
     with torch.no_grad():
-        for start in range(0, len(pixels), _BATCH):
-            batch = slice(start, start + _BATCH)
-            _measure(prepared, layers, pixels[batch], tallies)
+        for start in range(0, len(inputs[0]), _BATCH):
+            batch = tuple(each[start : start + _BATCH] for each in inputs)
+            _measure(prepared, layers, batch, tallies)
     for each, was in zip(roundings, enabled, strict=True):
         each.fake_quant_enabled.copy_(was)
     prepared.train(training)
@@ -101,23 +102,24 @@ def _layers(prepared: Prepared) -> dict[str, list[Node]]:
 def _measure(
     prepared: Prepared,
     layers: dict[str, list[Node]],
-    images: Tensor,
+    inputs: tuple[Tensor, ...],
     tallies: dict[str, _Tally],
 ) -> None:
     """Run a batch once in float; then, for each layer, only what comes after its rounding."""
     graph = prepared.graph
     recorder = torch.fx.Interpreter(graph, garbage_collect_values=False)
-    exact = recorder.run(images)
+    exact = recorder.run(*inputs)
     for name, nodes in layers.items():
         changed = _after(prepared, nodes)
         known = {node: kept for node, kept in recorder.env.items() if node not in changed}
         modules: list[Any] = [graph.get_submodule(str(node.target)) for node in nodes]
         for each in modules:
             each.enable_fake_quant()
-        rounded = torch.fx.Interpreter(graph).run(images, initial_env=known)
+        rounded = torch.fx.Interpreter(graph).run(*inputs, initial_env=known)
         for each in modules:
             each.disable_fake_quant()
-        tallies[name].add(_first(exact), _first(rounded))
+        place = prepared.signature.answer
+        tallies[name].add(answers(exact)[place], answers(rounded)[place])
 
 
 def _after(prepared: Prepared, nodes: list[Node]) -> set[Node]:
@@ -127,8 +129,3 @@ def _after(prepared: Prepared, nodes: list[Node]) -> set[Node]:
         if node.op == "output" or any(each in changed for each in node.all_input_nodes):
             changed.add(node)
     return changed
-
-
-def _first(output: Any) -> Tensor:
-    logits: Tensor = output[0] if isinstance(output, (tuple, list)) else output
-    return logits

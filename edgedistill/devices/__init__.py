@@ -77,18 +77,20 @@ class Measurement:
 @dataclass(frozen=True)
 class Device:
     name: str
+    in_file: str
+    """The module with `run(job) -> Record` and `where() -> str`."""
 
     @property
     def run(self) -> Callable[[Job], Record]:
         """Run one job in a fresh process of the device."""
-        module = importlib.import_module(f"edgedistill.devices.{self.name}")
+        module = importlib.import_module(self.in_file)
         run: Callable[[Job], Record] = module.run
         return run
 
     @property
     def where(self) -> Callable[[], str]:
         """The device in words, for people."""
-        module = importlib.import_module(f"edgedistill.devices.{self.name}")
+        module = importlib.import_module(self.in_file)
         where: Callable[[], str] = module.where
         return where
 
@@ -103,7 +105,7 @@ def in_short(job: Job, record: Record) -> str:
     return f"{job.model.name} in {job.runtime}: {median:.3g} ms, {len(record.samples_ms)} runs"
 
 
-DEVICES = {device.name: device for device in (Device("local"),)}
+DEVICES = {device.name: device for device in (Device("local", "edgedistill.devices.local"),)}
 
 
 def in_turn(

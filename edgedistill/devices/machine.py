@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from edgedistill.runtime_table import TABLE
 from edgedistill.target import Target
 
 _FLAGS = (
@@ -16,7 +17,7 @@ _FLAGS = (
     "asimd", "asimddp", "i8mm", "bf16", "sve", "sme",
 )  # fmt: skip
 _ARM_NAMES = {"asimd": "neon", "asimddp": "dotprod"}
-_PACKAGES = ("torch", "onnxruntime", "ai-edge-litert", "openvino", "numpy")
+_PACKAGES = ("torch", *(entry.runs_in for entry in TABLE.values()), "numpy")
 
 
 def machine() -> dict[str, Any]:

@@ -34,18 +34,23 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     protocol = job["protocol"]
-    pixels = np.ascontiguousarray(np.load(job["inputs"])[:_KEPT_INPUTS])
+    with np.load(job["inputs"]) as arrays:
+        samples = {name: np.ascontiguousarray(arrays[name][:_KEPT_INPUTS]) for name in arrays}
     import_ms, _ = _timed(lambda: _import(job["runtime"]))
     empty = _begin_memory()
     cold_ms, loaded = _timed(lambda: _load(job["runtime"], job["model"], protocol["threads"]))
-    inputs = [loaded.encode(pixels[i : i + 1]) for i in range(len(pixels))]
-    samples = _sample(loaded, inputs, protocol)
+    count = min(map(len, samples.values()))
+    inputs = [
+        loaded.encode({name: values[i : i + 1] for name, values in samples.items()})
+        for i in range(count)
+    ]
+    latencies = _sample(loaded, inputs, protocol)
     peak = _peak_above(empty)
     warm_ms, _ = _timed(lambda: _load(job["runtime"], job["model"], protocol["threads"]))
     details: dict[str, Any] = {}
     if job["profile"]:
         # Outputs may be views of the runtime's own buffer, hence decoded one by one.
-        outputs = [loaded.decode(loaded.run(native)) for native in inputs]
+        outputs = [loaded.judged(loaded.decode(loaded.run(native))) for native in inputs]
         details["outputs"] = np.concatenate(outputs).astype(float).tolist()
         details["operators"] = [
             asdict(row) if is_dataclass(row) and not isinstance(row, type) else dict(row)
@@ -55,7 +60,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         "import_ms": import_ms,
         "cold_load_ms": cold_ms,
         "warm_load_ms": warm_ms,
-        "samples_ms": samples,
+        "samples_ms": latencies,
         "peak_memory_mb": peak,
         **details,
     }
@@ -116,15 +121,18 @@ class _Torch:
         self._torch = torch
         self._module = load(folder).eval()
 
-    def encode(self, pixels: Any) -> Any:
-        return self._torch.from_numpy(pixels)
+    def encode(self, inputs: dict[str, Any]) -> Any:
+        return [self._torch.from_numpy(values) for values in inputs.values()]
 
     def run(self, native: Any) -> Any:
         with self._torch.inference_mode():
-            return self._module(native)
+            return self._module(*native)
 
     def decode(self, native: Any) -> Any:
-        return native.numpy()
+        return native
+
+    def judged(self, outputs: Any) -> Any:
+        return outputs.numpy()
 
     def operators(self) -> list[dict[str, Any]]:
         return []

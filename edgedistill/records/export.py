@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgedistill.records.codec import Record
-from edgedistill.signature import TensorSpec
+from edgedistill.signature import Signature, TensorSpec
 from edgedistill.target import Precision, RuntimeName
 
 
@@ -26,8 +26,8 @@ class FileEntry:
     precision: Precision
     file: str
     bytes: int
-    input: TensorSpec
-    output: TensorSpec
+    signature: Signature
+    """Of the program that it holds, with the file's own shapes, layouts and scales."""
     operators: dict[str, int]
     """How many of each type are written in the file."""
     transposes: int
@@ -45,6 +45,18 @@ class FileEntry:
     """The same on arm64, where a runtime makes another choice there."""
     inner_pairs: int | None = None
     """Quantize and dequantize operators that are not at the file's boundary."""
+    program: str = "main"
+    """Which of the student's programs it is."""
+
+    @property
+    def input(self) -> TensorSpec:
+        """The first input."""
+        return self.signature.inputs[0]
+
+    @property
+    def output(self) -> TensorSpec:
+        """The output that a task judges."""
+        return self.signature.outputs[self.signature.answer]
 
 
 @dataclass(frozen=True)

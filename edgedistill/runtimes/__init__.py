@@ -1,7 +1,7 @@
 """What runs a model file: for each runtime a writer, a loader, and a look into its files.
 
-Every file maps `pixels` (0..1) to `logits`. A loaded file is called with float32
-(batch, channels, height, width), whatever its own layout and numbers are.
+A loaded program is called with the real values of its signature's inputs, pictures as float32
+(batch, channels, height, width) in 0..1, whatever the file's own layout and numbers are.
 """
 
 from __future__ import annotations
@@ -9,23 +9,25 @@ from __future__ import annotations
 import importlib
 import re
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from edgedistill.errors import UserError, in_short, nearest, out_of_resources
 from edgedistill.records import OperatorRow
+from edgedistill.runtime_table import TABLE, RuntimeEntry
+from edgedistill.signature import Signature
 from edgedistill.target import Precision
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch.export import ExportedProgram
+
+    from edgedistill.program import Program
 
     Array = NDArray[np.generic]
     Floats = NDArray[np.float32]
-
-INPUT, OUTPUT = "pixels", "logits"
 
 
 @dataclass(frozen=True)
@@ -39,50 +41,30 @@ class Spec:
     name: str = "model"
 
 
-@dataclass(frozen=True)
-class Tensor:
-    """A file's input or output, as an app meets it. `real = scale * (stored - zero_point)`."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    """None where any size goes (the batch)."""
-    layout: Literal["NHWC", "NCHW", "NC"]
-    dtype: str = "float32"
-    scale: float | None = None
-    zero_point: int | None = None
-    range: tuple[float, float] | None = None
-    """Of the real values an app feeds."""
-
-
 class Loaded(Protocol):
-    """A model file, ready to run."""
+    """A program of a model file, ready to run; see `native.Running`."""
 
-    input: Tensor
-    output: Tensor
+    signature: Signature
+    """With the file's own shapes, layouts and scales. LiteRT files take a batch of 1."""
 
-    def encode(self, pixels: Floats) -> Array:
-        """The file's own input for `pixels`: float32 (batch, channels, height, width) in 0..1."""
+    def encode(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
 
-    def run(self, native: Array) -> Array:
-        """One inference. LiteRT files take a batch of 1."""
+    def run(self, native: dict[str, Array]) -> dict[str, Array]: ...
 
-    def decode(self, native: Array) -> Floats:
-        """Logits, float32 (batch, classes), of the file's own output."""
+    def decode(self, native: dict[str, Array]) -> dict[str, Array]: ...
 
-    def __call__(self, pixels: Floats) -> Floats: ...
+    def answer(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+
+    def judged(self, outputs: Mapping[str, Array]) -> Floats: ...
+
+    def __call__(self, *inputs: Floats) -> Floats: ...
 
     def operators(self) -> list[OperatorRow]: ...
 
 
 @dataclass(frozen=True)
-class Runtime:
-    """One file of this folder. Its module has the functions named here."""
-
-    name: str
-    suffix: str
-    package: str
-    """What to install."""
-    import_name: str
+class Runtime(RuntimeEntry):
+    """A line of the table, and what its module does."""
 
     def prepare(self) -> Any:
         """Import the package, and our adapter to it. Raises UserError: what to install."""
@@ -93,16 +75,16 @@ class Runtime:
                 f"{self.name}: the package `{self.package}` is missing ({error})",
                 f"pip install {self.package}",
             ) from None
-        return importlib.import_module(f"edgedistill.runtimes.{self.name}")
+        return importlib.import_module(self.in_file)
 
-    def write(self, program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
-        """Write `program` (logits of pixels NCHW) as a file; returns its input and output.
+    def write(self, program: Program, path: Path, spec: Spec) -> Signature:
+        """Write `program` as a file; returns its signature as the file has it.
 
         Raises UserError: the converter does not know what the program computes.
         """
         module = self.prepare()
         try:
-            described: tuple[Tensor, Tensor] = module.write(program, path, spec)
+            described: Signature = module.write(program, path, spec)
         except Exception as error:  # converters raise whatever they stumble over
             if isinstance(error, UserError) or out_of_resources(error) is not None:
                 raise
@@ -160,14 +142,7 @@ def _operator(error: BaseException) -> str:
     return f"{frames[-1].name}, {frames[-1].line}: " if frames else ""
 
 
-RUNTIMES = {
-    runtime.name: runtime
-    for runtime in (
-        Runtime("litert", ".tflite", "litert-torch ai-edge-litert", "ai_edge_litert.interpreter"),
-        Runtime("onnxruntime", ".onnx", "onnxruntime onnx onnxscript", "onnxruntime"),
-        Runtime("openvino", ".xml", "openvino", "openvino"),
-    )
-}
+RUNTIMES = {name: Runtime(**vars(entry)) for name, entry in TABLE.items()}
 
 
 def runtime_of(path: Path) -> Runtime:

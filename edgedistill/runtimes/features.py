@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from edgedistill.runtimes import RUNTIMES
+from edgedistill.runtimes.native import to_native, to_real
 
 if TYPE_CHECKING:
     from edgedistill.runtimes import Array, Floats
@@ -24,21 +25,24 @@ _Node = TypeVar("_Node")
 
 
 def load(path: Path, runtime: str) -> Both | None:
-    """None: the file has no layer with weights, or it reads the pixels themselves.
+    """None: the file has no layer with weights, or it reads the pixels themselves; or it takes more
+    than one input.
 
     Raises UserError as `Runtime.load` does.
     """
     opened = RUNTIMES[runtime].load(path)
-    run = _OPENERS[runtime](path)
+    signature = opened.signature
+    run = _OPENERS[runtime](path) if len(signature.inputs) == 1 else None
     if run is None:
         return None
+    (taken,), given = signature.inputs, signature.outputs[signature.answer]
 
     def both(pixels: Floats) -> tuple[Floats, Floats]:
-        native = opened.encode(pixels)
-        size = opened.input.shape[0] or len(native)
+        native = to_native(pixels, taken)
+        size = taken.shape[0] or len(native)
         parts = [run(native[start : start + size]) for start in range(0, len(native), size)]
         logits, features = (np.concatenate(each) for each in zip(*parts, strict=True))
-        return opened.decode(logits), features.astype(np.float32)
+        return to_real(logits, given).astype(np.float32, copy=False), features.astype(np.float32)
 
     return both
 

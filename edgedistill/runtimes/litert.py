@@ -6,23 +6,35 @@ import contextlib
 import io
 import logging
 import warnings
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgedistill.program import answers, graph_of
 from edgedistill.records import OperatorRow
-from edgedistill.runtimes import INPUT, OUTPUT, Spec, Tensor
-from edgedistill.runtimes.native import METADATA, describe, hushed, in_float, to_native, to_real
+from edgedistill.runtimes import Spec
+from edgedistill.runtimes.native import (
+    METADATA,
+    Running,
+    describe,
+    hushed,
+    in_float,
+    read_description,
+    to_native,
+)
+from edgedistill.signature import Layout, Signature, TensorSpec, blank, noise
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
+    from torch import Tensor
 
-    from edgedistill.runtimes import Array, Floats
+    from edgedistill.program import Program
+    from edgedistill.runtimes import Array
     from edgedistill.runtimes.tflite.file import File
 
 
-def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
+def write(program: Program, path: Path, spec: Spec) -> Signature:
     """int8 files hold int8 weights and int32 biases, and float32 only at the boundary where
     `spec.io` asks for it; fp16 files hold float16 weights that the runtime unpacks as it loads."""
     from edgedistill.runtimes.program import fold_weights, made_once
@@ -32,9 +44,13 @@ def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Ten
 
     quantized = spec.precision == "int8"
     file = File(made_once(program, "litert", lambda: _convert(program, quantized)))
+    file.order_boundary(
+        [each.name for each in program.signature.inputs],
+        [each.name for each in program.signature.outputs],
+    )
     remove_transposes(file)
     edit.remove_fences(file)
-    edit.name_tensors(file, [])
+    edit.name_tensors(file, [], program.signature)
     if quantized:
         _name_layers(file, made_once(program, "folded", lambda: fold_weights(program)))
     if spec.precision == "fp16":
@@ -42,42 +58,50 @@ def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Ten
     if quantized and spec.io == "float":
         edit.float_boundary(file)
     edit.name_the_rest(file)
-    pixels = _described(file, file.graph.inputs[0], INPUT)
-    logits = _described(file, file.graph.outputs[0], OUTPUT)
+    signature = _described(file, program.signature)
     file.model.description = f"{spec.name}, {spec.precision}".encode()
-    file.attach(METADATA, describe(spec, pixels, logits).encode())
+    file.attach(METADATA, describe(spec, signature).encode())
     path.write_bytes(file.pack())
-    return pixels, logits
+    return signature
 
 
-def _name_layers(file: File, program: ExportedProgram) -> None:
+def _name_layers(file: File, program: Program) -> None:
     """Name an int8 file's tensors after the program's layers, by what both compute of noise."""
-    from edgedistill.runtimes.program import image_shape, layers, record
+    import torch
+
+    from edgedistill.runtimes.program import layers, record
     from edgedistill.runtimes.tflite import edit
 
     found = layers(program)
-    edit.name_tensors(file, found)
-    noise = np.random.default_rng(0).random((1, *image_shape(program)), np.float32)
-    pixels = _described(file, file.graph.inputs[0], INPUT)
-    given = {"pixels": to_native(noise, pixels)}
+    edit.name_tensors(file, found, program.signature)
+    drawn = noise(program.signature.inputs, 1, torch.Generator().manual_seed(0))
+    inputs = [each.numpy() for each in drawn]
+    native = _described(file, program.signature).inputs
+    given = [to_native(values, each) for values, each in zip(inputs, native, strict=True)]
     labels = {layer.label: layer.name for layer in found}
-    edit.forget_reordered(file, {**record(program, noise), **given}, labels)
+    edit.forget_reordered(file, given, record(program, *inputs), labels)
 
 
-def _convert(program: ExportedProgram, quantized: bool) -> bytes:
+def _convert(program: Program, quantized: bool) -> bytes:
     import torch
 
-    from edgedistill.runtimes.program import fence_floats, image_shape, module
+    from edgedistill.runtimes.program import fence_floats
+
+    inputs, outputs = program.signature.inputs, program.signature.outputs
 
     class ChannelsLast(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.inner = module(program)
+            self.inner = graph_of(program)
             if quantized:
                 fence_floats(self.inner)
 
-        def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-            return {OUTPUT: self.inner(pixels.permute(0, 3, 1, 2))}
+        def forward(self, **given: torch.Tensor) -> dict[str, torch.Tensor]:
+            found = answers(
+                self.inner(*(_channels_first(given[each.name], each) for each in inputs))
+            )
+            named = zip(outputs, found, strict=True)
+            return {each.name: _channels_last(value, each) for each, value in named}
 
     wrapped = ChannelsLast()
     wrapped.training = False
@@ -85,7 +109,7 @@ def _convert(program: ExportedProgram, quantized: bool) -> bytes:
         # The converter tells constants apart by their address: of a weight in channels-last order
         # it takes a temporary copy's, and the next copy of that size stands at the same place.
         weight.data = weight.data.contiguous()
-    channels, height, width = image_shape(program)
+    zeros = zip(inputs, blank(inputs), strict=True)
     logging.getLogger("litert_torch").setLevel(logging.ERROR)
     with (
         warnings.catch_warnings(),
@@ -98,11 +122,21 @@ def _convert(program: ExportedProgram, quantized: bool) -> bytes:
 
         converted = litert_torch.convert(
             wrapped,
-            sample_kwargs={INPUT: torch.zeros(1, height, width, channels)},
+            sample_kwargs={
+                each.name: _channels_last(zero, each).contiguous() for each, zero in zeros
+            },
             quant_config=_static() if quantized else None,
         )
         content: bytes = bytes(converted.model_content())
     return content
+
+
+def _channels_first(value: Tensor, spec: TensorSpec) -> Tensor:
+    return value.permute(0, 3, 1, 2) if spec.layout == "NCHW" else value
+
+
+def _channels_last(value: Tensor, spec: TensorSpec) -> Tensor:
+    return value.permute(0, 2, 3, 1) if spec.layout == "NCHW" else value
 
 
 def _static() -> Any:
@@ -115,60 +149,51 @@ def _static() -> Any:
     )
 
 
-def _described(file: Any, index: int, name: str) -> Tensor:
-    quantization = file.tensor(index).quantization
-    scale = zero_point = None
-    if quantization is not None and quantization.scale is not None and len(quantization.scale):
-        scale, zero_point = float(quantization.scale[0]), int(quantization.zeroPoint[0])
-    return _tensor(name, file.tensor(index).shape, file.dtype(index), scale, zero_point)
+def _described(file: File, signature: Signature) -> Signature:
+    """The program's signature with the file's shapes, layouts, types and scales."""
+
+    def of(index: int, spec: TensorSpec) -> TensorSpec:
+        tensor, scale, zero_point = file.tensor(index), None, None
+        if tensor.quantization is not None and len(_listed(tensor.quantization.scale)):
+            scale = float(tensor.quantization.scale[0])
+            zero_point = int(tensor.quantization.zeroPoint[0])
+        layout: Layout = "NHWC" if spec.layout == "NCHW" else spec.layout
+        shape = tuple(map(int, _listed(tensor.shape)))
+        return replace(spec, shape=shape, layout=layout, dtype=file.dtype(index), scale=scale,
+                       zero_point=zero_point)  # fmt: skip
+
+    inputs = zip(file.graph.inputs, signature.inputs, strict=True)
+    outputs = zip(file.graph.outputs, signature.outputs, strict=True)
+    return replace(
+        signature,
+        inputs=tuple(of(index, spec) for index, spec in inputs),
+        outputs=tuple(of(index, spec) for index, spec in outputs),
+    )
 
 
-def _tensor(
-    name: str, shape: Any, dtype: str, scale: float | None, zero_point: int | None
-) -> Tensor:
-    sizes = tuple(int(size) for size in shape)
-    images = len(sizes) == 4
-    layout: Literal["NHWC", "NCHW", "NC"] = "NC"
-    if images:
-        layout = "NCHW" if sizes[1] in (1, 3) and sizes[3] not in (1, 3) else "NHWC"
-    limits = (0.0, 1.0) if images else None
-    return Tensor(name, sizes, layout, dtype, scale, zero_point, limits)
+def _listed(values: Any) -> Any:
+    return () if values is None else values
 
 
 def load(path: Path, threads: int = 1, optimize: bool = True) -> _Loaded:
     return _Loaded(path.read_bytes(), threads, optimize)
 
 
-class _Loaded:
+class _Loaded(Running):
     def __init__(self, content: bytes, threads: int, optimize: bool) -> None:
         self._optimized = optimize
         self._interpreter = interpreter(content, threads, optimize)
-        self._in, self._out = (
-            details[0]
-            for details in (
-                self._interpreter.get_input_details(),
-                self._interpreter.get_output_details(),
-            )
-        )
-        self.input, self.output = _live(self._in), _live(self._out)
+        inputs = self._interpreter.get_input_details()
+        outputs = self._interpreter.get_output_details()
+        self.signature = _live(inputs, outputs, _own_words(content))
+        self._inputs = _places(self.signature.inputs, inputs)
+        self._outputs = _places(self.signature.outputs, outputs)
 
-    def encode(self, pixels: Floats) -> Array:
-        return to_native(pixels, self.input)
-
-    def run(self, native: Array) -> Array:
-        self._interpreter.set_tensor(self._in["index"], native)
+    def run(self, native: dict[str, Array]) -> dict[str, Array]:
+        for name, index in self._inputs.items():
+            self._interpreter.set_tensor(index, native[name])
         self._interpreter.invoke()
-        result: Array = self._interpreter.get_tensor(self._out["index"])
-        return result
-
-    def decode(self, native: Array) -> Floats:
-        return to_real(native, self.output)
-
-    def __call__(self, pixels: Floats) -> Floats:
-        native = self.encode(pixels)
-        return self.decode(
-            np.concatenate([self.run(native[i : i + 1]) for i in range(len(native))])
-        )
+        return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
 
     def operators(self) -> list[OperatorRow]:
         """Without times: LiteRT's Python package reaches no profiler."""
@@ -197,12 +222,56 @@ class _Loaded:
         return rows
 
 
-def _live(details: dict[str, Any]) -> Tensor:
-    scales = details["quantization_parameters"]["scales"]
-    scale, zero_point = details["quantization"] if len(scales) else (None, None)
+def _places(specs: tuple[TensorSpec, ...], details: list[Any]) -> dict[str, int]:
+    return {spec.name: row["index"] for spec, row in zip(specs, details, strict=True)}
+
+
+def _live(inputs: list[Any], outputs: list[Any], words: Signature | None) -> Signature:
+    """The signature by what the interpreter says; names, layouts and states by the file's own
+    words, where it has them."""
+    if words is not None:
+        return replace(
+            words,
+            inputs=tuple(map(_typed, words.inputs, inputs)),
+            outputs=tuple(map(_typed, words.outputs, outputs)),
+        )
+    return Signature(tuple(map(_plain, inputs)), tuple(map(_plain, outputs)))
+
+
+def _typed(spec: TensorSpec, details: dict[str, Any]) -> TensorSpec:
+    scale, zero_point = _quantization(details)
+    shape, dtype = tuple(map(int, details["shape"])), np.dtype(details["dtype"]).name
+    return replace(spec, shape=shape, dtype=dtype, scale=scale, zero_point=zero_point)
+
+
+def _quantization(details: dict[str, Any]) -> tuple[float | None, int | None]:
+    if not len(details["quantization_parameters"]["scales"]):
+        return None, None
+    scale, zero_point = details["quantization"]
+    return float(scale), int(zero_point)
+
+
+def _plain(details: dict[str, Any]) -> TensorSpec:
+    """For a file that says nothing about itself."""
+    shape = tuple(map(int, details["shape"]))
+    layouts: dict[int, Layout] = {4: "NHWC", 2: "NC"}
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3):
+        layouts[4] = "NCHW"
     name = details["name"].removeprefix("serving_default_").removesuffix(":0")
-    shape, dtype = details["shape"], np.dtype(details["dtype"]).name
-    return _tensor(name, shape, dtype, scale, zero_point)
+    limits = (0.0, 1.0) if len(shape) == 4 else None
+    return _typed(TensorSpec(name, shape, layouts.get(len(shape), ""), range=limits), details)
+
+
+def _own_words(content: bytes) -> Signature | None:
+    """What `write` attached to the file."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(content, 0)
+    for place in range(model.MetadataLength()):
+        entry = model.Metadata(place)
+        if entry.Name() == METADATA.encode():
+            return read_description(bytes(model.Buffers(entry.Buffer()).DataAsNumpy()).decode())
+    return None
 
 
 def _delegated(operators: list[dict[str, Any]]) -> set[int]:

@@ -29,7 +29,7 @@ class Config(Frozen):
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     begin = time.monotonic()
-    pixels = _write_pixels(inputs["data"].path, context.checkpoints / "pixels.npy")
+    pixels = _write_pixels(inputs["data"].path, context.checkpoints / "inputs.npz")
     asked = config.benchmark
     protocol = Protocol(asked.warmup, asked.runs, asked.seconds, config.threads)
     warnings: list[str] = []
@@ -69,7 +69,7 @@ def _write_pixels(data: Path, path: Path) -> Path:
     from edgedistill.data import open_split
 
     split = open_split(data, "validation")
-    np.save(path, split.pixels(np.arange(min(_IMAGES, len(split)))))
+    np.savez(path, pixels=split.pixels(np.arange(min(_IMAGES, len(split)))))
     return path
 
 

@@ -19,7 +19,7 @@ from edgedistill.stages import Context
 from edgedistill.target import Frozen, Precision, RuntimeName
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
+    from edgedistill.program import Program
 
 
 class Config(Frozen):
@@ -65,7 +65,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
 
 def rehearse(
     config: Config,
-    programs: dict[str, ExportedProgram],
+    programs: dict[str, Program],
     labels: tuple[str, ...],
     tick: Callable[[int, int, str], None] = lambda *_: None,
 ) -> None:
@@ -92,10 +92,10 @@ def _kinds(config: Config) -> set[str]:
     return {"int8" if precision == "int8" else "float" for precision in config.precisions}
 
 
-def _write(runtime: RuntimeName, program: ExportedProgram, spec: Spec, folder: Path) -> FileEntry:
+def _write(runtime: RuntimeName, program: Program, spec: Spec, folder: Path) -> FileEntry:
     writer = RUNTIMES[runtime]
     path = folder / f"{spec.name}.{spec.precision}{writer.suffix}"
-    pixels, logits = writer.write(program, path, spec)
+    signature = writer.write(program, path, spec)
     found = writer.inspect(path)
     if spec.precision != "int8":
         found = {key: value for key, value in found.items() if key not in _OF_INTEGERS}
@@ -107,8 +107,7 @@ def _write(runtime: RuntimeName, program: ExportedProgram, spec: Spec, folder: P
             "precision": spec.precision,
             "file": path.name,
             "bytes": size_of(path),
-            "input": dataclasses.asdict(pixels),
-            "output": dataclasses.asdict(logits),
+            "signature": dataclasses.asdict(signature),
         },
     )
 

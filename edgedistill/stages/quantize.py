@@ -29,7 +29,8 @@ from edgedistill.train import open_training_inputs, train
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.export import ExportedProgram
+
+    from edgedistill.program import Program
 
 
 _COMPARED = 128
@@ -57,29 +58,31 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     return metrics | _quantize(program, config, config.quantize, inputs, context, metrics)
 
 
-def rehearse(config: Config, program: ExportedProgram, pixels: Tensor) -> ExportedProgram | None:
+def rehearse(config: Config, program: Program, inputs: tuple[Tensor, ...]) -> Program | None:
     """A student that has learned nothing yet, quantized as the recipe asks but for the training, of
     which one gradient is taken; None where nothing is to be quantized.
 
-    pixels: a few images (samples, channels, height, width).
+    inputs: of a few samples, in the program's order.
     Raises UserError: a name of `keep_float` is no layer's.
     """
     from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
+    from edgedistill.program import answers
 
     settings = config.quantize
     if settings is None:
         return None
     if settings.method != "qat":
-        return post_training(program, config.scheme, [pixels], settings.keep_float)
+        return post_training(program, config.scheme, [inputs], settings.keep_float)
     prepared = prepare(program, config.scheme, settings.keep_float)
-    calibrate(prepared, [pixels])
+    calibrate(prepared, [inputs])
     quantized = convert(prepared)
-    prepared.train()(pixels).sum().backward()
+    judged = answers(prepared.train()(*inputs))[program.signature.answer]
+    judged.sum().backward()  # type: ignore[no-untyped-call]
     return quantized
 
 
 def _quantize(
-    program: ExportedProgram,
+    program: Program,
     config: Config,
     settings: QuantizeConfig,
     inputs: dict[str, Artifact],
@@ -95,9 +98,9 @@ def _quantize(
     calibrate(prepared, _calibration(split, settings, context.seed))
     rows: tuple[LayerSensitivity, ...] = ()
     if settings.sensitivity_samples:
-        pixels, labels = _held_out(inputs["data"], settings.sensitivity_samples)
+        held_out, labels = _held_out(inputs["data"], settings.sensitivity_samples)
         quality = task_of(inputs).quality
-        found = sensitivity(prepared, pixels, lambda outputs: quality(outputs, labels))
+        found = sensitivity(prepared, held_out, lambda outputs: quality(outputs, labels))
         rows = tuple(LayerSensitivity(**row) for row in found)
     touchy = [
         row.layer
@@ -156,19 +159,21 @@ def _layer(layer: dict[str, Any]) -> QuantizedLayer:
 
 
 def _fidelity(
-    program: ExportedProgram, quantized: ExportedProgram, inputs: dict[str, Artifact]
+    program: Program, quantized: Program, inputs: dict[str, Artifact]
 ) -> tuple[Fidelity, list[str]]:
     """How near int8 answers are, with what to tell where that is far."""
     import torch
 
     from edgedistill.compress.fidelity import advice, sqnr_db, unrounded
-    from edgedistill.program import graph_of
+    from edgedistill.program import answers, graph_of
 
-    pixels, _ = _held_out(inputs["data"], _COMPARED)
+    held_out, _ = _held_out(inputs["data"], _COMPARED)
     with torch.no_grad():
-        wanted, found = graph_of(program)(pixels), graph_of(quantized)(pixels)
-    same, losses = unrounded(quantized, pixels)
-    rounding = sqnr_db(same, found)
+        floats, integers = (answers(graph_of(each)(*held_out)) for each in (program, quantized))
+    place = program.signature.answer
+    wanted, found = floats[place], integers[place]
+    same, losses = unrounded(quantized, *held_out)
+    rounding = sqnr_db(same, torch.cat([each.flatten(1) for each in integers], 1))
     agreement = task_of(inputs).agreement
     same_answers = None if agreement is None else agreement(wanted.numpy(), found.numpy())
     near = Fidelity(sqnr_db(wanted, found), rounding, same_answers)
@@ -201,25 +206,29 @@ def _train(
     )  # fmt: skip
 
 
-def _validate(program: ExportedProgram, inputs: dict[str, Artifact]) -> float:
+def _validate(program: Program, inputs: dict[str, Artifact]) -> float:
     split = open_split(inputs["data"].path, "validation")
-    predict = torch_predictor(program.module(check_guards=False))
+    from edgedistill.program import graph_of
+
+    predict = torch_predictor(graph_of(program))
     return task_of(inputs).quality(logits_of(predict, split), split.labels)
 
 
-def _calibration(split: Split, settings: QuantizeConfig, seed: int) -> Iterator[Tensor]:
-    """Training images as an app would feed them: without augmentation."""
-    import torch
-
+def _calibration(split: Split, settings: QuantizeConfig, seed: int) -> Iterator[tuple[Tensor, ...]]:
+    """Training samples as an app would feed them: without augmentation."""
     samples = min(settings.calibration_samples, len(split))
     chosen = np.sort(np.random.default_rng([seed, 2]).permutation(len(split))[:samples])
     for start in range(0, samples, 64):
-        yield torch.from_numpy(split.pixels(chosen[start : start + 64])).contiguous()
+        yield _tensors(split, chosen[start : start + 64])
 
 
-def _held_out(data: Artifact, samples: int) -> tuple[Tensor, NDArray[Any]]:
-    import torch
-
+def _held_out(data: Artifact, samples: int) -> tuple[tuple[Tensor, ...], NDArray[Any]]:
     split = open_split(data.path, "validation")
     ids = np.linspace(0, len(split) - 1, min(samples, len(split))).astype(np.int64)
-    return torch.from_numpy(split.pixels(ids)), split.labels[ids]
+    return _tensors(split, ids), split.labels[ids]
+
+
+def _tensors(split: Split, ids: NDArray[np.int64]) -> tuple[Tensor, ...]:
+    import torch
+
+    return (torch.from_numpy(split.pixels(ids)).contiguous(),)

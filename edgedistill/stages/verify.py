@@ -21,6 +21,7 @@ from edgedistill.devices import machine
 from edgedistill.distill.labelling import plain_answers
 from edgedistill.models import load as load_model
 from edgedistill.predict import logits_of, task_of, torch_predictor
+from edgedistill.program import Program, graph_of
 from edgedistill.progress import Asked
 from edgedistill.recipe import Teacher, VerifyConfig
 from edgedistill.records import (
@@ -33,8 +34,8 @@ from edgedistill.records import (
     VerifyRow,
 )
 from edgedistill.runtimes import RUNTIMES, parity
-from edgedistill.runtimes import program as programs
-from edgedistill.runtimes.layers import Given, compare_alone
+from edgedistill.runtimes.layers import Given, compare_alone, given_of
+from edgedistill.runtimes.program import fold_weights
 from edgedistill.runtimes.verdict import KERNELS, Evidence, cause, words
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -63,10 +64,15 @@ class Config(Frozen):
 class _Reference:
     """The torch graph of one kind, what it answers on the test set, and its output's scale."""
 
-    program: Any
+    program: Program
     logits: Floats
     quality: float
     given: Given
+
+    @property
+    def step(self) -> float | None:
+        """The scale of the logits; None where they are float."""
+        return self.given.steps[self.program.signature.answer]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,14 +162,11 @@ def _teacher(config: Config, inputs: dict[str, Artifact], context: Context) -> F
 
 def _reference(path: Path, kind: str, test: _Test, asked: Asked) -> _Reference:
     program = program_file.load(path)
-    predict = torch_predictor(programs.module(program))
+    predict = torch_predictor(graph_of(program))
     logits = logits_of(asked.of(predict, f"the torch graph, {kind}"), test.split)
-    folded = programs.fold_weights(program)
+    folded = fold_weights(program)
     few = min(test.wanted.layer_samples, len(test.split))
-    pixels = test.split.pixels(np.arange(few))
-    recorded = programs.record(folded, pixels) if kind == "int8" else {}
-    given = Given(programs.layers(folded), pixels, recorded, logits[:few],
-                  programs.output_scale(folded))  # fmt: skip
+    given = given_of(folded, test.split.pixels(np.arange(few)))
     return _Reference(folded, logits, test.task.quality(logits, test.split.labels), given)
 
 
@@ -178,7 +181,7 @@ def _answers(
     path = export.file("files") / entry.file
     loaded = RUNTIMES[entry.runtime].load(path, threads=machine()["cores"])
     logits = logits_of(asked.of(loaded, entry.file), test.split)
-    found = test.compare(logits, reference.logits, reference.given.step)
+    found = test.compare(logits, reference.logits, reference.step)
     quality = test.task.quality(logits, test.split.labels)
     missed = test.misses(found, abs(quality - reference.quality), entry)
     return _Answers(entry, path, logits, found, quality, missed)
@@ -244,7 +247,7 @@ def _plainly(
     file: _Answers, reference: _Reference, files: list[_Answers], test: _Test
 ) -> dict[str, Any]:
     """The file by its runtime's plainest kernels, on the first images, and what others answer."""
-    count, step = min(_PLAIN, len(test.split)), reference.given.step
+    count, step = min(_PLAIN, len(test.split)), reference.step
     expected, usual = reference.logits[:count], file.logits[:count]
     asked = Asked(test.context.reporter, f"verify {file.entry.file} again", count)
     loaded = RUNTIMES[file.entry.runtime].load(file.path, optimize=False)

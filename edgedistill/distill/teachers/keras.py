@@ -24,8 +24,8 @@ from edgedistill.distill.teachers.model_file import (
 )
 from edgedistill.errors import UserError
 from edgedistill.recipe import KerasTeacher
-from edgedistill.runtimes import Tensor
 from edgedistill.runtimes.native import hushed
+from edgedistill.signature import TensorSpec
 
 SIGNATURE = "serving_default"
 REFUSED = frozenset(
@@ -59,7 +59,7 @@ def open_here(config: KerasTeacher, context: TeacherContext) -> FileTeacher:
     return FileTeacher(config, context, pixels, run)
 
 
-def _keras_model(path: Path) -> tuple[Tensor, Run]:
+def _keras_model(path: Path) -> tuple[TensorSpec, Run]:
     keras = _imported("keras")
     if _has_lambda(_architecture(path)):
         raise UserError(
@@ -86,7 +86,7 @@ def _keras_model(path: Path) -> tuple[Tensor, Run]:
     return _described(pixels.name, pixels.shape, pixels.dtype), run
 
 
-def _saved_model(path: Path) -> tuple[Tensor, Run]:
+def _saved_model(path: Path) -> tuple[TensorSpec, Run]:
     tf = _imported("tensorflow")
     _check_operators(path)
     try:
@@ -124,9 +124,9 @@ def _imported(name: str) -> ModuleType:
         ) from None
 
 
-def _described(name: str, shape: Any, dtype: str) -> Tensor:
+def _described(name: str, shape: Any, dtype: str) -> TensorSpec:
     sizes = tuple(shape)
-    return Tensor(name, sizes, layout_of(sizes, "NHWC"), dtype)
+    return TensorSpec(name, sizes, layout_of(sizes, "NHWC"), dtype)
 
 
 def _answer(found: Any) -> Any:

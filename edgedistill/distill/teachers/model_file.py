@@ -19,8 +19,8 @@ from edgedistill.distill.teachers import (
 )
 from edgedistill.errors import UserError
 from edgedistill.recipe import KerasTeacher, OnnxTeacher, TfliteTeacher
-from edgedistill.runtimes import Tensor
 from edgedistill.runtimes.native import to_native, to_real
+from edgedistill.signature import TensorSpec
 
 Config = OnnxTeacher | TfliteTeacher | KerasTeacher
 Layout = Literal["NCHW", "NHWC"]
@@ -35,15 +35,15 @@ class FileTeacher:
         self,
         config: Config,
         context: TeacherContext,
-        pixels: Tensor,
+        pixels: TensorSpec,
         run: Run,
-        logits: Tensor | None = None,
+        logits: TensorSpec | None = None,
     ) -> None:
         """Raises UserError: the file takes other images than the data has."""
         _check_input(config, context, pixels)
         self._config, self._room, self._run = config, context, run
         self._pixels = pixels
-        self._logits = logits or Tensor("logits", (None, None), "NC")
+        self._logits = logits or TensorSpec("logits", (None, None), "NC")
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
         native = self._encode(batch.pixels)
@@ -57,7 +57,10 @@ class FileTeacher:
             ) from error
         count = len(batch.ids)
         answers = check_answers(
-            to_real(found, self._logits), count, self._room.classes, str(self._config.path)
+            to_real(found, self._logits).astype(np.float32, copy=False),
+            count,
+            self._room.classes,
+            str(self._config.path),
         )
         if self._config.outputs == "probabilities":
             answers = log_probabilities(answers)
@@ -115,12 +118,12 @@ def cannot(who: object, what: str, error: Exception, hint: str) -> UserError:
     return UserError(f"{who}: cannot {what}: {str(error).strip()[:300]}", hint)
 
 
-def _takes_bytes(pixels: Tensor) -> bool:
+def _takes_bytes(pixels: TensorSpec) -> bool:
     """Whether it wants images as they are stored, 0..255."""
     return pixels.dtype == "uint8" and pixels.scale is None
 
 
-def _check_input(config: Config, context: TeacherContext, pixels: Tensor) -> None:
+def _check_input(config: Config, context: TeacherContext, pixels: TensorSpec) -> None:
     path = config.path
     if len(pixels.shape) != 4:
         raise UserError(
@@ -129,23 +132,22 @@ def _check_input(config: Config, context: TeacherContext, pixels: Tensor) -> Non
         )
     _, *image = pixels.shape
     channels, height, width = image if pixels.layout == "NCHW" else (image[2], *image[:2])
-    if channels not in (None, context.channels):
+    have, *size = context.image
+    if channels not in (None, have):
         raise UserError(
-            f"{path}: takes images of {channels} channels, the data's have {context.channels}",
+            f"{path}: takes images of {channels} channels, the data's have {have}",
             "`data.channels` says what the data's images are turned into",
         )
-    size = context.image_size
-    if any(side not in (None, size) for side in (height, width)):
+    if height not in (None, size[0]) or width not in (None, size[1]):
         raise UserError(
-            f"{path}: takes images of {height}x{width} pixels, the data's are {size}x{size}",
+            f"{path}: takes images of {height}x{width} pixels, the data's are {size[0]}x{size[1]}",
             "set `data.image_size` to the teacher's size, or export the teacher for the data's",
         )
     given = {key: getattr(config, key) for key in ("mean", "std")}
     for key, values in given.items():
-        if values is not None and len(values) != context.channels:
+        if values is not None and len(values) != have:
             raise UserError(
-                f"{path}: `{key}` has {len(values)} values, the images have "
-                f"{context.channels} channels",
+                f"{path}: `{key}` has {len(values)} values, the images have {have} channels",
                 "give one for each channel",
             )
     floats = pixels.dtype in ("float16", "float32")

@@ -14,7 +14,7 @@ from edgedistill.distill.teachers.model_file import (
     only,
 )
 from edgedistill.recipe import OnnxTeacher
-from edgedistill.runtimes import Tensor
+from edgedistill.signature import TensorSpec
 
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 
@@ -38,10 +38,10 @@ def open_here(config: OnnxTeacher, context: TeacherContext) -> FileTeacher:
     return FileTeacher(config, context, _described(pixels), run)
 
 
-def _described(pixels: Any) -> Tensor:
+def _described(pixels: Any) -> TensorSpec:
     shape = tuple(size if isinstance(size, int) else None for size in pixels.shape)
     dtype = DTYPES.get(pixels.type, pixels.type)
-    return Tensor(pixels.name, shape, layout_of(shape, "NCHW"), dtype)
+    return TensorSpec(pixels.name, shape, layout_of(shape, "NCHW"), dtype)
 
 
 def _session(config: OnnxTeacher) -> Any:

@@ -17,8 +17,8 @@ from edgedistill.distill.teachers.model_file import (
     only,
 )
 from edgedistill.recipe import TfliteTeacher
-from edgedistill.runtimes import Tensor
 from edgedistill.runtimes.native import hushed
+from edgedistill.signature import TensorSpec
 
 
 def open_(config: TfliteTeacher, context: TeacherContext) -> Teacher:
@@ -46,13 +46,13 @@ def open_here(config: TfliteTeacher, context: TeacherContext) -> FileTeacher:
     return FileTeacher(config, context, _described(pixels), run, _described(logits))
 
 
-def _described(details: Any) -> Tensor:
+def _described(details: Any) -> TensorSpec:
     shape = tuple(None if size < 0 else int(size) for size in details["shape_signature"])
     quantized = len(details["quantization_parameters"]["scales"]) > 0
     scale, zero_point = details["quantization"] if quantized else (None, None)
     layout = layout_of(shape, "NHWC") if len(shape) == 4 else "NC"
     dtype = np.dtype(details["dtype"]).name
-    return Tensor(details["name"], shape, layout, dtype, scale, zero_point)
+    return TensorSpec(details["name"], shape, layout, dtype, scale, zero_point)
 
 
 def _interpreter(config: TfliteTeacher) -> Any:

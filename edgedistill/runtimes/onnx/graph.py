@@ -6,48 +6,51 @@ import contextlib
 import io
 import logging
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.runtimes import INPUT, OUTPUT, Spec, Tensor
-from edgedistill.runtimes.program import fold_weights, image_shape, made_once
+from edgedistill.runtimes import Spec
+from edgedistill.runtimes.program import fold_weights, made_once
+from edgedistill.signature import Signature, TensorSpec
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
+    from edgedistill.program import Program
 
 Q, DQ = "QuantizeLinear", "DequantizeLinear"
 _FUSED = {"Relu", "Clip"}
 _WEIGHTED = {"Conv", "Gemm", "MatMul"}
 
 
-def build(program: ExportedProgram, spec: Spec) -> tuple[Any, Tensor, Tensor]:
-    """The ONNX model, its input and its output. The batch is dynamic."""
+def build(program: Program, spec: Spec) -> tuple[Any, Signature]:
+    """The ONNX model, and its signature. The batch is dynamic."""
     import onnx
 
     quantized = spec.precision == "int8"
     model = onnx.ModelProto()
     model.CopyFrom(made_once(program, "onnx", lambda: _export(program, quantized)))
-    channels, height, width = image_shape(program)
-    pixels = Tensor(INPUT, (None, channels, height, width), "NCHW", range=(0.0, 1.0))
-    logits = Tensor(OUTPUT, (None, len(spec.labels)), "NC")
+    signature = program.signature
     _pool_globally(model.graph)
     if quantized:
         _integer_biases(model.graph)
         if spec.io == "integer":
-            pixels = _strip_input(model.graph, pixels)
-            logits = _strip_output(model.graph, logits)
+            inputs = tuple(_strip_input(model.graph, each) for each in signature.inputs)
+            outputs = tuple(_strip_output(model.graph, each) for each in signature.outputs)
+            signature = replace(signature, inputs=inputs, outputs=outputs)
     if spec.precision == "fp16":
         model = _halve(model)
     _drop_unused(model.graph)
-    _set_shape(model.graph.input[0], pixels)
-    _set_shape(model.graph.output[0], logits)
+    for value, tensor in zip(model.graph.input, signature.inputs, strict=True):
+        _set_shape(value, tensor)
+    for value, tensor in zip(model.graph.output, signature.outputs, strict=True):
+        _set_shape(value, tensor)
     del model.graph.value_info[:]
     model.graph.name = spec.name
-    return onnx.shape_inference.infer_shapes(model), pixels, logits
+    return onnx.shape_inference.infer_shapes(model), signature
 
 
-def _export(program: ExportedProgram, quantized: bool) -> Any:
+def _export(program: Program, quantized: bool) -> Any:
     import torch
 
     program = fold_weights(program) if quantized else program
@@ -55,8 +58,10 @@ def _export(program: ExportedProgram, quantized: bool) -> Any:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         exported = torch.onnx.export(
-            program, dynamo=True, input_names=[INPUT], output_names=[OUTPUT], verbose=False,
-            custom_translation_table=_translations(program),
+            program.exported, dynamo=True, verbose=False,
+            input_names=[each.name for each in program.signature.inputs],
+            output_names=[each.name for each in program.signature.outputs],
+            custom_translation_table=_translations(program.exported),
         )  # fmt: skip
     assert exported is not None
     model = exported.model_proto
@@ -105,7 +110,7 @@ def _strip_trail(model: Any) -> None:
         part.doc_string = ""
 
 
-def _set_shape(value: Any, tensor: Tensor) -> None:
+def _set_shape(value: Any, tensor: TensorSpec) -> None:
     import onnx
 
     kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
@@ -196,41 +201,46 @@ def _quantization(graph: Any, node: Any) -> tuple[float, int, str] | None:
     return float(constants[node.input[1]].item()), int(zero.item()), str(zero.dtype)
 
 
-def _strip_input(graph: Any, pixels: Tensor) -> Tensor:
-    """Take the QuantizeLinear off the input: the app feeds the integers. A first layer that was
+def _strip_input(graph: Any, tensor: TensorSpec) -> TensorSpec:
+    """Take the QuantizeLinear off an input: the app feeds the integers. A first layer that was
     left in float is fed floats."""
-    users = [node for node in graph.node if INPUT in node.input]
-    found = _quantization(graph, users[0])
-    if found is None or len(users) > 1:
-        return pixels
-    scale, zero_point, dtype = found
-    _rename(graph, users[0].output[0], INPUT, users[0])
-    graph.node.remove(users[0])
-    return _integer(pixels, dtype, scale, zero_point)
+    users = [node for node in graph.node if tensor.name in node.input]
+    found = {_quantization(graph, node) for node in users}
+    (only,) = found if len(found) == 1 else (None,)
+    if only is None:
+        return tensor
+    for node in users:
+        graph.node.remove(node)
+        _rename(graph, node.output[0], tensor.name)
+    return _integer(tensor, *only)
 
 
-def _strip_output(graph: Any, logits: Tensor) -> Tensor:
-    """Take the DequantizeLinear off the output. A last layer that was left in float gives
-    floats."""
-    last = _producers(graph)[OUTPUT]
+def _strip_output(graph: Any, tensor: TensorSpec) -> TensorSpec:
+    """Take the DequantizeLinear off an output. A last layer that was left in float gives floats,
+    and so does one whose integers come from outside."""
+    producers = _producers(graph)
+    last = producers[tensor.name]
     found = _quantization(graph, last)
-    if found is None:
-        return logits
-    scale, zero_point, dtype = found
+    if found is None or last.input[0] not in producers:
+        return tensor
     graph.node.remove(last)
-    _rename(graph, last.input[0], OUTPUT, last)
-    return _integer(logits, dtype, scale, zero_point)
+    read_inside = any(tensor.name in node.input for node in graph.node)
+    if read_inside:
+        _rename(graph, tensor.name, f"{tensor.name}_real")
+        last.output[0] = f"{tensor.name}_real"
+        graph.node.append(last)
+    _rename(graph, last.input[0], tensor.name)
+    return _integer(tensor, *found)
 
 
-def _integer(tensor: Tensor, dtype: str, scale: float, zero_point: int) -> Tensor:
-    return Tensor(tensor.name, tensor.shape, tensor.layout, dtype, scale, zero_point, tensor.range)
+def _integer(tensor: TensorSpec, scale: float, zero_point: int, dtype: str) -> TensorSpec:
+    return replace(tensor, dtype=dtype, scale=scale, zero_point=zero_point)
 
 
-def _rename(graph: Any, old: str, new: str, but: Any) -> None:
+def _rename(graph: Any, old: str, new: str) -> None:
     for node in graph.node:
-        if node is not but:
-            node.input[:] = [new if name == old else name for name in node.input]
-            node.output[:] = [new if name == old else name for name in node.output]
+        node.input[:] = [new if name == old else name for name in node.input]
+        node.output[:] = [new if name == old else name for name in node.output]
 
 
 def _drop_unused(graph: Any) -> None:

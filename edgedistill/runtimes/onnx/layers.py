@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.runtimes import INPUT, OUTPUT, onnxruntime
+from edgedistill.runtimes import onnxruntime
 from edgedistill.runtimes.onnx.graph import DQ, Q
 
 if TYPE_CHECKING:
@@ -20,25 +20,28 @@ _AT_ONCE = 4
 
 
 def compute(
-    path: Path, native: Array, given: dict[str, Array], layers: list[Layer], optimize: bool
-) -> tuple[dict[str, Array], Array]:
+    path: Path, native: list[Array], given: dict[str, Array], layers: list[Layer], optimize: bool
+) -> tuple[dict[str, Array], list[Array]]:
     """See `layers.Compute`."""
     import onnx
 
     model = onnx.load(path)
+    inputs = [each.name for each in model.graph.input]
+    outputs = [each.name for each in model.graph.output]
     cut = _cut(model.graph, layers)
     session = onnxruntime._session(model.SerializeToString(), 1, optimize)
-    feeds = {INPUT: native, **{each.name + _GIVEN: each.reals(given[each.name]) for each in cut}}
+    feeds = dict(zip(inputs, native, strict=True))
+    feeds |= {each.name + _GIVEN: each.reals(given[each.name]) for each in cut}
     read = {each.name for each in session.get_inputs()}
     feeds = {name: values for name, values in feeds.items() if name in read}
-    wanted = [*(layer.name + _TOLD for layer in cut), OUTPUT]
+    wanted = [*(layer.name + _TOLD for layer in cut), *outputs]
     parts = []
-    for start in range(0, len(native), _AT_ONCE):
+    for start in range(0, len(native[0]), _AT_ONCE):
         some = {name: values[start : start + _AT_ONCE] for name, values in feeds.items()}
         parts.append(session.run(wanted, some))
-    *told, outputs = (np.concatenate(each) for each in zip(*parts, strict=True))
-    found = zip(cut, told, strict=True)
-    return {layer.name: layer.steps(reals) for layer, reals in found}, outputs
+    whole = [np.concatenate(each) for each in zip(*parts, strict=True)]
+    computed = zip(cut, whole[: len(cut)], strict=True)
+    return {layer.name: layer.steps(reals) for layer, reals in computed}, whole[len(cut) :]
 
 
 def _cut(graph: Any, layers: list[Layer]) -> list[Layer]:

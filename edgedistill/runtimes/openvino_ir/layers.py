@@ -16,21 +16,22 @@ if TYPE_CHECKING:
 
 
 def compute(
-    path: Path, native: Array, given: dict[str, Array], layers: list[Layer], optimize: bool
-) -> tuple[dict[str, Array], Array]:
+    path: Path, native: list[Array], given: dict[str, Array], layers: list[Layer], optimize: bool
+) -> tuple[dict[str, Array], list[Array]]:
     """See `layers.Compute`. A FakeQuantize gives real values, not integers."""
     model = openvino._read(path)
+    ends = len(model.outputs)
     cut = _cut(model, layers)
     request = openvino._compile(model, 1, optimize).create_infer_request()
     reals = [layer.reals(given[layer.name]) for layer in cut]
     runs = []
-    for image in range(len(native)):
-        feeds = [each[image : image + 1] for each in (native, *reals)]
+    for sample in range(len(native[0])):
+        feeds = [each[sample : sample + 1] for each in (*native, *reals)]
         results = request.infer(dict(enumerate(feeds)))
-        runs.append([results[place].copy() for place in range(len(feeds))])
-    outputs, *computed = (np.concatenate(each) for each in zip(*runs, strict=True))
-    found = zip(cut, computed, strict=True)
-    return {layer.name: layer.steps(values) for layer, values in found}, outputs
+        runs.append([results[place].copy() for place in range(ends + len(cut))])
+    whole = [np.concatenate(each) for each in zip(*runs, strict=True)]
+    computed = zip(cut, whole[ends:], strict=True)
+    return {layer.name: layer.steps(values) for layer, values in computed}, whole[:ends]
 
 
 def _cut(model: Any, layers: list[Layer]) -> list[Layer]:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgedistill.runtimes import INPUT, OUTPUT
-
 if TYPE_CHECKING:
     from edgedistill.runtimes import Array
     from edgedistill.runtimes.program import Layer
     from edgedistill.runtimes.tflite.file import File
+    from edgedistill.signature import Signature
 
 _WEIGHTED = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"}
 
@@ -29,7 +28,7 @@ def remove_fences(file: File) -> None:
         file.operators.remove(narrow)
 
 
-def name_tensors(file: File, layers: list[Layer]) -> None:
+def name_tensors(file: File, layers: list[Layer], signature: Signature) -> None:
     """Name what the file computes after the program's layers, and its boundary for the app.
 
     A tensor belongs to the layer of its shape, scale and zero point; where several have the same,
@@ -47,27 +46,30 @@ def name_tensors(file: File, layers: list[Layer]) -> None:
             names = waiting.get((tuple(map(int, tensor.shape)), *_scale(file, index)), [])
             name = names.pop(0) if names else f"t{place}"
             tensor.name = name.encode()
-    file.tensor(file.graph.inputs[0]).name = INPUT.encode()
-    file.tensor(file.graph.outputs[0]).name = OUTPUT.encode()
+    ends = (*file.graph.inputs, *file.graph.outputs), (*signature.inputs, *signature.outputs)
+    for index, spec in zip(*ends, strict=True):
+        file.tensor(index).name = spec.name.encode()
 
 
 _STRAYS = 3
 """Steps that a tensor may be off, in the mean, from what is called the same."""
 
 
-def forget_reordered(file: File, recorded: dict[str, Array], labels: dict[str, str]) -> None:
+def forget_reordered(
+    file: File, given: list[Array], recorded: dict[str, Array], labels: dict[str, str]
+) -> None:
     """Take the names off tensors that hold a layer's values in another order, as behind a flatten
     or a channel shuffle that is computed channels last. Where another of the same shape and scale
     holds the layer's values, as behind a pool that is made of several operators, it gets the name.
 
-    `recorded`: int8 arrays by layer name for the `pixels` among them, as `program.record` gives
-    them; `labels`: the layers' names by label.
+    `given`: the file's inputs, in order; `recorded`: int8 arrays by layer name for them, as
+    `program.record` gives them; `labels`: the layers' names by label.
     """
     from edgedistill.runtimes.litert import interpreter, to_channels_first
 
     runner = interpreter(file.pack(), 1, True, keep_all=True)
-    given = runner.get_input_details()[0]
-    runner.set_tensor(given["index"], recorded["pixels"].astype(given["dtype"]))
+    for details, native in zip(runner.get_input_details(), given, strict=True):
+        runner.set_tensor(details["index"], native)
     runner.invoke()
     computed = [index for operator in file.operators for index in operator.outputs]
     values = {index: to_channels_first(runner.get_tensor(index)) for index in computed}
@@ -137,23 +139,27 @@ def halve_weights(file: File) -> None:
 
 
 def float_boundary(file: File) -> None:
-    """QUANTIZE behind a float32 input, DEQUANTIZE before a float32 output; an end at which a layer
-    was left in float is float32 already."""
-    pixels, logits = file.graph.inputs[0], file.graph.outputs[0]
-    new_pixels, new_logits = (_float_twin(file, index) for index in (pixels, logits))
-    if new_pixels != pixels:
-        file.operators.insert(0, file.new_operator("QUANTIZE", [new_pixels], [pixels]))
-    if new_logits != logits:
-        file.operators.append(file.new_operator("DEQUANTIZE", [logits], [new_logits]))
-    file.graph.inputs, file.graph.outputs = [new_pixels], [new_logits]
+    """QUANTIZE behind each float32 input, DEQUANTIZE before each float32 output; an end at which a
+    layer was left in float is float32 already, and integers that are no steps of a scale stay."""
+    inputs = {index: _float_twin(file, index) for index in file.graph.inputs}
+    outputs = {index: _float_twin(file, index) for index in file.graph.outputs}
+    for index, twin in inputs.items():
+        if twin != index:
+            file.operators.insert(0, file.new_operator("QUANTIZE", [twin], [index]))
+    for index, twin in outputs.items():
+        if twin != index:
+            file.operators.append(file.new_operator("DEQUANTIZE", [index], [twin]))
+    file.graph.inputs = [inputs[index] for index in file.graph.inputs]
+    file.graph.outputs = [outputs[index] for index in file.graph.outputs]
     for signature in file.model.signatureDefs or []:
-        signature.inputs[0].tensorIndex = new_pixels
-        signature.outputs[0].tensorIndex = new_logits
+        for entries, twins in ((signature.inputs, inputs), (signature.outputs, outputs)):
+            for entry in entries:
+                entry.tensorIndex = twins[entry.tensorIndex]
 
 
 def _float_twin(file: File, index: int) -> int:
     """A new float32 tensor of the same shape that takes over the name."""
-    if file.dtype(index) == "float32":
+    if _scale(file, index) == (None, None):
         return index
     twin = file.add_tensor(tuple(file.tensor(index).shape))
     name = file.tensor(index).name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,17 @@ class File:
         code.builtinCode, code.deprecatedBuiltinCode, code.version = builtin, min(builtin, 127), 1
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
+
+    def order_boundary(self, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """Put what the graph takes and gives into the order of these names of its signature."""
+        (signature,) = self.model.signatureDefs
+
+        def places(entries: Any, names: Sequence[str]) -> list[int]:
+            known = {bytes(each.name).decode(): int(each.tensorIndex) for each in entries}
+            return [known[name] for name in names]
+
+        self.graph.inputs = places(signature.inputs, inputs)
+        self.graph.outputs = places(signature.outputs, outputs)
 
     def replace_uses(self, old: int, new: int) -> None:
         for operator in self.operators:

@@ -1,6 +1,6 @@
 """Each layer of an int8 .tflite file on its own, given the torch graph's integers.
 
-FakeQuantize adds up with depth, so that a deep file may be steps off with every layer right. Here a
+Rounding adds up with depth, so that a deep file may be steps off with every layer right. Here a
 layer's operators are cut out into a model of their own and fed what the torch graph computed.
 """
 
@@ -21,17 +21,19 @@ if TYPE_CHECKING:
 
 
 def compute(
-    path: Path, native: Array, given: dict[str, Array], layers: list[Layer], optimize: bool
-) -> tuple[dict[str, Array], Array]:
+    path: Path, native: list[Array], given: dict[str, Array], layers: list[Layer], optimize: bool
+) -> tuple[dict[str, Array], list[Array]]:
     """See `layers.Compute`."""
     file = File.read(path)
     known = _known(file, layers)
-    values = {file.graph.inputs[0]: native}
+    values = dict(zip(file.graph.inputs, native, strict=True))
     values |= {index: _channels_last(given[layer.name]) for index, layer in known.items()}
     pieces = {index: _piece(file, index, values, optimize) for index in known}
-    last = file.graph.outputs[0]
-    outputs = pieces[last] if last in known else _piece(file, last, values, optimize)
-    assert outputs is not None, "an output that reads nothing"
+    outputs = []
+    for last in file.graph.outputs:
+        output = pieces[last] if last in known else _piece(file, last, values, optimize)
+        assert output is not None, "an output that reads nothing"
+        outputs.append(output)
     computed = {known[index].name: each for index, each in pieces.items() if each is not None}
     return {name: to_channels_first(each) for name, each in computed.items()}, outputs
 
@@ -49,11 +51,9 @@ def _piece(file: File, tensor: int, values: dict[int, Array], optimize: bool) ->
 def _known(file: File, layers: list[Layer]) -> dict[int, Layer]:
     """Tensors that hold a layer's integers: they bear its label, and the boundary its own name."""
     by_label = {layer.label: layer for layer in layers}
-    known = {
-        index: layer
-        for index, layer in zip(_boundary(file), (layers[0], layers[-1]), strict=True)
-        if index is not None
-    }
+    ends = [(_integer_input(file, layer.input), layer) for layer in layers]
+    ends += [(_integer_output(file, layer.output), layer) for layer in layers]
+    known = {index: layer for index, layer in ends if index is not None}
     for index, tensor in enumerate(file.graph.tensors):
         layer = by_label.get(bytes(tensor.name or b"").decode())
         if layer is not None and index not in known and layer not in known.values():
@@ -61,18 +61,27 @@ def _known(file: File, layers: list[Layer]) -> dict[int, Layer]:
     return known
 
 
-def _boundary(file: File) -> tuple[int | None, int | None]:
-    """The integer input and output, inside of QUANTIZE and DEQUANTIZE where the file has them;
-    None at an end at which a layer was left in float."""
-    first, last = file.graph.inputs[0], file.graph.outputs[0]
-    if file.dtype(first) == "float32":
-        readers = (each for each in file.consumers(first) if file.kind(each) == "QUANTIZE")
-        first = next((each.outputs[0] for each in readers), None)
-    if file.dtype(last) == "float32":
-        maker = file.producer(last)
-        assert maker is not None
-        last = maker.inputs[0] if file.kind(maker) == "DEQUANTIZE" else None
-    return first, last
+def _integer_input(file: File, place: int | None) -> int | None:
+    """The integers of an input, behind QUANTIZE where the file has it; None where the layer that
+    reads it was left in float."""
+    if place is None:
+        return None
+    index: int = file.graph.inputs[place]
+    if file.dtype(index) != "float32":
+        return index
+    readers = (each for each in file.consumers(index) if file.kind(each) == "QUANTIZE")
+    return next((each.outputs[0] for each in readers), None)
+
+
+def _integer_output(file: File, place: int | None) -> int | None:
+    """The integers of an output, before DEQUANTIZE where the file has it."""
+    if place is None:
+        return None
+    index: int = file.graph.outputs[place]
+    if file.dtype(index) != "float32":
+        return index
+    maker = file.producer(index)
+    return maker.inputs[0] if maker is not None and file.kind(maker) == "DEQUANTIZE" else None
 
 
 def _cut(file: File, tensor: int, known: dict[int, Array]) -> tuple[list[Any], list[int]]:
