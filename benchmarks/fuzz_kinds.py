@@ -143,9 +143,9 @@ def _labelled() -> tuple[Any, Any]:
 
 
 def _read_data(path: Path) -> object:
-    from edgedistill.data.image.reading import read_images
+    from edgedistill.data import Form, read_images
 
-    return read_images(path, ("a", "b", "c"), 8, 3)
+    return read_images(path, ("a", "b", "c"), Form((8, 8), 3))
 
 
 def parquet(folder: Path) -> Kind:

@@ -132,11 +132,7 @@ def _images(recipe: Recipe) -> Images | None:
         names = [f"dimension {number}" for number in range(dimensions)]
     elif names is None and data.source in ("digits", "folder", "parquet", "arrays"):
         names = open_source(data, recipe.task).classes
-    return (
-        None
-        if names is None
-        else (names, image_inputs(data.channels, data.image_size, data.image_size))
-    )
+    return None if names is None else (names, image_inputs(data.channels, *data.image_size))
 
 
 def _look(role: str, model: Any, recipe: Recipe, images: Any, fetch: bool) -> Iterator[str]:
@@ -181,7 +177,6 @@ def _ask(teacher: Any, images: Images) -> None:
 
     names, inputs = images
     blank, first = np.zeros(inputs[0].of_batch(1), np.float32), np.zeros(1, np.int64)
-    _, channels, size, _ = blank.shape
     with scratch_folder() as folder:
-        asked = open_teacher(teacher, TeacherContext(folder, names, channels, size))
+        asked = open_teacher(teacher, TeacherContext(folder, names, inputs))
         list(asked.predict(TeacherBatch(first, first, False, blank)))

@@ -10,8 +10,11 @@ from typing import Any
 
 from edgedistill.data.survey import Found, look
 from edgedistill.errors import UserError
-from edgedistill.signature import image_inputs
+from edgedistill.signature import Inputs, image_inputs
 from edgedistill.target import Target, load_target
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
 
 
 def write_recipe(
@@ -39,24 +42,24 @@ def write_recipe(
     wanted = load_target(target)
     found = look(data)
     models = {"teacher": model_keys("--teacher", teacher, weights)}
-    side = _taken(models, found, _image_size(found, models["teacher"]["family"]))
+    size = _taken(models, found, _image_size(found, models["teacher"]["family"]))
     if student is None:
         models["student"] = suggested(
-            found, side, wanted, bool(models["teacher"].get("pretrained"))
+            found, size, wanted, bool(models["teacher"].get("pretrained"))
         )
     else:
         models["student"] = model_keys("--student", student, student_weights, pretrained=False)
-    side = _taken(models, found, side)
-    notes, new_head = _weights_notes(models, found, side)
+    size = _taken(models, found, size)
+    notes, new_head = _weights_notes(models, found, size)
     if student is None:
         notes.insert(0, f"student: {_named(models['student'])}, suggested for {_seen(found)} of "
-                        f"{side} pixels; --student names another")  # fmt: skip
+                        f"{_size(size)} pixels; --student names another")  # fmt: skip
     lines = [
         "# Written by `edgedistill init`: guesses to go over. Paths are relative to this file.",
         f"# `edgedistill check {_comment(out.name)}` shows the plan,",
         "# `edgedistill schema` every key.",
         f"name: {_name(found, data)}",
-        *_data_lines(found, side, folder),
+        *_data_lines(found, size, folder),
         *_model_lines("teacher", models["teacher"], folder),
         *_model_lines("student", models["student"], folder),
         *_stage_lines(models, found, new_head),
@@ -119,11 +122,11 @@ def model_keys(
     return {"family": "function", "function": given, **own}
 
 
-def suggested(found: Found, side: int, target: Target, pretrained: bool) -> dict[str, Any]:
+def suggested(found: Found, size: Size, target: Target, pretrained: bool) -> dict[str, Any]:
     """A student that learns from so many such images, in whole blocks of every target's kernels,
     and fits the target's budget. Its size is of int8 weights."""
     kb = target.budget.size_kb or float("inf")
-    if side >= 64 and kb >= MOBILENET_KB:
+    if max(size) >= 64 and kb >= MOBILENET_KB:
         return {"family": "torchvision", "name": "mobilenet_v3_small", "pretrained": pretrained}
     depth = 20 if not found.grey else 14 if len(found.classes) > 10 or found.images >= 5_000 else 8
     while depth > 8 and RESNET_KB[depth] > kb:
@@ -144,7 +147,7 @@ def _seen(found: Found) -> str:
 
 
 def _weights_notes(
-    models: dict[str, dict[str, Any]], found: Found, side: int
+    models: dict[str, dict[str, Any]], found: Found, size: Size
 ) -> tuple[list[str], set[str]]:
     """What becomes of the models' own weights, and whose output layer is new. Raises UserError:
     they do not fit."""
@@ -159,7 +162,7 @@ def _weights_notes(
         from edgedistill.recipe import Model
 
         model: Model = TypeAdapter(Model).validate_python(keys)
-        seen = preview(model, len(found.classes), image_inputs(1 if found.grey else 3, side, side))
+        seen = preview(model, len(found.classes), _inputs(found, size))
         notes += [f"{role}: {note}" for note in seen.notes]
         new |= {role} if seen.new_head else set()
     return notes, new
@@ -230,23 +233,33 @@ def _name(found: Found, data: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).resolve().name).strip("-") or "recipe"
 
 
-def _image_size(found: Found, family: str) -> int:
+def _image_size(found: Found, family: str) -> Size:
     if found.keys["source"] == "digits":
-        return 16
-    if found.side is not None and 8 <= found.side <= 64:
-        return found.side
-    return 32 if family == "resnet_cifar" else 96
+        return 16, 16
+    if found.size is not None and min(found.size) >= 8 and max(found.size) <= 64:
+        return found.size
+    return (32, 32) if family == "resnet_cifar" else (96, 96)
 
 
-def _taken(models: dict[str, dict[str, Any]], found: Found, side: int) -> int:
+def _size(size: Size) -> str:
+    """In words: one number where both are the same."""
+    height, width = size
+    return str(height) if height == width else f"{height}x{width}"
+
+
+def _inputs(found: Found, size: Size) -> Inputs:
+    return image_inputs(1 if found.grey else 3, *size)
+
+
+def _taken(models: dict[str, dict[str, Any]], found: Found, size: Size) -> Size:
     """The images' size, or the next usual one that the libraries' models take; where they take
     none, `check` tells why."""
     libraries = [keys for keys in models.values() if keys["family"] in ("torchvision", "timm")]
-    larger = (size for size in (32, 64, 96, 128, 224, 299) if size > side)
-    return next((size for size in (side, *larger) if _take(libraries, found, size)), side)
+    larger = ((side, side) for side in (32, 64, 96, 128, 224, 299) if side > max(size))
+    return next((each for each in (size, *larger) if _take(libraries, found, each)), size)
 
 
-def _take(models: list[dict[str, Any]], found: Found, side: int) -> bool:
+def _take(models: list[dict[str, Any]], found: Found, size: Size) -> bool:
     from pydantic import TypeAdapter
 
     from edgedistill.models import preview
@@ -256,13 +269,14 @@ def _take(models: list[dict[str, Any]], found: Found, side: int) -> bool:
         blank = {"family": keys["family"], "name": keys["name"]}
         model: Model = TypeAdapter(Model).validate_python(blank)
         try:
-            preview(model, len(found.classes), image_inputs(1 if found.grey else 3, side, side))
+            preview(model, len(found.classes), _inputs(found, size))
         except UserError:
             return False
     return True
 
 
-def _data_lines(found: Found, side: int, folder: Path) -> list[str]:
+def _data_lines(found: Found, size: Size, folder: Path) -> list[str]:
+    height, width = size
     names = _comment(", ".join(found.classes[:6])) + (", ..." if len(found.classes) > 6 else "")
     seen = [f"{width}x{height}" for width, height in sorted(set(found.sizes))]
     sizes = ", ".join(seen[:3]) + (f" and {len(seen) - 3} other sizes" if len(seen) > 3 else "")
@@ -273,10 +287,11 @@ def _data_lines(found: Found, side: int, folder: Path) -> list[str]:
         "data:",
         *_yaml(found.keys, folder),
         *(["  test_share: 0.2  # of `train`, set aside, as there is no test folder"] * unsplit),
-        f"  image_size: {side}  # pixels, height and width, that the models see",
+        f"  image_size: {height if height == width else [height, width]}"
+        "  # pixels, height and width, that the models see",
         f"  channels: {1 if found.grey else 3}",
         "  validation: 0.1  # share of the training images that choices are made on",
-        f"  augment: {{shift: {side // 8}, flip: {'false' if found.grey else 'true'}}}"
+        f"  augment: {{shift: {min(size) // 8}, flip: {'false' if found.grey else 'true'}}}"
         "  # flip: false where left and right matter",
     ]
 

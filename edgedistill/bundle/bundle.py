@@ -11,11 +11,13 @@ from edgedistill.artifact import file_digest, text_digest
 from edgedistill.bundle.manifest import REPORT, read_manifest
 from edgedistill.errors import UserError, nearest, reading
 from edgedistill.files import read_json_file
+from edgedistill.records import ReportRecord, from_json
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from edgedistill.data.image.decode import Form
     from edgedistill.runtimes import Loaded
     from edgedistill.tasks import Task
 
@@ -83,12 +85,24 @@ class Bundle:
         return TASKS[self.manifest["task"]].of_bundle(self.manifest.get("texts"), self._array)
 
     @property
+    def form(self) -> Form:
+        """What every picture becomes before a model sees it."""
+        from edgedistill.data.image.decode import Form
+
+        said = self.manifest["preprocessing"]
+        size, resize = said["image_size"], said.get("resize")
+        height, width = (size, size) if isinstance(size, int) else size
+        # Before pictures had a height and a width of their own, the middle square was described.
+        how = resize["how"] if isinstance(resize, dict) else "crop"
+        return Form((height, width), said["channels"], how)
+
+    @property
     def report(self) -> dict[str, Any]:
-        """What the compile did; the same as `report.json`. Raises UserError: it is not there."""
+        """What the compile did; the same as `report.json`. Raises UserError: it is not there, or
+        not of that form."""
         hint = "compile the bundle again, or take its report from where it was copied from"
-        found = read_json_file(self.path / REPORT, "the bundle's report", hint)
-        if not isinstance(found, dict):
-            raise UserError(f"{self.path / REPORT}: not a report", hint)
+        found: dict[str, Any] = read_json_file(self.path / REPORT, "the bundle's report", hint)
+        from_json(ReportRecord, found, str(self.path / REPORT), hint)
         return found
 
     @property
@@ -161,8 +175,7 @@ class Bundle:
         `predict` takes them. Raises UserError: an image that cannot be decoded or converted."""
         from edgedistill.data import to_pixels
 
-        shape = self.manifest["preprocessing"]
-        return to_pixels(images, shape["image_size"], shape["channels"])
+        return to_pixels(images, self.form)
 
     def predict(
         self,

@@ -78,10 +78,7 @@ def read_samples(bundle: Bundle, samples: Samples | None) -> Read:
         source = Path(samples)
         if source.suffix in (".yaml", ".yml"):
             source = load_recipe(source).data
-    shape = bundle.manifest["preprocessing"]
-    return read_images(
-        source, bundle.labels, shape["image_size"], shape["channels"], bundle.task.name
-    )
+    return read_images(source, bundle.labels, bundle.form, bundle.task.name)
 
 
 def _recorded(bundle: Bundle) -> str:

@@ -2,12 +2,14 @@
 
 from edgedistill.data.fingerprint import fingerprint, listing
 from edgedistill.data.image import augment
+from edgedistill.data.image.decode import Form
 from edgedistill.data.image.reading import Read, read_images, read_unlabelled, to_pixels
 from edgedistill.data.loading import batches
 from edgedistill.data.prepare import prepare
 from edgedistill.data.splits import Split, open_split
 
 __all__ = [
+    "Form",
     "Read",
     "Split",
     "augment",

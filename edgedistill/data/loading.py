@@ -83,6 +83,6 @@ def _read(
 
 def worker_count(split: Split, workers: int | None, steps: int) -> int:
     if workers is None:
-        small = split.images.shape[1] <= SMALL
+        small = max(split.images.shape[1:3]) <= SMALL
         workers = 0 if small else min(MOST, max(1, (os.cpu_count() or 2) - 1))
     return min(workers, steps)

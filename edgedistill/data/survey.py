@@ -33,9 +33,9 @@ class Found:
     grey: bool
 
     @property
-    def side(self) -> int | None:
+    def size(self) -> tuple[int, int] | None:
         """The images' common height and width, where they have one."""
-        distinct = {side for size in self.sizes for side in size}
+        distinct = {(height, width) for width, height in self.sizes}
         return distinct.pop() if len(distinct) == 1 else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -74,7 +75,7 @@ def _in_processes(chunks: Iterator[list[Payload]], form: Form, workers: int) -> 
 
 def _chunks(payloads: Iterable[Payload], form: Form) -> Iterator[list[Payload]]:
     """Lists that neither encoded nor decoded pass `CHUNK_BYTES`, unless one image does."""
-    decoded_bytes = form.image_size**2 * form.channels
+    decoded_bytes = math.prod(form.shape)
     most = min(CHUNK_IMAGES, max(1, CHUNK_BYTES // decoded_bytes))
     chunk: list[Payload] = []
     size = 0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import CHECKPOINTS, Artifact
 from edgedistill.progress import Reporter
+from edgedistill.runtime_table import TABLE
 
 if TYPE_CHECKING:
     from edgedistill.distill.teachers import TeacherContext
@@ -42,8 +43,8 @@ class Context:
         """What a teacher is opened with whose own files lie in `folder`."""
         from edgedistill.distill.teachers import TeacherContext
 
-        shape = data.channels, data.image_size
-        return TeacherContext(folder, data.classes, *shape, precision, self.answers, self.sent)
+        seen = data.inputs
+        return TeacherContext(folder, data.classes, seen, precision, self.answers, self.sent)
 
     def told(self, stage: str, state: dict[str, Any]) -> dict[str, Any]:
         """A model's state, its warnings said aloud."""
@@ -76,7 +77,7 @@ class Stage:
         return run
 
 
-_EXPORT = ("torch", "onnx", "onnxscript", "onnxruntime", "litert-torch", "openvino")
+_EXPORT = ("torch", *(name for entry in TABLE.values() for name in entry.written_by))
 
 STAGES = {
     stage.name: stage

@@ -12,6 +12,7 @@ from PIL import Image
 import edgedistill
 from edgedistill.bundle import Bundle, write_bundle
 from edgedistill.bundle.write import check_place
+from edgedistill.data import Form
 from edgedistill.errors import UserError
 
 Make = Callable[..., Any]
@@ -215,3 +216,24 @@ def test_a_bundle_of_another_task_is_whole_without_an_audit(
         with pytest.raises(UserError, match=r"only those are audited|no reference") as raised:
             ask(bundle)
         assert raised.value.hint
+
+
+def test_a_photo_becomes_what_the_manifest_says(make_result: Make, tmp_path: Path) -> None:
+    bundle = write_bundle(make_result(), tmp_path / "bundle")
+    said = bundle.manifest["preprocessing"]
+    assert said["image_size"] == [8, 8]
+    assert (said["resize"]["how"], said["resize"]["padding"]) == ("crop", None)
+    said["image_size"], said["resize"] = [8, 16], {"how": "fit", "padding": 0}
+    pixels = bundle.pixels(np.full((8, 8), 255, np.uint8))
+    assert pixels.shape == (1, 1, 8, 16)
+    assert pixels[0, 0, 0].tolist() == [0] * 4 + [1] * 8 + [0] * 4
+
+
+def test_a_bundle_of_squares_is_still_read(make_result: Make, tmp_path: Path) -> None:
+    write_bundle(make_result(), tmp_path / "bundle")
+    path = tmp_path / "bundle" / "edgedistill.json"
+    document = json.loads(path.read_text())
+    document["preprocessing"]["image_size"] = 8
+    document["preprocessing"]["resize"] = "the middle square, bilinear, to image_size"
+    path.write_text(json.dumps(document))
+    assert Bundle.load(path.parent).form == Form((8, 8), 1)

@@ -21,7 +21,7 @@ CHANGES = Augment(shift=2, flip=True)
 @pytest.fixture
 def split(tmp_path) -> Split:
     images = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), np.uint8)
-    writer = SplitWriter(tmp_path / "train", 8, 3)
+    writer = SplitWriter(tmp_path / "train", (8, 8, 3))
     writer.add(images, np.arange(10) % 3, np.arange(10))
     writer.close()
     return open_split(tmp_path, "train")

@@ -50,7 +50,7 @@ def test_other_seeds_choose_others():
 
 def written(folder) -> np.ndarray:
     images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), np.uint8)
-    writer = SplitWriter(folder / "train", 8, 3)
+    writer = SplitWriter(folder / "train", (8, 8, 3))
     writer.add(images[:4], np.arange(4), np.arange(10, 14))
     writer.add(images[4:], np.arange(4, 7), np.arange(14, 17))
     writer.close()

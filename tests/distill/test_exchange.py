@@ -19,7 +19,7 @@ from edgedistill.recipe import StoredTeacher
 @pytest.mark.parametrize("labels", [np.array([0, 2, -1]), np.float32([[1, 0], [0.5, 1], [0, 0]])])
 def test_labels_and_answers_come_out_as_they_went_in(tmp_path: Path, labels: np.ndarray) -> None:
     data, teach = tmp_path / "data", tmp_path / "teach"
-    writer = SplitWriter(data / "train", 8, 1)
+    writer = SplitWriter(data / "train", (8, 8, 1))
     writer.add(np.zeros((3, 8, 8, 1), np.uint8), labels, np.array([5, 6, 9]))
     writer.close()
     data_record(["a", "b"]).write(data)
@@ -41,7 +41,7 @@ def test_labels_and_answers_come_out_as_they_went_in(tmp_path: Path, labels: np.
 def test_validation_images_are_answered_for_too(tmp_path: Path, form: Any) -> None:
     data, teach = tmp_path / "data", tmp_path / "teach"
     for name, numbers in (("train", [5, 6, 9]), ("validation", [2, 7])):
-        writer = SplitWriter(data / name, 8, 1)
+        writer = SplitWriter(data / name, (8, 8, 1))
         count = len(numbers)
         writer.add(np.zeros((count, 8, 8, 1), np.uint8), np.zeros(count, int), np.array(numbers))
         writer.close()

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.data.image import kinds
 from edgedistill.errors import UserError
+from edgedistill.fields import Resize
 from edgedistill.files import check_regular
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ Images = NDArray[np.uint8]
 MOST_PIXELS = 89_478_485
 """Of an image as it is decoded; more is taken for an attack on the memory. Pillow warns from here
 on, and refuses twice as many before a large JPEG could be decoded at a fraction of its size."""
+
+PADDING: Final = 0
+"""The value, of 255, of the pixels around a picture that is fit into another shape: black."""
 
 MODES = {1: "L", 3: "RGB"}
 MEANT = {1: "1 channel (grey)", 3: "3 channels (RGB)"}
@@ -47,9 +51,16 @@ KINDS = {
 class Form:
     """What every image becomes."""
 
-    image_size: int
+    size: tuple[int, int]
+    """(height, width)"""
     channels: int
+    resize: Resize = "crop"
     convert: bool = True
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)"""
+        return *self.size, self.channels
 
 
 class BadImage(Exception):
@@ -67,20 +78,19 @@ def _unreadable(reason: str) -> BadImage:
 
 
 def decode(payload: Payload, form: Form) -> Images:
-    """(image_size, image_size, channels), uint8. What is not square is cut to the square in its
-    middle; then bilinear, averaging where it shrinks. Transparency is laid over white.
+    """(height, width, channels), uint8, resized as the form says: bilinear, averaging where it
+    shrinks. Transparency is laid over white.
 
     Raises BadImage.
     """
-    size = form.image_size
     if isinstance(payload, np.ndarray):
-        if payload.dtype == np.uint8 and payload.shape == (size, size, form.channels):
+        if payload.dtype == np.uint8 and payload.shape == form.shape:
             return payload
         return _fit(_from_array(payload), form)
     if payload is None:
         raise _unreadable("there are no bytes")
     with _decoding():
-        return _fit(_open(payload, size), form)
+        return _fit(_open(payload, max(form.size)), form)
 
 
 @contextmanager
@@ -175,13 +185,36 @@ def _fit(image: Image.Image, form: Form) -> Images:
     from PIL import Image
 
     image = _with_channels(image, form)
-    size, (width, height) = form.image_size, image.size
-    if (width, height) != (size, size):
-        side = min(width, height)
-        left, top = (width - side) / 2, (height - side) / 2
-        box = (left, top, left + side, top + side)
-        image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
-    return np.asarray(image).reshape(size, size, form.channels)
+    height, width = form.size
+    if image.size != (width, height):
+        if form.resize == "fit":
+            image = _inside(image, width, height)
+        else:
+            box = _middle(image, width / height) if form.resize == "crop" else None
+            image = image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+    return np.asarray(image).reshape(form.shape)
+
+
+def _middle(image: Image.Image, shape: float) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the largest part in the middle whose width is `shape` times
+    its height; not in whole pixels."""
+    width = min(float(image.width), image.height * shape)
+    height = min(float(image.height), image.width / shape)
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    return left, top, left + width, top + height
+
+
+def _inside(image: Image.Image, width: int, height: int) -> Image.Image:
+    """All of it, as large as fits, in the middle of `PADDING`; odd pixels are right and below."""
+    from PIL import Image
+
+    scale = min(width / image.width, height / image.height)
+    across = min(width, max(1, int(image.width * scale + 0.5)))
+    down = min(height, max(1, int(image.height * scale + 0.5)))
+    whole = Image.new(image.mode, (width, height), PADDING)
+    scaled = image.resize((across, down), Image.Resampling.BILINEAR)
+    whole.paste(scaled, ((width - across) // 2, (height - down) // 2))
+    return whole
 
 
 def _with_channels(image: Image.Image, form: Form) -> Image.Image:
@@ -238,6 +271,5 @@ def decode_chunk(payloads: list[Payload], form: Form) -> Decoded:
             images.append(decode(payload, form))
         except BadImage as bad:
             failures.append(Failure(at, bad.reason, bad.hint, bad.skippable))
-    shape = (len(images), form.image_size, form.image_size, form.channels)
-    whole = np.stack(images) if images else np.empty(shape, np.uint8)
+    whole = np.stack(images) if images else np.empty((0, *form.shape), np.uint8)
     return Decoded(whole, tuple(failures))

@@ -16,6 +16,7 @@ from edgedistill.artifact import Artifact
 from edgedistill.errors import UserError
 from edgedistill.recipe import ModelCommon
 from edgedistill.recipe import Teacher as Config
+from edgedistill.signature import Inputs, image_shape
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -73,21 +74,26 @@ class TeacherContext:
     artifact: Path
     """Folder of the stage `teacher`; a torch model lies in `model`."""
     classes: Sequence[str]
-    channels: int
-    image_size: int
+    inputs: Inputs
+    """What it is called with."""
     precision: str = "fp32"
     answers: Path | None = None
     """Folder in which answers that are paid for are kept for good."""
     sent: Counter[str] = field(default_factory=Counter)
     """How many requests this run has sent to each endpoint."""
 
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the pictures that it sees."""
+        shape = image_shape(self.inputs)
+        assert shape is not None, "a teacher of pictures, where the samples are none"
+        return shape
+
 
 def open_teacher(config: Config, context: TeacherContext) -> Teacher:
     """The teacher that a recipe names. Raises UserError: it is not there, needs a package that is
     missing, or its outputs do not line up with the classes."""
-    module = importlib.import_module(
-        f"edgedistill.distill.teachers.{config.opened_by or config.family}"
-    )
+    module = importlib.import_module(config.opened_by)
     teacher: Teacher = module.open_(config, context)
     return teacher
 

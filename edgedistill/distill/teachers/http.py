@@ -43,8 +43,8 @@ from edgedistill.distill.teachers.remembered import Remembered
 from edgedistill.distill.teachers.response import find, logits_of
 from edgedistill.distill.teachers.secrets import Secrets
 from edgedistill.errors import UserError
+from edgedistill.families.endpoint import shown_url
 from edgedistill.recipe import HttpTeacher
-from edgedistill.recipe.endpoint import shown_url
 
 FIRST_WAIT = 1.0
 """Seconds before the first retry, at most; doubles with each."""

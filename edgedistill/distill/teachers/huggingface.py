@@ -38,15 +38,7 @@ class HuggingFaceTeacher:
         if config.backend == "openvino":
             self._predict = _openvino(config.name, context)
         elif config.backend == "auto":
-            blank = np.zeros(
-                (
-                    8,
-                    context.channels,
-                    context.image_size,
-                    context.image_size,
-                ),
-                np.float32,
-            )
+            blank = np.zeros((8, *context.image), np.float32)
             asked = TeacherBatch(np.arange(8), np.arange(8), False, blank)
             pixels = pixels_for(self._processor, asked)
             self._predict = _faster(self._predict, config.name, context, pixels)
@@ -171,10 +163,11 @@ def _only_pickles(name: str, kind: str, what: str) -> UserError:
 
 
 def _check_channels(name: str, config: Any, context: TeacherContext) -> None:
-    channels = getattr(config, "num_channels", context.channels)
-    if channels != context.channels:
+    have, _, _ = context.image
+    channels = getattr(config, "num_channels", have)
+    if channels != have:
         raise UserError(
-            f"{name}: takes images of {channels} channels, the data's have {context.channels}",
+            f"{name}: takes images of {channels} channels, the data's have {have}",
             "`data.channels` says what the data's images are turned into",
         )
 

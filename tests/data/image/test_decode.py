@@ -9,8 +9,8 @@ from PIL import Image
 from edgedistill.data.image.decode import BadImage, Form, decode
 from edgedistill.data.workers import decode_all, worker_count
 
-RGB = Form(8, 3)
-STRICT = Form(8, 3, convert=False)
+RGB = Form((8, 8), 3)
+STRICT = Form((8, 8), 3, convert=False)
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -62,7 +62,7 @@ def test_other_kinds_are_converted(image, expected):
 
 
 def test_colour_becomes_grey():
-    assert decode(np.full((9, 9, 3), 50, np.uint8), Form(8, 1)).shape == (8, 8, 1)
+    assert decode(np.full((9, 9, 3), 50, np.uint8), Form((8, 8), 1)).shape == (8, 8, 1)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_colour_becomes_grey():
         ),
         (
             Image.new("RGB", (8, 8)),
-            Form(8, 1, convert=False),
+            Form((8, 8), 1, convert=False),
             "is an RGB image where 1 channel (grey) is meant",
             "set `data.convert_channels: true` to convert such images, or `data.channels: 3`",
         ),
@@ -150,3 +150,51 @@ def test_processes_give_the_same_in_the_same_order():
 def test_little_to_decode_starts_no_processes():
     assert worker_count(None, 1000) == 0
     assert worker_count(3, 1000) == 3
+
+
+WIDE = (8, 16)
+
+
+def column(shades: list[int], height: int = 8) -> np.ndarray:
+    """A grey image whose columns have these shades."""
+    return np.tile(np.array(shades, np.uint8), (height, 1))
+
+
+def test_a_picture_is_cut_to_the_wanted_proportions() -> None:
+    tall = np.repeat(np.arange(32, dtype=np.uint8)[:, None] * 8, 16, axis=1)
+    found = decode(tall, Form(WIDE, 1))
+    assert found.shape == (8, 16, 1)
+    assert found[:, 0, 0].tolist() == [8 * row for row in range(12, 20)]
+    flat = column([8 * at for at in range(32)])
+    assert decode(flat, Form(WIDE, 1))[0, :, 0].tolist() == [8 * at for at in range(8, 24)]
+
+
+def test_a_square_is_cut_as_ever() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (37, 52, 3), np.uint8)
+    box = (7.5, 0.0, 44.5, 37.0)
+    expected = Image.fromarray(image).resize((8, 8), Image.Resampling.BILINEAR, box=box)
+    assert np.array_equal(decode(image, RGB), np.asarray(expected))
+
+
+def test_all_of_a_picture_fits_in_the_middle_of_black() -> None:
+    found = decode(np.full((20, 10, 3), 200, np.uint8), Form((8, 8), 3, "fit"))
+    assert found[..., 0].tolist() == [[0, 0, 200, 200, 200, 200, 0, 0]] * 8
+    found = decode(np.full((1, 100), 200, np.uint8), Form(WIDE, 1, "fit"))
+    assert found[..., 0].any(axis=1).tolist() == [at == 3 for at in range(8)]
+    odd = decode(np.full((8, 5), 200, np.uint8), Form((8, 8), 1, "fit"))
+    assert odd[0, :, 0].tolist() == [0] + [200] * 5 + [0, 0]
+
+
+def test_a_picture_is_stretched_out_of_proportion() -> None:
+    found = decode(column([0, 0, 200, 200], height=4), Form(WIDE, 1, "stretch"))
+    assert found[0, [0, -1], 0].tolist() == [0, 200]
+    assert decode(column([0, 0, 200, 200], height=4), Form((8, 4), 1, "stretch")).shape == (8, 4, 1)
+
+
+@pytest.mark.parametrize("resize", ["crop", "fit", "stretch"])
+def test_a_large_photo_is_enough_for_either_side(resize: str) -> None:
+    """A JPEG is decoded at a fraction of its size, but never at less than is needed."""
+    smooth = np.linspace(0, 255, 1600 * 400).reshape(400, 1600).astype(np.uint8)
+    form = Form((64, 16), 1, resize)  # type: ignore[arg-type]
+    found = decode(encoded(Image.fromarray(smooth), "JPEG"), form).astype(int)
+    assert np.abs(found - decode(smooth, form).astype(int)).max() < 6

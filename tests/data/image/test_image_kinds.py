@@ -58,11 +58,11 @@ def heic(seed: int = 0, **options: object) -> bytes:
 
 @pytest.mark.parametrize("kind", NEW)
 def test_they_are_decoded_as_a_png_is(kind):
-    expected = decode(encoded(blocks(), "PNG"), Form(32, 3)).astype(int)
-    found = decode(encoded(blocks(), kind), Form(32, 3)).astype(int)
+    expected = decode(encoded(blocks(), "PNG"), Form((32, 32), 3)).astype(int)
+    found = decode(encoded(blocks(), kind), Form((32, 32), 3)).astype(int)
     assert np.abs(found - expected).mean() < 6
-    grey = decode(encoded(blocks(), kind), Form(32, 1)).astype(int)
-    assert np.abs(grey - decode(encoded(blocks(), "PNG"), Form(32, 1))).mean() < 6
+    grey = decode(encoded(blocks(), kind), Form((32, 32), 1)).astype(int)
+    assert np.abs(grey - decode(encoded(blocks(), "PNG"), Form((32, 32), 1))).mean() < 6
 
 
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
@@ -70,7 +70,7 @@ def test_a_phones_photograph_is_turned(kind):
     exif = Image.Exif()
     exif[0x0112] = 6
     wide = blocks().crop((0, 0, 64, 48))
-    turned = Form(32, 3)
+    turned = Form((32, 32), 3)
     found = decode(encoded(wide, kind, exif=exif.tobytes()), turned).astype(int)
     expected = decode(encoded(wide, "PNG", exif=exif.tobytes()), turned).astype(int)
     assert np.abs(found - expected).mean() < 6
@@ -80,27 +80,27 @@ def test_a_phones_photograph_is_turned(kind):
 @pytest.mark.parametrize("kind", NEW)
 def test_what_is_transparent_is_white(kind):
     image = Image.new("RGBA", (64, 64), (10, 20, 30, 0))
-    assert np.all(decode(encoded(image, kind), Form(8, 3)) > 250)
+    assert np.all(decode(encoded(image, kind), Form((8, 8), 3)) > 250)
 
 
 @pytest.mark.parametrize("kind", ["HEIF", "JPEG2000"])
 def test_sixteen_bits_become_eight(kind):
     image = Image.fromarray(np.full((64, 64), 77 * 257, np.uint16))
-    assert np.allclose(decode(encoded(image, kind), Form(8, 1)), 77, atol=1)
+    assert np.allclose(decode(encoded(image, kind), Form((8, 8), 1)), 77, atol=1)
 
 
 @pytest.mark.parametrize("kind", NEW)
 def test_an_image_past_the_bound_is_refused(kind, monkeypatch):
     monkeypatch.setattr("edgedistill.data.image.decode.MOST_PIXELS", 1000)
     with pytest.raises(BadImage, match="64x64 pixels are more than an image may have"):
-        decode(encoded(blocks(), kind), Form(8, 3))
+        decode(encoded(blocks(), kind), Form((8, 8), 3))
 
 
 def test_a_heic_that_claims_few_pixels_and_holds_many():
     side = (64).to_bytes(4, "big")
     content = heic().replace(side * 2, (8).to_bytes(4, "big") * 2)
     with pytest.raises(BadImage, match="cannot be decoded: "):
-        decode(content, Form(8, 3))
+        decode(content, Form((8, 8), 3))
 
 
 def fill(root: Path, kind: str, count: int = 6) -> Path:
@@ -119,22 +119,27 @@ def test_every_door_takes_them(kind, tmp_path, reporter):
     metrics = prepare(data, "classification", 0, tmp_path / "out", reporter)
     assert sum(metrics["counts"].values()) == 12
     assert metrics["warnings"] == []
-    assert len(read_images(root, ("cat", "dog"), 8, 3).labels) == 12
-    assert len(read_unlabelled(root, 8, 3).images) == 12
-    assert look(str(root)).side == 64
-    assert to_pixels(root / "cat" / f"0{ENDING[kind]}", 8, 3).shape == (1, 3, 8, 8)
+    assert len(read_images(root, ("cat", "dog"), Form((8, 8), 3)).labels) == 12
+    assert len(read_unlabelled(root, Form((8, 8), 3)).images) == 12
+    assert look(str(root)).size == (64, 64)
+    assert to_pixels(root / "cat" / f"0{ENDING[kind]}", Form((8, 8), 3)).shape == (1, 3, 8, 8)
     content = encoded(blocks(), kind)
     with only_meant_formats():
         assert Image.open(io.BytesIO(content)).size == (64, 64)
     table = pa.table({"img": [{"bytes": content}] * 2, "label": [0, 1]})
     pq.write_table(table, tmp_path / "a.parquet")
-    assert read_images(tmp_path / "a.parquet", ("cat", "dog"), 8, 3).images.shape == (2, 8, 8, 3)
+    assert read_images(tmp_path / "a.parquet", ("cat", "dog"), Form((8, 8), 3)).images.shape == (
+        2,
+        8,
+        8,
+        3,
+    )
 
 
 def test_the_content_decides_and_not_the_ending(tmp_path):
     (tmp_path / "phone.jpg").write_bytes(heic())
     (tmp_path / "saved.heic").write_bytes(encoded(blocks(), "JPEG"))
-    first, second = read_unlabelled(tmp_path, 32, 3).images.astype(int)
+    first, second = read_unlabelled(tmp_path, Form((32, 32), 3)).images.astype(int)
     assert np.abs(first - second).mean() < 8
 
 
@@ -155,14 +160,14 @@ def test_without_the_plugin_they_are_counted_by_class(tmp_path, reporter, withou
 
 def test_without_the_plugin_a_jpeg_called_heic_is_read(tmp_path, without_plugin):
     (tmp_path / "saved.heic").write_bytes(encoded(blocks(), "JPEG"))
-    assert read_unlabelled(tmp_path, 8, 3).images.shape == (1, 8, 8, 3)
+    assert read_unlabelled(tmp_path, Form((8, 8), 3)).images.shape == (1, 8, 8, 3)
 
 
 @pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0miafheix"])
 def test_without_the_plugin_a_heic_called_jpg_says_what_it_is(brands, without_plugin):
     content = b"\0\0\0\x18ftyp" + brands + bytes(64)
     with pytest.raises(BadImage) as caught:
-        decode(content, Form(8, 3))
+        decode(content, Form((8, 8), 3))
     assert caught.value.reason == (
         "cannot be decoded: is HEIC; a plugin reads it: pip install 'edgedistill[heic]'"
     )
@@ -171,7 +176,7 @@ def test_without_the_plugin_a_heic_called_jpg_says_what_it_is(brands, without_pl
 def test_a_folder_of_nothing_else_says_what_to_install(tmp_path, without_plugin):
     (tmp_path / "a.heic").write_bytes(b"\0\0\0\x1cftypheic\0\0\0\0mif1heic")
     with pytest.raises(UserError) as caught:
-        read_unlabelled(tmp_path, 8, 3)
+        read_unlabelled(tmp_path, Form((8, 8), 3))
     assert "1 of 1 files are .heic" in caught.value.hint
     assert "pip install 'edgedistill[heic]'" in caught.value.hint
 
@@ -217,7 +222,7 @@ def test_postscript_starts_no_program(tmp_path):
     (tmp_path / "b.png").write_bytes((tmp_path / "a.eps").read_bytes())
     assert "EPS" not in kinds.formats()
     with pytest.raises(BadImage, match="not a picture in a format"):
-        decode(str(tmp_path / "b.png"), Form(8, 3))
+        decode(str(tmp_path / "b.png"), Form((8, 8), 3))
     (tmp_path / "b.png").unlink()
     with pytest.raises(UserError, match="there are no images"):
-        read_unlabelled(tmp_path, 8, 3)
+        read_unlabelled(tmp_path, Form((8, 8), 3))

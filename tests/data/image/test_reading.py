@@ -10,7 +10,7 @@ import pytest
 from pictures import noise
 from PIL import Image
 
-from edgedistill.data import open_split, prepare, read_images, to_pixels
+from edgedistill.data import Form, open_split, prepare, read_images, to_pixels
 from edgedistill.errors import UserError
 from edgedistill.recipe import DigitsData
 
@@ -19,7 +19,7 @@ CLASSES = ("dog", "cat", "owl")
 
 def error_of(path: Path, classes=CLASSES) -> UserError:
     with pytest.raises(UserError) as caught:
-        read_images(path, classes, 8, 3)
+        read_images(path, classes, Form((8, 8), 3))
     return caught.value
 
 
@@ -36,7 +36,7 @@ def write_parquet(path: Path, labels, names=None) -> Path:
 
 
 def test_folders_are_matched_by_name(make_folder):
-    split = read_images(make_folder("more", cat=2, dog=1), CLASSES, 8, 3)
+    split = read_images(make_folder("more", cat=2, dog=1), CLASSES, Form((8, 8), 3))
     assert split.labels.tolist() == [1, 1, 0]
     assert split.images.shape == (3, 8, 8, 3)
 
@@ -44,14 +44,14 @@ def test_folders_are_matched_by_name(make_folder):
 def test_parquet_is_matched_by_name_or_else_by_number(tmp_path):
     named = write_parquet(tmp_path / "a.parquet", [0, 1], names=["cat", "dog"])
     numbered = write_parquet(tmp_path / "b.parquet", [0, 2])
-    assert read_images(named, CLASSES, 8, 3).labels.tolist() == [1, 0]
-    assert read_images(numbered, CLASSES, 8, 3).labels.tolist() == [0, 2]
+    assert read_images(named, CLASSES, Form((8, 8), 3)).labels.tolist() == [1, 0]
+    assert read_images(numbered, CLASSES, Form((8, 8), 3)).labels.tolist() == [0, 2]
 
 
 def test_arrays_are_taken_by_number(tmp_path):
     images = np.stack([noise(at) for at in range(2)])
     np.savez(tmp_path / "a.npz", images=images, labels=[2, 0])
-    split = read_images(tmp_path / "a.npz", CLASSES, 8, 3)
+    split = read_images(tmp_path / "a.npz", CLASSES, Form((8, 8), 3))
     assert split.labels.tolist() == [2, 0]
     assert np.array_equal(split.images, images)
 
@@ -59,10 +59,13 @@ def test_arrays_are_taken_by_number(tmp_path):
 def test_a_recipes_data_give_its_test_set(tmp_path, reporter):
     data = DigitsData(source="digits", image_size=8)
     prepare(data, "classification", 4, tmp_path, reporter)
-    prepared, read = open_split(tmp_path, "test"), read_images(data, tuple("0123456789"), 8, 1)
+    prepared, read = (
+        open_split(tmp_path, "test"),
+        read_images(data, tuple("0123456789"), Form((8, 8), 1)),
+    )
     assert np.array_equal(read.images, prepared.images)
     assert np.array_equal(read.labels, prepared.labels)
-    turned = read_images(data, tuple("9876543210"), 8, 1)
+    turned = read_images(data, tuple("9876543210"), Form((8, 8), 1))
     assert np.array_equal(turned.labels, 9 - prepared.labels)
 
 
@@ -97,7 +100,7 @@ def test_damaged_images_are_left_out_and_said(make_folder):
     (root / "dog" / "notes.txt").write_bytes(b"")
     whole = [np.asarray(Image.open(root / "cat" / f"{at}.png")) for at in (0, 2, 3)]
     whole.append(np.asarray(Image.open(root / "dog" / "1.png")))
-    read = read_images(root, CLASSES, 8, 3)
+    read = read_images(root, CLASSES, Form((8, 8), 3))
     assert np.array_equal(read.images, whole)
     assert read.labels.tolist() == [1, 1, 1, 0]
     assert read.left_out == 2
@@ -117,7 +120,7 @@ def test_damaged_images_of_many_chunks_are_left_out(tmp_path, monkeypatch):
     column = [good, bad, good, bad, bad, bad, good, good]
     table = pa.table({"image": column, "label": [0, 1, 2, 0, 1, 2, 0, 1]})
     pq.write_table(table, tmp_path / "a.parquet")
-    read = read_images(tmp_path / "a.parquet", CLASSES, 8, 3)
+    read = read_images(tmp_path / "a.parquet", CLASSES, Form((8, 8), 3))
     assert read.labels.tolist() == [0, 2, 0, 1]
     assert np.array_equal(read.images, np.stack([noise(0)] * 4))
     assert read.left_out == 4
@@ -138,20 +141,20 @@ def test_pixels_of_one_or_many_of_any_kind(tmp_path):
     Image.fromarray(image).save(tmp_path / "a.png")
     path, picture = tmp_path / "a.png", Image.open(tmp_path / "a.png")
     for one in (image, path, str(path), picture):
-        assert np.array_equal(to_pixels(one, 8, 3), expected[None])
-    many = to_pixels([image, path, picture], 8, 3)
+        assert np.array_equal(to_pixels(one, Form((8, 8), 3)), expected[None])
+    many = to_pixels([image, path, picture], Form((8, 8), 3))
     assert many.dtype == np.float32
     assert np.array_equal(many, np.stack([expected] * 3))
-    assert np.array_equal(to_pixels(np.stack([image, image]), 8, 3), many[:2])
-    assert to_pixels(image[:, :, 0], 8, 1).shape == (1, 1, 8, 8)
-    assert to_pixels([], 8, 3).shape == (0, 3, 8, 8)
+    assert np.array_equal(to_pixels(np.stack([image, image]), Form((8, 8), 3)), many[:2])
+    assert to_pixels(image[:, :, 0], Form((8, 8), 1)).shape == (1, 1, 8, 8)
+    assert to_pixels([], Form((8, 8), 3)).shape == (0, 3, 8, 8)
 
 
 def test_pixels_of_what_is_no_image(tmp_path):
     with pytest.raises(UserError) as caught:
-        to_pixels(noise(0) / 255, 8, 3)
+        to_pixels(noise(0) / 255, Form((8, 8), 3))
     assert caught.value.message == "image 0: pixels are float64, not uint8"
     assert caught.value.hint == "give pixels as uint8 in 0..255"
     with pytest.raises(UserError) as caught:
-        to_pixels([noise(0), tmp_path / "no.png"], 8, 3)
+        to_pixels([noise(0), tmp_path / "no.png"], Form((8, 8), 3))
     assert caught.value.message.startswith(f"{tmp_path / 'no.png'}: cannot be decoded: ")

@@ -9,14 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.distill.teachers import Teacher, TeacherBatch, TeacherContext
+from edgedistill.signature import image_inputs
 
 CLASSES = ("bird", "cat", "ship")
 SIZE = 8
 Floats = NDArray[np.float32]
 
 
-def context(**changes: Any) -> TeacherContext:
-    settings: dict[str, Any] = {"classes": CLASSES, "channels": 3, "image_size": SIZE, **changes}
+def context(channels: int = 3, size: int = SIZE, **changes: Any) -> TeacherContext:
+    settings: dict[str, Any] = {
+        "classes": CLASSES,
+        "inputs": image_inputs(channels, size, size),
+        **changes,
+    }
     return TeacherContext(Path(), **settings)
 
 

@@ -89,7 +89,7 @@ def test_torch_members_lie_in_folders_of_their_own(tmp_path: Path) -> None:
 
 
 def room_at(folder: Path) -> TeacherContext:
-    return TeacherContext(folder, CLASSES, 3, 8)
+    return TeacherContext(folder, CLASSES, image_inputs(3, 8, 8))
 
 
 class Scattered:

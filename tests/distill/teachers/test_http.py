@@ -36,6 +36,7 @@ from edgedistill.distill.teachers.http import _retry_after
 from edgedistill.distill.teachers.response import find, logits_of
 from edgedistill.errors import UserError
 from edgedistill.recipe import Ensemble, HttpTeacher
+from edgedistill.signature import image_inputs
 
 CLASSES = ["bird", "cat", "ship"]
 KEPT = "(the answers so far are kept; run again to go on)"
@@ -57,7 +58,7 @@ def threads() -> list[str]:
 
 def teacher(url: str, **settings: Any) -> Teacher:
     config = HttpTeacher(family="http", url=url, **settings)
-    return open_teacher(config, TeacherContext(Path(), CLASSES, channels=1, image_size=4))
+    return open_teacher(config, TeacherContext(Path(), CLASSES, image_inputs(1, 4, 4)))
 
 
 def batch(count: int, of_test: bool = False) -> TeacherBatch:
@@ -349,7 +350,7 @@ def test_max_requests_counts_retries_and_all_questions() -> None:
 def test_max_requests_is_one_budget_for_all_that_ask_in_a_run() -> None:
     with serve(of_three) as endpoint:
         config = HttpTeacher(family="http", url=endpoint.url, max_requests=6)
-        context = TeacherContext(Path(), CLASSES, channels=1, image_size=4)
+        context = TeacherContext(Path(), CLASSES, image_inputs(1, 4, 4))
         assert len(list(open_teacher(config, context).predict(batch(4)))) == 4
         with pytest.raises(UserError, match="is used up; 2 answers are kept"):
             list(open_teacher(config, context).predict(batch(4)))
@@ -361,8 +362,8 @@ def test_answers_are_found_again_by_other_data_and_by_an_ensemble(tmp_path: Path
         config = HttpTeacher(family="http", url=endpoint.url)
         members = ({"teacher": config, "weight": 1}, {"teacher": config, "weight": 2})
         both = Ensemble(family="ensemble", members=members)
-        first = TeacherContext(tmp_path / "a", CLASSES, channels=1, image_size=4, answers=tmp_path)
-        other = TeacherContext(tmp_path / "b", CLASSES, channels=1, image_size=4, answers=tmp_path)
+        first = TeacherContext(tmp_path / "a", CLASSES, image_inputs(1, 4, 4), answers=tmp_path)
+        other = TeacherContext(tmp_path / "b", CLASSES, image_inputs(1, 4, 4), answers=tmp_path)
         alone = probabilities(list(open_teacher(config, first).predict(batch(4))), 4)
         more = probabilities(list(open_teacher(both, other).predict(batch(6, of_test=True))), 6)
         assert len(endpoint.asked) == 6

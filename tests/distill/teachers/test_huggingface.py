@@ -195,7 +195,7 @@ def test_auto_takes_what_is_quicker(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_openvino_answers_as_torch_does(tmp_path: Path) -> None:
     pytest.importorskip("optimum.intel")
     model, asked = write(tmp_path, size=16), batch(size=16)
-    found = answers(teacher(tmp_path, "openvino", image_size=16), asked)
+    found = answers(teacher(tmp_path, "openvino", size=16), asked)
     assert np.allclose(found, expected(model, stored(asked.pixels)), atol=1e-3)
 
 

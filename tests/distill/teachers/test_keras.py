@@ -100,7 +100,7 @@ def test_a_recipe_s_teacher_answers_from_a_process_of_its_own(keras: Any, tmp_pa
         answers(apart, asked), answers(open_here(config, context()), asked), atol=1e-5
     )
     with pytest.raises(UserError, match="takes images of 8x8 pixels, the data's are 4x4"):
-        open_teacher(config, context(image_size=4))
+        open_teacher(config, context(size=4))
 
 
 @FORMS

@@ -151,7 +151,7 @@ def test_a_file_that_is_missing_or_damaged(tmp_path: Path) -> None:
 def test_an_image_that_the_graph_cannot_take(tmp_path: Path) -> None:
     path = write(tmp_path / "a.onnx", ["batch", 3, "height", "width"])
     config = OnnxTeacher(family="onnx", path=path)
-    opened = open_here(config, context(image_size=16))
+    opened = open_here(config, context(size=16))
     with pytest.raises(UserError) as raised:
         answers(opened, batch(size=16))
     assert raised.value.message.startswith(f"{path}: cannot run on the data's images: ")
