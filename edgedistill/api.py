@@ -17,7 +17,7 @@ from edgedistill.bundle.write import check_place
 from edgedistill.devices import Protocol
 from edgedistill.errors import UserError
 from edgedistill.recipe import Recipe, load_recipe, parse_recipe
-from edgedistill.recipe.endpoint import WHOLE
+from edgedistill.families.endpoint import WHOLE
 from edgedistill.target import Target, check_names, load_target
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -17,8 +17,12 @@ from pydantic import (
 
 from edgedistill.document import cut, mapping, problems, read_yaml
 from edgedistill.errors import UserError, nearest
+from edgedistill.runtime_table import TABLE
 
-RuntimeName = Literal["litert", "onnxruntime", "openvino"]
+if TYPE_CHECKING:
+    RuntimeName = str
+else:
+    RuntimeName = Literal[tuple(TABLE)]
 Precision = Literal["fp32", "fp16", "int8"]
 S = TypeVar("S", bound=tuple[Any, ...])
 

@@ -104,7 +104,7 @@ def check_knows(model: Model, classes: int, inputs: Inputs) -> Origin:
 def family_of(model: Model) -> Any:
     """The file here of the same name: `make(model, classes, inputs) -> nn.Module`, and
     `normalization(model) -> (mean, std) | None`, what its own pretrained weights expect."""
-    return importlib.import_module(f"edgedistill.models.{model.family}")
+    return importlib.import_module(model.made_in)
 
 
 def make(model: Model, classes: int, inside: Inputs) -> nn.Module:

@@ -11,6 +11,25 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from edgedistill.document import mapping, override, problems, read_yaml
 from edgedistill.errors import UserError
+from edgedistill.families.models import (
+    DualEncoderModel,
+    FunctionModel,
+    ModelCommon,
+    ResidualModel,
+    TimmModel,
+    TorchvisionModel,
+)
+from edgedistill.families.teachers import (
+    ClipTeacher,
+    HttpTeacher,
+    HuggingFaceTeacher,
+    KerasTeacher,
+    Normalization,
+    OnnxTeacher,
+    PythonTeacher,
+    StoredTeacher,
+    TfliteTeacher,
+)
 from edgedistill.losses.attention import Attention
 from edgedistill.losses.bounded import Bounded
 from edgedistill.losses.decoupled import Decoupled
@@ -36,15 +55,7 @@ from edgedistill.recipe.data import (
     TorchvisionData,
 )
 from edgedistill.recipe.losses import DISTILLATION, Loss
-from edgedistill.recipe.models import (
-    DualEncoderModel,
-    FunctionModel,
-    Model,
-    ModelCommon,
-    ResidualModel,
-    TimmModel,
-    TorchvisionModel,
-)
+from edgedistill.recipe.models import Model
 from edgedistill.recipe.stages import (
     AuditConfig,
     BenchmarkConfig,
@@ -61,20 +72,7 @@ from edgedistill.recipe.stages import (
     VerifyConfig,
 )
 from edgedistill.recipe.tasks import TaskName, unfit
-from edgedistill.recipe.teachers import (
-    ClipTeacher,
-    Ensemble,
-    HttpTeacher,
-    HuggingFaceTeacher,
-    KerasTeacher,
-    Member,
-    Normalization,
-    OnnxTeacher,
-    PythonTeacher,
-    StoredTeacher,
-    Teacher,
-    TfliteTeacher,
-)
+from edgedistill.recipe.teachers import Ensemble, Member, Teacher
 from edgedistill.target import FileName, Frozen
 from edgedistill.tasks import TASKS
 from edgedistill.usercode import make_importable

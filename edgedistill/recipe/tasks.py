@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
+from edgedistill.families.models import DualEncoderModel
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.losses import Loss
-from edgedistill.recipe.models import DualEncoderModel, Model
+from edgedistill.recipe.models import Model
 from edgedistill.recipe.stages import AuditConfig, Stages
 from edgedistill.recipe.teachers import Teacher
 from edgedistill.tasks import TASKS, Task

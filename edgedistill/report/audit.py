@@ -71,7 +71,8 @@ def _overall(students: dict[str, StudentAudit]) -> Table:
               "calibration error %", "overconfident by %"]  # fmt: skip
     rows = [
         [name, told.overall.student_accuracy, _percent(told.overall.retention),
-         told.worst and told.worst.class_, _percent(told.worst and told.worst.retention),
+         told.worst.class_ if told.worst else None,
+         _percent(told.worst.retention if told.worst else None),
          told.student.ece, told.student.overconfidence]
         for name, told in students.items()
     ]  # fmt: skip

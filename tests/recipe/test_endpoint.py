@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from edgedistill.errors import UserError
 from edgedistill.recipe import Ensemble, HttpTeacher, parse_recipe
-from edgedistill.recipe.endpoint import WHOLE
+from edgedistill.families.endpoint import WHOLE
 
 URL = "http://host"
 SECRET = "hush-5ecret"

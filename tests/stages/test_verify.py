@@ -12,7 +12,7 @@ from exported import EXACT, LABELS, Exported, Silent, answers, export
 from edgedistill.artifact import Artifact, seal
 from edgedistill.recipe import VerifyConfig
 from edgedistill.records import ExportRecord
-from edgedistill.runtimes import RUNTIMES, Spec, layers
+from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.signature import image_inputs
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.verify import Config
@@ -133,7 +133,7 @@ def make_kernels(monkeypatch: pytest.MonkeyPatch, runtime: str, saturate: bool) 
     bits, outputs above a limit stop there; with them, integers are what the plainest kernels
     compute."""
     loading = importlib.import_module(f"edgedistill.runtimes.{runtime}")
-    cutting = importlib.import_module(f"edgedistill.runtimes.{layers.MODULES[runtime]}")
+    cutting = importlib.import_module(RUNTIMES[runtime].in_layers)
     load, compute = loading.load, cutting.compute
 
     def load_other(path: Path, threads: int = 1, optimize: bool = True) -> Any:
