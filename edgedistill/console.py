@@ -77,14 +77,15 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value).replace("\n", "\\n")
 
 
-def print_report(report: dict[str, Any], bundle: str) -> None:
+def print_report(found: Any, bundle: str) -> None:
     """The summary of one compile, in color on a terminal, where its bundle lies, and at last what
-    to know before shipping it."""
+    to know before shipping it. found: what `report.json` holds."""
     from rich.console import Console
 
+    from edgedistill.records import ReportRecord, from_json
     from edgedistill.report.terminal import show, show_warnings, summary
 
-    report = _printable(report)
+    report = from_json(ReportRecord, _printable(found), "the report")
     if not sys.stdout.isatty():
         print_line(summary(report, bundle=bundle))
         return

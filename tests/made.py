@@ -13,7 +13,7 @@ from edgedistill.records import (
     OperatorRow,
     VerifyRow,
 )
-from edgedistill.signature import TensorSpec, image_inputs
+from edgedistill.signature import Signature, TensorSpec, image_inputs
 
 
 def data_record(
@@ -39,8 +39,10 @@ def file_entry(precision: str = "int8", **other: Any) -> FileEntry:
     """A file that takes grey images of 8 x 8 and gives three values, in ONNX Runtime."""
     fields: dict[str, Any] = {
         "runtime": "onnxruntime", "precision": precision, "file": f"tiny.{precision}.onnx",
-        "bytes": 1000, "input": image_inputs(1, 8, 8)[0],
-        "output": TensorSpec("logits", (None, 3), "NC"), "operators": {"Gemm": 1}, "transposes": 0,
+        "bytes": 1000, "operators": {"Gemm": 1}, "transposes": 0,
+        "signature": Signature(
+            image_inputs(1, 8, 8), (TensorSpec("logits", (None, 3), "NC"),)
+        ),
     }  # fmt: skip
     return FileEntry(**fields | other)
 

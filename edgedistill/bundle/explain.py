@@ -4,13 +4,14 @@ data in each file's own layout and numbers."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgedistill.bundle.manifest import GOLDEN
-from edgedistill.runtimes import Tensor
+from edgedistill.bundle.manifest import GOLDEN, BundledFile, Golden
+from edgedistill.records import FileEntry
 from edgedistill.runtimes.native import to_native
+from edgedistill.signature import TensorSpec
 from edgedistill.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -26,11 +27,10 @@ _LEAST = 1e-6
 """Of a tolerance, where all golden outputs are equal."""
 
 
-def explained(entry: dict[str, Any], folder: Path, asked: VerifyConfig) -> dict[str, Any]:
+def explained(entry: FileEntry, folder: Path, asked: VerifyConfig) -> BundledFile:
     """A file's entry in the manifest with `notes` on its input and output, and with `golden`, whose
     arrays are written below `folder`/golden: those there, in the file's own layout and numbers."""
-    pixels, values = tensor(entry["input"]), tensor(entry["output"])
-    name = entry["file"]
+    pixels, values, name = entry.input, entry.output, entry.file
     inputs = np.load(folder / GOLDEN / "inputs.npy")
     outputs = np.load(folder / GOLDEN / f"outputs_{name}.npy")
     place = f"{GOLDEN}/{name}"
@@ -41,24 +41,18 @@ def explained(entry: dict[str, Any], folder: Path, asked: VerifyConfig) -> dict[
     ):
         np.save(folder / place / f"{part}.npy", array)
     tolerance, share = _tolerance(entry, outputs, values, asked)
-    return {
-        **entry,
-        "notes": {"input": _input_words(pixels), "output": _output_words(values)},
-        "golden": {
-            "input": f"{place}/input.npy",
-            "output": f"{place}/output.npy",
-            "tolerance": tolerance,
-            "share": share,
-            "notes": f"fed input.npy, {_in_turn(pixels)}, the file gives output.npy: a share of at "
-            f"least {share:g} of all values is no further off than {tolerance:.3g}, in the "
-            "numbers that the file gives",
-        },
-    }
-
-
-def tensor(fields: dict[str, Any]) -> Tensor:
-    """As `export.json` describes it."""
-    return Tensor(**{**fields, "shape": tuple(fields["shape"])})
+    golden = Golden(
+        input=f"{place}/input.npy",
+        output=f"{place}/output.npy",
+        tolerance=tolerance,
+        share=share,
+        notes=f"fed input.npy, {_in_turn(pixels)}, the file gives output.npy: a share of at "
+        f"least {share:g} of all values is no further off than {tolerance:.3g}, in the "
+        "numbers that the file gives",
+    )
+    words = {"input": _input_words(pixels), "output": _output_words(values)}
+    own = {name: getattr(entry, name) for name in BundledFile.model_fields if hasattr(entry, name)}
+    return BundledFile(**own, notes=words, golden=golden)
 
 
 def notes(task: str, temperature: float) -> dict[str, str]:
@@ -77,11 +71,11 @@ def notes(task: str, temperature: float) -> dict[str, str]:
     }
 
 
-def _in_turn(pixels: Tensor) -> str:
+def _in_turn(pixels: TensorSpec) -> str:
     return "one image at a time" if pixels.shape[0] == 1 else "in any batches"
 
 
-def _input_words(pixels: Tensor) -> str:
+def _input_words(pixels: TensorSpec) -> str:
     sizes = ", ".join("any" if size is None else str(size) for size in pixels.shape)
     told = f"{pixels.dtype} ({sizes}): {_AXES[pixels.layout]}, {_in_turn(pixels)}"
     if pixels.scale is None:
@@ -89,7 +83,7 @@ def _input_words(pixels: Tensor) -> str:
     return f"{told}; {_formula(pixels)}, real values in 0..1: feed {_bytes_to_stored(pixels)}"
 
 
-def _bytes_to_stored(pixels: Tensor) -> str:
+def _bytes_to_stored(pixels: TensorSpec) -> str:
     scale, zero = pixels.scale or 1.0, pixels.zero_point or 0
     # A byte is its own step where the scale is 1/255.
     if abs(255 * scale - 1) < 1e-6 and pixels.dtype in ("int8", "uint8"):
@@ -102,26 +96,26 @@ def _bytes_to_stored(pixels: Tensor) -> str:
     )
 
 
-def _output_words(values: Tensor) -> str:
+def _output_words(values: TensorSpec) -> str:
     told = f"{values.dtype}: {_AXES[values.layout]}, in the order of `labels`"
     return f"{told}; {_formula(values)}" if values.scale is not None else f"{told}; real values"
 
 
-def _formula(each: Tensor) -> str:
+def _formula(each: TensorSpec) -> str:
     zero = each.zero_point or 0
     shift = f"+ {-zero}" if zero < 0 else f"- {zero}"
     return f"real = {each.scale:.9g} * (stored {shift})"
 
 
 def _tolerance(
-    entry: dict[str, Any], outputs: Floats, values: Tensor, asked: VerifyConfig
+    entry: FileEntry, outputs: Floats, values: TensorSpec, asked: VerifyConfig
 ) -> tuple[float, float]:
     """How far an app's outputs may lie from the golden ones, in the file's own numbers, and for
     what share of them: as `verify` asks of other kernels than the graph's."""
     extent = max(_LEAST, float(np.ptp(outputs)))
-    if entry["precision"] == "int8":
-        litert = entry["runtime"] == "litert"
+    if entry.precision == "int8":
+        litert = entry.runtime == "litert"
         share = asked.within_step_litert if litert else asked.within_step
         return (1.0 if values.scale is not None else asked.half_tolerance * extent), share
-    limit = asked.float_tolerance if entry["precision"] == "fp32" else asked.half_tolerance
+    limit = asked.float_tolerance if entry.precision == "fp32" else asked.half_tolerance
     return limit * extent, 1.0

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from edgedistill.document import problems
 from edgedistill.errors import UserError
+from edgedistill.fields import Resize
 from edgedistill.files import read_json_file
 from edgedistill.recipe.tasks import TaskName
+from edgedistill.records import ContractLine, Executed, How, Machine
+from edgedistill.records.audit import ChosenPoint, TriedPoint
+from edgedistill.signature import TensorSpec
 from edgedistill.target import Precision, RuntimeName
 from edgedistill.tasks.routing import ROUTE_ALL
 
@@ -19,7 +24,7 @@ AUDIT = "audit.json"
 REPORT = "report.json"
 PAGE = "report.html"
 GOLDEN = "golden"
-FORMAT = 3
+FORMAT: Final = 3
 
 
 def _inside(name: str) -> str:
@@ -34,58 +39,164 @@ Label = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class _Part(BaseModel):
-    """What is read of a part; there may be more in it."""
+    """A part of the manifest. One of another version may hold more, which is passed over."""
 
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
-class _Golden(_Part):
+class Golden(_Part):
+    """Inputs and outputs of a file in its own layout and numbers."""
+
     input: Name
     output: Name
     tolerance: float = Field(ge=0)
+    """How far an app's outputs may lie from these, in the file's own numbers."""
     share: float = Field(ge=0, le=1)
+    """Of all values, that must lie so near."""
     notes: str
 
 
-class _File(_Part):
+class BundledFile(_Part):
+    """A model file, and what an app has to know of it."""
+
     runtime: RuntimeName
     precision: Precision
     file: Name
-    # Bundles of before there were any have neither.
+    bytes: int = Field(ge=0)
+    input: TensorSpec
+    output: TensorSpec
+    operators: dict[str, int]
+    """How many of each type are written in the file."""
+    transposes: int
+    transposed_bytes: int | None = None
+    """Moved by them in one inference, where that is known."""
+    transposed_around: tuple[str, ...] | None = None
+    """Types of the operators that read or make what is transposed."""
+    executed: int | None = None
+    """Operators that the runtime executed where it was compiled; of int8 files only, as below."""
+    float_operators: tuple[str, ...] | None = None
+    """`TYPE NAME` of those that ran in float."""
+    float_counts: dict[str, int] | None = None
+    """Of these, how many of each type."""
+    arm64: Executed | None = None
+    """The same on arm64, where a runtime makes another choice there."""
+    inner_pairs: int | None = None
+    """Quantize and dequantize operators that are not at the file's boundary."""
     notes: dict[str, str] | None = None
-    golden: _Golden | None = None
+    """In words, what to feed and what comes out; None in the first bundles, as `golden`."""
+    golden: Golden | None = None
 
 
-class _Preprocessing(_Part):
-    image_size: int = Field(ge=1, le=8192)
+Side = Annotated[int, Field(ge=1, le=8192)]
+
+
+class Resizing(_Part):
+    """How an app brings a photo to `image_size`."""
+
+    how: Resize
+    notes: str = ""
+    filter: str = "bilinear"
+    padding: Literal[0] | None = None
+    """The byte of pixels around the photo, where there are any."""
+
+
+class Preprocessing(_Part):
+    """What an app does to a photo before it feeds it."""
+
+    image_size: Side | tuple[Side, Side]
+    """(height, width); of an older bundle one number for both."""
     channels: Literal[1, 3]
+    color: Literal["grey", "RGB"] | None = None
+    range: tuple[float, float] | None = None
+    """Of the real values that are fed."""
+    resize: str | Resizing | None = None
+    """Of an older bundle a sentence."""
+    antialias: bool | None = None
+    orientation: str | None = None
+    alpha: str | None = None
 
 
-class _Texts(_Part):
+class BundledTexts(_Part):
+    """What images of a retrieval are compared with."""
+
+    file: Name = "texts.npy"
+    """float32 (texts, dimensions), of length 1."""
+    captions: tuple[str, ...] = ()
     scale: float = Field(gt=0, le=1e6)
 
 
-class _Routing(_Part):
+class BundledRouting(_Part):
+    """When an app should ask the teacher; all None where nothing was chosen."""
+
     threshold: float | None = Field(default=None, ge=0, le=ROUTE_ALL)
+    """Of the student's confidence, below which it asks."""
+    validation: ChosenPoint | None = None
+    test: TriedPoint | None = None
+
+
+class Figure(_Part):
+    """A number that says where it comes from."""
+
+    value: float
+    unit: str
+    how: How
+    where: str
+
+
+class BundledMeasurement(_Part):
+    """What was measured of a file, or of a model before it; the samples are in report.json."""
+
+    model: str
+    runtime: str
+    precision: str
+    file: str | None
+    threads: int
+    cold_load_ms: Figure | None = None
+    warm_load_ms: Figure | None = None
+    p50_ms: Figure | None = None
+    p90_ms: Figure | None = None
+    p99_ms: Figure | None = None
+    peak_memory_mb: Figure | None = None
 
 
 class Manifest(_Part):
-    """The parts of `edgedistill.json` that are read again."""
+    """`edgedistill.json`: everything an app needs to run a bundle's files, and what made them."""
 
     bundle_format: Literal[3]
+    name: str
     ok: bool
+    """Whether the contract was kept."""
     shipped: Name
+    """The file that the contract is held against."""
     task: TaskName
-    labels: list[Label] = Field(min_length=1, max_length=1_000_000)
+    labels: tuple[Label, ...] = Field(min_length=1, max_length=1_000_000)
     notes: dict[str, str] | None = None
-    files: list[_File] = Field(min_length=1, max_length=1000)
-    preprocessing: _Preprocessing
+    """What holds for every file, in words."""
+    files: tuple[BundledFile, ...] = Field(min_length=1, max_length=1000)
+    preprocessing: Preprocessing
     temperature: float = Field(gt=0, le=1e6)
-    routing: _Routing
-    texts: _Texts | None = None
-    reference: dict[str, Any] | None = None
+    """By which logits are divided, so that a confidence is as often right as it says."""
+    routing: BundledRouting
+    texts: BundledTexts | None = None
+    reference: dict[str, JsonValue] | None = None
+    """How predictions were distributed on validation images, to tell drift by."""
     digests: dict[Name, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
-    recipe: dict[str, Any]
+    """SHA-256 of the model files and golden data."""
+    recipe: dict[str, JsonValue]
+    target: dict[str, JsonValue]
+    edgedistill: str
+    """Version that wrote it."""
+    created: str
+    """ISO 8601, UTC."""
+    machine: Machine
+    measurements: tuple[BundledMeasurement, ...]
+    contract: tuple[ContractLine, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is written. A bundle without a choice of routing says nothing of it."""
+        document = self.model_dump(mode="json", by_alias=True)
+        document["routing"] = self.routing.model_dump(mode="json", exclude_none=True)
+        return document
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
@@ -107,7 +218,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
             "use the version of edgedistill that wrote it",
         )
     try:
-        manifest = Manifest.model_validate(document)
+        # JSON's lists are tuples here.
+        manifest = Manifest.model_validate_json(json.dumps(document))
     except ValidationError as error:
         raise UserError(problems(error, Manifest, f"{path}/{MANIFEST}"), hint) from None
     names = [entry.file for entry in manifest.files]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgedistill.artifact import file_digest, write_json
 from edgedistill.bundle.bundle import Bundle
@@ -22,12 +22,28 @@ from edgedistill.bundle.manifest import (
     MANIFEST,
     PAGE,
     REPORT,
+    BundledFile,
+    BundledMeasurement,
+    BundledRouting,
+    BundledTexts,
+    Figure,
+    Manifest,
+    Preprocessing,
+    Resizing,
     is_bundle,
     listed,
     read_manifest,
 )
 from edgedistill.devices import measurements
 from edgedistill.errors import UserError
+from edgedistill.fields import Resize
+from edgedistill.records import (
+    AuditRecord,
+    DataRecord,
+    ExportRecord,
+    MeasurementRow,
+    ReportRecord,
+)
 from edgedistill.report import build_report, write_html
 from edgedistill.tasks import TASKS
 
@@ -165,7 +181,6 @@ def _fill(result: Result, folder: Path) -> None:
 
     report = build_report(result)
     export = result.artifacts["export"]
-    described = export.json("export.json")
     models = sorted(export.file("files").iterdir())
     for path in models:
         shutil.copyfile(path, folder / path.name)
@@ -176,12 +191,12 @@ def _fill(result: Result, folder: Path) -> None:
         shutil.copyfile(path, folder / name)
     if "audit" in result.artifacts:
         shutil.copyfile(result.artifacts["audit"].file(AUDIT), folder / AUDIT)
-    named = [{**entry, "file": Path(entry["file"]).name} for entry in described["files"]]
-    files = [explained(entry, folder, result.recipe.stages.verify) for entry in named]
+    entries = ExportRecord.read(export).files
+    files = [explained(entry, folder, result.recipe.stages.verify) for entry in entries]
     digests = bundle_digests(folder)
-    write_json(folder / REPORT, report)
+    report.write(folder)
     write_html(report, folder / PAGE)
-    write_json(folder / MANIFEST, _manifest(result, report, files, digests))
+    write_json(folder / MANIFEST, _manifest(result, report, files, digests).as_json())
 
 
 def bundle_digests(folder: Path) -> dict[str, str]:
@@ -196,53 +211,91 @@ def bundle_digests(folder: Path) -> dict[str, str]:
 
 
 def _manifest(
-    result: Result, report: dict[str, Any], files: list[dict[str, Any]], digests: dict[str, str]
-) -> dict[str, Any]:
+    result: Result, report: ReportRecord, files: Sequence[BundledFile], digests: dict[str, str]
+) -> Manifest:
     from edgedistill.bundle.explain import notes
 
-    data = result.artifacts["data"].json("data.json")
-    audited = result.artifacts["audit"].json(AUDIT) if "audit" in result.artifacts else {}
-    routing = audited.get("routing") or {}
-    return {
-        "bundle_format": FORMAT,
-        "name": result.recipe.name,
-        "ok": report["ok"],
-        "shipped": report["summary"]["file"],
-        "task": result.recipe.task,
-        "labels": data["labels"],
-        "texts": TASKS[result.recipe.task].described(result.artifacts["teacher"]),
-        "notes": notes(result.recipe.task, audited.get("temperature", 1.0)),
-        "files": files,
-        "preprocessing": {
-            "image_size": data["image_size"],
-            "channels": data["channels"],
-            "color": "grey" if data["channels"] == 1 else "RGB",
-            "range": [0, 1],
-            "resize": "the middle square, bilinear, to image_size; normalization is inside",
-            # As Pillow does it: without, large photos alias, and accuracy is lost.
-            "antialias": True,
-            "orientation": "EXIF applied",
-            "alpha": "over white",
-        },
-        "temperature": audited.get("temperature", 1.0),
-        "routing": {key: routing[key] for key in ("threshold", "validation", "test") if routing},
-        "reference": audited.get("reference"),
-        "digests": digests,
-        "recipe": report["recipe"],
-        "target": report["target"],
-        "edgedistill": report["edgedistill"],
-        "created": report["created"],
-        "machine": report["machine"],
-        "measurements": [_measured(row) for row in report["measurements"]],
-        "contract": report["contract"],
-    }
+    task = TASKS[result.recipe.task]
+    data = DataRecord.read(result.artifacts["data"])
+    temperature = report.audit.temperature if report.audit else 1.0
+    texts = task.described(result.artifacts["teacher"])
+    return Manifest(
+        bundle_format=FORMAT,
+        name=result.recipe.name,
+        ok=report.ok,
+        shipped=report.summary.file,
+        task=result.recipe.task,
+        labels=data.labels,
+        texts=None if texts is None else BundledTexts.model_validate_json(json.dumps(texts)),
+        notes=notes(result.recipe.task, temperature),
+        files=tuple(files),
+        preprocessing=_preprocessing(data),
+        temperature=temperature,
+        routing=_routing(report.audit),
+        reference=report.audit.reference if report.audit else None,
+        digests=digests,
+        recipe=report.recipe,
+        target=report.target,
+        edgedistill=report.edgedistill,
+        created=report.created,
+        machine=report.machine,
+        measurements=tuple(_measured(row) for row in report.measurements),
+        contract=report.contract,
+    )
 
 
-def _measured(row: dict[str, Any]) -> dict[str, Any]:
-    """Figures with how and where; the raw samples are in report.json."""
+def _routing(audit: AuditRecord | None) -> BundledRouting:
+    found = audit.routing if audit else None
+    if found is None:
+        return BundledRouting()
+    return BundledRouting(threshold=found.threshold, validation=found.validation, test=found.test)
+
+
+def _preprocessing(data: DataRecord) -> Preprocessing:
+    return Preprocessing(
+        image_size=data.image_size,
+        channels=1 if data.channels == 1 else 3,
+        color="grey" if data.channels == 1 else "RGB",
+        range=(0.0, 1.0),
+        resize=_resizing(data.resize),
+        # As Pillow does it: without, large photos alias, and accuracy is lost.
+        antialias=True,
+        orientation="EXIF applied",
+        alpha="over white",
+    )
+
+
+_RESIZING = {
+    "crop": "cut out the largest part in the middle that has image_size's proportions, not "
+    "rounded to whole pixels, and scale it",
+    "fit": "scale all of it to lie within image_size, sides rounded to the nearest pixel, and put "
+    "it in the middle, an odd pixel to the right and below; pixels around it have the value "
+    "`padding` of 255",
+    "stretch": "scale all of it, whatever its proportions",
+}
+
+
+def _resizing(how: Resize) -> Resizing:
+    from edgedistill.data.image.decode import PADDING
+
+    return Resizing(
+        how=how,
+        notes=f"{_RESIZING[how]}; normalization is inside the model",
+        filter="bilinear",
+        padding=PADDING if how == "fit" else None,
+    )
+
+
+def _measured(row: MeasurementRow) -> BundledMeasurement:
     figures = {
-        name: {key: value for key, value in asdict(measurement).items() if key != "samples"}
-        for name, measurement in measurements(row).items()
+        name: Figure(value=each.value, unit=each.unit, how=each.how, where=each.where)
+        for name, each in measurements(row).items()
     }
-    named = {key: row[key] for key in ("model", "runtime", "precision", "file", "threads")}
-    return {**named, **figures}
+    return BundledMeasurement(
+        model=row.model,
+        runtime=row.runtime,
+        precision=row.precision,
+        file=row.file,
+        threads=row.threads,
+        **figures,
+    )

@@ -57,11 +57,11 @@ def described(exported: Exported, tmp_path_factory: pytest.TempPathFactory) -> A
     np.save(folder / "golden" / "inputs.npy", pixels)
     entries = []
     for runtime, precision in FILES:
-        entry = {**exported.entry(runtime, precision)}
+        entry = exported.file_entry(runtime, precision)
         loaded = RUNTIMES[runtime].load(exported.file(runtime, precision))
-        np.save(folder / "golden" / f"outputs_{entry['file']}.npy", loaded(pixels))
-        entries.append(explained(entry, folder, VerifyConfig()))
-    return folder, json.loads(json.dumps(entries))
+        np.save(folder / "golden" / f"outputs_{entry.file}.npy", loaded(pixels))
+        entries.append(explained(entry, folder, VerifyConfig()).model_dump(mode="json"))
+    return folder, entries
 
 
 def entry_of(described: Any, runtime: str, precision: str) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def test_a_photo_is_fed_by_the_words_alone(
     if formula:
         sign = 1 if formula[2] == "+" else -1
         found = float(formula[1]) * (found + sign * int(formula[3]))
-    real = np.load(described[0] / "golden" / f"outputs_{entry['file']}.npy")
+    real = np.load(described[0] / "golden" / f"outputs_{entry.file}.npy")
     step = float(formula[1]) if formula else entry["golden"]["tolerance"]
     assert np.mean(np.abs(found - real) <= 1.01 * step) >= entry["golden"]["share"]
 
@@ -114,7 +114,7 @@ def test_another_scale_of_pixels_is_a_formula_of_its_own(described: Any, tmp_pat
     entry = entry_of(described, "litert", "int8")
     entry["input"] |= {"scale": 0.01, "zero_point": -20}
     (tmp_path / "golden").mkdir()
-    for name in ("inputs.npy", f"outputs_{entry['file']}.npy"):
+    for name in ("inputs.npy", f"outputs_{entry.file}.npy"):
         np.save(tmp_path / "golden" / name, np.load(described[0] / "golden" / name))
     told = explained(entry, tmp_path, VerifyConfig())["notes"]["input"]
     assert told.endswith(
