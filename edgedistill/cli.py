@@ -6,6 +6,7 @@ Data goes to standard output, words and progress to standard error.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,16 @@ Targets = Annotated[
 Settings = Annotated[
     list[str], typer.Option("--set", help="Override: stages.distill.epochs=3; repeatable.")
 ]
+
+
+class Schema(StrEnum):
+    """Documents that have a schema."""
+
+    RECIPE = "recipe"
+    MANIFEST = "manifest"
+    REPORT = "report"
+
+
 Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
 Runs = Annotated[int, typer.Option(min=10, help="Runs of each model.")]
 
@@ -169,12 +180,15 @@ def _compile_command(
 
 
 @app.command()
-def schema() -> None:
-    """Print the recipe's JSON Schema, for editors."""
-    from edgedistill.recipe import Recipe
+def schema(
+    of: Annotated[
+        Schema, typer.Argument(help="Of a recipe, for editors; of a bundle's manifest or report.")
+    ] = Schema.RECIPE,
+) -> None:
+    """Print a JSON Schema: the recipe's, or that of what a bundle holds."""
+    from edgedistill.schemas import schema_of
 
-    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    print_json({**dialect, **Recipe.model_json_schema()})
+    print_json(schema_of(of.value))
 
 
 @app.command()

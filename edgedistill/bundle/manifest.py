@@ -34,6 +34,12 @@ def _inside(name: str) -> str:
     return name
 
 
+def _grey_or_color(channels: int) -> int:
+    if channels not in (1, 3):
+        raise ValueError(f"must be 1 or 3 (got {channels})")
+    return channels
+
+
 Name = Annotated[str, Field(max_length=200), AfterValidator(_inside)]
 Label = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -88,6 +94,7 @@ class BundledFile(_Part):
 
 
 Side = Annotated[int, Field(ge=1, le=8192)]
+Channels = Annotated[int, AfterValidator(_grey_or_color), Field(json_schema_extra={"enum": [1, 3]})]
 
 
 class Resizing(_Part):
@@ -105,7 +112,7 @@ class Preprocessing(_Part):
 
     image_size: Side | tuple[Side, Side]
     """(height, width); of an older bundle one number for both."""
-    channels: Literal[1, 3]
+    channels: Channels
     color: Literal["grey", "RGB"] | None = None
     range: tuple[float, float] | None = None
     """Of the real values that are fed."""

@@ -7,7 +7,7 @@ in thousands, times in milliseconds, memory in 10^6 bytes. A figure nobody measu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import JsonValue
 
@@ -20,6 +20,8 @@ from edgedistill.records.quantize import LayerSensitivity
 from edgedistill.records.search import SearchRecord
 from edgedistill.records.verify import Cause
 
+REPORT_FORMAT: Final = 1
+"""Raised when a field of `report.json` changes its meaning or goes."""
 Status = Literal["ok", "missed", "not measured"]
 
 
@@ -112,22 +114,22 @@ class Summary:
     precision: str
     metric: str
     """What quality is."""
-    quality: float | None
-    teacher_quality: float | None
-    quality_drop: float | None
-    retention: float | None
+    quality: float | None = None
+    teacher_quality: float | None = None
+    quality_drop: float | None = None
+    retention: float | None = None
     """The file's quality over the teacher's."""
     size_kb: float
-    macs: float | None
-    padded_macs: float | None
-    params: float | None
-    p50_ms: float | None
-    peak_memory_mb: float | None
-    smaller_than_teacher: float | None
+    macs: float | None = None
+    padded_macs: float | None = None
+    params: float | None = None
+    p50_ms: float | None = None
+    peak_memory_mb: float | None = None
+    smaller_than_teacher: float | None = None
     """How many times, of its weights."""
-    faster_than_teacher: float | None
+    faster_than_teacher: float | None = None
     """How many times, in `teacher_runtime`."""
-    teacher_runtime: str | None
+    teacher_runtime: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +166,7 @@ class ReportRecord(Record):
         **Record.__pydantic_config__, "extra": "ignore",
     }  # fmt: skip
 
-    report_format: Literal[1] = 1
+    report_format: Literal[1] = REPORT_FORMAT
     edgedistill: str
     """Version that wrote it."""
     created: str

@@ -16,6 +16,7 @@ from hypothesis import strategies as some
 import edgedistill
 from edgedistill.artifact import file_digest
 from edgedistill.bundle import Bundle, write_bundle
+from edgedistill.bundle.manifest import Manifest, read_manifest
 from edgedistill.errors import UserError
 from edgedistill.report.audit import tables
 
@@ -169,3 +170,19 @@ def test_golden_inputs_of_another_kind_are_told(bundle: Bundle, kind: str, tmp_p
         assert b"8000000" in content
     with pytest.raises(UserError, match=r"golden/inputs\.npy: "):
         with_golden(bundle, content).golden()
+
+
+def test_a_manifest_of_before_the_schema_is_read(tmp_path: Path) -> None:
+    example = Path(__file__).with_name("format3.json")
+    (tmp_path / "edgedistill.json").write_text(example.read_text())
+    document = read_manifest(tmp_path)
+    assert document == json.loads(example.read_text())
+    manifest = Manifest.model_validate_json(example.read_text())
+    assert manifest.files[0].input.shape in ((1, 16, 16, 1), (None, 1, 16, 16))
+    assert manifest.preprocessing.image_size == 16
+    assert manifest.measurements[0].p50_ms is not None
+
+
+def test_a_manifest_is_written_by_the_model_that_reads_it(bundle: Bundle) -> None:
+    path = bundle.path / "edgedistill.json"
+    assert Manifest.model_validate_json(path.read_text()).as_json() == json.loads(path.read_text())
