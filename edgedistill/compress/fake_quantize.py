@@ -1,7 +1,9 @@
 """Fake quantization: tensors rounded in training exactly as the integers will round them.
 
 torch's fused observe-and-round operator is correct but runs on one value at a time on a CPU; the
-same arithmetic out of whole-tensor operators takes about a fifth of its time.
+same arithmetic out of whole-tensor operators takes about a fifth of its time. Scales and zero
+points stay tensors where they are: a number that the host reads is one that it waits for, as all of
+a GPU's queue has to run dry.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ SMALLEST_SCALE = 2.0**-20
 SMALLEST_CHANNEL = 2.0**-14
 """A weight channel's scale, relative to the tensor's largest: a dead channel's bias must still fit
 32 bits at the scale input * weight."""
+_CACHED = 2**16
+"""Values that are computed together on a CPU."""
 
 
 class FakeQuantize(FakeQuantizeBase):  # type: ignore[misc]
@@ -36,15 +40,30 @@ class FakeQuantize(FakeQuantizeBase):  # type: ignore[misc]
         self.per_channel = qscheme in (torch.per_channel_symmetric, torch.per_channel_affine)
         self.register_buffer("scale", torch.ones(1))
         self.register_buffer("zero_point", torch.zeros(1, dtype=torch.int32))
+        self.rounds = self.observes = True
+        """What the buffers `fake_quant_enabled` and `observer_enabled` say, where no read waits."""
+
+    def enable_fake_quant(self, enabled: bool = True) -> None:
+        super().enable_fake_quant(enabled)
+        self.rounds = enabled
+
+    def enable_observer(self, enabled: bool = True) -> None:
+        super().enable_observer(enabled)
+        self.observes = enabled
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        self.rounds, self.observes = bool(self.fake_quant_enabled), bool(self.observer_enabled)
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:
         return self.scale, self.zero_point
 
     def _round(self, x: Tensor) -> Tensor:
-        if not self.fake_quant_enabled[0]:
+        if not self.rounds:
             return x
+        # Copies: another batch may move the range before this one's gradient comes back.
         rounded: Tensor = _Round.apply(
-            x, self.scale.item(), int(self.zero_point), self.quant_min, self.quant_max
+            x, self.scale.clone(), self.zero_point.double(), self.quant_min, self.quant_max
         )
         return rounded
 
@@ -78,7 +97,7 @@ class ActivationFakeQuantize(FakeQuantize):
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.observer_enabled[0]:
+        if self.observes:
             self._seen.append(_extremes(x.detach()))
         return self._round(x)
 
@@ -89,21 +108,20 @@ class ActivationFakeQuantize(FakeQuantize):
         low = torch.stack([low for low, _ in self._seen]).amin().view(1)
         high = torch.stack([high for _, high in self._seen]).amax().view(1)
         self._seen.clear()
-        if bool(self.low.isnan()):
-            self.low.copy_(low)
-            self.high.copy_(high)
+        fresh = self.low.isnan()
+        self.low.copy_(torch.where(fresh, low, self.low))
+        self.high.copy_(torch.where(fresh, high, self.high))
         self.low.lerp_(low, self.momentum)
         self.high.lerp_(high, self.momentum)
         self.derive()
 
     def derive(self) -> None:
         """Let scale and zero point follow from the range, wherever that came from: the mean of two
-        scales and that of two zero points belong to no range at all."""
-        if bool(self.low.isnan()):
-            return
+        scales and that of two zero points belong to no range at all. Without a range they stay."""
+        known = ~self.low.isnan()
         scale, zero_point = self._between(self.low, self.high)
-        self.scale.copy_(scale)
-        self.zero_point.copy_(zero_point)
+        self.scale.copy_(torch.where(known, scale, self.scale))
+        self.zero_point.copy_(torch.where(known, zero_point, self.zero_point))
 
 
 class SharedFakeQuantize(FakeQuantize):
@@ -142,7 +160,7 @@ class WeightFakeQuantize(FakeQuantize):
             scale, zero_point = self._of(weight)
             self.scale.resize_(scale.shape).copy_(scale)
             self.zero_point.resize_(zero_point.shape).copy_(zero_point)
-            if not self.fake_quant_enabled[0]:
+            if not self.rounds:
                 return weight
             columns = (-1, *[1] * (weight.dim() - 1)) if self.per_channel else ()
             step, zero = scale.view(columns), zero_point.view(columns)
@@ -157,7 +175,7 @@ class WeightFakeQuantize(FakeQuantize):
             return self._between(weight.amin().view(1), weight.amax().view(1))
         rows = weight.flatten(1)
         scale, zero_point = self._between(rows.amin(1), rows.amax(1))
-        return scale.clamp(min=float(scale.max()) * SMALLEST_CHANNEL), zero_point
+        return scale.clamp(min=scale.max() * SMALLEST_CHANNEL), zero_point
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         for name in ("scale", "zero_point"):
@@ -174,20 +192,53 @@ def _extremes(x: Tensor) -> tuple[Tensor, Tensor]:
 
 class _Round(torch.autograd.Function):
     """Quantize and dequantize; the gradient passes where nothing was clipped (straight-through,
-    Bengio et al. 2013)."""
+    Bengio et al. 2013).
+
+    scale: (1,) float32; zero_point: (1,) float64; low, high: the integers' bounds.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, scale: float, zero_point: int, low: int, high: int) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.bounds = (low - zero_point - 0.5) * scale, (high - zero_point + 0.5) * scale
-        levels = x * (1.0 / scale)
-        return levels.round_().clamp_(low - zero_point, high - zero_point).mul_(scale)
+    def forward(
+        ctx: Any, x: Tensor, scale: Tensor, zero_point: Tensor, low: int, high: int
+    ) -> Tensor:
+        ctx.save_for_backward(x, scale, zero_point)
+        ctx.bounds = low, high
+        least, most = (low - zero_point).to(x.dtype), (high - zero_point).to(x.dtype)
+        # Either bound by itself: with both as tensors, `clamp` takes one value at a time.
+        levels = (x * (1.0 / scale)).round_().clamp_min_(least).clamp_max_(most)
+        return levels.mul_(scale)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        (x,) = ctx.saved_tensors
-        passed = torch.ops.aten.hardtanh_backward(gradient, x, *ctx.bounds)
-        return passed, None, None, None, None
+        x, scale, zero_point = ctx.saved_tensors
+        low, high = ctx.bounds
+        least = ((low - zero_point - 0.5) * scale).to(x.dtype)
+        most = ((high - zero_point + 0.5) * scale).to(x.dtype)
+        passed = torch.empty_like(gradient)
+        for part in _parts(x):
+            _pass_between(gradient[part], x[part], least, most, passed[part])
+        return passed, *[None] * 4
+
+
+def _parts(x: Tensor) -> list[Any]:
+    """Indices of samples that a CPU's cache holds together; a GPU computes all at once."""
+    if x.is_cuda or x.numel() <= _CACHED:
+        return [...]
+    count = max(1, _CACHED * len(x) // x.numel())
+    return [slice(start, start + count) for start in range(0, len(x), count)]
+
+
+def _pass_between(gradient: Tensor, x: Tensor, least: Tensor, most: Tensor, passed: Tensor) -> None:
+    """The gradient into `passed` where least < x < most, and 0 elsewhere.
+
+    All else that compares with two tensors takes one value at a time on a CPU; the difference of
+    two numbers has their order's sign to the last bit.
+    """
+    where_positive = torch.ops.aten.threshold_backward.grad_input
+    inside = x - least
+    where_positive(gradient, inside, 0, grad_input=passed)
+    torch.sub(most, x, out=inside)
+    where_positive(passed, inside, 0, grad_input=passed)
 
 
 class _Straight(torch.autograd.Function):

@@ -38,7 +38,7 @@ def sensitivity(
     training = prepared.training
     prepared.train(False)
     roundings = prepared.roundings()
-    enabled = [each.fake_quant_enabled.clone() for each in roundings]
+    enabled = [each.rounds for each in roundings]
     for each in roundings:
         each.disable_fake_quant()
     layers = _layers(prepared)
@@ -48,7 +48,7 @@ def sensitivity(
             batch = tuple(each[start : start + _BATCH] for each in inputs)
             _measure(prepared, layers, batch, tallies)
     for each, was in zip(roundings, enabled, strict=True):
-        each.fake_quant_enabled.copy_(was)
+        each.enable_fake_quant(was)
     prepared.train(training)
     nodes = prepared.graph.graph.nodes
     weighted = {layer_name(node) for node in nodes if str(node.target) in WEIGHTED}
