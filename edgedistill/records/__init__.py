@@ -13,6 +13,7 @@ from edgedistill.records.measurements import (
     OperatorRow,
 )
 from edgedistill.records.metrics import AuditMetrics, DataMetrics, StageMetrics
+from edgedistill.records.prune import PruneRound
 from edgedistill.records.quantize import (
     Fidelity,
     LayerSensitivity,
@@ -32,7 +33,15 @@ from edgedistill.records.report import (
 )
 from edgedistill.records.search import SearchPoint, SearchRecord, Trial
 from edgedistill.records.teacher import TeacherRecord, TextsRecord
-from edgedistill.records.verify import Cause, LayerParity, Parity, VerifyRecord, VerifyRow
+from edgedistill.records.verify import (
+    Cause,
+    LayerParity,
+    OutputParity,
+    Parity,
+    ProgramRow,
+    VerifyRecord,
+    VerifyRow,
+)
 
 __all__ = [
     "AuditMetrics",
@@ -56,7 +65,10 @@ __all__ = [
     "MeasurementRow",
     "MeasurementsRecord",
     "OperatorRow",
+    "OutputParity",
     "Parity",
+    "ProgramRow",
+    "PruneRound",
     "Quantization",
     "QuantizeRecord",
     "Quantized",

@@ -64,4 +64,9 @@ class DataRecord(Record):
     @property
     def inputs(self) -> Inputs:
         """What the models are called with."""
-        return image_inputs(self.channels, *self.image_size)
+        return self.inputs_at(None)
+
+    def inputs_at(self, size: tuple[int, int] | None) -> Inputs:
+        """What a model is called with that sees the images in a size of its own, (height, width);
+        None: the data's."""
+        return image_inputs(self.channels, *(size or self.image_size))

@@ -16,8 +16,8 @@ class Metrics:
     @classmethod
     def read(cls, artifact: Artifact) -> Self:
         """Raises UserError: a figure has another type."""
-        names = {each.name for each in fields(cls)} & artifact.metrics.keys()
-        known = {name: artifact.metrics[name] for name in names}
+        names = {each.name for each in fields(cls)}
+        known = {name: value for name, value in artifact.metrics.items() if name in names}
         return from_json(cls, known, f"{artifact.path}: metrics")
 
 

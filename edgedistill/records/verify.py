@@ -30,6 +30,39 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class OutputParity:
+    """Of one output over a sequence, each step's state being what the step before gave."""
+
+    output: str
+    max_difference: float
+    """As a share of the reference's range."""
+    max_difference_in_first_half: float
+    """The same until the middle of the sequence: how much of it was added up since."""
+    max_steps: float | None = None
+    """In steps of the output's scale."""
+    within_step: float | None = None
+    """Share of values at most one step off."""
+
+
+@dataclass(frozen=True)
+class ProgramRow:
+    """A file's program that is not `main`, over a sequence of test data."""
+
+    runtime: RuntimeName
+    precision: Precision
+    file: str
+    program: str
+    steps: int
+    outputs: tuple[OutputParity, ...]
+    plain_kernels: tuple[OutputParity, ...]
+    """By the runtime's plainest kernels; empty where they were not needed."""
+    missed: tuple[str, ...]
+    """The tolerances that it misses, in words."""
+    cause: Cause | None
+    ok: bool
+
+
+@dataclass(frozen=True)
 class LayerParity:
     """How far one layer of a file is from the graph's, given the same integers."""
 
@@ -81,3 +114,5 @@ class VerifyRecord(Record):
     torch: dict[str, float]
     """Quality in percent of the step's models, and of the graphs `float` and `int8`."""
     images: int
+    programs: tuple[ProgramRow, ...] = ()
+    """The student's programs that are not `main`."""

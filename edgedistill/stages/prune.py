@@ -8,20 +8,19 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact
 from edgedistill.compress.cost import Cost, measure_cost
 from edgedistill.compress.prune import importance, prune
-from edgedistill.data.image.augment import view
 from edgedistill.models import load, save
 from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Augment, PruneConfig
-from edgedistill.records import DataRecord, StageMetrics
+from edgedistill.records import DataRecord, PruneRound, StageMetrics, as_json, read_record
 from edgedistill.signature import blank
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Kernel
-from edgedistill.train import TrainingInputs, open_training_inputs, train
+from edgedistill.train import train
+from edgedistill.training_inputs import TrainingBatch, TrainingInputs, open_training_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,17 +44,16 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     original = inputs["distill"].path / "model"
     before = measure_cost(load(original), example, config.kernel)
     goals = _goals(config.prune, before)
-    history: list[dict[str, float]] = []
-    samples_seen = seconds = 0.0
+    history: list[PruneRound] = []
     folder = original
     for number, goal in enumerate(goals):
         done = context.checkpoints / f"round{number}"
-        if not (done / "round.json").exists():
+        if not (done / PruneRound.FILE).exists():
             _round(config, training_inputs, context, folder, goal, number, done, example)
-        record = json.loads((done / "round.json").read_text())
-        samples_seen, seconds = samples_seen + record["samples_seen"], seconds + record["seconds"]
-        history.append(record)
+        history.append(read_record(PruneRound, done / PruneRound.FILE))
         folder = done
+    samples_seen = sum(each.samples_seen for each in history)
+    seconds = sum(each.seconds for each in history)
     task = task_of(inputs)
     after = state_of_model(load(folder), inputs["data"], task)
     drop = _quality(inputs["distill"]) - after["validation_quality"]
@@ -68,13 +66,13 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     result = state_of_model(load(original), inputs["data"], task) if undone else after
     shutil.copytree(
         original if undone else folder, context.scratch / "model", dirs_exist_ok=True,
-        ignore=shutil.ignore_patterns("round.json", "*.part"),
+        ignore=shutil.ignore_patterns(PruneRound.FILE, "*.part"),
     )  # fmt: skip
     return {
         **context.told("prune", result),
         "undone": undone,
         "drop": drop,
-        "rounds": history,
+        "rounds": [as_json(each) for each in history],
         "samples_seen": samples_seen,
         "seconds": seconds,
         "images_per_second": samples_seen / seconds,
@@ -131,9 +129,7 @@ def _round(
     objective.close()
     save(model, done, description)
     cost = measure_cost(model, example)
-    write_json(
-        done / "round.json", {**metrics, "macs": cost.macs / 1e6, "params": cost.params / 1e3}
-    )
+    PruneRound(**metrics, macs=cost.macs / 1e6, params=cost.params / 1e3).write(done)
 
 
 def _goals(config: PruneConfig, before: Cost) -> list[Cost]:
@@ -169,16 +165,10 @@ def _batch_losses(
     size = min(config.batch_size, samples)
     for start in range(0, samples - size + 1, size):
         ids = np.sort(chosen[start : start + size])
-        images = np.asarray(training_inputs.split.images[ids])
-        pixels = torch.from_numpy(
-            view(images, ids, training_inputs.seed, 0, training_inputs.augment)
-        )
-        target = torch.from_numpy(np.asarray(training_inputs.split.labels[ids]))
+        (batch,) = training_inputs.batches([ids], 0, torch.device("cpu"))
 
-        def loss(
-            ids: NDArray[np.int64] = ids, pixels: Tensor = pixels, target: Tensor = target
-        ) -> Tensor:
-            return training_inputs.loss(objective, ids, pixels, target, 0)
+        def loss(batch: TrainingBatch = batch) -> Tensor:
+            return training_inputs.loss(objective, batch, 0)
 
         yield loss
     objective.close()
