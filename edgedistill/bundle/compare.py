@@ -25,9 +25,10 @@ def side_by_side(
 ) -> list[dict[str, Any]]:
     """Rows {figure, unit, a, b, where}; see `edgedistill.compare`."""
     left, right = (_shipped(each) for each in (a, b))
-    comparable = left.pixels.shape[1:] == right.pixels.shape[1:]
+    comparable = _shapes(left) == _shapes(right)
     if comparable:
-        right = replace(right, pixels=left.pixels)
+        same = zip(right.inputs, left.inputs.values(), strict=True)
+        right = replace(right, inputs=dict(same))
     first, second = measure([left, right], protocol, outputs=True)
     rows = [
         _row("file", "", left.path.name, right.path.name, ""),
@@ -43,6 +44,11 @@ def side_by_side(
 
 def _shipped(subject: Bundle | str | Path) -> Subject:
     return next(each for each in subjects(subject) if each.shipped)
+
+
+def _shapes(subject: Subject) -> list[tuple[int, ...]]:
+    """Of one sample of each input; names differ from file to file."""
+    return [values.shape[1:] for values in subject.inputs.values()]
 
 
 def _row(figure: str, unit: str, a: Any, b: Any, where: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
+from edgedistill.program import export
 from edgedistill.runtimes import program
 from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
@@ -19,7 +20,9 @@ def test_folding_weights_changes_no_answer(exported: Exported) -> None:
     quantized, pixels = exported.program("int8"), exported.pixels(8)
     folded = program.fold_weights(quantized)
     assert (answers(folded, pixels) == answers(quantized, pixels)).all()
-    integers = [name for name, each in folded.state_dict.items() if each.dtype == torch.int8]
+    integers = [
+        name for name, each in folded.exported.state_dict.items() if each.dtype == torch.int8
+    ]
     assert "down.0.weight_int8" in integers
 
 
@@ -53,7 +56,7 @@ def test_layers_kept_in_float_are_named() -> None:
             return found
 
     prepared = prepare(fold(Two().eval(), image_inputs(3, SIZE, SIZE)), Scheme(), ("two",))
-    calibrate(prepared, [torch.rand(4, 3, SIZE, SIZE)])
+    calibrate(prepared, [(torch.rand(4, 3, SIZE, SIZE),)])
     assert program.float_layers(convert(prepared)) == ["two"]
 
 
@@ -64,10 +67,10 @@ def test_a_deep_program_is_read_whole() -> None:
                 x = torch.sin(x)
             return x
 
-    exported = torch.export.export(Deep(), (torch.zeros(1, 3, SIZE, SIZE),))
+    deep = export(Deep(), image_inputs(3, SIZE, SIZE))
     limit = sys.getrecursionlimit()
     try:
         sys.setrecursionlimit(len(inspect.stack()) + 300)
-        assert len(program.float_layers(exported)) == 400
+        assert len(program.float_layers(deep)) == 400
     finally:
         sys.setrecursionlimit(limit)
