@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from edgedistill.records.codec import Record
 
-_LENIENT = {"extra": "ignore", "ser_json_inf_nan": "constants"}
+_LENIENT: ConfigDict = {"extra": "ignore", "ser_json_inf_nan": "constants"}
 """Bundles that others wrote are read too."""
 
 
@@ -228,7 +228,7 @@ class Audited:
     students: dict[str, StudentAudit]
     """By model; `shipped` is the file."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _LENIENT
+    __pydantic_config__: ClassVar[ConfigDict] = _LENIENT
 
 
 @dataclass(frozen=True)
@@ -245,7 +245,7 @@ class AuditRecord(Audited, Record):
     """Of a compile, on its test images."""
 
     FILE: ClassVar[str] = "audit.json"
-    __pydantic_config__: ClassVar[dict[str, Any]] = _LENIENT
+    __pydantic_config__: ClassVar[ConfigDict] = _LENIENT
 
     drops: tuple[StepChange, ...]
     corruptions: tuple[Corruption, ...]

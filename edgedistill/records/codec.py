@@ -11,7 +11,7 @@ from edgedistill.artifact import Artifact, write_json
 from edgedistill.errors import UserError
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ class Record:
     """A frozen dataclass that a stage leaves in its folder, under a name of its own."""
 
     FILE: ClassVar[str]
-    __pydantic_config__: ClassVar[dict[str, Any]] = {
+    __pydantic_config__: ClassVar[ConfigDict] = {
         "extra": "forbid", "strict": True, "use_attribute_docstrings": True,
         "ser_json_inf_nan": "constants",
     }  # fmt: skip

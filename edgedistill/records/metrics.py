@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import ClassVar, Self
 
+from pydantic import ConfigDict
+
 from edgedistill.artifact import Artifact
 from edgedistill.records.codec import from_json
 
@@ -25,7 +27,7 @@ class Metrics:
 class StageMetrics(Metrics):
     """What any stage may return, and those of a model."""
 
-    __pydantic_config__: ClassVar[dict[str, bool]] = {"strict": True}
+    __pydantic_config__: ClassVar[ConfigDict] = {"strict": True}
 
     validation_quality: float | None = None
     """The task's metric, in percent."""

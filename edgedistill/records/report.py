@@ -7,9 +7,9 @@ in thousands, times in milliseconds, memory in 10^6 bytes. A figure nobody measu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal
+from typing import ClassVar, Final, Literal
 
-from pydantic import JsonValue
+from pydantic import ConfigDict, JsonValue
 
 from edgedistill.records.audit import AuditRecord
 from edgedistill.records.codec import Record
@@ -162,7 +162,7 @@ class ReportRecord(Record):
 
     FILE: ClassVar[str] = "report.json"
     # A report of another version may hold more.
-    __pydantic_config__: ClassVar[dict[str, Any]] = {
+    __pydantic_config__: ClassVar[ConfigDict] = {
         **Record.__pydantic_config__, "extra": "ignore",
     }  # fmt: skip
 
