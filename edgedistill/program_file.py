@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import BrokenSeal
 from edgedistill.errors import UserError, in_short, out_of_resources
-from edgedistill.program import Program, export, graph_of
+from edgedistill.program import MAIN, Program, export, graph_of
 from edgedistill.signature import Signature
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def save(program: Program, path: Path) -> None:
             row["parameter"] = hasattr(value, "requires_grad_") and _is_parameter(value)
         row["args"], row["kwargs"] = _plain(node.args), _plain(dict(node.kwargs))
         nodes.append(row)
+    path.parent.mkdir(parents=True, exist_ok=True)
     document = {"signature": asdict(program.signature), "nodes": nodes}
     save_file(tensors, path, {_GRAPH: json.dumps(document)})
 
@@ -135,6 +136,24 @@ def load(path: Path) -> Program:
             raise
         told = str(error) if isinstance(error, _Refused) else in_short(error)
         raise BadProgram(path.parent, f"{path.name}: {told}") from error
+
+
+def place(folder: Path, name: str, kind: str) -> Path:
+    """Where a student's program lies in an artifact's folder; kind: `float` or `int8`."""
+    return folder / "programs" / f"{name}.{kind}.program"
+
+
+def names(folder: Path, kind: str) -> list[str]:
+    """A student's programs of a kind, `main` first; none where nothing was quantized."""
+    found = sorted(
+        path.name.split(".")[0] for path in (folder / "programs").glob(f"*.{kind}.program")
+    )
+    return sorted(found, key=lambda name: name != MAIN)
+
+
+def load_all(folder: Path, kind: str) -> dict[str, Program]:
+    """All of a student's programs of a kind, by name, `main` first."""
+    return {name: load(place(folder, name, kind)) for name in names(folder, kind)}
 
 
 def _exported(path: Path) -> Program:

@@ -73,6 +73,12 @@ def image_shape(inputs: Inputs) -> tuple[int, int, int] | None:
     return channels, height, width
 
 
+def image_size(inputs: Inputs) -> tuple[int, int] | None:
+    """(height, width) of a model's only input; None where it is no picture."""
+    shape = image_shape(inputs)
+    return None if shape is None else shape[1:]
+
+
 def with_channels(inputs: Inputs, channels: int) -> Inputs:
     """A picture's inputs with another number of channels."""
     (only,) = inputs

@@ -89,7 +89,7 @@ class Exported:
         return entry
 
     def program(self, kind: str) -> Program:
-        return program_file.load(self.quantize.file(f"{kind}.program"))
+        return program_file.load(program_file.place(self.quantize.path, "main", kind))
 
     def pixels(self, count: int = 64) -> np.ndarray[Any, Any]:
         images = np.load(self.data.file("test/images.npy"))[:count]
@@ -133,8 +133,8 @@ def _quantize(folder: Path, keep_float: tuple[str, ...], scheme: Scheme) -> Arti
     program = fold(model.eval(), image_inputs(3, SIZE, SIZE))
     prepared = prepare(program, scheme, keep_float)
     calibrate(prepared, [(torch.rand(32, 3, SIZE, SIZE),) for _ in range(4)])
-    program_file.save(program, folder / "float.program")
-    program_file.save(convert(prepared), folder / "int8.program")
+    program_file.save(program, program_file.place(folder, "main", "float"))
+    program_file.save(convert(prepared), program_file.place(folder, "main", "int8"))
     return seal(folder, "quantize", {}, {})
 
 

@@ -424,13 +424,13 @@ def test_a_program_that_names_code_is_dropped_and_built_again(
     wanted = recipe(document, "stages.quantize=null", "stages.prune=null", floats)
     first = run_until(wanted, ONE_RUNTIME, cache, said, "quantize")["quantize"]
     made_by = first.json("artifact.json")["made_by"]
-    torch.save({"program": Path}, first.file("float.program"))
+    torch.save({"program": Path}, first.file("programs/main.float.program"))
     (first.path / "artifact.json").unlink()
     seal(first.path, "quantize", first.metrics, made_by)
     done = run_until(wanted, ONE_RUNTIME, cache, said, "export")
     assert done["quantize"].digest == first.digest
     (dropped,) = [text for text in said.said if "dropped" in text]
-    assert "float.program" in dropped
+    assert "main.float.program" in dropped
 
 
 def test_only_the_owner_can_look_into_the_cache(document: dict[str, Any], tmp_path: Path) -> None:

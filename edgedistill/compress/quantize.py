@@ -97,12 +97,21 @@ def prepare(program: Program, scheme: Scheme, keep_float: tuple[str, ...] = ()) 
 
 def check_names(graph: GraphModule, keep_float: tuple[str, ...]) -> None:
     """Raises UserError: `keep_float` names what is no layer with weights of the graph."""
-    names = [layer_name(node) for node in graph.graph.nodes if str(node.target) in WEIGHTED]
+    names = _weighted_names(graph)
     for name in keep_float:
         if name not in names:
             raise UserError(
                 f"stages.quantize.keep_float: no layer with weights `{name}`", nearest(name, names)
             )
+
+
+def weighted_layers(program: Program) -> list[str]:
+    """The names of a program's layers with weights."""
+    return _weighted_names(graph_of(program))
+
+
+def _weighted_names(graph: GraphModule) -> list[str]:
+    return [layer_name(node) for node in graph.graph.nodes if str(node.target) in WEIGHTED]
 
 
 def _name_roundings(graph: GraphModule) -> None:
@@ -253,6 +262,16 @@ def _is_positive(graph: GraphModule, node: Node) -> bool:
 
 def _weighted(node: Node) -> bool:
     return str(node.target) in WEIGHTED
+
+
+def trained(program: Program, prepared: Prepared) -> Program:
+    """A folded program with the weights that another one of the same model was trained to."""
+    graph, learned = copy.deepcopy(graph_of(program)), dict(prepared.graph.named_parameters())
+    with torch.no_grad():
+        for name, weight in graph.named_parameters():
+            if name in learned and learned[name].shape == weight.shape:
+                weight.copy_(learned[name])
+    return export(graph, program.signature)
 
 
 def convert(prepared: Prepared) -> Program:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from edgedistill.errors import UserError, in_short, nearest, out_of_resources
+from edgedistill.program import MAIN
 from edgedistill.records import OperatorRow
 from edgedistill.runtime_table import TABLE, RuntimeEntry
 from edgedistill.signature import Signature
@@ -48,6 +49,8 @@ class Loaded(Protocol):
     """With the file's own shapes, layouts and scales. LiteRT files take a batch of 1."""
 
     def encode(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+
+    def encode_some(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
 
     def run(self, native: dict[str, Array]) -> dict[str, Array]: ...
 
@@ -97,8 +100,11 @@ class Runtime(RuntimeEntry):
             ) from error
         return described
 
-    def load(self, path: Path, threads: int = 1, optimize: bool = True) -> Loaded:
-        """Without `optimize`, the runtime's plainest kernels run: what the file itself says.
+    def load(
+        self, path: Path, threads: int = 1, optimize: bool = True, program: str = MAIN
+    ) -> Loaded:
+        """One of a file's programs. Without `optimize`, the runtime's plainest kernels run: what
+        the file itself says.
 
         Raises UserError: no such file, or not one that this runtime reads.
         """
@@ -106,13 +112,22 @@ class Runtime(RuntimeEntry):
         if not path.is_file():
             raise UserError(f"model file not found: {path}", "check the path")
         try:
-            loaded: Loaded = module.load(path, threads, optimize)
+            loaded: Loaded = module.load(path, threads, optimize, program)
         except Exception as error:  # each runtime raises its own kinds
             raise UserError(
                 f"{path}: {self.name} cannot load it: {str(error).strip()[:300]}",
                 "the file is damaged or of another kind; export it again",
             ) from error
         return loaded
+
+    def join(self, paths: Mapping[str, Path], joined: Path) -> str | None:
+        """Put several programs' files into one, `joined`, where the runtime's format can and the
+        file is smaller for it. Returns why not; None where it was written."""
+        join = getattr(self.prepare(), "join", None)
+        if join is None:
+            return f"{self.name}: a file holds one graph"
+        reason: str | None = join(paths, joined)
+        return reason
 
     def inspect(self, path: Path) -> dict[str, Any]:
         """What is in a file and how it runs here: {"operators": {type: count}, "inner_pairs":

@@ -6,13 +6,14 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.program import answers, graph_of
+from edgedistill.program import MAIN, answers, graph_of
 from edgedistill.records import OperatorRow
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.native import (
@@ -175,17 +176,25 @@ def _listed(values: Any) -> Any:
     return () if values is None else values
 
 
-def load(path: Path, threads: int = 1, optimize: bool = True) -> _Loaded:
-    return _Loaded(path.read_bytes(), threads, optimize)
+def load(
+    path: Path, threads: int = 1, optimize: bool = True, program: str = MAIN
+) -> _Loaded | _OneOfSeveral:
+    content = path.read_bytes()
+    words = _own_words(content, program)
+    if program != MAIN and words is not None:
+        return _OneOfSeveral(content, threads, optimize, program, words)
+    return _Loaded(content, threads, optimize, words or _own_words(content, MAIN))
 
 
 class _Loaded(Running):
-    def __init__(self, content: bytes, threads: int, optimize: bool) -> None:
+    def __init__(
+        self, content: bytes, threads: int, optimize: bool, words: Signature | None
+    ) -> None:
         self._optimized = optimize
         self._interpreter = interpreter(content, threads, optimize)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
-        self.signature = _live(inputs, outputs, _own_words(content))
+        self.signature = _live(inputs, outputs, words)
         self._inputs = _places(self.signature.inputs, inputs)
         self._outputs = _places(self.signature.outputs, outputs)
 
@@ -220,6 +229,27 @@ class _Loaded(Running):
                 )
             )
         return rows
+
+
+class _OneOfSeveral(_Loaded):
+    """A program of a file that has several, each under a signature of its own."""
+
+    def __init__(
+        self, content: bytes, threads: int, optimize: bool, program: str, words: Signature
+    ) -> None:
+        self._optimized = optimize
+        self._interpreter = interpreter(content, threads, optimize)
+        self._runner = self._interpreter.get_signature_runner(program)
+        inputs, outputs = self._runner.get_input_details(), self._runner.get_output_details()
+        self.signature = _live(
+            [inputs[each.name] for each in words.inputs],
+            [outputs[each.name] for each in words.outputs],
+            words,
+        )
+
+    def run(self, native: dict[str, Array]) -> dict[str, Array]:
+        found: dict[str, Array] = self._runner(**native)
+        return found
 
 
 def _places(specs: tuple[TensorSpec, ...], details: list[Any]) -> dict[str, int]:
@@ -262,14 +292,16 @@ def _plain(details: dict[str, Any]) -> TensorSpec:
     return _typed(TensorSpec(name, shape, layouts.get(len(shape), ""), range=limits), details)
 
 
-def _own_words(content: bytes) -> Signature | None:
-    """What `write` attached to the file."""
+def _own_words(content: bytes, program: str) -> Signature | None:
+    """What `write` attached to the file of a program."""
     from ai_edge_litert import schema_py_generated as schema
+
+    from edgedistill.runtimes.tflite.merge import metadata_name
 
     model = schema.Model.GetRootAs(content, 0)
     for place in range(model.MetadataLength()):
         entry = model.Metadata(place)
-        if entry.Name() == METADATA.encode():
+        if entry.Name() == metadata_name(METADATA, program).encode():
             return read_description(bytes(model.Buffers(entry.Buffer()).DataAsNumpy()).decode())
     return None
 
@@ -313,6 +345,23 @@ def interpreter(content: bytes, threads: int, optimize: bool, keep_all: bool = F
         )
         made.allocate_tensors()
     return made
+
+
+def join(paths: Mapping[str, Path], joined: Path) -> str | None:
+    """Put the programs of several files into one, where that is smaller: weights that they share
+    are stored once. Returns why not, else None; nothing is written then."""
+    from edgedistill.runtimes.tflite.file import File
+    from edgedistill.runtimes.tflite.merge import merge
+
+    apart = sum(path.stat().st_size for path in paths.values())
+    try:
+        content = merge({name: File.read(path) for name, path in paths.items()}).pack()
+    except ValueError as error:
+        return str(error)
+    if len(content) >= apart:
+        return f"one file would have {len(content)} bytes, several have {apart}"
+    joined.write_bytes(content)
+    return None
 
 
 def inspect(path: Path) -> dict[str, Any]:

@@ -69,6 +69,11 @@ class Running:
         """The file's own inputs for real values (batch, ...), pictures NCHW in 0..1."""
         return {each.name: to_native(inputs[each.name], each) for each in self.signature.inputs}
 
+    def encode_some(self, inputs: Mapping[str, Array]) -> Natives:
+        """Of a part of the inputs, as those of a stream that are no state."""
+        specs = {each.name: each for each in self.signature.inputs}
+        return {name: to_native(values, specs[name]) for name, values in inputs.items()}
+
     def decode(self, native: Natives) -> dict[str, Array]:
         """Real values of the file's own outputs."""
         return {each.name: to_real(native[each.name], each) for each in self.signature.outputs}

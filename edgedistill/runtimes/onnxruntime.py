@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.program import MAIN
 from edgedistill.records import OperatorRow
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.native import (
@@ -48,7 +49,8 @@ def _attach(model: Any, spec: Spec, signature: Signature) -> None:
     onnx.helper.set_model_props(model, words)
 
 
-def load(path: Path, threads: int = 1, optimize: bool = True) -> _Loaded:
+def load(path: Path, threads: int = 1, optimize: bool = True, program: str = MAIN) -> _Loaded:
+    """A file holds one program; `program` is of runtimes whose files hold several."""
     return _Loaded(path, threads, optimize)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgedistill.program import MAIN
 from edgedistill.records import OperatorRow
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.native import (
@@ -75,7 +76,8 @@ def _convert(graph: Any, inputs: Inputs) -> Any:
     return model
 
 
-def load(path: Path, threads: int = 1, optimize: bool = True) -> _Loaded:
+def load(path: Path, threads: int = 1, optimize: bool = True, program: str = MAIN) -> _Loaded:
+    """A file holds one program; `program` is of runtimes whose files hold several."""
     return _Loaded(path, threads, optimize)
 
 

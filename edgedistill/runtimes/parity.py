@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgedistill.records import Parity
+from edgedistill.records import OutputParity, Parity
 
 if TYPE_CHECKING:
     from edgedistill.recipe import VerifyConfig
@@ -53,10 +53,28 @@ def misses(
     return told
 
 
+def misses_over_steps(
+    found: Sequence[OutputParity], runtime: str, precision: str, asked: VerifyConfig
+) -> list[str]:
+    """The tolerances that a program's outputs over a sequence do not keep, in words."""
+    told = []
+    for each in found:
+        if each.within_step is not None:
+            wanted = asked.within_step_litert if runtime == "litert" else asked.within_step
+            if each.within_step < wanted:
+                share = f"{each.within_step:.2%} of `{each.output}`"
+                told.append(f"{share} within one step, {wanted:.2%} wanted")
+        elif each.max_difference > (limit := _float_limit(precision, asked)):
+            told.append(
+                f"`{each.output}` {each.max_difference:.2g} of the range off, {limit:g} allowed"
+            )
+    return told
+
+
 def strays(found: Parity, precision: str, asked: VerifyConfig) -> bool:
     """Whether the values of a float file miss its tolerance, whatever is decided by them."""
     return precision != "int8" and found.max_difference > _float_limit(precision, asked)
 
 
 def _float_limit(precision: str, asked: VerifyConfig) -> float:
-    return asked.float_tolerance if precision == "fp32" else asked.half_tolerance
+    return asked.half_tolerance if precision == "fp16" else asked.float_tolerance

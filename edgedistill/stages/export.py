@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgedistill import program_file
 from edgedistill.artifact import Artifact
 from edgedistill.devices import machine
+from edgedistill.program import MAIN
 from edgedistill.records import DataRecord, Executed, ExportRecord, FileEntry, from_json
 from edgedistill.runtimes import RUNTIMES, Spec, size_of
 from edgedistill.scratch import scratch_folder
+from edgedistill.signature import Signature
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Precision, RuntimeName
 
@@ -40,74 +42,125 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     labels = DataRecord.read(inputs["data"]).classes
     folder = context.scratch / "files"
     folder.mkdir(exist_ok=True)
-    stored = inputs["quantize"]
-    programs = {kind: program_file.load(stored.file(f"{kind}.program")) for kind in _kinds(config)}
-    in_float = tuple(float_layers(programs["int8"])) if "int8" in programs else ()
+    stored = inputs["quantize"].path
+    kinds = {kind: program_file.load_all(stored, kind) for kind in _kinds(config)}
+    in_float = tuple(
+        name for program in kinds.get("int8", {}).values() for name in float_layers(program)
+    )
     warnings = [f"left in float in int8 files: {', '.join(in_float)}"] if in_float else []
     entries: list[FileEntry] = []
     total = len(config.runtimes) * len(config.precisions)
-    for runtime in config.runtimes:
-        for precision in config.precisions:
-            program = programs["int8" if precision == "int8" else "float"]
-            spec = Spec(precision, labels, config.io if precision == "int8" else "float",
-                        config.name)  # fmt: skip
-            entry = _write(runtime, program, spec, folder)
-            entries.append(entry)
-            warnings += [*_fallen(entry), *_transposed(entry)]
-            note = f"{entry.file}, {entry.bytes / 1000:.1f} KB"
-            context.reporter.tick("export", len(entries), total, note)
+    for done, (runtime, precision) in enumerate(_renderings(config)):
+        spec = Spec(precision, labels, config.io if precision == "int8" else "float", config.name)
+        made, notes = _write(runtime, kinds[_kind(precision)], spec, folder)
+        entries += made
+        warnings += [
+            *notes,
+            *(text for each in made for text in (*_fallen(each), *_transposed(each))),
+        ]
+        note = ", ".join(f"{name}, {size / 1000:.1f} KB" for name, size in _sizes(made).items())
+        context.reporter.tick("export", done + 1, total, note)
     for text in warnings:
         context.reporter.say(f"export: {text}")
     ExportRecord(tuple(entries), labels, in_float).write(context.scratch)
-    sizes = {entry.file: entry.bytes for entry in entries}
-    return {"bytes": sizes, "warnings": warnings, "seconds": time.monotonic() - begin}
+    return {"bytes": _sizes(entries), "warnings": warnings, "seconds": time.monotonic() - begin}
 
 
 def rehearse(
     config: Config,
-    programs: dict[str, Program],
+    kinds: dict[str, dict[str, Program]],
     labels: tuple[str, ...],
     tick: Callable[[int, int, str], None] = lambda *_: None,
 ) -> None:
     """Write a student that has learned nothing yet for every runtime, in float and as int8, and
     throw the files away.
 
-    programs: `float`, and `int8` where there is one; tick: gets how many files are done, of how
-    many, and which one comes next.
-    Raises UserError: a runtime's converter does not take it.
+    kinds: programs by name under `float`, and under `int8` where there are; tick: gets how many
+    files are done, of how many, and which one comes next.
+    Raises UserError: a runtime's converter does not take one.
     """
-    kinds = [kind for kind in programs if kind in _kinds(config)]
-    total = len(config.runtimes) * len(kinds)
+    wanted = [
+        (runtime, kind, name)
+        for runtime in config.runtimes
+        for kind in kinds
+        if kind in _kinds(config)
+        for name in kinds[kind]
+    ]
     with scratch_folder() as folder:
-        for done, (runtime, kind) in enumerate(itertools.product(config.runtimes, kinds)):
+        for done, (runtime, kind, name) in enumerate(wanted):
             precision: Precision = "int8" if kind == "int8" else "fp32"
-            tick(done, total, f"{runtime}, {precision}")
-            writer = RUNTIMES[runtime]
-            path = folder / f"{config.name}.{precision}{writer.suffix}"
+            tick(done, len(wanted), f"{runtime}, {precision}")
             io = config.io if kind == "int8" else "float"
-            writer.write(programs[kind], path, Spec(precision, labels, io, config.name))
+            spec = Spec(precision, labels, io, config.name)
+            RUNTIMES[runtime].write(kinds[kind][name], _path(folder, runtime, spec, name), spec)
+
+
+def _renderings(config: Config) -> Iterator[tuple[RuntimeName, Precision]]:
+    yield from itertools.product(config.runtimes, config.precisions)
+
+
+def _kind(precision: Precision) -> str:
+    return "int8" if precision == "int8" else "float"
 
 
 def _kinds(config: Config) -> set[str]:
-    return {"int8" if precision == "int8" else "float" for precision in config.precisions}
+    return set(map(_kind, config.precisions))
 
 
-def _write(runtime: RuntimeName, program: Program, spec: Spec, folder: Path) -> FileEntry:
+def _sizes(entries: Sequence[FileEntry]) -> dict[str, int]:
+    return {entry.file: entry.bytes for entry in entries}
+
+
+def _path(folder: Path, runtime: RuntimeName, spec: Spec, program: str) -> Path:
+    middle = "" if program == MAIN else f".{program}"
+    return folder / f"{spec.name}{middle}.{spec.precision}{RUNTIMES[runtime].suffix}"
+
+
+def _write(
+    runtime: RuntimeName, programs: dict[str, Program], spec: Spec, folder: Path
+) -> tuple[list[FileEntry], list[str]]:
+    """The files of a student in one runtime and precision, with what is to be told: programs
+    share one where the format can hold several and it is smaller for it."""
     writer = RUNTIMES[runtime]
-    path = folder / f"{spec.name}.{spec.precision}{writer.suffix}"
-    signature = writer.write(program, path, spec)
-    found = writer.inspect(path)
+    paths = {name: _path(folder, runtime, spec, name) for name in programs}
+    written = {name: writer.write(programs[name], path, spec) for name, path in paths.items()}
+    looks = {name: writer.inspect(path) for name, path in paths.items()}
+    notes = []
+    if len(programs) > 1:
+        joined = folder / f"joined{writer.suffix}"
+        reason = writer.join(paths, joined)
+        if reason is None:
+            for path in paths.values():
+                path.unlink()
+            paths = dict.fromkeys(paths, joined.rename(paths[MAIN]))
+        else:
+            notes.append(f"{paths[MAIN].name}: each program has a file of its own: {reason}")
+    entries = [
+        _entry(runtime, spec, name, paths[name], written[name], looks[name]) for name in programs
+    ]
+    return entries, notes
+
+
+def _entry(
+    runtime: RuntimeName,
+    spec: Spec,
+    program: str,
+    path: Path,
+    signature: Signature,
+    look: dict[str, Any],
+) -> FileEntry:
     if spec.precision != "int8":
-        found = {key: value for key, value in found.items() if key not in _OF_INTEGERS}
+        look = {key: value for key, value in look.items() if key not in _OF_INTEGERS}
     return from_json(
         FileEntry,
         {
-            **found,
+            **look,
             "runtime": runtime,
             "precision": spec.precision,
             "file": path.name,
             "bytes": size_of(path),
             "signature": dataclasses.asdict(signature),
+            "program": program,
         },
     )
 

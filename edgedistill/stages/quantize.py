@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from edgedistill.artifact import Artifact
 from edgedistill.data import Split, open_split
 from edgedistill.models import load
 from edgedistill.predict import logits_of, task_of, torch_predictor
+from edgedistill.program import MAIN
 from edgedistill.recipe import Augment, QuantizeConfig
 from edgedistill.records import (
     DataRecord,
@@ -25,7 +26,8 @@ from edgedistill.records import (
 )
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Scheme
-from edgedistill.train import open_training_inputs, train
+from edgedistill.train import train
+from edgedistill.training_inputs import open_training_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,43 +48,69 @@ class Config(Frozen):
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     from edgedistill.compress.fold import fold
+    from edgedistill.models.programs import programs
 
     data = DataRecord.read(inputs["data"])
     student = inputs.get("prune") or inputs["distill"]
-    program = fold(load(student.path / "model"), data.inputs)
-    program = program_file.keep(program, context.scratch / "float.program")
-    metrics = {"float_validation_quality": _validate(program, inputs)}
+    folded = {
+        name: _keep(fold(module, signature), name, "float", context)
+        for name, (module, signature) in programs(load(student.path / "model"), data.inputs).items()
+    }
+    metrics = {"float_validation_quality": _validate(folded[MAIN], inputs)}
     if config.quantize is None:
         QuantizeRecord(None).write(context.scratch)
         return metrics
-    return metrics | _quantize(program, config, config.quantize, inputs, context, metrics)
+    return metrics | _quantize(folded, config, config.quantize, inputs, context, metrics)
 
 
-def rehearse(config: Config, program: Program, inputs: tuple[Tensor, ...]) -> Program | None:
-    """A student that has learned nothing yet, quantized as the recipe asks but for the training, of
-    which one gradient is taken; None where nothing is to be quantized.
+def _keep(program: Program, name: str, kind: str, context: Context) -> Program:
+    return program_file.keep(program, program_file.place(context.scratch, name, kind))
 
-    inputs: of a few samples, in the program's order.
+
+def rehearse(
+    config: Config, folded: dict[str, Program], inputs: tuple[Tensor, ...]
+) -> dict[str, Program]:
+    """The programs of a student that has learned nothing yet, quantized as the recipe asks but for
+    the training, of which one gradient is taken; none where nothing is to be quantized.
+
+    inputs: of `main`, for a few samples, in its order.
     Raises UserError: a name of `keep_float` is no layer's.
     """
     from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
+    from edgedistill.compress.streams import fed
     from edgedistill.program import answers
 
     settings = config.quantize
     if settings is None:
-        return None
+        return {}
+    program = folded[MAIN]
+    others = {
+        name: post_training(
+            each, config.scheme, list(fed(each, name, [inputs])), _kept(each, settings.keep_float)
+        )
+        for name, each in folded.items()
+        if name != MAIN
+    }
     if settings.method != "qat":
-        return post_training(program, config.scheme, [inputs], settings.keep_float)
+        quantized = post_training(program, config.scheme, [inputs], settings.keep_float)
+        return {MAIN: quantized, **others}
     prepared = prepare(program, config.scheme, settings.keep_float)
     calibrate(prepared, [inputs])
     quantized = convert(prepared)
     judged = answers(prepared.train()(*inputs))[program.signature.answer]
     judged.sum().backward()  # type: ignore[no-untyped-call]
-    return quantized
+    return {MAIN: quantized, **others}
+
+
+def _kept(program: Program, names: Sequence[str]) -> tuple[str, ...]:
+    """Of the layers that are to stay in float, those that a program has."""
+    from edgedistill.compress.quantize import weighted_layers
+
+    return tuple(name for name in names if name in weighted_layers(program))
 
 
 def _quantize(
-    program: Program,
+    folded: dict[str, Program],
     config: Config,
     settings: QuantizeConfig,
     inputs: dict[str, Artifact],
@@ -90,9 +118,11 @@ def _quantize(
     before: dict[str, float],
 ) -> dict[str, Any]:
     from edgedistill.compress.describe import describe
-    from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
+    from edgedistill.compress.quantize import calibrate, convert, post_training, prepare, trained
     from edgedistill.compress.sensitivity import sensitivity
+    from edgedistill.compress.streams import fed
 
+    program = folded[MAIN]
     split = open_split(inputs["data"].path, "train")
     prepared = prepare(program, config.scheme, settings.keep_float)
     calibrate(prepared, _calibration(split, settings, context.seed))
@@ -118,13 +148,19 @@ def _quantize(
     if settings.method == "qat":
         training = _train(prepared, config, settings, inputs, context)
         quantized = convert(prepared)
+        folded = {name: trained(each, prepared) for name, each in folded.items()}
     else:
         batches = _calibration(split, settings, context.seed)
         say = context.reporter.say
         quantized = post_training(
             program, config.scheme, batches, kept, lambda text: say(f"quantize: {text}")
         )
-    quantized = program_file.keep(quantized, context.scratch / "int8.program")
+    quantized = _keep(quantized, MAIN, "int8", context)
+    for name, each in folded.items():
+        if name != MAIN:
+            samples = list(fed(each, name, _calibration(split, settings, context.seed)))
+            other = post_training(each, config.scheme, samples, _kept(each, kept))
+            _keep(other, name, "int8", context)
     near, notes = _fidelity(program, quantized, inputs)
     for text in notes:
         context.reporter.say(f"quantize: {text}")
@@ -231,4 +267,5 @@ def _held_out(data: Artifact, samples: int) -> tuple[tuple[Tensor, ...], NDArray
 def _tensors(split: Split, ids: NDArray[np.int64]) -> tuple[Tensor, ...]:
     import torch
 
-    return (torch.from_numpy(split.pixels(ids)).contiguous(),)
+    arrays = split.inputs(ids).values()
+    return tuple(torch.from_numpy(each).contiguous() for each in arrays)

@@ -16,35 +16,45 @@ import numpy as np
 
 from edgedistill import program_file
 from edgedistill.artifact import Artifact
+from edgedistill.compress.streams import pieces
 from edgedistill.data import Split, open_split
 from edgedistill.devices import machine
 from edgedistill.distill.labelling import plain_answers
+from edgedistill.models import inputs_of
 from edgedistill.models import load as load_model
 from edgedistill.predict import logits_of, task_of, torch_predictor
-from edgedistill.program import Program, graph_of
+from edgedistill.program import MAIN, Program, graph_of
 from edgedistill.progress import Asked
 from edgedistill.recipe import Teacher, VerifyConfig
 from edgedistill.records import (
+    Cause,
     DataRecord,
     ExportRecord,
     FileEntry,
     LayerParity,
+    OutputParity,
     Parity,
+    ProgramRow,
     VerifyRecord,
     VerifyRow,
 )
-from edgedistill.runtimes import RUNTIMES, parity
+from edgedistill.runtimes import RUNTIMES, parity, sequences
 from edgedistill.runtimes.layers import Given, compare_alone, given_of
 from edgedistill.runtimes.program import fold_weights
 from edgedistill.runtimes.verdict import KERNELS, Evidence, cause, words
+from edgedistill.signature import image_size
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import Task
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from edgedistill.runtimes import Floats
 
 _GOLDEN = 8
+_STEPS = 500
+"""Of a program that keeps a state, at least, where the test set has as many."""
 _PLAIN, _AT_ONCE = 512, 32
 """Images for plain kernels, which may be a hundred times slower, and how many of them at once."""
 
@@ -112,22 +122,24 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     begin = time.monotonic()
     split = open_split(inputs["data"].path, "test")
     test = _Test(split, task_of(inputs), config.verify, context)
-    exported = ExportRecord.read(inputs["export"]).files
+    written = ExportRecord.read(inputs["export"]).files
+    exported = [entry for entry in written if entry.program == MAIN]
     models = [name for name in config.models if inputs[name].file("model").exists()]
     kinds = [kind for kind in ("float", "int8")
-             if inputs["quantize"].file(f"{kind}.program").exists()]  # fmt: skip
+             if program_file.names(inputs["quantize"].path, kind)]  # fmt: skip
     asked = Asked(
         context.reporter, "verify", (len(models) + len(kinds) + len(exported)) * len(split)
     )
     answers: dict[str, Floats] = {}
     for name in models:
-        model = torch_predictor(load_model(inputs[name].path / "model"))
-        answers[name] = logits_of(asked.of(model, name), split)
+        folder = inputs[name].path / "model"
+        seen = open_split(inputs["data"].path, "test", image_size(inputs_of(folder)))
+        answers[name] = logits_of(asked.of(torch_predictor(load_model(folder)), name), seen)
     teacher = _teacher(config, inputs, context)
     if teacher is not None:
         answers["teacher"] = teacher
     references = {
-        kind: _reference(inputs["quantize"].file(f"{kind}.program"), kind, test, asked)
+        kind: _reference(program_file.place(inputs["quantize"].path, MAIN, kind), kind, test, asked)
         for kind in kinds
     }
     answers |= {kind: each.logits for kind, each in references.items()}
@@ -137,9 +149,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     _write_golden(context.scratch / "golden", files, rows, split)
     arrays: dict[str, Any] = dict(answers)
     np.savez(context.scratch / "logits.npz", **arrays)
-    ok = all(row.ok for row in rows)
-    VerifyRecord(ok, rows, scores, len(split)).write(context.scratch)
-    return {"ok": ok, "test_quality": scores, "warnings": _warnings(rows),
+    others = [entry for entry in written if entry.program != MAIN]
+    programs = tuple(_over_a_sequence(entry, inputs, test) for entry in others)
+    ok = all(row.ok for row in rows) and all(row.ok for row in programs)
+    VerifyRecord(ok, rows, scores, len(split), programs).write(context.scratch)
+    return {"ok": ok, "test_quality": scores, "warnings": _warnings(rows, programs),
             "seconds": time.monotonic() - begin}  # fmt: skip
 
 
@@ -148,7 +162,7 @@ def _teacher(config: Config, inputs: dict[str, Artifact], context: Context) -> F
     if config.teacher is None:
         return None
     data = DataRecord.read(inputs["data"])
-    teacher_context = context.teacher_context(inputs["teacher"].path, data)
+    teacher_context = context.teacher_context(config.teacher, inputs["teacher"].path, data)
     return plain_answers(
         config.teacher,
         config.fingerprint,
@@ -166,7 +180,7 @@ def _reference(path: Path, kind: str, test: _Test, asked: Asked) -> _Reference:
     logits = logits_of(asked.of(predict, f"the torch graph, {kind}"), test.split)
     folded = fold_weights(program)
     few = min(test.wanted.layer_samples, len(test.split))
-    given = given_of(folded, test.split.pixels(np.arange(few)))
+    given = given_of(folded, *test.split.inputs(np.arange(few)).values())
     return _Reference(folded, logits, test.task.quality(logits, test.split.labels), given)
 
 
@@ -269,9 +283,54 @@ def _plainly(
     }  # fmt: skip
 
 
-def _warnings(rows: tuple[VerifyRow, ...]) -> list[str]:
-    return [
+def _over_a_sequence(entry: FileEntry, inputs: dict[str, Artifact], test: _Test) -> ProgramRow:
+    """A program that is not `main`, on test data one sample behind the other, its state kept."""
+    kind = "int8" if entry.precision == "int8" else "float"
+    program = program_file.load(program_file.place(inputs["quantize"].path, entry.program, kind))
+    test.context.reporter.tick(f"verify {entry.file}", 0, 1, f"program `{entry.program}`")
+    steps = _steps(program, entry.program, test.split)
+    wanted, scales = sequences.reference(program, steps), sequences.scales_of(program)
+    path = inputs["export"].file("files") / entry.file
+
+    def run(optimize: bool) -> tuple[OutputParity, ...]:
+        loaded = RUNTIMES[entry.runtime].load(path, optimize=optimize, program=entry.program)
+        return sequences.compare(sequences.answers(loaded, steps), wanted, scales)
+
+    usual = run(True)
+    plain: tuple[OutputParity, ...] = ()
+    missed = parity.misses_over_steps(usual, entry.runtime, entry.precision, test.wanted)
+    because: Cause | None = None
+    if missed:
+        plain = run(False)
+        worse = parity.misses_over_steps(plain, entry.runtime, entry.precision, test.wanted)
+        because = "the file" if worse else KERNELS
+    return ProgramRow(
+        entry.runtime, entry.precision, entry.file, entry.program, len(steps), usual, plain,
+        tuple(missed), because, because != "the file",
+    )  # fmt: skip
+
+
+def _steps(program: Program, name: str, split: Split) -> list[tuple[Tensor, ...]]:
+    import torch
+
+    steps: list[tuple[Tensor, ...]] = []
+    for sample in range(len(split)):
+        if len(steps) >= _STEPS:
+            break
+        arrays = split.inputs(np.arange(sample, sample + 1)).values()
+        steps += pieces(program, name, tuple(map(torch.from_numpy, arrays)))
+    return steps
+
+
+def _warnings(rows: tuple[VerifyRow, ...], programs: tuple[ProgramRow, ...]) -> list[str]:
+    told = [
         f"{row.file}: misses a tolerance ({', '.join(row.missed)}); {row.verdict}"
         for row in rows
+        if row.missed
+    ]
+    return told + [
+        f"{row.file}, program `{row.program}` over {row.steps} steps: {', '.join(row.missed)}; the "
+        f"cause: {row.cause}"
+        for row in programs
         if row.missed
     ]
