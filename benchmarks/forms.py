@@ -30,7 +30,8 @@ from edgedistill.models import build, load
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import Recipe
 from edgedistill.signature import image_inputs
-from edgedistill.train import TrainingInputs, train
+from edgedistill.train import train
+from edgedistill.training_inputs import TrainingInputs
 
 FORMS = {
     "stored in full": "soft targets",

@@ -32,7 +32,8 @@ from edgedistill.models import build, load
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import ResidualModel
 from edgedistill.signature import image_inputs
-from edgedistill.train import TrainingInputs, epoch_order, learning_rate, train
+from edgedistill.train import learning_rate, train
+from edgedistill.training_inputs import TrainingInputs, epoch_order
 
 STEPS = 60
 

@@ -86,6 +86,7 @@ class _Plan:
             data=recipe.data,
             task=recipe.task,
             embedding=getattr(recipe.teacher, "embedding", None),
+            sizes=_further_sizes(recipe),
             fingerprint=data_fingerprint(recipe.data),
         )
         self.add("data", prepared, {})
@@ -271,6 +272,12 @@ class _Plan:
             answers["judge"] = self.judged
         layers = {"teacher": self.teacher} if needs_layers(losses) else {}
         return {"data": "data", **answers, **layers, **self.texts}
+
+
+def _further_sizes(recipe: Recipe) -> tuple[tuple[int, int], ...]:
+    """In which a model sees the images, beside the data's own."""
+    size = recipe.teacher.image_size
+    return () if size in (None, recipe.data.image_size) else (size,)
 
 
 def _precision(wanted: str) -> Any:

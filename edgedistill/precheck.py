@@ -132,20 +132,28 @@ def _images(recipe: Recipe) -> Images | None:
         names = [f"dimension {number}" for number in range(dimensions)]
     elif names is None and data.source in ("digits", "folder", "parquet", "arrays"):
         names = open_source(data, recipe.task).classes
-    return None if names is None else (names, image_inputs(data.channels, *data.image_size))
+    return None if names is None else (names, _inputs(recipe, None))
+
+
+def _inputs(recipe: Recipe, size: tuple[int, int] | None) -> Inputs:
+    """What a model is called with that sees the images in this size; None: the data's."""
+    return image_inputs(recipe.data.channels, *(size or recipe.data.image_size))
 
 
 def _look(role: str, model: Any, recipe: Recipe, images: Any, fetch: bool) -> Iterator[str]:
     """Raises UserError: the model cannot be made, or answers with other classes."""
     from edgedistill.models import build, check_knows, preview
 
-    shape = len(images[0]), *images[1:]
+    names, inputs = images
+    if model.image_size is not None or role.startswith("member"):
+        inputs = _inputs(recipe, recipe.teacher.image_size)
+    shape = len(names), inputs
     if isinstance(model, ModelCommon):
         untrained = role == "teacher" and recipe.stages.teacher.train is None
         look = check_knows if untrained or role.startswith("member") else preview
         yield from look(model, *shape).notes
     elif model.family in _IN_A_FILE:
-        _ask(model, images)
+        _ask(model, (names, inputs))
     if not _would_be_downloaded(model):
         return
     if fetch and isinstance(model, ModelCommon):
@@ -176,7 +184,8 @@ def _ask(teacher: Any, images: Images) -> None:
     from edgedistill.scratch import scratch_folder
 
     names, inputs = images
-    blank, first = np.zeros(inputs[0].of_batch(1), np.float32), np.zeros(1, np.int64)
+    first = np.zeros(1, np.int64)
+    blank = {each.name: np.zeros(each.of_batch(1), np.float32) for each in inputs}
     with scratch_folder() as folder:
         asked = open_teacher(teacher, TeacherContext(folder, names, inputs))
         list(asked.predict(TeacherBatch(first, first, False, blank)))

@@ -11,32 +11,41 @@ from numpy.typing import NDArray
 from edgedistill.artifact import Artifact
 from edgedistill.models import device_of
 from edgedistill.records import DataRecord
-from edgedistill.signature import blank
+from edgedistill.signature import Inputs, blank, image_size
 from edgedistill.tasks import TASKS, Task
 from edgedistill.tasks.chance import chance_warning
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from edgedistill.data import Split
 
-Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Pixels (batch, channels, height, width) in 0..1 to logits (batch, classes)."""
+Predict = Callable[..., NDArray[np.float32]]
+"""A model's inputs in order, float32, such as pixels (batch, channels, height, width) in 0..1, to
+logits (batch, classes)."""
 State = dict[str, Any]
 """What a stage's metrics say of a model."""
 
 
-_IMAGES, _BYTES = 500, 64_000_000
-"""At once, of whichever is less; bytes of pixels."""
+_SAMPLES, _BYTES = 500, 64_000_000
+"""At once, of whichever is less; bytes of inputs."""
 
 
 def logits_of(predict: Predict, split: Split) -> NDArray[np.float32]:
     """Logits (samples, classes) of a whole split, in its order."""
-    each = 4 * int(np.prod(split.images.shape[1:]))
-    batch_size = max(1, min(_IMAGES, _BYTES // each))
-    parts = [
-        predict(split.pixels(np.arange(start, min(start + batch_size, len(split)))))
-        for start in range(0, len(split), batch_size)
-    ]
-    return np.concatenate(parts)
+    batch_size = max(1, min(_SAMPLES, _BYTES // split.sample_bytes))
+    starts = range(0, len(split), batch_size)
+    batches = (np.arange(start, min(start + batch_size, len(split))) for start in starts)
+    return np.concatenate([predict(*split.inputs(ids).values()) for ids in batches])
+
+
+def placed(values: Tensor, device: torch.device) -> Tensor:
+    """On the device; pixels channels-last in memory, as convolutions take them fastest."""
+    import torch
+
+    layout = torch.channels_last if values.dim() == 4 else torch.preserve_format
+    return values.to(device, memory_format=layout)
 
 
 def torch_predictor(module: Any, precision: str = "fp32") -> Predict:
@@ -44,14 +53,14 @@ def torch_predictor(module: Any, precision: str = "fp32") -> Predict:
     the CPU, as a function on arrays."""
     import torch
 
-    def predict(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def predict(*inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         device = device_of(module) if isinstance(module, torch.nn.Module) else torch.device("cpu")
-        batch = torch.from_numpy(pixels).to(device, memory_format=torch.channels_last)
+        batch = [placed(torch.from_numpy(each), device) for each in inputs]
         with (
             torch.inference_mode(),
             torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
         ):
-            logits: NDArray[np.float32] = module(batch).float().cpu().numpy()
+            logits: NDArray[np.float32] = module(*batch).float().cpu().numpy()
         return logits
 
     return predict
@@ -82,7 +91,13 @@ def state_of_answers(answers: NDArray[np.float32] | None, data: Artifact, task: 
     return {"validation_quality": task.quality(answers, labels), "warnings": warnings}
 
 
-def state_of_model(module: Any, data: Artifact, task: Task, advice: str = TRAIN_BETTER) -> State:
+def state_of_model(
+    module: Any,
+    data: Artifact,
+    task: Task,
+    advice: str = TRAIN_BETTER,
+    seen: Inputs | None = None,
+) -> State:
     """A model's quality on validation (percent), macs (millions), params (thousands) and warnings:
     a quality that is no better than by chance, and `advice` on it. Its `products` are what the macs
     are made of."""
@@ -90,10 +105,10 @@ def state_of_model(module: Any, data: Artifact, task: Task, advice: str = TRAIN_
     from edgedistill.models import device_of
     from edgedistill.models.work import listed, products
 
-    split, described = open_split(data.path, "validation"), DataRecord.read(data)
+    seen = seen or DataRecord.read(data).inputs
+    split = open_split(data.path, "validation", image_size(seen))
     module.eval()
-    (example,) = blank(described.inputs, device=device_of(module))
-    found = products(module, example)
+    found = products(module, *blank(seen, device=device_of(module)))
     outputs = logits_of(torch_predictor(module), split)
     return {
         "validation_quality": task.quality(outputs, split.labels),

@@ -18,13 +18,8 @@ from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.recipe import Augment, Exits, Labels, ResidualModel, SoftTargets, Training
 from edgedistill.signature import image_inputs
-from edgedistill.train import (
-    TrainingInputs,
-    epoch_order,
-    learning_rate,
-    open_training_inputs,
-    train,
-)
+from edgedistill.train import learning_rate, train
+from edgedistill.training_inputs import TrainingInputs, epoch_order, open_training_inputs
 
 LABELS = (Labels(kind="labels"),)
 

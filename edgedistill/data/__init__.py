@@ -6,12 +6,13 @@ from edgedistill.data.image.decode import Form
 from edgedistill.data.image.reading import Read, read_images, read_unlabelled, to_pixels
 from edgedistill.data.loading import batches
 from edgedistill.data.prepare import prepare
-from edgedistill.data.splits import Split, open_split
+from edgedistill.data.splits import Split, View, open_split
 
 __all__ = [
     "Form",
     "Read",
     "Split",
+    "View",
     "augment",
     "batches",
     "fingerprint",

@@ -21,8 +21,8 @@ from edgedistill.data.splits import (
     SPLITS,
     TEST_SEED,
     Labels,
-    SplitWriter,
     held_out,
+    image_writer,
     limited,
     open_split,
 )
@@ -37,6 +37,8 @@ from edgedistill.tasks.labels import LabelForm, known
 EXAMPLES = 20
 UNUSED = -1
 
+Images = NDArray[np.uint8]
+Size = tuple[int, int]
 Codes = NDArray[np.int8]
 """For each sample of a source the number of its split in `SPLITS`, or `UNUSED`."""
 
@@ -48,8 +50,12 @@ def prepare(
     out: Path,
     reporter: Reporter,
     embedding: int | None = None,
+    sizes: Sequence[Size] = (),
 ) -> dict[str, Any]:
     """Decode, split and check `data` into folder `out`; returns metrics.
+
+    sizes: further ones, (height, width), that a model sees the images in; each takes that many
+    bytes more for each image and channel.
 
     Writes `train|validation|test/{images,labels,samples}.npy`, `test/names.json` and `data.json`.
     Which training images are used and which of them validate is drawn from `seed`; the test set
@@ -61,7 +67,7 @@ def prepare(
     for note in source.notes:
         reporter.say(f"data: {note}")
     parts = assign(source, data, task, seed)
-    written = _write(parts, data, out, reporter)
+    written = _write(parts, data, sizes, out, reporter)
     _check_classes(written.labels, source.classes, task)
     left_out = _left_out(written, parts, source.classes)
     for text in left_out:
@@ -207,19 +213,22 @@ class _Written:
         return (samples.name(int(each)) for samples, chosen in self.names[split] for each in chosen)
 
 
-def _write(parts: list[Part], data: Data, out: Path, reporter: Reporter) -> _Written:
+def _write(
+    parts: list[Part], data: Data, sizes: Sequence[Size], out: Path, reporter: Reporter
+) -> _Written:
     written = _Written()
-    writers = {name: SplitWriter(out / name, _form(data).shape) for name in SPLITS}
+    forms = _forms(data, sizes)
+    writers = {name: image_writer(out / name, *(form.shape for form in forms)) for name in SPLITS}
     total = sum(int(np.sum(part.codes != UNUSED)) for part in parts)
     done, started = 0, time.monotonic()
     for part in parts:
         samples, codes = part.samples, part.codes
-        for read, kept, images in _usable(samples, codes, data, total, written.skipped):
+        for read, kept, images in _usable(samples, codes, data, forms, total, written.skipped):
             for code, name in enumerate(SPLITS):
                 here = codes[kept] == code
                 if here.any():
                     labels, places = samples.labels[kept[here]], kept[here] + part.first
-                    writers[name].add(images[here], labels, places)
+                    writers[name].add([each[here] for each in images], labels, places)
                     written.names[name].append((samples, kept[here]))
             done += read
             speed = done / max(time.monotonic() - started, 1e-9)
@@ -228,19 +237,29 @@ def _write(parts: list[Part], data: Data, out: Path, reporter: Reporter) -> _Wri
     return written
 
 
-def _form(data: Data) -> Form:
-    return Form(data.image_size, data.channels, data.resize, data.convert_channels)
+def _forms(data: Data, sizes: Sequence[Size]) -> list[Form]:
+    """What each image becomes: as the data has it, and the same in the other `sizes`."""
+    return [
+        Form(size, data.channels, data.resize, data.convert_channels)
+        for size in (data.image_size, *sizes)
+    ]
 
 
 def _usable(
-    samples: Samples, codes: Codes, data: Data, total: int, skipped: list[tuple[int, str]]
-) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint8]]]:
-    """How many were read, the numbers of those that could be decoded, and their pixels."""
+    samples: Samples,
+    codes: Codes,
+    data: Data,
+    forms: Sequence[Form],
+    total: int,
+    skipped: list[tuple[int, str]],
+) -> Iterator[tuple[int, NDArray[np.int64], tuple[Images, ...]]]:
+    """How many were read, the numbers of those that could be decoded, and their pixels in each
+    form."""
     wanted = np.flatnonzero(codes != UNUSED)
     workers = worker_count(data.workers, samples.encoded_bytes)
     start = 0
-    for chunk in decode_all(samples.read(wanted), _form(data), workers):
-        read = len(chunk.images) + len(chunk.failures)
+    for chunk in decode_all(samples.read(wanted), forms, workers):
+        read = len(chunk.images[0]) + len(chunk.failures)
         ids = wanted[start : start + read]
         start += read
         for failure in chunk.failures:

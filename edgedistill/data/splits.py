@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from edgedistill.data.counter import uniform
 from edgedistill.data.image.augment import Images, Pixels
+from edgedistill.data.image.augment import view as changed_view
+from edgedistill.recipe import Augment
 from edgedistill.tasks.labels import LabelForm, OneClass
 
 Labels = NDArray[Any]
@@ -28,6 +30,15 @@ HELD_OUT, BALANCED = 100, 101
 
 
 @dataclass(frozen=True)
+class View:
+    """One of the random looks that training has at its samples."""
+
+    augment: Augment
+    seed: int
+    number: int = 0
+
+
+@dataclass(frozen=True)
 class Split:
     """images: (samples, height, width, channels), uint8, mapped from disk where they lie there;
     labels: (samples,), int64, a class, -1 where nobody knows; or (samples, values), float32, NaN
@@ -37,6 +48,8 @@ class Split:
     images: Images
     labels: Labels
     numbers: NDArray[np.int64] | None = None
+    meant: tuple[int, int] | None = None
+    """Height and width of the data's images, where these are the same in another size."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,61 +64,118 @@ class Split:
         chosen = np.asarray(self.images[ids])
         return np.divide(chosen, np.float32(255)).transpose(0, 3, 1, 2)
 
+    def inputs(self, ids: NDArray[np.int64], view: View | None = None) -> dict[str, Pixels]:
+        """What a model is called with, by name and in order: `pixels`, as they are or as `view`
+        changes them."""
+        if view is None:
+            return {"pixels": self.pixels(ids)}
+        images = np.asarray(self.images[ids])
+        changed = changed_view(images, ids, view.seed, view.number, view.augment, self.meant)
+        return {"pixels": changed}
+
+    @property
+    def sample_bytes(self) -> int:
+        """Of what a model takes of one sample."""
+        return 4 * int(np.prod(self.images.shape[1:]))
+
     def __reduce__(self) -> tuple[Callable[..., Split], tuple[Any, ...]]:
         # A worker process maps the file again; pickling the map would copy all images.
         if isinstance(self.images, np.memmap):
             folder = Path(str(self.images.filename)).parent
-            return open_split, (folder.parent, folder.name)
-        return Split, (self.images, self.labels, self.numbers)
+            height, width = self.images.shape[1:3]
+            return open_split, (folder.parent, folder.name, (height, width))
+        return Split, (self.images, self.labels, self.numbers, self.meant)
 
 
-def open_split(folder: Path, name: str) -> Split:
-    """A split of a data artifact. Raises FileNotFoundError: there is none of that name."""
-    images = np.load(folder / name / "images.npy", mmap_mode="r", allow_pickle=False)
+def open_split(folder: Path, name: str, size: tuple[int, int] | None = None) -> Split:
+    """A split of a data artifact. Raises FileNotFoundError: there is none of that name.
+
+    size: height and width that a model sees, where these are not the data's.
+    """
+    images = np.load(folder / name / images_file(), mmap_mode="r", allow_pickle=False)
     labels = np.load(folder / name / "labels.npy", allow_pickle=False)
     numbers = np.load(folder / name / "samples.npy", allow_pickle=False)
-    return Split(images, labels, numbers)
+    meant = images.shape[1:3]
+    if size in (None, meant):
+        return Split(images, labels, numbers)
+    images = np.load(folder / name / images_file(size), mmap_mode="r", allow_pickle=False)
+    return Split(images, labels, numbers, meant)
 
 
-class SplitWriter:
-    """Writes a split image by image, with the memory of one batch.
+def images_file(size: tuple[int, int] | None = None) -> str:
+    """Where a split's images lie: the data's, or the same in another size."""
+    return "images.npy" if size is None else f"images_{size[0]}x{size[1]}.npy"
+
+
+class ArrayWriter:
+    """Writes an `.npy` file whose length is known at its end.
 
     Plain writes rather than a writable map: on a full disk they raise, a map kills the process.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, int, int]) -> None:
-        """shape: (height, width, channels)"""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        self._shape = shape
-        self._labels: list[Labels] = []
-        self._samples: list[NDArray[np.int64]] = []
-        self._stream = (folder / "images.npy").open("wb")
-        self._stream.write(self._header(0))
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: str = "|u1") -> None:
+        """shape, dtype: of each sample; the type as NumPy writes it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._shape, self._dtype, self._count = shape, dtype, 0
+        self._stream = path.open("wb")
+        self._stream.write(self._header())
 
-    def _header(self, count: int) -> bytes:
+    def _header(self) -> bytes:
         """NumPy pads its header so that the first axis can grow: the length is always the same."""
         text = io.BytesIO()
-        head = {"descr": "|u1", "fortran_order": False, "shape": (count, *self._shape)}
+        shape = (self._count, *self._shape)
+        head = {"descr": self._dtype, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(text, head)
         return text.getvalue()
 
-    def add(self, images: Images, labels: Labels, samples: NDArray[np.int64]) -> None:
-        """samples: (batch,), the images' places in the user's own data."""
-        self._stream.write(np.ascontiguousarray(images).data)
+    def add(self, values: NDArray[Any]) -> None:
+        """values: (batch, *shape)"""
+        self._stream.write(np.ascontiguousarray(values, self._dtype).data)
+        self._count += len(values)
+
+    def close(self) -> None:
+        """Write the final count."""
+        self._stream.seek(0)
+        self._stream.write(self._header())
+        self._stream.close()
+
+
+class SplitWriter:
+    """Writes a split sample by sample, with the memory of one batch."""
+
+    def __init__(self, folder: Path, *arrays: ArrayWriter) -> None:
+        """arrays: what is written for each sample, into `folder`."""
+        self._folder = folder
+        self._arrays = arrays
+        self._labels: list[Labels] = []
+        self._samples: list[NDArray[np.int64]] = []
+
+    def add(
+        self, values: Sequence[NDArray[Any]], labels: Labels, samples: NDArray[np.int64]
+    ) -> None:
+        """values: of a batch, for each of the arrays; samples: (batch,), the samples' places in
+        the user's own data."""
+        for writer, each in zip(self._arrays, values, strict=True):
+            writer.add(each)
         self._labels.append(labels)
         self._samples.append(samples)
 
     def close(self) -> Labels:
         """Write the labels, the places and the final count; returns the labels."""
         labels = np.concatenate(self._labels) if self._labels else np.empty(0, np.int64)
-        self._stream.seek(0)
-        self._stream.write(self._header(len(labels)))
-        self._stream.close()
+        for writer in self._arrays:
+            writer.close()
         np.save(self._folder / "labels.npy", labels)
         places = np.concatenate([np.empty(0, np.int64), *self._samples])
         np.save(self._folder / "samples.npy", places)
         return labels
+
+
+def image_writer(folder: Path, *shapes: tuple[int, int, int]) -> SplitWriter:
+    """Of images in one size or several, (height, width, channels); the data's is the first."""
+    first, *others = shapes
+    files = [(images_file(), first), *((images_file(each[:2]), each) for each in others)]
+    return SplitWriter(folder, *(ArrayWriter(folder / name, shape) for name, shape in files))
 
 
 def held_out(

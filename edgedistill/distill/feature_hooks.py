@@ -26,14 +26,17 @@ class FeatureHooks:
     _handles: list[RemovableHandle] = field(default_factory=list)
 
     def on(
-        self, model: nn.Module, names: Iterable[str], side: str, example: Tensor
+        self, model: nn.Module, names: Iterable[str], side: str, example: tuple[Tensor, ...]
     ) -> FeatureHooks:
-        """Listen to these layers, or to `EMBEDDING`, which is found by a look at how `example`
-        (batch, channels, height, width) is answered. Raises UserError: there is no such layer."""
+        """Listen to these layers, or to `EMBEDDING`, which is found by a look at how `example`, the
+        model's inputs for a sample or more, is answered.
+
+        Raises UserError: there is no such layer.
+        """
         modules = named(model)
         for name in set(names):
             if name == EMBEDDING:
-                last = _last_layer(model, side, example[:1])
+                last = _last_layer(model, side, tuple(each[:1] for each in example))
                 self._handles.append(last.register_forward_hook(self._before))
             elif name not in modules:
                 raise UserError(f"the {side} has no layer `{name}`", nearest(name, list(modules)))
@@ -63,13 +66,13 @@ def named(model: nn.Module) -> dict[str, nn.Module]:
     return {name: module for name, module in inner.named_modules() if name}
 
 
-def last_layer(model: nn.Module, example: Tensor) -> nn.Module | None:
+def last_layer(model: nn.Module, example: tuple[Tensor, ...]) -> nn.Module | None:
     """The linear layer or convolution that gives the answer; None where something else does."""
-    last = map(model.get_submodule, output_layers(model, example))
+    last = map(model.get_submodule, output_layers(model, *example))
     return next((each for each in last if isinstance(each, nn.Linear | nn.Conv2d)), None)
 
 
-def _last_layer(model: nn.Module, side: str, example: Tensor) -> nn.Module:
+def _last_layer(model: nn.Module, side: str, example: tuple[Tensor, ...]) -> nn.Module:
     found = last_layer(model, example)
     if found is None:
         raise UserError(
@@ -79,7 +82,7 @@ def _last_layer(model: nn.Module, side: str, example: Tensor) -> nn.Module:
     return found
 
 
-def shapes(model: nn.Module, example: Tensor) -> dict[str, torch.Size]:
+def shapes(model: nn.Module, example: tuple[Tensor, ...]) -> dict[str, torch.Size]:
     """Output shape of every layer that gives one tensor, in the order in which they finish."""
     found: dict[str, torch.Size] = {}
     handles = []
@@ -97,7 +100,7 @@ def shapes(model: nn.Module, example: Tensor) -> dict[str, torch.Size]:
     training = model.training
     try:
         with torch.no_grad():
-            model.eval()(example)
+            model.eval()(*example)
     finally:
         model.train(training)
         for handle in handles:

@@ -38,12 +38,12 @@ def ask(
     teacher: Teacher,
     split: Split,
     store: Store,
-    pixels: Callable[[NDArray[np.int64], int], Floats],
+    look: Callable[[NDArray[np.int64], int], dict[str, Floats]],
     batch_size: int,
     tick: Tick,
     of_test: bool = False,
 ) -> Asked:
-    """Fill `store` with what is missing; `pixels(ids, view)` gives what the teacher is shown.
+    """Fill `store` with what is missing; `look(ids, view)` gives what the teacher is shown.
 
     of_test: whether the images come from the user's own test data.
     """
@@ -54,7 +54,7 @@ def ask(
         missing = store.missing(view)
         for start in range(0, len(missing), batch_size):
             ids = missing[start : start + batch_size]
-            batch = TeacherBatch(ids, split.samples[ids], of_test, pixels(ids, view))
+            batch = TeacherBatch(ids, split.samples[ids], of_test, look(ids, view))
             for part in teacher.predict(batch):
                 store.add(view, ids[part.at], part.logits, part.agreement)
                 done += len(part.at)
@@ -77,7 +77,7 @@ def plain_answers(
 
     identity: digest of all that the answers depend on, beside the images.
     """
-    split = open_split(data.path, name)
+    split = open_split(data.path, name, config.image_size)
     own_test = name == "test" and DataRecord.read(data).own_test
     made_by = {"teacher": identity, "data": data.digest, "split": name}
     teacher = open_teacher(config, context)
@@ -86,7 +86,7 @@ def plain_answers(
     layout = Layout(len(context.classes))
     place = folder / text_digest(made_by)[:24]
     with opened(place, layout, 1, len(split), made_by, reporter.say) as store:
-        ask(teacher, split, store, lambda ids, _: split.pixels(ids), 256,
+        ask(teacher, split, store, lambda ids, _: split.inputs(ids), 256,
             lambda a, b, note: reporter.tick(f"teacher, {name}", a, b, note), own_test)  # fmt: skip
         with TemporaryDirectory(dir=place) as kept:
             keep(store, Path(kept))

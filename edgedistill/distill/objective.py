@@ -17,20 +17,24 @@ from edgedistill.models.fused import fused
 from edgedistill.recipe import Loss
 from edgedistill.tasks import TASKS, Head, Task
 
+Tensors = tuple[Tensor, ...]
+
 
 @dataclass(frozen=True)
 class Models:
-    """The models that losses are bound to, and one sample as they take it."""
+    """The models that losses are bound to, and one sample as each takes it."""
 
     student: nn.Module
     teacher: nn.Module | None
-    example: Tensor
+    example: Tensors
+    shown: Tensors
+    """To the teacher."""
     task: Task = TASKS["classification"]
 
     def outputs(self) -> int:
         training = self.student.training
         with torch.no_grad():
-            outputs = self.student.eval()(self.example).shape[1]
+            outputs = self.student.eval()(*self.example).shape[1]
         self.student.train(training)
         return int(outputs)
 
@@ -39,7 +43,7 @@ class Models:
 
     def teacher_shapes(self) -> dict[str, torch.Size]:
         assert self.teacher is not None, "layers of a teacher that was not checked"
-        return shapes(self.teacher, self.example)
+        return shapes(self.teacher, self.shown)
 
     def check_layers(self, kind: str) -> None:
         if self.teacher is None:
@@ -53,8 +57,9 @@ class Objective(nn.Module):
     """The weighted sum of the losses for one student; whatever they have to learn themselves
     (projections, exits) is among its parameters, beside the student's.
 
-    Called with pixels (batch, channels, height, width), target (batch,) or (batch, values), the
-    teacher's logits (batch, classes) or None, and how far to use them (batch,) or None. The
+    Called with the student's inputs in order, such as pixels (batch, channels, height, width),
+    target (batch,) or (batch, values), the teacher's logits (batch, classes) or None, how far to
+    use them (batch,) or None, and what the teacher is shown where that is something else. The
     teacher, where one runs along, is neither trained nor saved.
     """
 
@@ -66,14 +71,16 @@ class Objective(nn.Module):
         wanted: Sequence[Loss],
         student: nn.Module,
         teacher: nn.Module | None,
-        example: Tensor,
+        example: Tensors,
         bf16: bool = False,
         weighed: float = 1.0,
         task: Task = TASKS["classification"],
         head: Head | None = None,
+        shown: Tensors | None = None,
     ) -> None:
-        """weighed: how far the teacher counts where its answer is `LabelUse.WEIGH`; head: turns the
-        outputs of both sides into logits."""
+        """example: the student's inputs for one sample; weighed: how far the teacher counts where
+        its answer is `LabelUse.WEIGH`; head: turns the outputs of both sides into logits; shown:
+        the teacher's inputs, where they are others."""
         super().__init__()
         self.student = student
         self._bf16, self._head = bf16, head
@@ -85,7 +92,8 @@ class Objective(nn.Module):
         # By `LabelUse`.
         self.register_buffer("_trust", torch.tensor([1.0, weighed, 0.0, 0.0]), persistent=False)
         self.register_buffer("_emphasis", torch.tensor([1.0, 1.0, alone, 0.0]), persistent=False)
-        models = Models(student, teacher, example, task)
+        shown = shown or example
+        models = Models(student, teacher, example, shown, task)
         self._bound = [loss.bind(models) for loss in wanted if loss.weight > 0]
         self.learned = nn.ModuleList(
             bound.term for bound in self._bound if isinstance(bound.term, nn.Module)
@@ -98,7 +106,7 @@ class Objective(nn.Module):
         if teacher is not None and layers:
             there = named(teacher)
             quick = fused(teacher, [there[name] for name in layers if name in there])
-            self._teacher = (quick, FeatureHooks().on(quick, layers, "teacher", example))
+            self._teacher = (quick, FeatureHooks().on(quick, layers, "teacher", shown))
 
     def _apply(self, change: Any, recurse: bool = True) -> Objective:
         """`to` and its like take the teacher along."""
@@ -109,21 +117,22 @@ class Objective(nn.Module):
 
     def forward(
         self,
-        pixels: Tensor,
+        inputs: Tensors,
         target: Tensor,
         teacher: Tensor | None,
         label_uses: Tensor | None = None,
+        shown: Tensors | None = None,
     ) -> Tensor:
-        return self.judge(self.answer(pixels), target, teacher, label_uses)
+        return self.judge(self.answer(inputs, shown), target, teacher, label_uses)
 
-    def answer(self, pixels: Tensor) -> Tensor:
+    def answer(self, inputs: Tensors, shown: Tensors | None = None) -> Tensor:
         """The student's logits (batch, classes), float32; its layers, and the teacher's, are seen
         on the way."""
-        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self._bf16):
-            logits: Tensor = self.student(pixels)
+        with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=self._bf16):
+            logits: Tensor = self.student(*inputs)
             if self._teacher is not None:
                 with torch.no_grad():
-                    self._teacher[0](pixels)
+                    self._teacher[0](*(shown or inputs))
         return logits.float() if self._head is None else self._head(logits.float())
 
     def judge(
@@ -165,13 +174,14 @@ class Cohort(nn.Module):
 
     def forward(
         self,
-        pixels: Tensor,
+        inputs: Tensors,
         target: Tensor,
         teacher: Tensor | None,
         label_uses: Tensor | None = None,
+        shown: Tensors | None = None,
     ) -> Tensor:
         members: list[Any] = list(self.members)
-        answers = [member.answer(pixels) for member in members]
+        answers = [member.answer(inputs, shown) for member in members]
         value: Tensor = answers[0].new_zeros(())
         for i, member in enumerate(members):
             others = [other.detach() for j, other in enumerate(answers) if j != i]

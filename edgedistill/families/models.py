@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
 
 from pydantic import Field, model_validator
 
-from edgedistill.fields import Arguments, Deviations, FilePath, Function, Means, Name
+from edgedistill.fields import (
+    Arguments,
+    Deviations,
+    FilePath,
+    Function,
+    ImageSize,
+    Means,
+    Name,
+)
 from edgedistill.target import Frozen
 
 Width = Annotated[int, Field(ge=1, le=4096)]
@@ -17,6 +25,10 @@ class TeacherCommon(Frozen):
 
     if TYPE_CHECKING:  # each has its own
         family: str
+
+    image_size: ImageSize | None = None
+    """What the teacher sees, where it is not `data.image_size`: the same part of the same photo,
+    in another size. Of the recipe's `teacher` alone."""
 
     free_outputs: ClassVar[bool] = False
     """Whether its answers may be any numbers, not only shares of classes."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Origin", "build", "check_knows", "count", "describe", "device_of", "fingerprint", "fresh",
-    "load", "origin", "preview", "save",
+    "inputs_of", "load", "origin", "preview", "save",
 ]  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def fresh(folder: Path) -> nn.Module:
 
     saved = json.loads((folder / "model.json").read_text())
     model: Model = TypeAdapter(Model).validate_python(saved["model"])
-    inputs = TypeAdapter(Inputs).validate_python(saved["inputs"])
+    inputs = inputs_of(folder)
     inside = with_channels(inputs, saved["spread_to"]) if saved["spread_to"] else inputs
     # Pretrained weights are not fetched again: the folder's own replace them.
     inner = make(without_weights(model), saved["classes"], inside)
@@ -96,6 +96,15 @@ def fresh(folder: Path) -> nn.Module:
     if saved["pruning"]:
         replay(module, saved["pruning"], inputs)
     return module
+
+
+def inputs_of(folder: Path) -> Inputs:
+    """What the model in `folder` is called with."""
+    from pydantic import TypeAdapter
+
+    saved = json.loads((folder / "model.json").read_text())
+    found: Inputs = TypeAdapter(Inputs).validate_python(saved["inputs"])
+    return found
 
 
 def fingerprint(model: Model) -> str:

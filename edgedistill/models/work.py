@@ -84,8 +84,8 @@ def padded_of(rows: Iterable[Sequence[int]], kernel: Kernel) -> int:
     )
 
 
-def products(module: nn.Module, example: Tensor) -> list[Product]:
-    """Every product of one inference on `example` (1, channels, height, width)."""
+def products(module: nn.Module, *example: Tensor) -> list[Product]:
+    """Every product of one inference on `example`, the model's inputs for one sample."""
     import torch
 
     training = module.training
@@ -93,7 +93,7 @@ def products(module: nn.Module, example: Tensor) -> list[Product]:
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        graph = _graph(module.eval(), example)
+        graph = _graph(module.eval(), *example)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
         module.train(training)
@@ -106,7 +106,7 @@ def products(module: nn.Module, example: Tensor) -> list[Product]:
     return list(products_of(graph, names))
 
 
-def _graph(module: nn.Module, example: Tensor) -> GraphModule:
+def _graph(module: nn.Module, *example: Tensor) -> GraphModule:
     """The operators of one inference, those that torch.export would list: but also for a model that
     it does not take, as for a teacher that branches on values."""
     import torch
@@ -119,7 +119,7 @@ def _graph(module: nn.Module, example: Tensor) -> GraphModule:
     with warnings.catch_warnings(), torch.no_grad(), shapes:
         warnings.simplefilter("ignore")
         traced = make_fx(module, pre_dispatch=True, _error_on_data_dependent_ops=False)
-        return traced(example)
+        return traced(*example)
 
 
 def products_of(graph: GraphModule, names: dict[str, str]) -> Iterator[Product]:

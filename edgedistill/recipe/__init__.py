@@ -231,6 +231,27 @@ class Recipe(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _teacher_sees_the_same(self) -> Recipe:
+        for role, model in self._models():
+            if model.image_size is not None and role != "teacher":
+                raise ValueError(
+                    f"`{role}.image_size`: only `teacher` sees the images in a size of its own"
+                )
+        size, own = self.data.image_size, self.teacher.image_size
+        if own is None:
+            return self
+        if self.teacher.family == "stored":
+            raise ValueError("`teacher.image_size`: stored answers were given already")
+        # Another shape would be cut out of another part of the picture.
+        if self.data.resize == "crop" and abs(own[1] - own[0] * size[1] / size[0]) > 1.0:
+            raise ValueError(
+                f"`teacher.image_size: {list(own)}` has other proportions than "
+                f"`data.image_size: {list(size)}`; of a picture that is cut to its middle, the "
+                "teacher would see another part"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _learners_are_of_images(self) -> Recipe:
         for role, model in self._models():
             if isinstance(model, DualEncoderModel) and role != "teacher":

@@ -19,6 +19,7 @@ from edgedistill.runtime_table import TABLE
 
 if TYPE_CHECKING:
     from edgedistill.distill.teachers import TeacherContext
+    from edgedistill.recipe import Teacher
     from edgedistill.records import DataRecord
 
 
@@ -38,12 +39,12 @@ class Context:
     """How many requests this run has sent to each endpoint."""
 
     def teacher_context(
-        self, folder: Path, data: DataRecord, precision: str = "fp32"
+        self, config: Teacher, folder: Path, data: DataRecord, precision: str = "fp32"
     ) -> TeacherContext:
         """What a teacher is opened with whose own files lie in `folder`."""
         from edgedistill.distill.teachers import TeacherContext
 
-        seen = data.inputs
+        seen = data.inputs_at(config.image_size)
         return TeacherContext(folder, data.classes, seen, precision, self.answers, self.sent)
 
     def told(self, stage: str, state: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.devices import machine
 from edgedistill.distill.labelling import plain_answers
 from edgedistill.distill.teachers import identity
-from edgedistill.models import load
+from edgedistill.models import inputs_of, load
 from edgedistill.predict import Predict, logits_of, torch_predictor
 from edgedistill.progress import Asked
 from edgedistill.recipe import AuditConfig, Teacher
@@ -31,6 +31,7 @@ from edgedistill.records.audit import (
     StudentAudit,
 )
 from edgedistill.runtimes import RUNTIMES, features
+from edgedistill.signature import image_size
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import audit as figures
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgedistill.runtimes import Floats
+
+Size = tuple[int, int] | None
+"""Height and width of what a model sees; None: the data's."""
 
 _SMALLEST = ("int8", "fp16", "fp32")
 _EMBEDDED = 10_000
@@ -64,11 +68,13 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     begin = time.monotonic()
     data = DataRecord.read(inputs["data"])
     test, held_out = (open_split(inputs["data"].path, name) for name in ("test", "validation"))
-    others, notes = _out_of_distribution(config.audit, data, context.seed)
+    sizes = _sizes(config, inputs, data)
+    tests = {size: open_split(inputs["data"].path, "test", size) for size in sizes.values()}
+    others, notes = _out_of_distribution(config.audit, data, tuple(tests), context.seed)
     for text in notes:
         context.reporter.say(f"audit: {text}")
-    images = _asked_in_all(config, inputs, len(test), len(held_out), len(others))
-    models = _open(config, inputs, test, Asked(context.reporter, "audit", images))
+    images = _asked_in_all(config, inputs, len(test), len(held_out), len(others[None]))
+    models = _open(config, inputs, test, sizes, Asked(context.reporter, "audit", images))
     own = logits_of(models.shipped, held_out)
     temperature = calibration.fit_temperature(own, held_out.labels)
     known = _teacher_on_validation(config, inputs, data, context)
@@ -78,8 +84,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         order=("teacher", *models.students),
         students=_students(config.audit, inputs["data"], models, test),
         drops=_drops(models, test),
-        corruptions=_corruptions(config.audit, models.predictors, test, context),
-        out_of_distribution=_detected(config.audit, models.predictors, test, others),
+        corruptions=_corruptions(config.audit, models, tests, context),
+        out_of_distribution=_detected(config.audit, models, tests, others),
         coverage=_coverage(inputs, context.seed),
         temperature=temperature,
         routing=None
@@ -104,6 +110,8 @@ class _Models:
     """The one that ships."""
     predictors: dict[str, Predict]
     """Torch models by step, and `shipped`."""
+    sizes: dict[str, Size]
+    """In which each of them sees the images."""
     students: dict[str, Floats]
     """Logits (samples, classes) by model, in the order in which they were made."""
     teacher: Floats | None
@@ -113,7 +121,13 @@ class _Models:
         return self.predictors["shipped"]
 
 
-def _open(config: Config, inputs: dict[str, Artifact], test: Split, asked: Asked) -> _Models:
+def _open(
+    config: Config,
+    inputs: dict[str, Artifact],
+    test: Split,
+    sizes: dict[str, Size],
+    asked: Asked,
+) -> _Models:
     with np.load(inputs["verify"].file("logits.npz")) as kept:
         stored = {name: kept[name] for name in kept.files}
     file, loaded = _shipped(inputs["export"])
@@ -125,7 +139,7 @@ def _open(config: Config, inputs: dict[str, Artifact], test: Split, asked: Asked
     students["shipped"] = logits_of(predictors["shipped"], test)
     if "control" in inputs:
         students["control"] = logits_of(asked.of(_control(inputs), "control"), test)
-    return _Models(file, predictors, students, stored.get("teacher"))
+    return _Models(file, predictors, sizes, students, stored.get("teacher"))
 
 
 def _students(
@@ -155,7 +169,7 @@ def _teacher_on_validation(
     return plain_answers(
         config.teacher,
         identity(config.teacher, config.fingerprint, inputs["teacher"]),
-        context.teacher_context(inputs["teacher"].path, data),
+        context.teacher_context(config.teacher, inputs["teacher"].path, data),
         inputs["data"],
         "validation",
         context.checkpoints,
@@ -190,6 +204,17 @@ def _predictors(config: Config, inputs: dict[str, Artifact]) -> dict[str, Predic
     }
 
 
+def _sizes(config: Config, inputs: dict[str, Artifact], data: DataRecord) -> dict[str, Size]:
+    """In which size each of the predictors sees the images."""
+    seen = {
+        name: image_size(inputs_of(inputs[name].file("model")))
+        for name in config.models
+        if inputs[name].file("model").exists()
+    }
+    own = {name: None if size == data.image_size else size for name, size in seen.items()}
+    return {**own, "shipped": None}
+
+
 def _control(inputs: dict[str, Artifact]) -> Predict:
     return torch_predictor(load(inputs["control"].file("model")))
 
@@ -208,52 +233,63 @@ def _asked_in_all(
 
 
 def _corruptions(
-    asked: AuditConfig, predictors: Mapping[str, Predict], test: Split, context: Context
+    asked: AuditConfig, models: _Models, tests: Mapping[Size, Split], context: Context
 ) -> tuple[Corruption, ...]:
     """The first of the images as they are."""
     if not asked.corruption_samples:
         return ()
+    test = tests[None]
     count = min(asked.corruption_samples, len(test))
     ids = np.sort(np.random.default_rng([context.seed, 3]).permutation(len(test))[:count])
-    images, labels = np.asarray(test.images[ids]), test.labels[ids]
+    labels = test.labels[ids]
+    images = {size: np.asarray(split.images[ids]) for size, split in tests.items()}
 
-    def row(kind: str, strength: int, split: Split) -> Corruption:
-        scores = {name: accuracy(logits_of(each, split), labels)
-                  for name, each in predictors.items()}  # fmt: skip
+    def row(kind: str, strength: int, worse: Mapping[Size, Any]) -> Corruption:
+        splits = {size: Split(each, labels) for size, each in worse.items()}
+        scores = {name: accuracy(logits_of(each, splits[models.sizes[name]]), labels)
+                  for name, each in models.predictors.items()}  # fmt: skip
         return Corruption(kind, strength, scores)
 
-    rows = [row("none", 0, Split(images, labels))]
+    rows = [row("none", 0, images)]
     for kind in KINDS:
         for strength in (1, 2, 3):
-            worse = corrupt(images, kind, strength, context.seed, ids)
-            rows.append(row(kind, strength, Split(worse, labels)))
+            worse = {size: corrupt(each, kind, strength, context.seed, ids)
+                     for size, each in images.items()}  # fmt: skip
+            rows.append(row(kind, strength, worse))
     return tuple(rows)
 
 
 def _out_of_distribution(
-    asked: AuditConfig, data: DataRecord, seed: int
-) -> tuple[Split, tuple[str, ...]]:
-    """Images of no class, and what is not among them, in sentences."""
-    form = Form(data.image_size, data.channels, data.resize)
+    asked: AuditConfig, data: DataRecord, sizes: Sequence[Size], seed: int
+) -> tuple[dict[Size, Split], tuple[str, ...]]:
+    """Images of no class in each size, and what is not among them, in sentences."""
+    found: dict[Size, Split] = {}
     notes: tuple[str, ...] = ()
-    if asked.out_of_distribution is None:
-        random = np.random.default_rng([seed, 4])
-        images = random.integers(0, 256, (_NOISE, *form.shape), np.uint8)
-    else:
-        read = read_unlabelled(asked.out_of_distribution, form)
-        images, notes = read.images, read.notes
-    return Split(images, np.zeros(len(images), np.int64)), notes
+    for size in sizes:
+        form = Form(size or data.image_size, data.channels, data.resize)
+        if asked.out_of_distribution is None:
+            random = np.random.default_rng([seed, 4])
+            images = random.integers(0, 256, (_NOISE, *form.shape), np.uint8)
+        else:
+            read = read_unlabelled(asked.out_of_distribution, form)
+            images, notes = read.images, read.notes
+        found[size] = Split(images, np.zeros(len(images), np.int64))
+    return found, notes
 
 
 def _detected(
-    asked: AuditConfig, predictors: Mapping[str, Predict], test: Split, others: Split
+    asked: AuditConfig,
+    models: _Models,
+    tests: Mapping[Size, Split],
+    others: Mapping[Size, Split],
 ) -> OutOfDistribution:
     """How well each model's confidence tells the test images from images of no class."""
-    models = {
-        name: figures.ood(logits_of(each, test), logits_of(each, others))
-        for name, each in predictors.items()
-    }
-    return OutOfDistribution("noise" if asked.out_of_distribution is None else len(others), models)
+    found = {}
+    for name, each in models.predictors.items():
+        size = models.sizes[name]
+        found[name] = figures.ood(logits_of(each, tests[size]), logits_of(each, others[size]))
+    count = len(others[None])
+    return OutOfDistribution("noise" if asked.out_of_distribution is None else count, found)
 
 
 def _coverage(inputs: dict[str, Artifact], seed: int) -> Coverage | None:
@@ -265,7 +301,7 @@ def _coverage(inputs: dict[str, Artifact], seed: int) -> Coverage | None:
 
     student = load(inputs["distill"].file("model"))
     first = open_split(inputs["data"].path, "train").pixels(np.arange(1))
-    if last_layer(student, torch.from_numpy(first)) is None:
+    if last_layer(student, (torch.from_numpy(first),)) is None:
         return None
     parts = []
     for name in ("train", "test"):
@@ -284,7 +320,7 @@ def _embeddings(model: nn.Module, split: Split, ids: Any) -> Floats:
     from edgedistill.losses.base import EMBEDDING
 
     feature_hooks = FeatureHooks().on(
-        model, [EMBEDDING], "student", torch.from_numpy(split.pixels(ids[:1]))
+        model, [EMBEDDING], "student", (torch.from_numpy(split.pixels(ids[:1])),)
     )
     predict: Callable[[Any], Any] = torch_predictor(model)
     rows = []

@@ -13,6 +13,7 @@ from edgedistill.devices import DEVICES, Job, Protocol, Record, figures, in_shor
 from edgedistill.errors import UserError, out_of_resources
 from edgedistill.recipe import BenchmarkConfig
 from edgedistill.records import DataRecord, ExportRecord, MeasurementRow, MeasurementsRecord
+from edgedistill.signature import image_size
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 
@@ -29,12 +30,11 @@ class Config(Frozen):
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     begin = time.monotonic()
-    pixels = _write_pixels(inputs["data"].path, context.checkpoints / "inputs.npz")
     asked = config.benchmark
     protocol = Protocol(asked.warmup, asked.runs, asked.seconds, config.threads)
     warnings: list[str] = []
     subjects = [*_files(inputs["export"]), *_models(inputs, context, warnings)]
-    jobs = [Job(subject.path, subject.runtime, pixels, protocol) for subject in subjects]
+    jobs = [_job(subject, inputs["data"].path, context, protocol) for subject in subjects]
     device = DEVICES["local"]
 
     def tick(done: int, total: int, job: Job, record: Record) -> None:
@@ -62,17 +62,6 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     }
 
 
-def _write_pixels(data: Path, path: Path) -> Path:
-    """Validation images to run on; the test set stays shut."""
-    import numpy as np
-
-    from edgedistill.data import open_split
-
-    split = open_split(data, "validation")
-    np.savez(path, pixels=split.pixels(np.arange(min(_IMAGES, len(split)))))
-    return path
-
-
 @dataclass(frozen=True)
 class _Subject:
     """What is measured, and the name of its row."""
@@ -83,6 +72,23 @@ class _Subject:
     runtime: str
     precision: str = "fp32"
     file: str | None = None
+    size: tuple[int, int] | None = None
+    """Height and width of the images that it takes, where these are not the data's."""
+
+
+def _job(subject: _Subject, data: Path, context: Context, protocol: Protocol) -> Job:
+    """On validation samples as the model takes them; the test set stays shut."""
+    import numpy as np
+
+    from edgedistill.data import open_split
+
+    height, width = subject.size or (0, 0)
+    path = context.checkpoints / f"inputs_{height}x{width}.npz"
+    if not path.exists():
+        split = open_split(data, "validation", subject.size)
+        samples: dict[str, Any] = split.inputs(np.arange(min(_IMAGES, len(split))))
+        np.savez(path, **samples)
+    return Job(subject.path, subject.runtime, path, protocol)
 
 
 def _files(export: Artifact) -> Iterator[_Subject]:
@@ -96,16 +102,19 @@ def _models(
 ) -> Iterator[_Subject]:
     """The teacher as torch runs it and as the primary runtime does, and the student before it was
     pruned. A model that cannot be converted is left out aloud; the compile does not need it."""
+    from edgedistill.models import inputs_of
+
     primary = ExportRecord.read(inputs["export"]).files[0].runtime
     teacher = inputs["teacher"].file("model")
     stages = ["teacher"] if teacher.exists() else []
     if teacher.exists():
-        yield _Subject(teacher, "teacher", "torch")
+        yield _Subject(teacher, "teacher", "torch", size=image_size(inputs_of(teacher)))
     for stage in [*stages, "distill"] if "prune" in inputs else stages:
         folder = context.checkpoints / stage
         folder.mkdir(exist_ok=True)
         try:
-            path = _convert(inputs[stage].file("model"), primary, inputs["data"], folder)
+            model = inputs[stage].file("model")
+            path = _convert(model, primary, inputs["data"], folder)
         except Exception as error:  # converters raise whatever they like
             if out_of_resources(error) is not None:
                 raise
@@ -114,17 +123,17 @@ def _models(
             context.reporter.say(f"benchmark: {text}")
             warnings.append(text)
             continue
-        yield _Subject(path, stage, primary)
+        yield _Subject(path, stage, primary, size=image_size(inputs_of(model)))
 
 
 def _convert(model: Path, runtime: str, data: Artifact, folder: Path) -> Path:
     """A model folder as an fp32 file of a runtime."""
     from edgedistill.compress.fold import fold
-    from edgedistill.models import load
+    from edgedistill.models import inputs_of, load
     from edgedistill.runtimes import RUNTIMES, Spec
 
     described = DataRecord.read(data)
     path = folder / f"model{RUNTIMES[runtime].suffix}"
-    program = fold(load(model), described.inputs)
+    program = fold(load(model), inputs_of(model))
     RUNTIMES[runtime].write(program, path, Spec("fp32", described.classes))
     return path

@@ -12,7 +12,8 @@ from edgedistill.recipe import Augment, Labels, Training
 from edgedistill.records import StageMetrics
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.train import open_training_inputs, train
+from edgedistill.train import train
+from edgedistill.training_inputs import open_training_inputs
 
 
 class Config(Frozen):

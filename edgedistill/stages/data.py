@@ -19,6 +19,8 @@ class Config(Frozen):
     task: str
     embedding: int | None = None
     """Retrieval: dimensions of the space, whose names are then the outputs'."""
+    sizes: tuple[tuple[int, int], ...] = ()
+    """Further ones in which a model sees the images."""
     fingerprint: str
     """`edgedistill.data.fingerprint(data)`: so that changed files are another key."""
 
@@ -31,5 +33,5 @@ class Config(Frozen):
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
     return prepare(
         config.data, config.task, context.seed, context.scratch, context.reporter,
-        config.embedding,
+        config.embedding, config.sizes,
     )  # fmt: skip

@@ -14,7 +14,8 @@ from edgedistill.recipe import Augment, DistillConfig, Model, SearchConfig
 from edgedistill.records import DataRecord, SearchPoint, SearchRecord, Trial
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.train import TrainingInputs, open_training_inputs, train
+from edgedistill.train import train
+from edgedistill.training_inputs import TrainingInputs, open_training_inputs
 
 
 class Config(Frozen):

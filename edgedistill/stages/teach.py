@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact
-from edgedistill.data import open_split
-from edgedistill.data.image.augment import view
+from edgedistill.data import View, open_split
 from edgedistill.distill.labelling import ask, plain_answers
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
 from edgedistill.distill.teachers import identity, open_teacher
@@ -32,10 +31,12 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
-    split = open_split(inputs["data"].path, "train")
+    split = open_split(inputs["data"].path, "train", config.teacher.image_size)
     data = DataRecord.read(inputs["data"])
     classes = data.classes
-    teacher_context = context.teacher_context(inputs["teacher"].path, data, config.precision)
+    teacher_context = context.teacher_context(
+        config.teacher, inputs["teacher"].path, data, config.precision
+    )
     layout = Layout(len(classes), config.keep, min(config.top_k, len(classes)))
     made_by: dict[str, Any] = {
         "teacher": identity(config.teacher, config.fingerprint, inputs["teacher"]),
@@ -44,13 +45,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     }  # fmt: skip
     place = context.checkpoints / "store"
 
-    def pixels(ids: NDArray[np.int64], number: int) -> NDArray[np.float32]:
-        images = np.asarray(split.images[ids])
-        return view(images, ids, context.seed, number, config.augment)
+    def look(ids: NDArray[np.int64], number: int) -> dict[str, NDArray[np.float32]]:
+        return split.inputs(ids, View(config.augment, context.seed, number))
 
     with opened(place, layout, config.views, len(split), made_by, context.reporter.say) as store:
         asked = ask(
-            open_teacher(config.teacher, teacher_context), split, store, pixels, config.batch_size,
+            open_teacher(config.teacher, teacher_context), split, store, look, config.batch_size,
             lambda a, b, note: context.reporter.tick("teacher's answers", a, b, note),
         )  # fmt: skip
         keep(store, context.scratch)

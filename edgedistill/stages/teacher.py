@@ -17,7 +17,8 @@ from edgedistill.records import DataRecord, TeacherRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks import TASKS
-from edgedistill.train import open_training_inputs, train
+from edgedistill.train import train
+from edgedistill.training_inputs import open_training_inputs
 
 
 class Config(Frozen):
@@ -35,7 +36,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     if isinstance(config.model, ModelCommon):
         return _model(config.model, config, inputs, context)
     data = DataRecord.read(inputs["data"])
-    shape = len(data.classes), data.inputs
+    shape = len(data.classes), data.inputs_at(config.model.image_size)
     if isinstance(config.model, Ensemble):
         for at, member in enumerate(config.model.members):
             if isinstance(member.teacher, ModelCommon):
@@ -44,7 +45,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
                 folder = context.scratch / f"member{at}" / "model"
                 save(module, folder, describe_model(member.teacher, *shape))
     TeacherRecord(config.fingerprint).write(context.scratch)
-    teacher_context = context.teacher_context(context.scratch, data)
+    teacher_context = context.teacher_context(config.model, context.scratch, data)
     task = TASKS[data.task]
     if task.by_texts:
         teacher = open_teacher(config.model, teacher_context)
@@ -63,13 +64,13 @@ def _model(
 
     torch.manual_seed(context.seed)
     data = DataRecord.read(inputs["data"])
-    shape = len(data.classes), data.inputs
+    shape = len(data.classes), data.inputs_at(config.model.image_size)
     task = TASKS[data.task]
     module: Any = build(model, *shape)
     metrics: dict[str, Any] = {"notes": list(origin(module).notes)}
     if config.train is not None:
         training_inputs = open_training_inputs(
-            inputs, config.losses, config.augment, context.seed, config.workers
+            inputs, config.losses, config.augment, context.seed, config.workers, model.image_size
         )
         training_inputs = replace(training_inputs, head=task.teacher_head(module, data.captions))
         metrics |= train(
@@ -83,5 +84,5 @@ def _model(
     save(module, context.scratch / "model", describe_model(model, *shape))
     task = task.with_teacher(module.eval(), data.captions, context.scratch)
     advice = TRAIN_BETTER if config.train else SAME_CLASSES
-    state = state_of_model(module, inputs["data"], task, advice)
+    state = state_of_model(module, inputs["data"], task, advice, shape[1])
     return {**metrics, **context.told("teacher", state)}

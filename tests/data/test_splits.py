@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgedistill.data import Split, open_split
-from edgedistill.data.splits import SplitWriter, held_out, limited
+from edgedistill.data.splits import held_out, image_writer, limited
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(
     lambda values: np.array(values, np.int64)
@@ -50,9 +50,9 @@ def test_other_seeds_choose_others():
 
 def written(folder) -> np.ndarray:
     images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), np.uint8)
-    writer = SplitWriter(folder / "train", (8, 8, 3))
-    writer.add(images[:4], np.arange(4), np.arange(10, 14))
-    writer.add(images[4:], np.arange(4, 7), np.arange(14, 17))
+    writer = image_writer(folder / "train", (8, 8, 3))
+    writer.add([images[:4]], np.arange(4), np.arange(10, 14))
+    writer.add([images[4:]], np.arange(4, 7), np.arange(14, 17))
     writer.close()
     return images
 

@@ -22,16 +22,16 @@ def network(depth: int, **more: object) -> nn.Module:
 
 
 def test_the_last_layer_at_each_resolution_is_found() -> None:
-    assert ends(shapes(network(8), IMAGE)) == ["layer1", "layer2", "layer3"]
+    assert ends(shapes(network(8), (IMAGE,))) == ["layer1", "layer2", "layer3"]
 
 
 def test_layers_of_a_normalized_model_keep_their_own_names() -> None:
     model = network(8, mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2))
-    assert ends(shapes(model, IMAGE)) == ["layer1", "layer2", "layer3"]
+    assert ends(shapes(model, (IMAGE,))) == ["layer1", "layer2", "layer3"]
 
 
 def test_models_are_paired_by_resolution() -> None:
-    pairs = paired(shapes(network(8), IMAGE), shapes(network(20), IMAGE))
+    pairs = paired(shapes(network(8), (IMAGE,)), shapes(network(20), (IMAGE,)))
     assert pairs == [("layer1", "layer1"), ("layer2", "layer2"), ("layer3", "layer3")]
 
 
@@ -50,7 +50,7 @@ def test_a_transformers_blocks_are_found() -> None:
 
 def test_outputs_and_the_embedding_are_seen_until_closed() -> None:
     model = network(8).eval()
-    feature_hooks = FeatureHooks().on(model, ["layer2", EMBEDDING], "student", IMAGE)
+    feature_hooks = FeatureHooks().on(model, ["layer2", EMBEDDING], "student", (IMAGE,))
     model(torch.zeros(2, 3, 16, 16))
     assert feature_hooks.seen["layer2"].shape == (2, 32, 8, 8)
     assert feature_hooks.seen[EMBEDDING].shape == (2, 64)
@@ -62,13 +62,13 @@ def test_outputs_and_the_embedding_are_seen_until_closed() -> None:
 
 def test_a_layer_that_does_not_exist_is_named_with_the_nearest() -> None:
     with pytest.raises(UserError, match="the teacher has no layer `layer7`") as caught:
-        FeatureHooks().on(network(8), ["layer7"], "teacher", IMAGE)
+        FeatureHooks().on(network(8), ["layer7"], "teacher", (IMAGE,))
     assert "did you mean `layer" in caught.value.hint
 
 
 def test_a_model_without_a_linear_layer_has_no_embedding() -> None:
     with pytest.raises(UserError, match="no linear layer whose input could be its embedding"):
-        FeatureHooks().on(nn.Flatten(), [EMBEDDING], "student", IMAGE)
+        FeatureHooks().on(nn.Flatten(), [EMBEDDING], "student", (IMAGE,))
 
 
 class Shuffled(nn.Module):
@@ -91,6 +91,6 @@ POOLED = nn.Sequential(
 
 @pytest.mark.parametrize(("model", "width"), [(Shuffled(), 7), (POOLED, 9)])
 def test_the_embedding_enters_what_gives_the_answer(model: nn.Module, width: int) -> None:
-    feature_hooks = FeatureHooks().on(model.eval(), [EMBEDDING], "student", IMAGE)
+    feature_hooks = FeatureHooks().on(model.eval(), [EMBEDDING], "student", (IMAGE,))
     model(torch.zeros(2, 3, 16, 16))
     assert feature_hooks.seen[EMBEDDING].shape == (2, width)

@@ -8,7 +8,7 @@ import pytest
 from made import data_record
 
 from edgedistill.artifact import Artifact
-from edgedistill.data.splits import SplitWriter
+from edgedistill.data.splits import image_writer
 from edgedistill.models import build, describe, save
 from edgedistill.recipe import Augment, ResidualModel, Training
 from edgedistill.signature import image_inputs
@@ -22,10 +22,10 @@ SMALL = ResidualModel(family="resnet_cifar", depth=8, widths=(4, 4, 4))
 def inputs(tmp_path: Path) -> dict[str, Artifact]:
     """Twenty images, and a student that was distilled for 60 passes and pruned for 40 more."""
     for name in ("train", "validation"):
-        writer = SplitWriter(tmp_path / "data" / name, (8, 8, 3))
+        writer = image_writer(tmp_path / "data" / name, (8, 8, 3))
         random = np.random.default_rng(0)
         images = random.integers(0, 256, (20, 8, 8, 3), np.uint8)
-        writer.add(images, np.arange(20) % 2, np.arange(20))
+        writer.add([images], np.arange(20) % 2, np.arange(20))
         writer.close()
     data_record(["a", "b"], 8, 3).write(tmp_path / "data")
     save(build(SMALL, *SHAPE), tmp_path / "student" / "model", describe(SMALL, *SHAPE))

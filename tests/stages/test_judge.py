@@ -8,7 +8,7 @@ from exported import Silent
 from made import data_record
 
 from edgedistill.artifact import Artifact, seal
-from edgedistill.data.splits import SplitWriter
+from edgedistill.data.splits import image_writer
 from edgedistill.distill.label_filter import LabelUse
 from edgedistill.distill.store import Layout, keep, opened
 from edgedistill.errors import UserError
@@ -31,9 +31,9 @@ def logits(answered: np.ndarray, margin: np.ndarray) -> np.ndarray:
 def stage(tmp_path: Path, judge: JudgeConfig, validation: bool = True) -> Artifact:
     data, teach, out = (tmp_path / name for name in ("data", "teach", "judge"))
     for name in ("train", "validation"):
-        writer = SplitWriter(data / name, (8, 8, 1))
+        writer = image_writer(data / name, (8, 8, 1))
         labels = LABELS if name == "train" else np.abs(LABELS)
-        writer.add(np.zeros((10, 8, 8, 1), np.uint8), labels, np.arange(10))
+        writer.add([np.zeros((10, 8, 8, 1), np.uint8)], labels, np.arange(10))
         writer.close()
     data_record(["a", "b"], 8, 1).write(data)
     teach.mkdir()

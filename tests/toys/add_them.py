@@ -53,8 +53,8 @@ def loss() -> Any:
 
     found = recipe()
     value = Objective(
-        found.stages.distill.losses[:1], torch.nn.Identity(), None, torch.zeros(1, 2)
-    )(torch.tensor([[1.0, 3.0]]), torch.tensor([0]), torch.tensor([[0.0, 0.0]]))
+        found.stages.distill.losses[:1], torch.nn.Identity(), None, (torch.zeros(1, 2),)
+    )((torch.tensor([[1.0, 3.0]]),), torch.tensor([0]), torch.tensor([[0.0, 0.0]]))
     return value.item()
 
 
@@ -87,7 +87,7 @@ def teacher() -> Any:
 
     context = TeacherContext(Path(), ("a", "b"), image_inputs(1, 8, 8))
     ids = np.arange(3)
-    batch = TeacherBatch(ids, ids, False, np.zeros((3, 1, 8, 8), np.float32))
+    batch = TeacherBatch(ids, ids, False, {"pixels": np.zeros((3, 1, 8, 8), np.float32)})
     (found,) = open_teacher(recipe().teacher, context).predict(batch)
     return found.logits.argmax(axis=1).tolist()
 

@@ -33,12 +33,21 @@ class Slot(IntEnum):
     ERASE_X = 9
 
 
-def view(images: Images, ids: NDArray[np.int64], seed: int, view: int, config: Augment) -> Pixels:
+def view(
+    images: Images,
+    ids: NDArray[np.int64],
+    seed: int,
+    view: int,
+    config: Augment,
+    meant: tuple[int, int] | None = None,
+) -> Pixels:
     """View number `view` of each image.
 
     images: (batch, height, width, channels), uint8; ids: (batch,), the images' numbers in their
-    split. Returns (batch, channels, height, width), float32 in 0..1, laid out channels-last.
-    An image's view depends on its pixels, its id, `seed` and `view`, not on the rest of the batch.
+    split; meant: height and width of the images whose pixels `config.shift` counts, by default
+    theirs. Returns (batch, channels, height, width), float32 in 0..1, laid out channels-last.
+    An image's view depends on its pixels, its id, `seed` and `view`, not on the rest of the batch;
+    of the same images in another size it is the same view.
     """
 
     def draw(slot: Slot) -> NDArray[np.float64]:
@@ -46,7 +55,7 @@ def view(images: Images, ids: NDArray[np.int64], seed: int, view: int, config: A
 
     moved = _flip(images, draw) if config.flip else images
     if config.shift:
-        moved = _shift(moved, config.shift, draw)
+        moved = _shift(moved, config.shift, meant or images.shape[1:3], draw)
     pixels: Pixels
     if config.scale < 1.0:
         pixels = _crop_and_resize(moved, config.scale, draw)
@@ -67,19 +76,27 @@ def _flip(images: Images, draw: Draw) -> Images:
     return flipped
 
 
-def _shift(images: Images, shift: int, draw: Draw) -> Images:
+def _shift(images: Images, shift: int, meant: tuple[int, ...], draw: Draw) -> Images:
     """Pad with black and cut out a window of the old size: one gather of whole windows."""
     count, height, width, channels = images.shape
-    padded = np.zeros((count, height + 2 * shift, width + 2 * shift, channels), np.uint8)
-    padded[:, shift : shift + height, shift : shift + width] = images
+    by_y, by_x = height / meant[0], width / meant[1]
+    above, beside = round(shift * by_y), round(shift * by_x)
+    padded = np.zeros((count, height + 2 * above, width + 2 * beside, channels), np.uint8)
+    padded[:, above : above + height, beside : beside + width] = images
     windows = np.lib.stride_tricks.sliding_window_view(
-        padded.reshape(count, height + 2 * shift, -1), (height, width * channels), axis=(1, 2)
+        padded.reshape(count, height + 2 * above, -1), (height, width * channels), axis=(1, 2)
     )
-    places = 2 * shift + 1
-    top = (draw(Slot.SHIFT_Y) * places).astype(np.int64)
-    left = (draw(Slot.SHIFT_X) * places).astype(np.int64)
+    top = above + _offsets(draw(Slot.SHIFT_Y), shift, by_y)
+    left = beside + _offsets(draw(Slot.SHIFT_X), shift, by_x)
     cut: Images = windows[np.arange(count), top, left * channels]
     return cut.reshape(images.shape)
+
+
+def _offsets(drawn: NDArray[np.float64], shift: int, scale: float) -> NDArray[np.int64]:
+    """Whole pixels of the size that is meant, in pixels of the images' own."""
+    offsets = (drawn * (2 * shift + 1)).astype(np.int64) - shift
+    scaled: NDArray[np.int64] = np.rint(offsets * scale).astype(np.int64)
+    return scaled
 
 
 def _crop_and_resize(images: Images, scale: float, draw: Draw) -> Pixels:

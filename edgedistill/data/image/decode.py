@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -260,16 +260,22 @@ class Failure:
 class Decoded:
     """The usable images of a chunk, in order, and why the others are not there."""
 
-    images: Images
+    images: tuple[Images, ...]
+    """In each of the forms."""
     failures: tuple[Failure, ...]
 
 
-def decode_chunk(payloads: list[Payload], form: Form) -> Decoded:
-    images, failures = [], []
+def decode_chunk(payloads: list[Payload], forms: Sequence[Form]) -> Decoded:
+    """Each from its beginning for each form: what an app computes that knows but one of them."""
+    images: list[list[Images]] = []
+    failures = []
     for at, payload in enumerate(payloads):
         try:
-            images.append(decode(payload, form))
+            images.append([decode(payload, form) for form in forms])
         except BadImage as bad:
             failures.append(Failure(at, bad.reason, bad.hint, bad.skippable))
-    whole = np.stack(images) if images else np.empty((0, *form.shape), np.uint8)
-    return Decoded(whole, tuple(failures))
+    whole = (
+        np.stack([each[place] for each in images]) if images else np.empty((0, *form.shape), "u1")
+        for place, form in enumerate(forms)
+    )
+    return Decoded(tuple(whole), tuple(failures))

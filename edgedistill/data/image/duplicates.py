@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.data.image.neighbours import neighbours
 from edgedistill.data.splits import SPLITS, Split
 from edgedistill.progress import Reporter
 
@@ -27,7 +28,8 @@ SURVEYED = 256
 PLAIN = 2.0
 """An image whose values deviate less than this, of 255, has nothing to be recognized by."""
 CANDIDATES = 8
-READ, COMPARE = 1024, 256
+"""The most alike are compared in all pixels: one twin is enough to know."""
+READ, COMPARE = 1024, 8192
 
 
 @dataclass(frozen=True)
@@ -116,37 +118,37 @@ def _near(
     tick: Callable[[int, int], None],
 ) -> Iterator[tuple[int, int]]:
     close = _close(first, known)
-    for start in range(0, len(held), COMPARE):
-        scores = held[start : start + COMPARE] @ known.T
-        rows = np.flatnonzero(scores.max(axis=1) >= ALIKE_THUMBNAILS)
-        for row in rows:
-            best = _candidates(scores[row])
-            difference, correlation = _compare(second.images[start + row], first.images[best])
-            alike = (difference <= close) & (correlation >= ALIKE_PIXELS)
-            if alike.any():
-                yield int(start + row), int(best[np.argmax(alike)])
-        tick(min(start + COMPARE, len(held)), len(held))
+    for held_row, best in neighbours(held, known, ALIKE_THUMBNAILS, CANDIDATES, tick).items():
+        difference, correlation = _compare(second.images[held_row], first.images[best])
+        alike = (difference <= close) & (correlation >= ALIKE_PIXELS)
+        if alike.any():
+            yield held_row, int(best[np.argmax(alike)])
 
 
 def _close(split: Split, thumbnails: Vectors) -> float:
     """What difference makes a near duplicate, from how alike different images of `split` are.
     Not from those of two splits: where one is a copy of the other, being copied is usual."""
     sample = np.unique(np.linspace(0, len(split) - 1, SURVEYED).astype(int))
-    scores = thumbnails[sample] @ thumbnails.T
-    scores[np.arange(len(sample)), sample] = -1.0
     usual = [
         float(_compare(split.images[image], split.images[[other]])[0][0])
-        for image, other in zip(sample, np.argmax(scores, axis=1), strict=True)
+        for image, other in zip(sample, _most_alike(thumbnails, sample), strict=True)
     ]
     return float(np.clip(CLOSE * np.median(usual), CLOSEST, FURTHEST))
 
 
-def _candidates(scores: Vectors) -> NDArray[np.int64]:
-    """The few best of those that are alike, best first: one twin is enough to know."""
-    alike = np.flatnonzero(scores >= ALIKE_THUMBNAILS)
-    if len(alike) > CANDIDATES:
-        alike = alike[np.argpartition(-scores[alike], CANDIDATES)[:CANDIDATES]]
-    return alike[np.argsort(-scores[alike], kind="stable")]
+def _most_alike(thumbnails: Vectors, sample: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For these images the number of the other one that is most alike."""
+    highest, others = np.full(len(sample), -np.inf, np.float32), np.zeros(len(sample), np.int64)
+    for start in range(0, len(thumbnails), COMPARE):
+        block = thumbnails[start : start + COMPARE]
+        scores = thumbnails[sample] @ block.T
+        here = (start <= sample) & (sample < start + COMPARE)
+        scores[here, sample[here] - start] = -1.0
+        best = np.argmax(scores, axis=1)
+        values = scores[np.arange(len(sample)), best]
+        others = np.where(values > highest, start + best, others)
+        highest = np.maximum(values, highest)
+    return others
 
 
 def _compare(image: Images, others: Images) -> tuple[Vectors, Vectors]:

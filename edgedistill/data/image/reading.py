@@ -80,8 +80,9 @@ def _decoded(samples: Samples, ids: NDArray[np.int64], form: Form, notes: tuple[
     images = np.empty((len(ids), *form.shape), np.uint8)
     done, kept = 0, np.zeros(len(ids), bool)
     problems: list[str] = []
-    for chunk in decode_all(samples.read(ids), form, workers):
-        read = len(chunk.images) + len(chunk.failures)
+    for chunk in decode_all(samples.read(ids), [form], workers):
+        (decoded,) = chunk.images
+        read = len(decoded) + len(chunk.failures)
         failed = {failure.at for failure in chunk.failures}
         for failure in chunk.failures:
             told = f"{samples.name(int(ids[done + failure.at]))}: {failure.reason}"
@@ -90,7 +91,7 @@ def _decoded(samples: Samples, ids: NDArray[np.int64], form: Form, notes: tuple[
             problems.append(told)
         kept[done : done + read] = [at not in failed for at in range(read)]
         begin = done - len(problems) + len(failed)
-        images[begin : begin + len(chunk.images)] = chunk.images
+        images[begin : begin + len(decoded)] = decoded
         done += read
     assert done == len(ids), "a source must give every image it is asked for"
     if problems:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,17 +25,22 @@ Ids = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TeacherBatch:
-    """A batch of images that a teacher is asked about.
+    """A batch of samples that a teacher is asked about.
 
-    ids: (batch,), the images' numbers in their split; samples: (batch,), their numbers in the
-    user's own training data (or test data, where `of_test`), in its order; pixels: (batch,
-    channels, height, width), float32 in 0..1.
+    ids: (batch,), the samples' numbers in their split; samples: (batch,), their numbers in the
+    user's own training data (or test data, where `of_test`), in its order; inputs: float32
+    (batch, ...) by name, in the order in which a model takes them.
     """
 
     ids: Ids
     samples: Ids
     of_test: bool
-    pixels: Floats
+    inputs: Mapping[str, Floats]
+
+    @property
+    def pixels(self) -> Floats:
+        """(batch, channels, height, width), float32 in 0..1."""
+        return self.inputs["pixels"]
 
     @property
     def images(self) -> Images:

@@ -39,7 +39,7 @@ class HuggingFaceTeacher:
             self._predict = _openvino(config.name, context)
         elif config.backend == "auto":
             blank = np.zeros((8, *context.image), np.float32)
-            asked = TeacherBatch(np.arange(8), np.arange(8), False, blank)
+            asked = TeacherBatch(np.arange(8), np.arange(8), False, {"pixels": blank})
             pixels = pixels_for(self._processor, asked)
             self._predict = _faster(self._predict, config.name, context, pixels)
 

@@ -140,8 +140,8 @@ def _check_input(config: Config, context: TeacherContext, pixels: TensorSpec) ->
         )
     if height not in (None, size[0]) or width not in (None, size[1]):
         raise UserError(
-            f"{path}: takes images of {height}x{width} pixels, the data's are {size[0]}x{size[1]}",
-            "set `data.image_size` to the teacher's size, or export the teacher for the data's",
+            f"{path}: takes images of {height}x{width} pixels, it is shown {size[0]}x{size[1]}",
+            f"set `teacher.image_size: {[height, width]}`, or export the teacher for the data's",
         )
     given = {key: getattr(config, key) for key in ("mean", "std")}
     for key, values in given.items():

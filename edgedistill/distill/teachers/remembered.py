@@ -110,7 +110,10 @@ def _keys(images: Images) -> list[bytes]:
 
 def _part(batch: TeacherBatch, places: list[int]) -> TeacherBatch:
     return TeacherBatch(
-        batch.ids[places], batch.samples[places], batch.of_test, batch.pixels[places]
+        batch.ids[places],
+        batch.samples[places],
+        batch.of_test,
+        {name: values[places] for name, values in batch.inputs.items()},
     )
 
 

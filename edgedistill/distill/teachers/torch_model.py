@@ -19,7 +19,7 @@ class TorchTeacher:
         self._classes = context.classes
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
-        logits = self._predict(batch.pixels)
+        logits = self._predict(*batch.inputs.values())
         count = len(batch.ids)
         yield Predictions(
             np.arange(count), check_answers(logits, count, self._classes, "the teacher")

@@ -143,3 +143,22 @@ def test_shift_and_flip_keep_up_with_training():
     assert (
         min(spent) < 0.005
     )  # 0.7 ms on the machine it was written on, with teacher_context for busy ones
+
+
+def test_the_same_view_is_drawn_of_the_same_images_in_another_size() -> None:
+    small = np.random.default_rng(0).integers(0, 256, (40, 8, 12, 3), np.uint8)
+    large = small.repeat(3, axis=1).repeat(3, axis=2)
+    config = Augment(shift=2, flip=True, brightness=0.2, contrast=0.2)
+    seen = view(small, np.arange(40), 0, 1, config)
+    same = view(large, np.arange(40), 0, 1, config, meant=(8, 12))
+    assert np.allclose(same, seen.repeat(3, axis=2).repeat(3, axis=3), atol=1e-6)
+
+
+def test_a_part_of_an_image_is_the_same_part_in_another_size() -> None:
+    ramp = np.tile(np.arange(0, 256, 4, dtype=np.uint8)[None, None, :, None], (30, 64, 1, 1))
+    half = ramp.reshape(30, 32, 2, 32, 2, 1).mean(axis=(2, 4)).astype(np.uint8)
+    config = Augment(scale=0.5)
+    large = view(ramp, np.arange(30), 0, 1, config, meant=(32, 32))
+    small = view(half, np.arange(30), 0, 1, config)
+    halved = large.reshape(30, 1, 32, 2, 32, 2).mean(axis=(3, 5))
+    assert np.abs(halved - small).max() < 0.02

@@ -29,7 +29,7 @@ def batch(count: int = 5, channels: int = 3, size: int = SIZE) -> TeacherBatch:
     """Noise; sample 100 + n of the user's is image n."""
     noise = np.random.default_rng(count).integers(0, 256, (count, channels, size, size))
     ids = np.arange(count)
-    return TeacherBatch(ids, ids + 100, False, (noise / 255).astype(np.float32))
+    return TeacherBatch(ids, ids + 100, False, {"pixels": (noise / 255).astype(np.float32)})
 
 
 def answers(teacher: Teacher, asked: TeacherBatch) -> Floats:

@@ -65,7 +65,7 @@ def batch(count: int, of_test: bool = False) -> TeacherBatch:
     """Grey images, 4 x 4; number n is all of value n, and is the user's sample 100 + n."""
     ids = np.arange(count)
     pixels = np.broadcast_to((ids / 255)[:, None, None, None], (count, 1, 4, 4))
-    return TeacherBatch(ids, ids + 100, of_test, pixels.astype(np.float32))
+    return TeacherBatch(ids, ids + 100, of_test, {"pixels": pixels.astype(np.float32)})
 
 
 def probabilities(parts: list[Predictions], count: int) -> NDArray[np.float64]:
@@ -110,7 +110,7 @@ def test_every_image_is_asked_about_once_and_its_answer_lands_in_its_place() -> 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_endpoint_sees_the_pixels(send: str, kind: str, channels: int) -> None:
     pixels = np.random.default_rng(0).random((1, channels, 4, 5), np.float32)
-    asked = TeacherBatch(np.array([0]), np.array([0]), False, pixels)
+    asked = TeacherBatch(np.array([0]), np.array([0]), False, {"pixels": pixels})
     with serve() as endpoint:
         list(teacher(endpoint.url, send=send).predict(asked))
     image = asked.images[0]

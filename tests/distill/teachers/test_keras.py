@@ -99,7 +99,7 @@ def test_a_recipe_s_teacher_answers_from_a_process_of_its_own(keras: Any, tmp_pa
     assert np.allclose(
         answers(apart, asked), answers(open_here(config, context()), asked), atol=1e-5
     )
-    with pytest.raises(UserError, match="takes images of 8x8 pixels, the data's are 4x4"):
+    with pytest.raises(UserError, match="takes images of 8x8 pixels, it is shown 4x4"):
         open_teacher(config, context(size=4))
 
 
@@ -119,7 +119,7 @@ def test_images_of_another_size_or_channels_are_refused(
     keras: Any, tmp_path: Path, write: Write
 ) -> None:
     path = write(classifier(keras, size=16), tmp_path)
-    assert refusal(path).message == (f"{path}: takes images of 16x16 pixels, the data's are 8x8")
+    assert refusal(path).message == (f"{path}: takes images of 16x16 pixels, it is shown 8x8")
     assert refusal(path, channels=1).message == (
         f"{path}: takes images of 3 channels, the data's have 1"
     )

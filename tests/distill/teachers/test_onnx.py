@@ -108,9 +108,9 @@ def test_images_of_another_size_are_refused_with_both_sizes(tmp_path: Path) -> N
     held = np.zeros((3 * 224 * 160, 3), np.float32)
     path = write(tmp_path / "a.onnx", ["batch", 3, 224, 160], held=held)
     error = refusal(path)
-    assert error.message == f"{path}: takes images of 224x160 pixels, the data's are 8x8"
+    assert error.message == f"{path}: takes images of 224x160 pixels, it is shown 8x8"
     assert error.hint == (
-        "set `data.image_size` to the teacher's size, or export the teacher for the data's"
+        "set `teacher.image_size: [224, 160]`, or export the teacher for the data's"
     )
 
 

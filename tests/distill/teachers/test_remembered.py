@@ -41,7 +41,7 @@ def logits(value: int) -> np.ndarray:
 def batch(values: list[int], size: int = 2) -> TeacherBatch:
     pixels = np.zeros((len(values), 1, size, size), np.float32)
     pixels[:, 0, 0, 0] = np.array(values) / 255
-    return TeacherBatch(np.arange(len(values)), np.arange(len(values)), False, pixels)
+    return TeacherBatch(np.arange(len(values)), np.arange(len(values)), False, {"pixels": pixels})
 
 
 def answered(teacher: Remembered, values: list[int]) -> np.ndarray:
@@ -96,7 +96,7 @@ def test_the_same_bytes_in_another_shape_are_another_image(tmp_path: Path) -> No
     teacher = Remembered(inner, tmp_path, CLASSES)
     for shape in ((1, 2, 4), (1, 4, 2)):
         pixels = np.zeros((1, *shape), np.float32)
-        list(teacher.predict(TeacherBatch(np.arange(1), np.arange(1), False, pixels)))
+        list(teacher.predict(TeacherBatch(np.arange(1), np.arange(1), False, {"pixels": pixels})))
     assert inner.asked.total() == 2
 
 

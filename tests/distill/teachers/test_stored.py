@@ -41,7 +41,7 @@ def refusal(path: Path) -> str:
 
 def everything() -> TeacherBatch:
     """About each row, in the file's order."""
-    return TeacherBatch(np.arange(6), np.array(SAMPLES), False, batch(6).pixels)
+    return TeacherBatch(np.arange(6), np.array(SAMPLES), False, batch(6).inputs)
 
 
 def rows(asked: TeacherBatch) -> list[int]:

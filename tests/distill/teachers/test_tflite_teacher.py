@@ -69,7 +69,7 @@ def test_a_file_answers_as_its_runtime_does(exported: Exported, precision: str) 
     """The int8 file takes and gives integers."""
     path, pixels = exported.file("litert", precision), exported.pixels(5)
     opened = open_here(TfliteTeacher(family="tflite", path=path), context(classes=tuple(LABELS)))
-    found = answers(opened, TeacherBatch(np.arange(5), np.arange(5), False, pixels))
+    found = answers(opened, TeacherBatch(np.arange(5), np.arange(5), False, {"pixels": pixels}))
     expected = RUNTIMES["litert"].load(path)(pixels)
     step = 0.0 if precision == "int8" else 1e-4
     assert np.allclose(found, expected, rtol=0, atol=step)
@@ -117,7 +117,7 @@ def test_integers_stand_for_normalized_pixels(tmp_path: Path) -> None:
 
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tflite", (1, 16, 16, 3))
-    assert refusal(path) == f"{path}: takes images of 16x16 pixels, the data's are 8x8"
+    assert refusal(path) == f"{path}: takes images of 16x16 pixels, it is shown 8x8"
     path.write_bytes(b"no model")
     assert refusal(path).startswith(f"{path}: cannot be loaded as TFLite: ")
     path.unlink()
