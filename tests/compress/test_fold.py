@@ -14,17 +14,17 @@ from torch import Tensor, nn
 
 from edgedistill import program_file
 from edgedistill.compress.fold import fold
-from edgedistill.compress.program import graph_of, inputs_of
 from edgedistill.errors import UserError
 from edgedistill.models.normalized import Normalized
+from edgedistill.program import Program, graph_of
 from edgedistill.signature import image_inputs
 
 
-def operators(program: torch.export.ExportedProgram) -> list[str]:
-    return [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
+def operators(program: Program) -> list[str]:
+    return [str(node.target) for node in program.exported.graph.nodes if node.op == "call_function"]
 
 
-def assert_same(model: nn.Module, program: torch.export.ExportedProgram, x: Tensor) -> None:
+def assert_same(model: nn.Module, program: Program, x: Tensor) -> None:
     with torch.no_grad():
         expected, got = model(x), graph_of(program)(x)
     assert float((got - expected).abs().max()) <= 1e-5 * max(1.0, float(expected.abs().max()))
@@ -54,14 +54,16 @@ def test_folding_leaves_the_model_alone_and_keeps_weight_names() -> None:
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     program = fold(model, image_inputs(3, SIZE, SIZE))
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
-    assert {"stem.weight", "blocks.1.conv2.bias", "linear.weight"} <= set(program.state_dict)
-    assert [each.shape for each in inputs_of(program)] == [(None, 3, SIZE, SIZE)]
+    assert {"stem.weight", "blocks.1.conv2.bias", "linear.weight"} <= set(
+        program.exported.state_dict
+    )
+    assert [each.shape for each in program.signature.inputs] == [(None, 3, SIZE, SIZE)]
 
 
 def test_a_shift_before_zero_padding_becomes_a_depthwise_convolution() -> None:
     program = fold(normalized(Residual()), image_inputs(3, SIZE, SIZE))
-    assert program.state_dict["normalize.weight"].shape == (3, 1, 1, 1)
-    assert program.state_dict["normalize.bias"].shape == (3,)
+    assert program.exported.state_dict["normalize.weight"].shape == (3, 1, 1, 1)
+    assert program.exported.state_dict["normalize.bias"].shape == (3,)
 
 
 @settings(max_examples=8, deadline=None)
@@ -272,7 +274,7 @@ def test_weights_that_are_computed_become_weights(layer: nn.Module) -> None:
     model = Around(layer).eval()
     program = fold(model, image_inputs(3, SIZE, SIZE))
     assert_same(model, program, pixels(3))
-    assert "layer.weight" in program.state_dict
+    assert "layer.weight" in program.exported.state_dict
     kept = [name for name in operators(program) if not name.startswith("aten.")]
     assert not kept and len(operators(program)) == 6
 

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from edgedistill.compress.fold import fold
-from edgedistill.runtimes import RUNTIMES, Spec, program
+from edgedistill.program import graph_of
+from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.signature import image_inputs
 
 POOLS: list[dict[str, Any]] = [
@@ -27,13 +28,13 @@ def test_a_pool_spelled_out_answers_as_the_pool(pool: dict[str, Any]) -> None:
     for size in (8, 9):
         folded = fold(model, image_inputs(3, size, size))
         pixels = torch.rand(2, 3, size, size)
-        spelled = program.module(folded)
+        spelled = graph_of(folded)
         assert torch.allclose(spelled(pixels), model(pixels), atol=1e-6)
 
 
 def test_a_plain_pool_is_left_alone() -> None:
     model = nn.Sequential(nn.AvgPool2d(2), nn.AvgPool2d(3, 1, 1), nn.Flatten()).eval()
-    folded = program.module(fold(model, image_inputs(3, 8, 8)))
+    folded = graph_of(fold(model, image_inputs(3, 8, 8)))
     assert not [node for node in folded.graph.nodes if "mul" in str(node.target)]
 
 

@@ -10,9 +10,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import SIZE, Mobile, Residual, normalized, pixels
+from networks import SIZE, Mobile, Residual, batches, normalized, pixels
 from torch import nn
-from torch.export import ExportedProgram
 from torch.nn import functional
 
 from edgedistill import program_file
@@ -20,10 +19,10 @@ from edgedistill.compress.describe import describe
 from edgedistill.compress.fake_quantize import ActivationFakeQuantize
 from edgedistill.compress.fold import fold
 from edgedistill.compress.operators import padding_value
-from edgedistill.compress.program import graph_of, value
 from edgedistill.compress.quantize import Prepared, calibrate, convert, post_training, prepare
 from edgedistill.compress.sensitivity import sensitivity
 from edgedistill.errors import UserError
+from edgedistill.program import Program, graph_of, value
 from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
@@ -31,17 +30,17 @@ Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 @pytest.fixture(scope="module")
-def program() -> ExportedProgram:
+def program() -> Program:
     return fold(normalized(Residual()), image_inputs(3, SIZE, SIZE))
 
 
-def calibrated(program: ExportedProgram, scheme: Scheme = Scheme(), keep: Any = ()) -> Prepared:  # noqa: B008
+def calibrated(program: Program, scheme: Scheme = Scheme(), keep: Any = ()) -> Prepared:  # noqa: B008
     prepared = prepare(program, scheme, keep)
-    calibrate(prepared, pixels(64).split(16))
+    calibrate(prepared, batches(64, 16))
     return prepared
 
 
-def integer_weights(program: ExportedProgram) -> dict[str, torch.Tensor]:
+def integer_weights(program: Program) -> dict[str, torch.Tensor]:
     graph = graph_of(program)
     found = {}
     for node in graph.graph.nodes:
@@ -54,7 +53,7 @@ def integer_weights(program: ExportedProgram) -> dict[str, torch.Tensor]:
     return found
 
 
-def test_every_layer_is_quantized_and_none_is_left_in_float(program: ExportedProgram) -> None:
+def test_every_layer_is_quantized_and_none_is_left_in_float(program: Program) -> None:
     said = describe(convert(calibrated(program)))
     assert said["float_layers"] == []
     names = {layer["name"] for layer in said["layers"]}
@@ -68,9 +67,11 @@ def test_a_mobile_network_is_quantized_whole() -> None:
     assert describe(convert(calibrated(program)))["float_layers"] == []
 
 
-def test_pixels_are_their_own_integers(program: ExportedProgram) -> None:
+def test_pixels_are_their_own_integers(program: Program) -> None:
     quantized = convert(calibrated(program))
-    first = next(n for n in quantized.graph.nodes if "quantize_per_tensor" in str(n.target))
+    first = next(
+        n for n in quantized.exported.graph.nodes if "quantize_per_tensor" in str(n.target)
+    )
     assert first.args[1:5] == (pytest.approx(1 / 255), -128, -128, 127)
     levels = torch.arange(256, dtype=torch.float32) / 255
     assert torch.equal(
@@ -78,7 +79,7 @@ def test_pixels_are_their_own_integers(program: ExportedProgram) -> None:
     )
 
 
-def test_what_only_moves_values_keeps_their_scale(program: ExportedProgram) -> None:
+def test_what_only_moves_values_keeps_their_scale(program: Program) -> None:
     layers = {each["name"]: each for each in describe(convert(calibrated(program)))["layers"]}
     scales = {name: layers[name]["output_scale"] for name in ("slice_1", "slice_2", "pad")}
     assert len(set(scales.values())) == 1
@@ -116,10 +117,10 @@ def test_every_scheme_keeps_to_its_range_and_close_to_the_float_network(
         assert set(zeros) == {0}
 
 
-def test_the_converted_program_computes_what_training_did(program: ExportedProgram) -> None:
+def test_the_converted_program_computes_what_training_did(program: Program) -> None:
     prepared = calibrated(program)
     quantized = convert(prepared)
-    biases = {k: v for k, v in quantized.state_dict.items() if k.endswith(".bias")}
+    biases = {k: v for k, v in quantized.exported.state_dict.items() if k.endswith(".bias")}
     prepared.graph.load_state_dict(biases, strict=False)
     with torch.no_grad():
         trained, converted = prepared(pixels(32)), graph_of(quantized)(pixels(32))
@@ -128,7 +129,7 @@ def test_the_converted_program_computes_what_training_did(program: ExportedProgr
     assert float((trained != converted).float().mean()) < 0.02
 
 
-def test_biases_lie_on_the_grid_of_their_integers(program: ExportedProgram) -> None:
+def test_biases_lie_on_the_grid_of_their_integers(program: Program) -> None:
     graph = graph_of(convert(calibrated(program)))
     for node in graph.graph.nodes:
         if str(node.target) == "aten.conv2d.default":
@@ -137,13 +138,13 @@ def test_biases_lie_on_the_grid_of_their_integers(program: ExportedProgram) -> N
             assert float((levels - levels.round()).abs().max()) < 0.01
 
 
-def test_named_layers_stay_in_float(program: ExportedProgram) -> None:
+def test_named_layers_stay_in_float(program: Program) -> None:
     quantized = convert(calibrated(program, keep=("stem", "linear")))
     assert describe(quantized)["float_layers"] == ["stem", "linear"]
     assert "stem.weight" not in integer_weights(quantized)
 
 
-def test_an_unknown_layer_is_refused_with_the_nearest_name(program: ExportedProgram) -> None:
+def test_an_unknown_layer_is_refused_with_the_nearest_name(program: Program) -> None:
     with pytest.raises(UserError) as caught:
         prepare(program, Scheme(), ("blocks.0.conv3",))
     assert (
@@ -152,8 +153,8 @@ def test_an_unknown_layer_is_refused_with_the_nearest_name(program: ExportedProg
     assert caught.value.hint.startswith("did you mean `blocks.0.conv")
 
 
-def test_training_lowers_the_loss_and_leaves_the_program_alone(program: ExportedProgram) -> None:
-    before = {name: tensor.clone() for name, tensor in program.state_dict.items()}
+def test_training_lowers_the_loss_and_leaves_the_program_alone(program: Program) -> None:
+    before = {name: tensor.clone() for name, tensor in program.exported.state_dict.items()}
     prepared = calibrated(program).to(memory_format=torch.channels_last)
     x, y = pixels(32), torch.arange(32) % 4
     optimizer = torch.optim.SGD(prepared.parameters(), 0.05, momentum=0.9)
@@ -172,10 +173,10 @@ def test_training_lowers_the_loss_and_leaves_the_program_alone(program: Exported
     scales = [each.scale for each in prepared.roundings(ActivationFakeQuantize)]
     assert all(torch.equal(now, then) for now, then in zip(scales, frozen, strict=True))
     assert describe(convert(prepared))["float_layers"] == []
-    assert all(torch.equal(program.state_dict[name], was) for name, was in before.items())
+    assert all(torch.equal(program.exported.state_dict[name], was) for name, was in before.items())
 
 
-def test_evaluation_moves_no_range(program: ExportedProgram) -> None:
+def test_evaluation_moves_no_range(program: Program) -> None:
     prepared = calibrated(program)
     before = copy.deepcopy(prepared.state_dict())
     prepared.eval()(10 * pixels(8))
@@ -184,7 +185,7 @@ def test_evaluation_moves_no_range(program: ExportedProgram) -> None:
     assert any(not torch.equal(v, before[key]) for key, v in prepared.state_dict().items())
 
 
-def test_a_checkpoint_restores_a_prepared_network(program: ExportedProgram, tmp_path: Path) -> None:
+def test_a_checkpoint_restores_a_prepared_network(program: Program, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     prepared = calibrated(program)
@@ -195,10 +196,10 @@ def test_a_checkpoint_restores_a_prepared_network(program: ExportedProgram, tmp_
 
 
 def test_post_training_stays_close_and_says_what_the_correction_did(
-    program: ExportedProgram,
+    program: Program,
 ) -> None:
     said: list[str] = []
-    quantized = post_training(program, Scheme(), pixels(32).split(8), say=said.append)
+    quantized = post_training(program, Scheme(), batches(32, 8), say=said.append)
     assert describe(quantized)["float_layers"] == []
     with torch.no_grad():
         exact, rounded = graph_of(program)(pixels(64)), graph_of(quantized)(pixels(64))
@@ -207,7 +208,7 @@ def test_post_training_stays_close_and_says_what_the_correction_did(
 
 
 def test_a_quantized_program_survives_the_disk_with_the_same_bytes(
-    program: ExportedProgram, tmp_path: Path
+    program: Program, tmp_path: Path
 ) -> None:
     digests = []
     for run in ("one", "two"):
@@ -249,7 +250,7 @@ def test_a_fixed_scale_is_not_forced_on_what_it_is_joined_with(gated: bool) -> N
     assert describe(quantized)["float_layers"] == []
 
 
-def test_what_has_no_weights_cannot_be_left_in_float(program: ExportedProgram) -> None:
+def test_what_has_no_weights_cannot_be_left_in_float(program: Program) -> None:
     with pytest.raises(UserError, match="no layer with weights `add`"):
         prepare(program, Scheme(), ("add",))
 
@@ -357,7 +358,7 @@ def test_a_padding_of_pixels_has_a_scale_of_its_own_and_its_sensitivity() -> Non
     prepared = calibrated(
         fold(Between(lambda x: pad(x, -1.0), 3, 3).eval(), image_inputs(3, SIZE, SIZE))
     )
-    rows = sensitivity(prepared, pixels(8), lambda outputs: 0.0)
+    rows = sensitivity(prepared, (pixels(8),), lambda outputs: 0.0)
     assert {"pad", "last", "linear"} <= {row["layer"] for row in rows}
     assert describe(convert(prepared))["float_layers"] == []
 
@@ -368,13 +369,13 @@ def test_an_operator_without_integer_form_is_float_between_quantized_neighbours(
 
 
 def test_a_graph_that_the_bias_correction_does_not_take_is_quantized_without_it(
-    program: ExportedProgram, monkeypatch: pytest.MonkeyPatch
+    program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise NotImplementedError("no such operator")
 
     monkeypatch.setattr("nncf.experimental.torch.fx.quantize_pt2e", refuse)
     said: list[str] = []
-    quantized = post_training(program, Scheme(), pixels(16).split(8), say=said.append)
+    quantized = post_training(program, Scheme(), batches(16, 8), say=said.append)
     assert describe(quantized)["float_layers"] == []
     assert said[0].startswith("bias correction skipped: NNCF does not take this graph (NotImpl")

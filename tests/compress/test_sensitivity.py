@@ -4,9 +4,9 @@ import torch
 from networks import SIZE, Residual, normalized, pixels
 
 from edgedistill.compress.fold import fold
-from edgedistill.compress.program import graph_of
 from edgedistill.compress.quantize import calibrate, prepare
 from edgedistill.compress.sensitivity import sensitivity
+from edgedistill.program import graph_of
 from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 from edgedistill.tasks.classification import accuracy
@@ -23,10 +23,10 @@ def test_the_table_finds_a_sabotaged_layer_and_restores_everything() -> None:
     with torch.no_grad():
         labels = graph_of(program)(x).argmax(1).numpy()
     prepared = prepare(program, Scheme(per_channel=False))
-    calibrate(prepared, x.split(32))
+    calibrate(prepared, [(some,) for some in x.split(32)])
     with torch.no_grad():
         before = prepared(x)
-        rows = sensitivity(prepared, x, lambda logits: accuracy(logits, labels))
+        rows = sensitivity(prepared, (x,), lambda logits: accuracy(logits, labels))
         assert torch.equal(prepared(x), before)
     assert rows[0]["layer"] == "blocks.1.conv1"
     assert rows[0]["sqnr_db"] < min(row["sqnr_db"] for row in rows[1:]) - 10
