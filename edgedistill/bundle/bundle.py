@@ -11,6 +11,7 @@ from edgedistill.artifact import file_digest, text_digest
 from edgedistill.bundle.manifest import REPORT, read_manifest
 from edgedistill.errors import UserError, nearest, reading
 from edgedistill.files import read_json_file
+from edgedistill.program import MAIN
 from edgedistill.records import ReportRecord, from_json
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from edgedistill.data.image.decode import Form
     from edgedistill.runtimes import Loaded
+    from edgedistill.runtimes.sequences import Stream
     from edgedistill.tasks import Task
 
     Picture = np.ndarray | Image | str | Path
@@ -145,13 +147,39 @@ class Bundle:
     ) -> Loaded:
         """A model file as a callable: pixels float32 (batch, channels, height, width) in 0..1 to
         logits float32 (batch, classes), or a regression's values, or embeddings. Loaded once."""
+        entry = self.file(runtime, precision)
+        return self._open(entry, MAIN, threads)
+
+    def stream(
+        self,
+        program: str = "step",
+        runtime: str | None = None,
+        precision: str | None = None,
+        threads: int = 1,
+    ) -> Stream:
+        """A program that keeps a state, from its beginning: called with the real values (1, ...)
+        of its inputs but the states, it gives those of all outputs by name, and keeps the states.
+
+        Raises UserError: the bundle has no such program, or no such file.
+        """
+        from edgedistill.runtimes.sequences import Stream
+
+        main = self.file(runtime, precision)
+        known = self.manifest.get("programs", [])
+        names = sorted({each["program"] for each in known})
+        if program not in names:
+            raise UserError(f"{self.path}: no program `{program}`", nearest(program, names))
+        key = main["runtime"], main["precision"], program
+        (entry,) = (e for e in known if (e["runtime"], e["precision"], e["program"]) == key)
+        return Stream(self._open(entry, program, threads))
+
+    def _open(self, entry: dict[str, Any], program: str, threads: int) -> Loaded:
         from edgedistill.runtimes import RUNTIMES
 
-        entry = self.file(runtime, precision)
-        key = f"{entry['file']} {threads}"
+        key = f"{entry['file']} {program} {threads}"
         if key not in self._loaded:
-            path = self.path / entry["file"]
-            self._loaded[key] = RUNTIMES[entry["runtime"]].load(path, threads=threads)
+            path, runtime = self.path / entry["file"], RUNTIMES[entry["runtime"]]
+            self._loaded[key] = runtime.load(path, threads=threads, program=program)
         return self._loaded[key]
 
     def golden(self) -> np.ndarray:

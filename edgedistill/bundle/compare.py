@@ -9,6 +9,7 @@ from typing import Any
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.bundle.measure import Subject, measure, subjects
 from edgedistill.devices import Protocol
+from edgedistill.tasks import TASKS, Task
 
 _FIGURES = {
     "size_kb": ("size", "KB"),
@@ -38,7 +39,7 @@ def side_by_side(
         where = "file" if key == "size_kb" else first["where"]
         rows.append(_row(figure, unit, first[key], second[key], where))
     if comparable:
-        rows += _parity(first["outputs"], second["outputs"])
+        rows += _parity(first["outputs"], second["outputs"], _task(left, right))
     return rows
 
 
@@ -55,7 +56,15 @@ def _row(figure: str, unit: str, a: Any, b: Any, where: str) -> dict[str, Any]:
     return {"figure": figure, "unit": unit, "a": a, "b": b, "where": where}
 
 
-def _parity(first: list[list[float]], second: list[list[float]]) -> list[dict[str, Any]]:
+def _task(left: Subject, right: Subject) -> Task:
+    """What decides whether two outputs agree: a's task. Model files alone are taken for
+    classifiers."""
+    return left.task or right.task or TASKS["classification"]
+
+
+def _parity(
+    first: list[list[float]], second: list[list[float]], task: Task
+) -> list[dict[str, Any]]:
     """How far b's outputs are from a's on the same inputs; nothing for other numbers of them."""
     import numpy as np
 
@@ -65,7 +74,7 @@ def _parity(first: list[list[float]], second: list[list[float]]) -> list[dict[st
     where = f"{len(one)} inputs of a"
     apart = float(np.abs(one - other).max())
     rows = [_row("largest difference of an output", "", 0.0, apart, where)]
-    if one.shape[1] > 1:
-        agree = 100 * float(np.mean(one.argmax(1) == other.argmax(1)))
-        rows = [_row("top-1 agreement", "%", 100.0, agree, where), *rows]
+    if task.agreement and one.shape[1] > 1:
+        agree = 100 * task.agreement(one, other)
+        rows = [_row(task.agreement_called, "%", 100.0, agree, where), *rows]
     return rows

@@ -15,7 +15,7 @@ from edgedistill.files import read_json_file
 from edgedistill.recipe.tasks import TaskName
 from edgedistill.records import ContractLine, Executed, How, Machine
 from edgedistill.records.audit import ChosenPoint, TriedPoint
-from edgedistill.signature import TensorSpec
+from edgedistill.signature import Signature, TensorSpec
 from edgedistill.target import Precision, RuntimeName
 from edgedistill.tasks.routing import ROUTE_ALL
 
@@ -24,7 +24,8 @@ AUDIT = "audit.json"
 REPORT = "report.json"
 PAGE = "report.html"
 GOLDEN = "golden"
-FORMAT: Final = 3
+FORMAT: Final = 4
+_READ = (3, 4)
 
 
 def _inside(name: str) -> str:
@@ -91,6 +92,22 @@ class BundledFile(_Part):
     notes: dict[str, str] | None = None
     """In words, what to feed and what comes out; None in the first bundles, as `golden`."""
     golden: Golden | None = None
+
+
+class BundledProgram(_Part):
+    """A program that is not `main`, such as a step of a stream, in one of the files."""
+
+    runtime: RuntimeName
+    precision: Precision
+    file: Name
+    program: Annotated[str, Field(max_length=100)]
+    signature: Signature
+    """With the file's own shapes, layouts and scales; `state` says which output is fed back to
+    which input, unchanged. It begins at zero: where there is a scale, at the zero point."""
+    golden: Name
+    """`.npz` of the inputs that are no state over the first steps, by name: real values."""
+    golden_outputs: Name
+    """`.npz` of all outputs over these steps."""
 
 
 Side = Annotated[int, Field(ge=1, le=8192)]
@@ -169,7 +186,7 @@ class BundledMeasurement(_Part):
 class Manifest(_Part):
     """`edgedistill.json`: everything an app needs to run a bundle's files, and what made them."""
 
-    bundle_format: Literal[3]
+    bundle_format: Literal[3, 4]
     name: str
     ok: bool
     """Whether the contract was kept."""
@@ -180,6 +197,8 @@ class Manifest(_Part):
     notes: dict[str, str] | None = None
     """What holds for every file, in words."""
     files: tuple[BundledFile, ...] = Field(min_length=1, max_length=1000)
+    programs: tuple[BundledProgram, ...] = Field(default=(), max_length=1000)
+    """Further programs of the same weights."""
     preprocessing: Preprocessing
     temperature: float = Field(gt=0, le=1e6)
     """By which logits are divided, so that a confidence is as often right as it says."""
@@ -219,9 +238,9 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or "bundle_format" not in document:
         raise UserError(f"{path}/{MANIFEST}: not a bundle's manifest", hint)
     version = document["bundle_format"]
-    if type(version) is int and version != FORMAT:
+    if type(version) is int and version not in _READ:
         raise UserError(
-            f"{path}: bundle format {version}, this version reads {FORMAT}",
+            f"{path}: bundle format {version}, this version reads {_READ[0]} to {_READ[-1]}",
             "use the version of edgedistill that wrote it",
         )
     try:
@@ -229,7 +248,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
         manifest = Manifest.model_validate_json(json.dumps(document))
     except ValidationError as error:
         raise UserError(problems(error, Manifest, f"{path}/{MANIFEST}"), hint) from None
-    names = [entry.file for entry in manifest.files]
+    parts = [(each.file, each.golden, each.golden_outputs) for each in manifest.programs]
+    names = [*(entry.file for entry in manifest.files), *(name for part in parts for name in part)]
     strange = ({*names} - manifest.digests.keys()) | ({manifest.shipped} - {*names})
     if strange:
         raise UserError(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from edgedistill.signature import Inputs, TensorSpec
+    from edgedistill.tasks import Task
 
 _PATIENCE, _PER_MB = 4.0, 1.0
 """Seconds in which a model file must have come up, and have answered once; more for large ones."""
@@ -41,6 +42,8 @@ class Subject:
     shipped: bool = True
     quality: float | None = None
     """On the test set, in percent, as the bundle's report has it."""
+    task: Task | None = None
+    """None of a model file alone."""
 
     @property
     def size_kb(self) -> float:
@@ -64,7 +67,7 @@ def subjects(subject: Bundle | str | Path) -> list[Subject]:
 def _of_bundle(bundle: Bundle) -> list[Subject]:
     report = from_json(ReportRecord, bundle.report)
     known = {row.file: row.quality for row in report.files}
-    inputs = {"pixels": bundle.golden()}
+    inputs, task = {"pixels": bundle.golden()}, bundle.task
     return [
         Subject(
             bundle.path / entry["file"],
@@ -73,6 +76,7 @@ def _of_bundle(bundle: Bundle) -> list[Subject]:
             inputs,
             entry["file"] == bundle.manifest["shipped"],
             known.get(entry["file"]),
+            task,
         )
         for entry in bundle.files
     ]

@@ -24,6 +24,7 @@ from edgedistill.bundle.manifest import (
     REPORT,
     BundledFile,
     BundledMeasurement,
+    BundledProgram,
     BundledRouting,
     BundledTexts,
     Figure,
@@ -41,6 +42,7 @@ from edgedistill.records import (
     AuditRecord,
     DataRecord,
     ExportRecord,
+    FileEntry,
     MeasurementRow,
     ReportRecord,
 )
@@ -184,14 +186,12 @@ def _fill(result: Result, folder: Path) -> None:
     models = sorted(export.file("files").iterdir())
     for path in models:
         shutil.copyfile(path, folder / path.name)
-    (folder / GOLDEN).mkdir()
-    for path in sorted(result.artifacts["verify"].file("golden").iterdir()):
-        shutil.copyfile(path, folder / GOLDEN / path.name)
+    shutil.copytree(result.artifacts["verify"].file("golden"), folder / GOLDEN)
     for name, path in TASKS[result.recipe.task].carried(result.artifacts["teacher"]).items():
         shutil.copyfile(path, folder / name)
     if "audit" in result.artifacts:
         shutil.copyfile(result.artifacts["audit"].file(AUDIT), folder / AUDIT)
-    entries = ExportRecord.read(export).files
+    entries = ExportRecord.read(export).main
     files = [explained(entry, folder, result.recipe.stages.verify) for entry in entries]
     digests = bundle_digests(folder)
     report.write(folder)
@@ -229,6 +229,7 @@ def _manifest(
         texts=None if texts is None else BundledTexts.model_validate_json(json.dumps(texts)),
         notes=notes(result.recipe.task, temperature),
         files=tuple(files),
+        programs=tuple(map(_program, ExportRecord.read(result.artifacts["export"]).others)),
         preprocessing=_preprocessing(data),
         temperature=temperature,
         routing=_routing(report.audit),
@@ -241,6 +242,19 @@ def _manifest(
         machine=report.machine,
         measurements=tuple(_measured(row) for row in report.measurements),
         contract=report.contract,
+    )
+
+
+def _program(entry: FileEntry) -> BundledProgram:
+    place = f"{GOLDEN}/{entry.program}"
+    return BundledProgram(
+        runtime=entry.runtime,
+        precision=entry.precision,
+        file=entry.file,
+        program=entry.program,
+        signature=entry.signature,
+        golden=f"{place}/inputs.npz",
+        golden_outputs=f"{place}/outputs_{entry.file}.npz",
     )
 
 

@@ -38,8 +38,11 @@ class Job:
     """A model file; for the runtime `torch`, a model folder."""
     runtime: str
     inputs: Path
-    """`.npy`, float32 (samples, channels, height, width) in 0..1. One sample is one run."""
+    """`.npz` of real values (samples, ...) by the inputs' names, pictures (samples, channels,
+    height, width) in 0..1. One sample is one run."""
     protocol: Protocol = Protocol()
+    program: str = "main"
+    """Which of the file's programs."""
     profile: bool = True
     """Also ask for per-operator times (after the other figures were taken) and for outputs."""
 

@@ -38,7 +38,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         samples = {name: np.ascontiguousarray(arrays[name][:_KEPT_INPUTS]) for name in arrays}
     import_ms, _ = _timed(lambda: _import(job["runtime"]))
     empty = _begin_memory()
-    cold_ms, loaded = _timed(lambda: _load(job["runtime"], job["model"], protocol["threads"]))
+    cold_ms, loaded = _timed(lambda: _load(job))
     count = min(map(len, samples.values()))
     inputs = [
         loaded.encode({name: values[i : i + 1] for name, values in samples.items()})
@@ -46,7 +46,7 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     ]
     latencies = _sample(loaded, inputs, protocol)
     peak = _peak_above(empty)
-    warm_ms, _ = _timed(lambda: _load(job["runtime"], job["model"], protocol["threads"]))
+    warm_ms, _ = _timed(lambda: _load(job))
     details: dict[str, Any] = {}
     if job["profile"]:
         # Outputs may be views of the runtime's own buffer, hence decoded one by one.
@@ -101,12 +101,13 @@ def _import(runtime: str) -> None:
         RUNTIMES[runtime].prepare()
 
 
-def _load(runtime: str, model: str, threads: int) -> Any:
-    if runtime == "torch":
-        return _Torch(Path(model), threads)
+def _load(job: dict[str, Any]) -> Any:
+    model, threads = Path(job["model"]), job["protocol"]["threads"]
+    if job["runtime"] == "torch":
+        return _Torch(model, threads)
     from edgedistill.runtimes import RUNTIMES
 
-    return RUNTIMES[runtime].load(Path(model), threads=threads)
+    return RUNTIMES[job["runtime"]].load(model, threads=threads, program=job["program"])
 
 
 class _Torch:

@@ -69,3 +69,13 @@ class ExportRecord(Record):
     labels: tuple[str, ...]
     float_layers: tuple[str, ...]
     """Layers that are in float in int8 files."""
+
+    @property
+    def main(self) -> tuple[FileEntry, ...]:
+        """Of the program that is judged, one for each file that has it."""
+        return tuple(entry for entry in self.files if entry.program == "main")
+
+    @property
+    def others(self) -> tuple[FileEntry, ...]:
+        """Of the student's further programs."""
+        return tuple(entry for entry in self.files if entry.program != "main")

@@ -56,6 +56,8 @@ class MeasurementRow(Figures):
     precision: str
     file: str | None
     """The exported file's name; None for a model that does not ship."""
+    program: str = "main"
+    """Which of the file's programs; of one that keeps a state, a step."""
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def _files(
 ) -> tuple[FileRow, ...]:
     rows = [
         _file(entry, verified, measured, result.target.primary, on_target)
-        for entry in ExportRecord.read(result.artifacts["export"]).files
+        for entry in ExportRecord.read(result.artifacts["export"]).main
     ]
     shipped = _shipped(rows, result.target.primary)
     return tuple(replace(row, shipped=row is shipped) for row in rows)

@@ -179,7 +179,7 @@ def _teacher_on_validation(
 
 def _shipped(export: Artifact) -> tuple[str, Predict]:
     """The file that is held against the contract: the primary runtime's, as small as it comes."""
-    entry = _entry(ExportRecord.read(export).files)
+    entry = _entry(ExportRecord.read(export).main)
     path = export.file("files") / entry.file
     return entry.file, RUNTIMES[entry.runtime].load(path, threads=machine()["cores"])
 
@@ -191,7 +191,7 @@ def _entry(files: Sequence[FileEntry]) -> FileEntry:
 
 def _features(export: Artifact, split: Split) -> Floats | None:
     """What the file that ships sees before it decides, (samples, dimensions)."""
-    files = ExportRecord.read(export).files
+    files = ExportRecord.read(export).main
     seen = features.load(export.file("files") / _entry(files).file, files[0].runtime)
     return None if seen is None else logits_of(lambda pixels: seen(pixels)[1], split)
 

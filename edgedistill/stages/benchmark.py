@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgedistill.artifact import Artifact
 from edgedistill.devices import DEVICES, Job, Protocol, Record, figures, in_short, in_turn
 from edgedistill.errors import UserError, out_of_resources
+from edgedistill.program import MAIN
 from edgedistill.recipe import BenchmarkConfig
 from edgedistill.records import DataRecord, ExportRecord, MeasurementRow, MeasurementsRecord
-from edgedistill.signature import image_size
+from edgedistill.signature import Inputs, image_size, noise
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 
@@ -49,11 +50,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
             runtime=subject.runtime,
             precision=subject.precision,
             file=subject.file,
+            program=subject.program,
         )
         for subject, record in zip(subjects, records, strict=True)
     )
     MeasurementsRecord(rows).write(context.scratch)
-    kept = ("model", "runtime", "precision", "file", "p50_ms", "peak_memory_mb")
+    kept = ("model", "runtime", "precision", "file", "program", "p50_ms", "peak_memory_mb")
     return {
         "label": f"measured on {where}",
         "rows": [{key: getattr(each, key) for key in kept} for each in rows],
@@ -74,6 +76,9 @@ class _Subject:
     file: str | None = None
     size: tuple[int, int] | None = None
     """Height and width of the images that it takes, where these are not the data's."""
+    program: str = MAIN
+    inputs: Inputs = ()
+    """Of a program that takes something else than the data."""
 
 
 def _job(subject: _Subject, data: Path, context: Context, protocol: Protocol) -> Job:
@@ -82,6 +87,10 @@ def _job(subject: _Subject, data: Path, context: Context, protocol: Protocol) ->
 
     from edgedistill.data import open_split
 
+    if subject.program != MAIN:
+        path = context.checkpoints / f"inputs_{subject.file}_{subject.program}.npz"
+        np.savez(path, **_drawn(subject.inputs, context.seed))
+        return Job(subject.path, subject.runtime, path, protocol, program=subject.program)
     height, width = subject.size or (0, 0)
     path = context.checkpoints / f"inputs_{height}x{width}.npz"
     if not path.exists():
@@ -94,7 +103,25 @@ def _job(subject: _Subject, data: Path, context: Context, protocol: Protocol) ->
 def _files(export: Artifact) -> Iterator[_Subject]:
     for entry in ExportRecord.read(export).files:
         path = export.file("files") / entry.file
-        yield _Subject(path, "student", entry.runtime, entry.precision, entry.file)
+        yield _Subject(
+            path, "student", entry.runtime, entry.precision, entry.file, None, entry.program,
+            entry.signature.inputs,
+        )  # fmt: skip
+
+
+def _drawn(inputs: Inputs, seed: int) -> dict[str, Any]:
+    """Values for a program's inputs, its states among them: what a step takes depends on none."""
+    import torch
+
+    random = torch.Generator().manual_seed(seed)
+    channels_first = tuple(
+        replace(each, shape=(each.shape[0], each.shape[3], *each.shape[1:3]), layout="NCHW")
+        if each.layout == "NHWC"
+        else each
+        for each in (replace(each, dtype="float32") if each.scale else each for each in inputs)
+    )
+    drawn = noise(channels_first, 1, random)
+    return {each.name: values.numpy() for each, values in zip(inputs, drawn, strict=True)}
 
 
 def _models(

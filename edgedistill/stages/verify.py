@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from edgedistill.runtimes import Floats
 
 _GOLDEN = 8
+_GOLDEN_STEPS = 16
 _STEPS = 500
 """Of a program that keeps a state, at least, where the test set has as many."""
 _PLAIN, _AT_ONCE = 512, 32
@@ -122,8 +124,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     begin = time.monotonic()
     split = open_split(inputs["data"].path, "test")
     test = _Test(split, task_of(inputs), config.verify, context)
-    written = ExportRecord.read(inputs["export"]).files
-    exported = [entry for entry in written if entry.program == MAIN]
+    written = ExportRecord.read(inputs["export"])
+    exported = written.main
     models = [name for name in config.models if inputs[name].file("model").exists()]
     kinds = [kind for kind in ("float", "int8")
              if program_file.names(inputs["quantize"].path, kind)]  # fmt: skip
@@ -149,8 +151,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     _write_golden(context.scratch / "golden", files, rows, split)
     arrays: dict[str, Any] = dict(answers)
     np.savez(context.scratch / "logits.npz", **arrays)
-    others = [entry for entry in written if entry.program != MAIN]
-    programs = tuple(_over_a_sequence(entry, inputs, test) for entry in others)
+    programs = tuple(_over_a_sequence(entry, inputs, test) for entry in written.others)
     ok = all(row.ok for row in rows) and all(row.ok for row in programs)
     VerifyRecord(ok, rows, scores, len(split), programs).write(context.scratch)
     return {"ok": ok, "test_quality": scores, "warnings": _warnings(rows, programs),
@@ -290,11 +291,20 @@ def _over_a_sequence(entry: FileEntry, inputs: dict[str, Artifact], test: _Test)
     test.context.reporter.tick(f"verify {entry.file}", 0, 1, f"program `{entry.program}`")
     steps = _steps(program, entry.program, test.split)
     wanted, scales = sequences.reference(program, steps), sequences.scales_of(program)
+    golden = test.context.scratch / "golden" / entry.program
+    golden.mkdir(parents=True, exist_ok=True)
+    few = steps[:_GOLDEN_STEPS]
+    names = [each.name for each in program.signature.fresh]
+    columns = zip(names, zip(*few, strict=True), strict=True)
+    _save(golden / "inputs.npz", {name: np.concatenate(each) for name, each in columns})
     path = inputs["export"].file("files") / entry.file
 
     def run(optimize: bool) -> tuple[OutputParity, ...]:
         loaded = RUNTIMES[entry.runtime].load(path, optimize=optimize, program=entry.program)
-        return sequences.compare(sequences.answers(loaded, steps), wanted, scales)
+        found = sequences.answers(loaded, steps)
+        first = {name: each[: len(few)] for name, each in found.items()}
+        _save(golden / f"outputs_{entry.file}.npz", first)
+        return sequences.compare(found, wanted, scales)
 
     usual = run(True)
     plain: tuple[OutputParity, ...] = ()
@@ -308,6 +318,10 @@ def _over_a_sequence(entry: FileEntry, inputs: dict[str, Artifact], test: _Test)
         entry.runtime, entry.precision, entry.file, entry.program, len(steps), usual, plain,
         tuple(missed), because, because != "the file",
     )  # fmt: skip
+
+
+def _save(path: Path, arrays: Mapping[str, Any]) -> None:
+    np.savez(path, **arrays)
 
 
 def _steps(program: Program, name: str, split: Split) -> list[tuple[Tensor, ...]]:
