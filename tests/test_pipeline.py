@@ -17,6 +17,7 @@ from edgedistill.errors import UserError
 from edgedistill.pipeline import _what_matters, plan, run_until
 from edgedistill.plan import steps
 from edgedistill.recipe import Recipe, parse_recipe
+from edgedistill.records import QuantizeRecord
 from edgedistill.stages import STAGES, benchmark
 from edgedistill.target import load_target
 from edgedistill.tasks import TASKS
@@ -114,8 +115,9 @@ def test_stages_run_once_and_what_depends_on_a_change_runs_again(
     metrics = first["prune"].metrics
     assert metrics["macs"] * 1.5 <= first["distill"].metrics["macs"] * 1.01
     assert metrics["samples_seen"] == pytest.approx((0.5 + 1) * 72, rel=0.3)
-    sensitivity = first["quantize"].json("quantize.json")["sensitivity"]
-    assert {"conv1", "linear"} <= {row["layer"] for row in sensitivity}
+    quantization = QuantizeRecord.read(first["quantize"]).quantization
+    assert quantization is not None
+    assert {"conv1", "linear"} <= {row.layer for row in quantization.sensitivity}
 
 
 def test_layers_that_cannot_be_compared_are_said_before_the_teacher_trains(
