@@ -40,6 +40,8 @@ def neighbours(
     """
     axes = _axes(known)
     ours, theirs = _leaves(held, axes, HELD_LEAF), _leaves(known, axes, KNOWN_LEAF)
+    if not theirs:
+        return {}
     lowest = np.array([each.lowest for each in theirs])
     highest = np.array([each.highest for each in theirs])
     reach = 2 - 2 * least + SLACK
