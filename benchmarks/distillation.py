@@ -27,8 +27,8 @@ from edgedistill.data import open_split
 from edgedistill.models import load
 from edgedistill.pipeline import run_until
 from edgedistill.predict import logits_of, torch_predictor
-from edgedistill.tasks.classification import accuracy
 from edgedistill.tasks.audit import agreement
+from edgedistill.tasks.classification import accuracy
 
 EPOCHS = 16
 LIMIT = 10_000

@@ -23,6 +23,8 @@ class RuntimeEntry:
     """The module with `write`, `load` and `inspect`."""
     in_layers: str
     """The module with `compute`, which cuts a file at every layer."""
+    in_features: str
+    """The module with `watch`, which gives what enters a file's last layer."""
 
 
 _HERE = "edgedistill.runtimes"
@@ -32,14 +34,17 @@ TABLE: dict[str, RuntimeEntry] = {
         RuntimeEntry(
             "litert", ".tflite", "litert-torch ai-edge-litert", "ai_edge_litert.interpreter",
             "ai-edge-litert", ("litert-torch",), f"{_HERE}.litert", f"{_HERE}.tflite.layers",
+            f"{_HERE}.tflite.features",
         ),
         RuntimeEntry(
             "onnxruntime", ".onnx", "onnxruntime onnx onnxscript", "onnxruntime",
             "onnxruntime", ("onnx", "onnxscript", "onnxruntime"), f"{_HERE}.onnxruntime", f"{_HERE}.onnx.layers",
+            f"{_HERE}.onnx.features",
         ),
         RuntimeEntry(
             "openvino", ".xml", "openvino", "openvino",
             "openvino", ("openvino",), f"{_HERE}.openvino", f"{_HERE}.openvino_ir.layers",
+            f"{_HERE}.openvino_ir.features",
         ),
     )
 }  # fmt: skip

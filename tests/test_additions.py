@@ -30,7 +30,7 @@ def added() -> dict[str, Any]:
         ("task", [50.0, 0.6931, False]),
         ("family", [2, 10]),
         ("teacher", [0, 0, 0]),
-        ("runtime", ["the signature", "model fp32: 7", {"TOY": 2}, True]),
+        ("runtime", ["the signature", "model fp32: 7", {"TOY": 2}, None, True]),
         ("device", [6, "a toy"]),
     ],
 )

@@ -59,6 +59,7 @@ class Task:
     agreement: Callable[[Array, Array], float] | None = None
     """(outputs, reference) to the share of the samples on which they decide alike; None where
     nothing is decided."""
+    agreement_called: ClassVar[str] = "top-1 agreement"
 
     # How an app reads its outputs.
 

@@ -21,6 +21,7 @@ class Multilabel(Task):
     name = "multilabel"
     metric = "mean average precision"
     labels = ManyClasses()
+    agreement_called = "the same labels"
 
     def quality(self, outputs: Array, labels: Array) -> float:
         return mean_average_precision(outputs, labels)

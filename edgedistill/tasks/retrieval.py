@@ -86,6 +86,7 @@ class Retrieval(classification.Classification):
     loss_options = frozenset({"smoothing", "standardize", "decoupled"})
     audited = False
     by_texts = True
+    agreement_called = "the same text nearest"
 
     def __init__(self, texts: Texts | None = None) -> None:
         self._texts = texts

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from edgedistill.runtime_table import TABLE, RuntimeEntry
 
 TABLE["toy"] = RuntimeEntry(
-    "toy", ".toy", "nothing", "json", "numpy", ("numpy",), "toy_runtime", "toy_runtime"
+    "toy", ".toy", "nothing", "json", "numpy", ("numpy",), *["toy_runtime"] * 3
 )
 
 import toy_family  # noqa: E402
@@ -95,7 +95,7 @@ def teacher() -> Any:
 def runtime() -> Any:
     from tempfile import TemporaryDirectory
 
-    from edgedistill.runtimes import RUNTIMES, Spec, runtime_of
+    from edgedistill.runtimes import RUNTIMES, Spec, features, runtime_of
     from edgedistill.stages import STAGES
     from edgedistill.target import Target, load_target
 
@@ -106,7 +106,8 @@ def runtime() -> Any:
         written = RUNTIMES[target.primary].write(None, path, Spec("fp32", ("a",)))  # type: ignore[arg-type]
         answered = runtime_of(path).load(path)(7)  # type: ignore[arg-type]
         counted = runtime_of(path).inspect(path)["operators"]
-    return [written, answered, counted, "numpy" in STAGES["export"].libraries]
+    watched = features._watch("toy", path)
+    return [written, answered, counted, watched, "numpy" in STAGES["export"].libraries]
 
 
 def device() -> Any:
