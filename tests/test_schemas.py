@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from edgedistill.bundle.manifest import FORMAT
 from edgedistill.command_line import run
+from edgedistill.records.report import REPORT_FORMAT
 from edgedistill.schemas import schema_of
 
 FOLDER = Path(__file__).parents[1] / "docs" / "schema"
@@ -19,7 +21,7 @@ def test_the_schemas_in_the_docs_are_what_is_read(
     assert run(["schema", document]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((FOLDER / f"{document}.json").read_text())
-    assert printed["version"] == {"manifest": 3, "report": 1}[document]
+    assert printed["version"] == {"manifest": FORMAT, "report": REPORT_FORMAT}[document]
 
 
 def test_every_field_of_a_manifest_of_today_is_in_its_schema() -> None:

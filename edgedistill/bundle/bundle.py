@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgedistill.artifact import file_digest, text_digest
 from edgedistill.bundle.manifest import REPORT, read_manifest
 from edgedistill.errors import UserError, nearest, reading
+from edgedistill.fields import Resize
 from edgedistill.files import read_json_file
 from edgedistill.program import MAIN
 from edgedistill.records import ReportRecord, from_json
@@ -88,14 +89,20 @@ class Bundle:
 
     @property
     def form(self) -> Form:
-        """What every picture becomes before a model sees it."""
+        """What every picture becomes before a model sees it. Raises UserError: the models take no
+        pictures."""
         from edgedistill.data.image.decode import Form
 
         said = self.manifest["preprocessing"]
+        if said is None:
+            raise UserError(
+                f"{self.path}: its models take arrays, not pictures",
+                "call `bundle.model()` with what the manifest names as inputs",
+            )
         size, resize = said["image_size"], said.get("resize")
         height, width = (size, size) if isinstance(size, int) else size
         # Before pictures had a height and a width of their own, the middle square was described.
-        how = resize["how"] if isinstance(resize, dict) else "crop"
+        how: Resize = resize["how"] if isinstance(resize, dict) else "crop"
         return Form((height, width), said["channels"], how)
 
     @property

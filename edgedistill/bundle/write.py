@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,34 +16,17 @@ from edgedistill.artifact import file_digest, write_json
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.bundle.manifest import (
     AUDIT,
-    FORMAT,
     GOLDEN,
     MANIFEST,
     PAGE,
     REPORT,
-    BundledFile,
-    BundledMeasurement,
-    BundledProgram,
-    BundledRouting,
-    BundledTexts,
-    Figure,
-    Manifest,
-    Preprocessing,
-    Resizing,
     is_bundle,
     listed,
     read_manifest,
 )
-from edgedistill.devices import measurements
 from edgedistill.errors import UserError
-from edgedistill.fields import Resize
 from edgedistill.records import (
-    AuditRecord,
-    DataRecord,
     ExportRecord,
-    FileEntry,
-    MeasurementRow,
-    ReportRecord,
 )
 from edgedistill.report import build_report, write_html
 from edgedistill.tasks import TASKS
@@ -179,6 +161,7 @@ def _fill_or_tell(result: Result, folder: Path, out: Path) -> None:
 
 
 def _fill(result: Result, folder: Path) -> None:
+    from edgedistill.bundle.describe import manifest_of
     from edgedistill.bundle.explain import explained
 
     report = build_report(result)
@@ -196,7 +179,7 @@ def _fill(result: Result, folder: Path) -> None:
     digests = bundle_digests(folder)
     report.write(folder)
     write_html(report, folder / PAGE)
-    write_json(folder / MANIFEST, _manifest(result, report, files, digests).as_json())
+    write_json(folder / MANIFEST, manifest_of(result, report, files, digests).as_json())
 
 
 def bundle_digests(folder: Path) -> dict[str, str]:
@@ -208,108 +191,3 @@ def bundle_digests(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.relative_to(folder).as_posix() not in told
     }
-
-
-def _manifest(
-    result: Result, report: ReportRecord, files: Sequence[BundledFile], digests: dict[str, str]
-) -> Manifest:
-    from edgedistill.bundle.explain import notes
-
-    task = TASKS[result.recipe.task]
-    data = DataRecord.read(result.artifacts["data"])
-    temperature = report.audit.temperature if report.audit else 1.0
-    texts = task.described(result.artifacts["teacher"])
-    return Manifest(
-        bundle_format=FORMAT,
-        name=result.recipe.name,
-        ok=report.ok,
-        shipped=report.summary.file,
-        task=result.recipe.task,
-        labels=data.labels,
-        texts=None if texts is None else BundledTexts.model_validate_json(json.dumps(texts)),
-        notes=notes(result.recipe.task, temperature),
-        files=tuple(files),
-        programs=tuple(map(_program, ExportRecord.read(result.artifacts["export"]).others)),
-        preprocessing=_preprocessing(data),
-        temperature=temperature,
-        routing=_routing(report.audit),
-        reference=report.audit.reference if report.audit else None,
-        digests=digests,
-        recipe=report.recipe,
-        target=report.target,
-        edgedistill=report.edgedistill,
-        created=report.created,
-        machine=report.machine,
-        measurements=tuple(_measured(row) for row in report.measurements),
-        contract=report.contract,
-    )
-
-
-def _program(entry: FileEntry) -> BundledProgram:
-    place = f"{GOLDEN}/{entry.program}"
-    return BundledProgram(
-        runtime=entry.runtime,
-        precision=entry.precision,
-        file=entry.file,
-        program=entry.program,
-        signature=entry.signature,
-        golden=f"{place}/inputs.npz",
-        golden_outputs=f"{place}/outputs_{entry.file}.npz",
-    )
-
-
-def _routing(audit: AuditRecord | None) -> BundledRouting:
-    found = audit.routing if audit else None
-    if found is None:
-        return BundledRouting()
-    return BundledRouting(threshold=found.threshold, validation=found.validation, test=found.test)
-
-
-def _preprocessing(data: DataRecord) -> Preprocessing:
-    return Preprocessing(
-        image_size=data.image_size,
-        channels=1 if data.channels == 1 else 3,
-        color="grey" if data.channels == 1 else "RGB",
-        range=(0.0, 1.0),
-        resize=_resizing(data.resize),
-        # As Pillow does it: without, large photos alias, and accuracy is lost.
-        antialias=True,
-        orientation="EXIF applied",
-        alpha="over white",
-    )
-
-
-_RESIZING = {
-    "crop": "cut out the largest part in the middle that has image_size's proportions, not "
-    "rounded to whole pixels, and scale it",
-    "fit": "scale all of it to lie within image_size, sides rounded to the nearest pixel, and put "
-    "it in the middle, an odd pixel to the right and below; pixels around it have the value "
-    "`padding` of 255",
-    "stretch": "scale all of it, whatever its proportions",
-}
-
-
-def _resizing(how: Resize) -> Resizing:
-    from edgedistill.data.image.decode import PADDING
-
-    return Resizing(
-        how=how,
-        notes=f"{_RESIZING[how]}; normalization is inside the model",
-        filter="bilinear",
-        padding=PADDING if how == "fit" else None,
-    )
-
-
-def _measured(row: MeasurementRow) -> BundledMeasurement:
-    figures = {
-        name: Figure(value=each.value, unit=each.unit, how=each.how, where=each.where)
-        for name, each in measurements(row).items()
-    }
-    return BundledMeasurement(
-        model=row.model,
-        runtime=row.runtime,
-        precision=row.precision,
-        file=row.file,
-        threads=row.threads,
-        **figures,
-    )

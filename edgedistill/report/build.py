@@ -15,8 +15,6 @@ from edgedistill.records import (
     AuditMetrics,
     AuditRecord,
     DataMetrics,
-    ExportRecord,
-    FileEntry,
     FileRow,
     JudgeRecord,
     Machine,
@@ -33,6 +31,7 @@ from edgedistill.records import (
     from_json,
 )
 from edgedistill.report.contract import contract
+from edgedistill.report.files import file_rows, ratio, shipped_of, teacher_row
 from edgedistill.report.warnings import warnings
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def build_report(result: Result) -> ReportRecord:
     on_target = is_machine(result.target, here)
     measured = MeasurementsRecord.read(result.artifacts["benchmark"]).rows
     verified = VerifyRecord.read(result.artifacts["verify"])
-    files = _files(result, verified, measured, on_target)
+    files = file_rows(result, verified, measured, on_target)
     stages = _stages(result, verified, files, measured)
     audit = result.artifacts.get("audit")
     report = ReportRecord(
@@ -82,11 +81,6 @@ def build_report(result: Result) -> ReportRecord:
     )
 
 
-def shipped_of(files: Sequence[FileRow]) -> FileRow:
-    """The file that the contract is held against."""
-    return next(row for row in files if row.shipped)
-
-
 def _judged(result: Result) -> JudgeRecord | None:
     judge = result.artifacts.get("judge")
     return JudgeRecord.read(judge) if judge else None
@@ -108,94 +102,6 @@ def _where(target: Target, measured: Sequence[MeasurementRow], on_target: bool) 
     place = next((row.where for row in measured), "no machine")
     note = "a machine of the target's kind" if on_target else f"not on {target.name}"
     return f"measured on {place}; {note}"
-
-
-def _files(
-    result: Result, verified: VerifyRecord, measured: Sequence[MeasurementRow], on_target: bool
-) -> tuple[FileRow, ...]:
-    rows = [
-        _file(entry, verified, measured, result.target.primary, on_target)
-        for entry in ExportRecord.read(result.artifacts["export"]).main
-    ]
-    shipped = _shipped(rows, result.target.primary)
-    return tuple(replace(row, shipped=row is shipped) for row in rows)
-
-
-def _file(
-    entry: FileEntry,
-    verified: VerifyRecord,
-    measured: Sequence[MeasurementRow],
-    primary: str,
-    on_target: bool,
-) -> FileRow:
-    row = FileRow(
-        runtime=entry.runtime,
-        precision=entry.precision,
-        file=entry.file,
-        shipped=False,
-        size_kb=entry.bytes / 1000,
-        executed=entry.executed,
-        float_counts=entry.float_counts,
-    )
-    return _timed(_checked(row, verified, on_target), measured, primary)
-
-
-def _checked(row: FileRow, verified: VerifyRecord, on_target: bool) -> FileRow:
-    """With what `verify` says of it. Where this machine's kernels stray and the target is another,
-    a right file's quality is the torch graph's, and `quality_here` what was measured."""
-    found = next((each for each in verified.rows if each.file == row.file), None)
-    if found is None:
-        return row
-    strays = found.cause == "this machine's kernels" and not on_target
-    graph = verified.torch.get("int8" if row.precision == "int8" else "float")
-    return replace(
-        row,
-        quality=graph if strays else found.quality,
-        quality_here=found.quality if strays else None,
-        parity=found.ok,
-        agreement=found.agreement,
-        within_step=found.within_step,
-        max_steps=found.max_steps,
-        mean_steps=found.mean_steps,
-        first_diverging=found.first_diverging,
-        cause=found.cause,
-        verdict=found.verdict,
-    )
-
-
-def _timed(row: FileRow, measured: Sequence[MeasurementRow], primary: str) -> FileRow:
-    own = (each for each in measured if (each.model, each.file) == ("student", row.file))
-    found, teacher = next(own, None), _teacher(measured, primary)
-    if found is None:
-        return row
-    return replace(
-        row,
-        p50_ms=found.p50_ms,
-        p90_ms=found.p90_ms,
-        p99_ms=found.p99_ms,
-        cold_load_ms=found.cold_load_ms,
-        warm_load_ms=found.warm_load_ms,
-        peak_memory_mb=found.peak_memory_mb,
-        where=found.where,
-        faster_than_teacher=_ratio(teacher.p50_ms if teacher else None, found.p50_ms),
-    )
-
-
-def _shipped(rows: Sequence[FileRow], primary: str) -> FileRow:
-    """The primary runtime's file, as small as it comes."""
-    order = ("int8", "fp16", "fp32")
-    own = [row for row in rows if row.runtime == primary] or rows
-    return min(own, key=lambda row: order.index(row.precision))
-
-
-def _teacher(measured: Sequence[MeasurementRow], primary: str) -> MeasurementRow | None:
-    """The teacher as the primary runtime runs it, else as torch does."""
-    rows = [row for row in measured if row.model == "teacher"]
-    return next((row for row in rows if row.runtime == primary), rows[0] if rows else None)
-
-
-def _ratio(above: float | None, below: float | None) -> float | None:
-    return above / below if above and below else None
 
 
 def _stages(
@@ -286,7 +192,7 @@ def _summary(
     from edgedistill.tasks import TASKS
 
     teacher, last = stages[0], stages[-1]
-    timed_teacher = _teacher(measured, result.target.primary)
+    timed_teacher = teacher_row(measured, result.target.primary)
     quality, reference = shipped.quality, teacher.test_quality
     drop = retention = None
     if quality is not None and reference is not None:
@@ -306,7 +212,7 @@ def _summary(
         params=last.params,
         p50_ms=shipped.p50_ms,
         peak_memory_mb=shipped.peak_memory_mb,
-        smaller_than_teacher=_ratio(teacher.size_kb, shipped.size_kb),
+        smaller_than_teacher=ratio(teacher.size_kb, shipped.size_kb),
         faster_than_teacher=shipped.faster_than_teacher,
         teacher_runtime=timed_teacher.runtime if timed_teacher else None,
     )

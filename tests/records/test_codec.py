@@ -39,16 +39,16 @@ def test_every_mistake_of_a_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "data.json"
     written = json.loads(path.read_text())
     del written["task"]
-    path.write_text(json.dumps(written | {"channels": "3", "colour": 1}))
+    path.write_text(json.dumps(written | {"unlabelled": "3", "colour": 1}))
     with pytest.raises(UserError) as caught:
         read(tmp_path)
     assert caught.value.message == (
-        f"{path}: `task` is missing; `channels` Input should be a valid integer; "
+        f"{path}: `task` is missing; `unlabelled` Input should be a valid integer; "
         "`colour` is an unknown key"
     )
 
 
 def test_a_value_of_another_type_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(PydanticSerializationError, match="Expected `int`"):
-        replace(data_record(), channels="3").write(tmp_path)  # type: ignore[arg-type]
+        replace(data_record(), unlabelled="3").write(tmp_path)  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
