@@ -25,8 +25,8 @@ from edgedistill.target import load_target
 
 @pytest.fixture
 def job(tiny_onnx: Path, tmp_path: Path) -> Job:
-    inputs = tmp_path / "inputs.npy"
-    np.save(inputs, np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32))
+    inputs = tmp_path / "inputs.npz"
+    np.savez(inputs, pixels=np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32))
     return Job(tiny_onnx, "onnxruntime", inputs, Protocol(warmup=2, runs=31, seconds=5))
 
 
@@ -39,8 +39,8 @@ def test_a_job_runs_in_a_process_of_its_own_and_brings_back_every_figure(job: Jo
     assert record.import_ms > 1
     assert record.peak_memory_mb is not None
     assert record.peak_memory_mb > 0
-    assert {operator["where"] for operator in record.operators} == {"CPUExecutionProvider"}
-    brightness = np.load(job.inputs).mean(axis=(1, 2, 3))
+    assert {operator.where for operator in record.operators} == {"CPUExecutionProvider"}
+    brightness = np.load(job.inputs)["pixels"].mean(axis=(1, 2, 3))
     np.testing.assert_allclose(np.array(record.outputs)[:, 2], 2 * brightness - 0.5, atol=1e-5)
 
 
@@ -57,7 +57,9 @@ def test_rounds_share_the_runs_and_join_the_samples(job: Job) -> None:
 
 
 def test_time_ends_a_measurement_after_the_least_runs(job: Job) -> None:
-    short = Job(job.model, job.runtime, job.inputs, Protocol(0, 10**6, 1e-6, minimum=12), False)
+    short = Job(
+        job.model, job.runtime, job.inputs, Protocol(0, 10**6, 1e-6, minimum=12), profile=False
+    )
     record = DEVICES["local"].run(short)
     assert len(record.samples_ms) == 12
     assert not record.operators
