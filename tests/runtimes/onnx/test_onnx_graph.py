@@ -25,7 +25,7 @@ def test_mean_over_the_image_is_a_pool_with_an_integer_kernel(exported: Exported
 
 
 def test_batch_is_dynamic(exported: Exported) -> None:
-    assert exported.entry("onnxruntime", "int8")["input"]["shape"] == [None, 3, 8, 8]
+    assert exported.file_entry("onnxruntime", "int8").input.shape == (None, 3, 8, 8)
 
 
 def test_half_floats_inside_and_floats_at_the_boundary(exported: Exported) -> None:

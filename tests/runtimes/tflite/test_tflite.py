@@ -10,18 +10,19 @@ from torch import nn
 
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
-from edgedistill.runtimes import RUNTIMES, Spec, program
+from edgedistill.program import Program
+from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.runtimes.tflite.file import File
 from edgedistill.runtimes.tflite.layout import remove_transposes
 from edgedistill.runtimes.tflite.transposes import transposes_left
-from edgedistill.signature import image_inputs
+from edgedistill.signature import Signature, TensorSpec, image_inputs
 from edgedistill.target import Scheme
 
 
 def test_each_layer_alone_is_within_a_step(exported: Exported) -> None:
-    folded = program.fold_weights(exported.program("int8"))
-    recorded = program.record(folded, exported.pixels(4))
-    rows = compare_layers(exported.file("litert", "int8"), program.layers(folded), recorded)
+    rows = compare_layers(
+        exported.file("litert", "int8"), exported.program("int8"), exported.pixels(4)
+    )
     assert {"stem.0", "body.0", "down.0", "add", "pad", "linear"} <= {row["layer"] for row in rows}
     assert max(row["max_steps"] for row in rows) <= 1
 
@@ -34,9 +35,7 @@ def test_a_spoiled_layer_is_found_alone(exported: Exported, tmp_path: Path) -> N
     conv.inputs[1] = file.add_constant(weights // 2, conv.inputs[1])
     path = tmp_path / "spoiled.tflite"
     path.write_bytes(file.pack())
-    folded = program.fold_weights(exported.program("int8"))
-    recorded = program.record(folded, exported.pixels(4))
-    rows = compare_layers(path, program.layers(folded), recorded)
+    rows = compare_layers(path, exported.program("int8"), exported.pixels(4))
     assert [row["layer"] for row in rows if row["max_steps"] > 1] == ["body.0"]
 
 
@@ -119,13 +118,15 @@ def test_weights_in_channels_last_order_are_not_mixed_up(tmp_path: Path) -> None
     ).to(memory_format=torch.channels_last)
     pixels = torch.rand(2, 3, SIZE, SIZE)
     batch = {0: torch.export.Dim("batch", min=1)}
-    with torch.no_grad():
+    with torch.no_grad():  # torch's own export, as ours lays weights out anew
         exported = torch.export.export(network.eval(), (pixels,), dynamic_shapes=(batch,))
+    outputs = (TensorSpec("logits", (None, 2), "NC"),)
+    program = Program(exported, Signature(image_inputs(3, SIZE, SIZE), outputs))
     for name, weight in exported.state_dict.items():
         if weight.ndim == 4:
             assert not weight.is_contiguous(), f"{name}: nothing would be shown"
     path = tmp_path / "model.tflite"
-    RUNTIMES["litert"].write(exported, path, Spec("fp32", ("a", "b")))
+    RUNTIMES["litert"].write(program, path, Spec("fp32", ("a", "b")))
     logits = RUNTIMES["litert"].load(path)(pixels.numpy())
     assert np.allclose(logits, network(pixels).detach().numpy(), atol=1e-5)
 
@@ -138,12 +139,10 @@ def test_an_image_that_is_flattened_is_not_compared_in_another_order(tmp_path: P
     )  # fmt: skip
     pixels = torch.rand(8, 3, SIZE, SIZE)
     prepared = prepare(fold(model.eval(), image_inputs(3, SIZE, SIZE)), Scheme())
-    calibrate(prepared, [pixels])
+    calibrate(prepared, [(pixels,)])
     quantized = convert(prepared)
     path = tmp_path / "flat.tflite"
     RUNTIMES["litert"].write(quantized, path, Spec("int8", tuple("abcd"), "float", "flat"))
-    folded = program.fold_weights(quantized)
-    recorded = program.record(folded, pixels.numpy())
-    rows = compare_layers(path, program.layers(folded), recorded)
+    rows = compare_layers(path, quantized, pixels.numpy())
     assert {"0", "5"} <= {row["layer"] for row in rows}
     assert max(row["max_steps"] for row in rows) <= 1

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
+from edgedistill.program import Program, graph_of
 from edgedistill.runtimes import RUNTIMES, Spec, litert, program
 from edgedistill.runtimes.tflite.file import File
 from edgedistill.runtimes.tflite.layout import remove_transposes
@@ -136,7 +137,7 @@ def check(content: bytes, tolerance: float = 1e-5) -> tuple[File, File]:
 def test_moving_transposes_changes_no_answer(ways: list[str]) -> None:
     torch.manual_seed(0)
     with torch.no_grad():
-        content = litert._convert(fold(chain(ways).eval(), image_inputs(3, SIZE, SIZE)), False)
+        content = to_tflite(fold(chain(ways).eval(), image_inputs(3, SIZE, SIZE)), False)
     check(content)
 
 
@@ -145,13 +146,13 @@ def test_moving_transposes_changes_no_answer(ways: list[str]) -> None:
 def test_each_way_alone_in_float_and_in_integers(way: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     folded = fold(chain([way]).eval(), image_inputs(3, SIZE, SIZE))
-    check(litert._convert(folded, False))
-    check(litert._convert(quantized(folded), True), 0)
+    check(to_tflite(folded, False))
+    check(to_tflite(quantized(folded), True), 0)
 
 
-def quantized(folded: Any) -> Any:
+def quantized(folded: Program) -> Program:
     prepared = prepare(folded, Scheme())
-    calibrate(prepared, [torch.rand(8, 3, SIZE, SIZE) for _ in range(2)])
+    calibrate(prepared, [(torch.rand(8, 3, SIZE, SIZE),) for _ in range(2)])
     return convert(prepared)
 
 
@@ -163,7 +164,7 @@ def test_a_channel_shuffle_moves_channels_where_they_lie(tmp_path: Path) -> None
     )  # fmt: skip
     folded = fold(model.eval(), image_inputs(3, SIZE, SIZE))
     for made, tolerance in ((folded, 1e-5), (quantized(folded), 0.0)):
-        before, after = check(litert._convert(made, tolerance == 0), tolerance)
+        before, after = check(to_tflite(made, tolerance == 0), tolerance)
         assert after.count()["TRANSPOSE"] == 2
         assert moved_bytes(after) * 3 <= moved_bytes(before) * 1.5
         for operator in after.operators:
@@ -180,9 +181,7 @@ def test_only_what_lies_as_in_the_program_is_called_as_there(tmp_path: Path) -> 
     made = quantized(fold(model.eval(), image_inputs(3, SIZE, SIZE)))
     path = tmp_path / "named.tflite"
     RUNTIMES["litert"].write(made, path, Spec("int8", tuple("abcd"), "float"))
-    folded = program.fold_weights(made)
-    recorded = program.record(folded, torch.rand(2, 3, SIZE, SIZE).numpy())
-    rows = compare_layers(path, program.layers(folded), recorded)
+    rows = compare_layers(path, made, torch.rand(2, 3, SIZE, SIZE).numpy())
     assert {"0", "2.branch.0", "cat", "4"} <= {row["layer"] for row in rows}
     assert max(row["max_steps"] for row in rows) <= 1
 
@@ -199,9 +198,9 @@ def test_shufflenet_is_written_and_answers_as_the_module(runtime: str, tmp_path:
             model(torch.rand(8, 3, 64, 64))
     folded = fold(model.eval(), image_inputs(3, 64, 64))
     prepared = prepare(folded, Scheme())
-    calibrate(prepared, [torch.rand(8, 3, 64, 64), pixels])
+    calibrate(prepared, [(torch.rand(8, 3, 64, 64),), (pixels,)])
     made = convert(prepared)
-    for precision, wanted in (("fp32", model(pixels)), ("int8", program.module(made)(pixels))):
+    for precision, wanted in (("fp32", model(pixels)), ("int8", graph_of(made)(pixels))):
         path = tmp_path / f"{precision}{RUNTIMES[runtime].suffix}"
         spec = Spec(precision, tuple("abcd"), "float")  # type: ignore[arg-type]
         RUNTIMES[runtime].write(made if precision == "int8" else folded, path, spec)
@@ -215,7 +214,7 @@ def test_a_pixel_shuffle_is_one_transpose() -> None:
     """The converter writes it as three, of axes that it joined and split again."""
     torch.manual_seed(0)
     with torch.no_grad():
-        content = litert._convert(
+        content = to_tflite(
             fold(chain(["shuffle"]).eval(), image_inputs(3, SIZE, SIZE)), False
         )
     _, after = check(content)
