@@ -114,7 +114,7 @@ def device() -> Any:
     from edgedistill.devices import DEVICES, Device, Job, Protocol, in_turn
 
     DEVICES["toy"] = Device("toy", "toy_device")
-    job = Job(Path("model.toy"), "toy", Path("inputs.npy"), Protocol(runs=6))
+    job = Job(Path("model.toy"), "toy", Path("inputs.npz"), Protocol(runs=6))
     (record,) = in_turn(DEVICES["toy"], [job], rounds=2)
     return [len(record.samples_ms), DEVICES["toy"].where()]
 
