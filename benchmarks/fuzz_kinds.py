@@ -268,10 +268,10 @@ def _open(path: Path) -> None:
 
 
 def _run(path: Path) -> None:
-    shape = [size or 1 for size in _loaded.input.shape]
-    if len(shape) == 4 and np.prod(shape) < 10**6:
+    taken = _loaded.signature.inputs
+    if all(len(each.shape) == 4 and np.prod(each.of_batch(1)) < 10**6 for each in taken):
         with reading(str(path), "export it again"):
-            _loaded.run(np.zeros(shape, _loaded.input.dtype))
+            _loaded.run({each.name: np.zeros(each.of_batch(1), each.dtype) for each in taken})
             _loaded.operators()
 
 
