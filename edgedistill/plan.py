@@ -224,7 +224,7 @@ class _Plan:
             processor=processor,
         )
         self.add("verify", verifying, inputs)
-        if TASKS[recipe.task].audited:
+        if TASKS[recipe.task].audited and recipe.data.arrays is None:
             self.audited({**inputs, "verify": "verify"}, models)
         measuring = benchmark.Config(
             benchmark=wanted.benchmark, threads=target.threads, machine=text_digest(machine())

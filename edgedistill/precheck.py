@@ -12,7 +12,7 @@ from typing import Any
 from edgedistill.errors import UserError
 from edgedistill.plan import Step
 from edgedistill.recipe import Ensemble, ModelCommon, Recipe, Teacher
-from edgedistill.signature import Inputs, image_inputs
+from edgedistill.signature import Inputs, TensorSpec, image_inputs
 from edgedistill.tasks import TASKS
 
 Images = tuple[Sequence[str], Inputs]
@@ -137,7 +137,10 @@ def _images(recipe: Recipe) -> Images | None:
 
 def _inputs(recipe: Recipe, size: tuple[int, int] | None) -> Inputs:
     """What a model is called with that sees the images in this size; None: the data's."""
-    return image_inputs(recipe.data.channels, *(size or recipe.data.image_size))
+    arrays = recipe.data.arrays
+    if arrays is not None:
+        return tuple(TensorSpec(name, (None, *shape)) for name, shape in arrays.items())
+    return image_inputs(recipe.data.channels, *(size or recipe.data.picture_size))
 
 
 def _look(role: str, model: Any, recipe: Recipe, images: Any, fetch: bool) -> Iterator[str]:

@@ -75,17 +75,17 @@ class Asked:
         self._reporter, self._label = reporter, label
         self._done, self._total = 0, total
 
-    def of(self, predict: Callable[[Any], Any], note: str) -> Callable[[Any], Any]:
-        """A function on arrays of images, asked a few at a time."""
+    def of(self, predict: Callable[..., Any], note: str) -> Callable[..., Any]:
+        """A function on arrays of samples, asked a few at a time."""
         import numpy as np
 
-        def asked(pixels: Any) -> Any:
+        def asked(*inputs: Any) -> Any:
             parts = []
-            for start in range(0, len(pixels), _AT_ONCE):
-                part = pixels[start : start + _AT_ONCE]
+            for start in range(0, len(inputs[0]), _AT_ONCE):
+                part = [values[start : start + _AT_ONCE] for values in inputs]
                 self._reporter.tick(self._label, self._done, self._total, note)
-                parts.append(predict(part))
-                self._done += len(part)
+                parts.append(predict(*part))
+                self._done += len(part[0])
             self._reporter.tick(self._label, self._done, self._total, note)
             return np.concatenate(parts)
 

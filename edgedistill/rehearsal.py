@@ -48,12 +48,11 @@ def rehearse(
             check_knows(model, len(data.classes), data.inputs_at(recipe.teacher.image_size))
     if "quantize" in done:
         return
-    (example,) = blank(data.inputs)
     _bind(recipe, data, done)
     student = build(recipe.student, *shape)
     for step in planned:
         if isinstance(step.config, prune.Config) and step.name not in done:
-            prune.rehearse(step.config, student, example)
+            prune.rehearse(step.config, student, *blank(data.inputs))
     _write(student, planned, done["data"], reporter)
 
 

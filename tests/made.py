@@ -11,6 +11,7 @@ from edgedistill.records import (
     FileEntry,
     MeasurementRow,
     OperatorRow,
+    Pictures,
     VerifyRow,
 )
 from edgedistill.signature import Signature, TensorSpec, image_inputs
@@ -26,12 +27,12 @@ def data_record(
     """A record of the stage `data`; the classes are the labels too unless others are given."""
     fields: dict[str, Any] = {
         "labels": tuple(classes), "captions": tuple(classes), "own_test": True,
-        "resize": "crop", "counts": {"train": 100, "validation": 12, "test": 12},
+        "pictures": Pictures((image_size, image_size), "crop", channels), "arrays": (),
+        "counts": {"train": 100, "validation": 12, "test": 12},
         "unlabelled": 0, "class_counts": {}, "duplicates": Duplicates({}, {}, ()), "skipped": (),
     }  # fmt: skip
     return DataRecord(
-        task=task, classes=tuple(classes), image_size=(image_size, image_size), channels=channels,
-        **fields | other,
+        task=task, classes=tuple(classes), **fields | other,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made import data_record
 
 from edgedistill.artifact import Artifact
-from edgedistill.data import Split
+from edgedistill.data import ImageSplit, Split
 from edgedistill.distill.store import Answers, Layout
 from edgedistill.errors import UserError
 from edgedistill.models import build
@@ -29,7 +29,7 @@ def split(samples: int = 96) -> Split:
     random = np.random.default_rng(0)
     labels = np.arange(samples, dtype=np.int64) % 2
     images = random.integers(0, 128, (samples, 8, 8, 3)) + 127 * labels[:, None, None, None]
-    return Split(images.astype(np.uint8), labels)
+    return ImageSplit(images.astype(np.uint8), labels)
 
 
 def model() -> torch.nn.Module:

@@ -199,7 +199,8 @@ class Manifest(_Part):
     files: tuple[BundledFile, ...] = Field(min_length=1, max_length=1000)
     programs: tuple[BundledProgram, ...] = Field(default=(), max_length=1000)
     """Further programs of the same weights."""
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | None
+    """None where the files take arrays that are no pictures: their inputs say which."""
     temperature: float = Field(gt=0, le=1e6)
     """By which logits are divided, so that a confidence is as often right as it says."""
     routing: BundledRouting

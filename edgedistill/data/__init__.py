@@ -6,10 +6,11 @@ from edgedistill.data.image.decode import Form
 from edgedistill.data.image.reading import Read, read_images, read_unlabelled, to_pixels
 from edgedistill.data.loading import batches
 from edgedistill.data.prepare import prepare
-from edgedistill.data.splits import Split, View, open_split
+from edgedistill.data.splits import ImageSplit, Split, View, open_images, open_split
 
 __all__ = [
     "Form",
+    "ImageSplit",
     "Read",
     "Split",
     "View",
@@ -17,6 +18,7 @@ __all__ = [
     "batches",
     "fingerprint",
     "listing",
+    "open_images",
     "open_split",
     "prepare",
     "read_images",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     Batch = tuple[torch.Tensor, tuple[torch.Tensor, ...], torch.Tensor]
 
-SMALL = 64
-"""Images up to this size are read and augmented in no time, where they are asked for."""
 MOST = 8
 """Threads, unless a recipe says otherwise: each holds two batches."""
 
@@ -79,6 +77,5 @@ def _read(split: Split, ids: NDArray[np.int64], view: View | None) -> Batch:
 
 def worker_count(split: Split, workers: int | None, steps: int) -> int:
     if workers is None:
-        small = max(split.images.shape[1:3]) <= SMALL
-        workers = 0 if small else min(MOST, max(1, (os.cpu_count() or 2) - 1))
+        workers = 0 if split.quick else min(MOST, max(1, (os.cpu_count() or 2) - 1))
     return min(workers, steps)

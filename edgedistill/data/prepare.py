@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import write_json
+from edgedistill.data import twins
 from edgedistill.data.image import duplicates
-from edgedistill.data.image.decode import Form
 from edgedistill.data.sources import Samples, Source, open_source
 from edgedistill.data.sources.base import UNLABELLED, check_labels
 from edgedistill.data.splits import (
@@ -22,25 +20,28 @@ from edgedistill.data.splits import (
     TEST_SEED,
     Labels,
     held_out,
-    image_writer,
     limited,
+    open_images,
     open_split,
 )
-from edgedistill.data.workers import decode_all, worker_count
+from edgedistill.data.writing import (
+    UNUSED,
+    Codes,
+    Part,
+    Size,
+    Written,
+    write_arrays,
+    write_images,
+)
 from edgedistill.errors import UserError
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Data
-from edgedistill.records import DataRecord, Duplicates, Twin
+from edgedistill.records import DataRecord, Pictures
+from edgedistill.signature import TensorSpec
 from edgedistill.tasks import TASKS
 from edgedistill.tasks.labels import LabelForm, known
 
 EXAMPLES = 20
-UNUSED = -1
-
-Images = NDArray[np.uint8]
-Size = tuple[int, int]
-Codes = NDArray[np.int8]
-"""For each sample of a source the number of its split in `SPLITS`, or `UNUSED`."""
 
 
 def prepare(
@@ -67,14 +68,21 @@ def prepare(
     for note in source.notes:
         reporter.say(f"data: {note}")
     parts = assign(source, data, task, seed)
-    written = _write(parts, data, sizes, out, reporter)
+    specs: tuple[TensorSpec, ...] = ()
+    if data.arrays is None:
+        written = write_images(parts, data, sizes, out, reporter)
+    else:
+        reporter.say(
+            "data: samples are no pictures: they are not augmented, what is nearly the same is not "
+            "looked for, and there is no audit"
+        )
+        written, specs = write_arrays(parts, data.arrays, out, reporter)
     _check_classes(written.labels, source.classes, task)
     left_out = _left_out(written, parts, source.classes)
     for text in left_out:
         reporter.say(f"data: {text}")
-    twins = duplicates.find({name: open_split(out, name) for name in SPLITS}, reporter)
-    found = _describe(twins, written, source.classes)
-    _say_duplicates(found, written, reporter)
+    found = twins.describe(_twins(out, specs, reporter), written, source.classes)
+    twins.say(found, written, "samples" if specs else "images", reporter)
     labels = tuple(source.classes)
     dimensions = tuple(f"dimension {number}" for number in range(embedding or 0))
     record = DataRecord(
@@ -82,10 +90,9 @@ def prepare(
         classes=dimensions or labels,
         labels=labels,
         captions=tuple(data.caption.replace("{}", name) for name in labels),
-        image_size=data.image_size,
-        channels=data.channels,
+        pictures=None if specs else Pictures(data.picture_size, data.resize, data.channels),
+        arrays=specs,
         own_test=source.test is not None,
-        resize=data.resize,
         counts={name: len(labels) for name, labels in written.labels.items()},
         unlabelled=int(np.sum(~known(written.labels["train"]))),
         class_counts=_class_counts(written.labels, labels, task),
@@ -95,6 +102,12 @@ def prepare(
     write_json(out / "test" / "names.json", list(written.names_of("test")))
     record.write(out)
     return _metrics(record, len(written.skipped), [*source.notes, *left_out])
+
+
+def _twins(out: Path, specs: tuple[TensorSpec, ...], reporter: Reporter) -> list[duplicates.Twin]:
+    if specs:
+        return twins.same_arrays({name: open_split(out, name) for name in SPLITS})
+    return duplicates.find({name: open_images(out, name) for name in SPLITS}, reporter)
 
 
 def _metrics(record: DataRecord, skipped: int, warnings: list[str]) -> dict[str, Any]:
@@ -108,15 +121,6 @@ def _metrics(record: DataRecord, skipped: int, warnings: list[str]) -> dict[str,
         "skipped": skipped,
         "warnings": warnings,
     }
-
-
-@dataclass(frozen=True)
-class Part:
-    """Samples of the source, the split of each, and the place of the first in the user's data."""
-
-    samples: Samples
-    codes: Codes
-    first: int = 0
 
 
 def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
@@ -192,94 +196,7 @@ def _check_classes(
         )
 
 
-@dataclass
-class _Written:
-    labels: dict[str, Labels] = field(default_factory=dict)
-    names: dict[str, list[tuple[Samples, NDArray[np.int64]]]] = field(
-        default_factory=lambda: {name: [] for name in SPLITS}
-    )
-    """For each split, chunk by chunk, which samples of the source became its images."""
-    skipped: list[tuple[int, str]] = field(default_factory=list)
-    """Of each image that could not be decoded its class, or `UNLABELLED`, and what is wrong."""
-
-    def name_of(self, split: str, image: int) -> str:
-        for samples, chosen in self.names[split]:
-            if image < len(chosen):
-                return samples.name(int(chosen[image]))
-            image -= len(chosen)
-        raise AssertionError("an image that was never written")
-
-    def names_of(self, split: str) -> Iterator[str]:
-        return (samples.name(int(each)) for samples, chosen in self.names[split] for each in chosen)
-
-
-def _write(
-    parts: list[Part], data: Data, sizes: Sequence[Size], out: Path, reporter: Reporter
-) -> _Written:
-    written = _Written()
-    forms = _forms(data, sizes)
-    writers = {name: image_writer(out / name, *(form.shape for form in forms)) for name in SPLITS}
-    total = sum(int(np.sum(part.codes != UNUSED)) for part in parts)
-    done, started = 0, time.monotonic()
-    for part in parts:
-        samples, codes = part.samples, part.codes
-        for read, kept, images in _usable(samples, codes, data, forms, total, written.skipped):
-            for code, name in enumerate(SPLITS):
-                here = codes[kept] == code
-                if here.any():
-                    labels, places = samples.labels[kept[here]], kept[here] + part.first
-                    writers[name].add([each[here] for each in images], labels, places)
-                    written.names[name].append((samples, kept[here]))
-            done += read
-            speed = done / max(time.monotonic() - started, 1e-9)
-            reporter.tick("decode", done, total, f"{speed:.0f} images/s")
-    written.labels = {name: writer.close() for name, writer in writers.items()}
-    return written
-
-
-def _forms(data: Data, sizes: Sequence[Size]) -> list[Form]:
-    """What each image becomes: as the data has it, and the same in the other `sizes`."""
-    return [
-        Form(size, data.channels, data.resize, data.convert_channels)
-        for size in (data.image_size, *sizes)
-    ]
-
-
-def _usable(
-    samples: Samples,
-    codes: Codes,
-    data: Data,
-    forms: Sequence[Form],
-    total: int,
-    skipped: list[tuple[int, str]],
-) -> Iterator[tuple[int, NDArray[np.int64], tuple[Images, ...]]]:
-    """How many were read, the numbers of those that could be decoded, and their pixels in each
-    form."""
-    wanted = np.flatnonzero(codes != UNUSED)
-    workers = worker_count(data.workers, samples.encoded_bytes)
-    start = 0
-    for chunk in decode_all(samples.read(wanted), forms, workers):
-        read = len(chunk.images[0]) + len(chunk.failures)
-        ids = wanted[start : start + read]
-        start += read
-        for failure in chunk.failures:
-            sample = int(ids[failure.at])
-            problem = f"{samples.name(sample)}: {failure.reason}"
-            if not failure.skippable or not data.skip_unreadable:
-                raise UserError(problem, failure.hint)
-            label = samples.labels[sample]
-            skipped.append((UNLABELLED if np.ndim(label) else int(label), problem))
-        if len(skipped) > data.skip_unreadable * total:
-            raise UserError(
-                f"{len(skipped)} images or more of {total} cannot be decoded, past "
-                f"`data.skip_unreadable: {data.skip_unreadable}`; first {skipped[0][1]}",
-                "mend or remove them, or allow a larger share",
-            )
-        yield read, np.delete(ids, [failure.at for failure in chunk.failures]), chunk.images
-    assert start == len(wanted), "a source must give every image it is asked for"
-
-
-def _left_out(written: _Written, parts: list[Part], classes: Sequence[str]) -> tuple[str, ...]:
+def _left_out(written: Written, parts: list[Part], classes: Sequence[str]) -> tuple[str, ...]:
     """What images that cannot be decoded took from each class, in a sentence; none, if none."""
     if not written.skipped:
         return ()
@@ -303,63 +220,3 @@ def _class_counts(
         for name, counts in counted.items()
         if counts is not None
     }
-
-
-def _describe(
-    twins: list[duplicates.Twin], written: _Written, classes: Sequence[str]
-) -> Duplicates:
-    """Counts of images of the second split that are in the first too, and examples."""
-    pairs = [(a, b) for at, a in enumerate(SPLITS) for b in SPLITS[at + 1 :]]
-    counts = {
-        kind: {
-            f"{a}/{b}": sum((t.first, t.second, t.exact) == (a, b, exact) for t in twins)
-            for a, b in pairs
-        }
-        for kind, exact in (("exact", True), ("near", False))
-    }
-    examples = (
-        Twin(
-            exact=twin.exact,
-            classes=(
-                _named(classes, written.labels[twin.first][twin.known]),
-                _named(classes, written.labels[twin.second][twin.held]),
-            ),
-            **{
-                twin.first: written.name_of(twin.first, twin.known),
-                twin.second: written.name_of(twin.second, twin.held),
-            },
-        )
-        for twin in _spread(twins)
-    )
-    return Duplicates(**counts, examples=tuple(examples))
-
-
-def _named(classes: Sequence[str], label: Any) -> str | tuple[float, ...] | None:
-    if np.ndim(label):
-        return None if np.isnan(label).any() else tuple(label.tolist())
-    return classes[int(label)] if label >= 0 else None
-
-
-def _spread(twins: list[duplicates.Twin]) -> list[duplicates.Twin]:
-    """A few of each kind and pair of splits."""
-    groups: dict[tuple[str, str, bool], list[duplicates.Twin]] = {}
-    for twin in twins:
-        groups.setdefault((twin.first, twin.second, twin.exact), []).append(twin)
-    return [twin for group in groups.values() for twin in group[: EXAMPLES // 4]]
-
-
-def _say_duplicates(found: Duplicates, written: _Written, reporter: Reporter) -> None:
-    for pair, exact in found.exact.items():
-        near = found.near[pair]
-        if exact + near:
-            first, second = pair.split("/")
-            total = len(written.labels[second])
-            names = ((getattr(each, first), getattr(each, second)) for each in found.examples)
-            one = next(
-                second_name for first_name, second_name in names if first_name and second_name
-            )
-            reporter.say(
-                f"data: {exact + near} of {total} {second} images are in {first} too "
-                f"({exact} exactly, {near} nearly), such as {one}; the report "
-                "gives the path of a list"
-            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,10 @@ from edgedistill.recipe import Augment
 from edgedistill.tasks.labels import LabelForm, OneClass
 
 Labels = NDArray[Any]
+Floats = NDArray[np.float32]
 
+SMALL = 64
+"""Images up to this size are read and augmented in no time, where they are asked for."""
 SPLITS = ("train", "validation", "test")
 TEST_SEED = 20261122
 """Fixed, so that a test set cut out of the training images is the same in every run."""
@@ -38,8 +41,41 @@ class View:
     number: int = 0
 
 
-@dataclass(frozen=True)
 class Split:
+    """Samples of one kind: what a model takes of them, and what it should answer."""
+
+    labels: Labels
+    """(samples,), int64, a class, -1 where nobody knows; or (samples, values), float32, NaN where
+    nobody knows."""
+    numbers: NDArray[np.int64] | None
+    """(samples,), each one's place in the user's own data."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def samples(self) -> NDArray[np.int64]:
+        """(samples,): `numbers`, or for those that come from nowhere else their own places."""
+        return np.arange(len(self)) if self.numbers is None else self.numbers
+
+    def inputs(self, ids: NDArray[np.int64], view: View | None = None) -> dict[str, Floats]:
+        """What a model is called with, by name and in order: float32 (batch, ...), as it is or, of
+        pictures, as `view` changes it."""
+        raise NotImplementedError
+
+    @property
+    def sample_bytes(self) -> int:
+        """Of what a model takes of one sample."""
+        raise NotImplementedError
+
+    @property
+    def quick(self) -> bool:
+        """Whether samples are read, and changed, in no time."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ImageSplit(Split):
     """images: (samples, height, width, channels), uint8, mapped from disk where they lie there;
     labels: (samples,), int64, a class, -1 where nobody knows; or (samples, values), float32, NaN
     where nobody knows; numbers: (samples,), int64, each
@@ -51,22 +87,13 @@ class Split:
     meant: tuple[int, int] | None = None
     """Height and width of the data's images, where these are the same in another size."""
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def samples(self) -> NDArray[np.int64]:
-        """(samples,): `numbers`, or for images that come from nowhere else their own places."""
-        return np.arange(len(self)) if self.numbers is None else self.numbers
-
     def pixels(self, ids: NDArray[np.int64]) -> Pixels:
         """(batch, channels, height, width), float32 in 0..1, channels-last in memory."""
         chosen = np.asarray(self.images[ids])
         return np.divide(chosen, np.float32(255)).transpose(0, 3, 1, 2)
 
-    def inputs(self, ids: NDArray[np.int64], view: View | None = None) -> dict[str, Pixels]:
-        """What a model is called with, by name and in order: `pixels`, as they are or as `view`
-        changes them."""
+    def inputs(self, ids: NDArray[np.int64], view: View | None = None) -> dict[str, Floats]:
+        """`pixels`, (batch, channels, height, width) in 0..1."""
         if view is None:
             return {"pixels": self.pixels(ids)}
         images = np.asarray(self.images[ids])
@@ -74,8 +101,11 @@ class Split:
         return {"pixels": changed}
 
     @property
+    def quick(self) -> bool:
+        return bool(max(self.images.shape[1:3]) <= SMALL)
+
+    @property
     def sample_bytes(self) -> int:
-        """Of what a model takes of one sample."""
         return 4 * int(np.prod(self.images.shape[1:]))
 
     def __reduce__(self) -> tuple[Callable[..., Split], tuple[Any, ...]]:
@@ -84,7 +114,28 @@ class Split:
             folder = Path(str(self.images.filename)).parent
             height, width = self.images.shape[1:3]
             return open_split, (folder.parent, folder.name, (height, width))
-        return Split, (self.images, self.labels, self.numbers, self.meant)
+        return ImageSplit, (self.images, self.labels, self.numbers, self.meant)
+
+
+@dataclass(frozen=True)
+class ArraySplit(Split):
+    """arrays: float32 (samples, *shape) by name, in the order in which a model takes them, mapped
+    from disk where they lie there. Augmentation, which is of pictures, does not change them."""
+
+    arrays: Mapping[str, Floats]
+    labels: Labels
+    numbers: NDArray[np.int64] | None = None
+
+    def inputs(self, ids: NDArray[np.int64], view: View | None = None) -> dict[str, Floats]:
+        return {name: np.array(values[ids], np.float32) for name, values in self.arrays.items()}
+
+    @property
+    def quick(self) -> bool:
+        return True
+
+    @property
+    def sample_bytes(self) -> int:
+        return 4 * sum(int(np.prod(values.shape[1:])) for values in self.arrays.values())
 
 
 def open_split(folder: Path, name: str, size: tuple[int, int] | None = None) -> Split:
@@ -92,14 +143,36 @@ def open_split(folder: Path, name: str, size: tuple[int, int] | None = None) -> 
 
     size: height and width that a model sees, where these are not the data's.
     """
-    images = np.load(folder / name / images_file(), mmap_mode="r", allow_pickle=False)
-    labels = np.load(folder / name / "labels.npy", allow_pickle=False)
-    numbers = np.load(folder / name / "samples.npy", allow_pickle=False)
+    files = sorted((folder / name).glob("array*_*.npy"), key=_place)
+    if not files:
+        return open_images(folder, name, size)
+    arrays = {path.stem.partition("_")[2]: _mapped(path) for path in files}
+    return ArraySplit(arrays, *_labels(folder / name))
+
+
+def open_images(folder: Path, name: str, size: tuple[int, int] | None = None) -> ImageSplit:
+    """The same of data that are known to be pictures."""
+    images = _mapped(folder / name / images_file())
     meant = images.shape[1:3]
     if size in (None, meant):
-        return Split(images, labels, numbers)
-    images = np.load(folder / name / images_file(size), mmap_mode="r", allow_pickle=False)
-    return Split(images, labels, numbers, meant)
+        return ImageSplit(images, *_labels(folder / name))
+    images = _mapped(folder / name / images_file(size))
+    return ImageSplit(images, *_labels(folder / name), meant)
+
+
+def _labels(folder: Path) -> tuple[Labels, NDArray[np.int64]]:
+    return tuple(np.load(folder / f"{name}.npy", allow_pickle=False)
+                 for name in ("labels", "samples"))  # fmt: skip
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return found
+
+
+def _place(path: Path) -> int:
+    """Of an array among those that a model takes, by its file's name."""
+    return int(path.stem.partition("_")[0].removeprefix("array"))
 
 
 def images_file(size: tuple[int, int] | None = None) -> str:
@@ -176,6 +249,15 @@ def image_writer(folder: Path, *shapes: tuple[int, int, int]) -> SplitWriter:
     first, *others = shapes
     files = [(images_file(), first), *((images_file(each[:2]), each) for each in others)]
     return SplitWriter(folder, *(ArrayWriter(folder / name, shape) for name, shape in files))
+
+
+def array_writer(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> SplitWriter:
+    """Of float32 arrays of these shapes, by name."""
+    files = (
+        ArrayWriter(folder / f"array{place}_{name}.npy", shape, "<f4")
+        for place, (name, shape) in enumerate(shapes.items())
+    )
+    return SplitWriter(folder, *files)
 
 
 def held_out(

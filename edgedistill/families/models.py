@@ -34,6 +34,8 @@ class TeacherCommon(Frozen):
     """Whether its answers may be any numbers, not only shares of classes."""
     places_texts: ClassVar[bool] = False
     """Whether it gives texts a place in the space of its images."""
+    takes_arrays: ClassVar[bool] = False
+    """Whether its samples may be other arrays than pictures."""
     in_ensemble: ClassVar[bool] = True
     """Whether it may be one of several teachers."""
     opened_by: ClassVar[str]
@@ -110,10 +112,12 @@ class TimmModel(ModelCommon):
 
 class FunctionModel(ModelCommon):
     """A user's own `module:function`, called with `classes` and `args`; returns a torch module
-    that takes (batch, channels, height, width) and gives logits (batch, classes)."""
+    that takes (batch, channels, height, width), or the arrays of `data.inputs` in their order, and
+    gives logits (batch, classes)."""
 
     family: Literal["function"]
     made_in = "edgedistill.models.function"
+    takes_arrays = True
     function: Function
     """The module lies beside the recipe, or is installed."""
     args: Arguments = Field(default_factory=dict)

@@ -180,6 +180,7 @@ class StoredTeacher(TeacherCommon):
 
     family: Literal["stored"]
     opened_by = "edgedistill.distill.teachers.stored"
+    takes_arrays = True
     path: FilePath
     """Of the training and validation images."""
     test: FilePath | None = None

@@ -41,6 +41,7 @@ from edgedistill.losses.peers import Peers
 from edgedistill.losses.relations import Relations
 from edgedistill.losses.similarity import Similarity
 from edgedistill.losses.soft_targets import SoftTargets
+from edgedistill.recipe.arrays import unfit_for_arrays
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.data import (
     ArraysData,
@@ -231,15 +232,26 @@ class Recipe(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _samples_may_be_arrays(self) -> Recipe:
+        if self.data.arrays is not None:
+            problem = unfit_for_arrays(
+                self.task, self._models(), len(self.data.arrays), self.stages, self.contract
+            )
+            if problem:
+                raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
     def _teacher_sees_the_same(self) -> Recipe:
         for role, model in self._models():
             if model.image_size is not None and role != "teacher":
                 raise ValueError(
                     f"`{role}.image_size`: only `teacher` sees the images in a size of its own"
                 )
-        size, own = self.data.image_size, self.teacher.image_size
-        if own is None:
+        own = self.teacher.image_size
+        if own is None or self.data.arrays is not None:
             return self
+        size = self.data.picture_size
         if self.teacher.family == "stored":
             raise ValueError("`teacher.image_size`: stored answers were given already")
         # Another shape would be cut out of another part of the picture.

@@ -18,6 +18,13 @@ from edgedistill.fields import (
 )
 from edgedistill.target import Frozen
 
+_ArrayName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,59}$")]
+_Side = Annotated[int, Field(ge=1, le=10_000_000)]
+Arrays = Annotated[
+    dict[_ArrayName, Annotated[tuple[_Side, ...], Field(min_length=1, max_length=6)]],
+    Field(min_length=1, max_length=32),
+]
+
 
 class Augment(Frozen):
     """Random changes to training images. Each is drawn from (seed, sample, view) alone, so a view
@@ -66,8 +73,21 @@ class DataCommon(Frozen):
     """Processes that decode, threads that augment; none given: as many as the images' size calls
     for."""
 
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """`image_size` of samples that are pictures."""
+        assert self.image_size is not None, "samples that are no pictures"
+        return self.image_size
+
+    @property
+    def arrays(self) -> dict[str, tuple[int, ...]] | None:
+        """The shapes of a sample's arrays, by name; None where samples are pictures."""
+        return None
+
     @model_validator(mode="after")
     def _shift_leaves_something(self) -> DataCommon:
+        if self.arrays is not None or self.image_size is None:
+            return self
         if self.augment.shift >= min(self.image_size):
             raise ValueError(
                 f"`augment.shift: {self.augment.shift}` may shift all of an image of "
@@ -147,9 +167,48 @@ class HuggingFaceData(DataCommon):
     """The labels' column."""
 
 
-class ArraysData(DataCommon):
-    """`.npz` files with `images`, uint8 (samples, height, width[, channels]), and `labels`
-    (samples,), whole numbers; or numbers, (samples[, values])."""
+_OF_PICTURES = (
+    "image_size", "resize", "channels", "convert_channels", "skip_unreadable", "unlabelled",
+    "caption", "augment",
+)  # fmt: skip
+
+
+class PicturesOrArrays(DataCommon):
+    """Samples may be arrays of any shape, several of them by name: sound, sensors, positions."""
+
+    image_size: ImageSize | None = None  # type: ignore[assignment]
+    """What the model sees, in pixels: one number for height and width, or `[height, width]`.
+    Needed unless there are `inputs`."""
+    inputs: Arrays | None = None
+    """Where samples are no pictures: each array's name and its shape, such as
+    `{frames: [100, 8], position: [4]}`, in the order in which the model takes them. Stored as
+    float32; neither resized nor augmented."""
+
+    @property
+    def arrays(self) -> dict[str, tuple[int, ...]] | None:
+        return self.inputs
+
+    @model_validator(mode="after")
+    def _are_one_or_the_other(self) -> PicturesOrArrays:
+        if self.inputs is None:
+            if self.image_size is None:
+                raise ValueError(
+                    "the key `image_size` is missing; or `inputs`, where samples are no pictures"
+                )
+            return self
+        for name in _OF_PICTURES:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"`{name}` is of pictures, and `inputs` says that samples are none; leave out "
+                    "one of them"
+                )
+        return self
+
+
+class ArraysData(PicturesOrArrays):
+    """`.npz` files with `images`, uint8 (samples, height, width[, channels]), or with one array for
+    each of `inputs`, numbers (samples, ...); and `labels` (samples,), whole numbers; or numbers,
+    (samples[, values])."""
 
     source: Literal["arrays"]
     train: FilePath
@@ -160,10 +219,10 @@ class ArraysData(DataCommon):
     """Names in label order: of classes, or of a label's values; by default numbers."""
 
 
-class FunctionData(DataCommon):
+class FunctionData(PicturesOrArrays):
     """A user's own `module:function`. Called with "train" or "test", it yields (image, label):
-    image uint8 (height, width[, channels]) or a Pillow image; label an int, or numbers, as many
-    for each image."""
+    image uint8 (height, width[, channels]) or a Pillow image, or with `inputs` their arrays: by
+    name, or in order; label an int, or numbers, as many for each image."""
 
     source: Literal["function"]
     function: Function

@@ -2,7 +2,7 @@
 
 from edgedistill.records.audit import AuditRecord
 from edgedistill.records.codec import Record, as_json, from_json, read_record
-from edgedistill.records.data import DataRecord, Duplicates, Twin
+from edgedistill.records.data import DataRecord, Duplicates, Pictures, Twin
 from edgedistill.records.export import Executed, ExportRecord, FileEntry
 from edgedistill.records.judge import JudgeRecord
 from edgedistill.records.measurements import (
@@ -67,6 +67,7 @@ __all__ = [
     "OperatorRow",
     "OutputParity",
     "Parity",
+    "Pictures",
     "ProgramRow",
     "PruneRound",
     "Quantization",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from edgedistill.records.codec import Record
-from edgedistill.signature import Inputs, image_inputs
+from edgedistill.signature import Inputs, TensorSpec, image_inputs
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,17 @@ class Duplicates:
 
 
 @dataclass(frozen=True)
+class Pictures:
+    """What every picture became."""
+
+    size: tuple[int, int]
+    """(height, width)"""
+    resize: Literal["crop", "fit", "stretch"]
+    """How a picture of another shape became one of that size."""
+    channels: int
+
+
+@dataclass(frozen=True)
 class DataRecord(Record):
     """What the samples are, how many there are, and what is odd about them."""
 
@@ -44,11 +55,10 @@ class DataRecord(Record):
     """The names of the classes, or of a regression's values."""
     captions: tuple[str, ...]
     """For each label the text that a retrieval's images are near to."""
-    image_size: tuple[int, int]
-    """(height, width)"""
-    resize: Literal["crop", "fit", "stretch"]
-    """How a picture of another shape became one of that size."""
-    channels: int
+    pictures: Pictures | None
+    """None where the samples are arrays of other kinds."""
+    arrays: tuple[TensorSpec, ...]
+    """Where they are: what a model takes, with the range of the training samples' values."""
     own_test: bool
     """Whether the source has a test split; else it was held out of its training data."""
     counts: dict[str, int]
@@ -69,4 +79,6 @@ class DataRecord(Record):
     def inputs_at(self, size: tuple[int, int] | None) -> Inputs:
         """What a model is called with that sees the images in a size of its own, (height, width);
         None: the data's."""
-        return image_inputs(self.channels, *(size or self.image_size))
+        if self.pictures is None:
+            return self.arrays
+        return image_inputs(self.pictures.channels, *(size or self.pictures.size))

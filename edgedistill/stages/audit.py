@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill.artifact import Artifact
-from edgedistill.data import Split, open_split, read_unlabelled
+from edgedistill.data import ImageSplit, Split, open_images, open_split, read_unlabelled
 from edgedistill.data.image.corrupt import KINDS, corrupt
 from edgedistill.data.image.decode import Form
 from edgedistill.data.slices import read_slices, sample_names
@@ -69,7 +69,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     data = DataRecord.read(inputs["data"])
     test, held_out = (open_split(inputs["data"].path, name) for name in ("test", "validation"))
     sizes = _sizes(config, inputs, data)
-    tests = {size: open_split(inputs["data"].path, "test", size) for size in sizes.values()}
+    tests = {size: open_images(inputs["data"].path, "test", size) for size in sizes.values()}
     others, notes = _out_of_distribution(config.audit, data, tuple(tests), context.seed)
     for text in notes:
         context.reporter.say(f"audit: {text}")
@@ -211,7 +211,9 @@ def _sizes(config: Config, inputs: dict[str, Artifact], data: DataRecord) -> dic
         for name in config.models
         if inputs[name].file("model").exists()
     }
-    own = {name: None if size == data.image_size else size for name, size in seen.items()}
+    own = {
+        name: None if data.inputs_at(size) == data.inputs else size for name, size in seen.items()
+    }
     return {**own, "shipped": None}
 
 
@@ -233,7 +235,7 @@ def _asked_in_all(
 
 
 def _corruptions(
-    asked: AuditConfig, models: _Models, tests: Mapping[Size, Split], context: Context
+    asked: AuditConfig, models: _Models, tests: Mapping[Size, ImageSplit], context: Context
 ) -> tuple[Corruption, ...]:
     """The first of the images as they are."""
     if not asked.corruption_samples:
@@ -245,7 +247,7 @@ def _corruptions(
     images = {size: np.asarray(split.images[ids]) for size, split in tests.items()}
 
     def row(kind: str, strength: int, worse: Mapping[Size, Any]) -> Corruption:
-        splits = {size: Split(each, labels) for size, each in worse.items()}
+        splits = {size: ImageSplit(each, labels) for size, each in worse.items()}
         scores = {name: accuracy(logits_of(each, splits[models.sizes[name]]), labels)
                   for name, each in models.predictors.items()}  # fmt: skip
         return Corruption(kind, strength, scores)
@@ -261,27 +263,29 @@ def _corruptions(
 
 def _out_of_distribution(
     asked: AuditConfig, data: DataRecord, sizes: Sequence[Size], seed: int
-) -> tuple[dict[Size, Split], tuple[str, ...]]:
+) -> tuple[dict[Size, ImageSplit], tuple[str, ...]]:
     """Images of no class in each size, and what is not among them, in sentences."""
-    found: dict[Size, Split] = {}
+    pictures = data.pictures
+    assert pictures is not None, "an audit of samples that are no pictures"
+    found: dict[Size, ImageSplit] = {}
     notes: tuple[str, ...] = ()
     for size in sizes:
-        form = Form(size or data.image_size, data.channels, data.resize)
+        form = Form(size or pictures.size, pictures.channels, pictures.resize)
         if asked.out_of_distribution is None:
             random = np.random.default_rng([seed, 4])
             images = random.integers(0, 256, (_NOISE, *form.shape), np.uint8)
         else:
             read = read_unlabelled(asked.out_of_distribution, form)
             images, notes = read.images, read.notes
-        found[size] = Split(images, np.zeros(len(images), np.int64))
+        found[size] = ImageSplit(images, np.zeros(len(images), np.int64))
     return found, notes
 
 
 def _detected(
     asked: AuditConfig,
     models: _Models,
-    tests: Mapping[Size, Split],
-    others: Mapping[Size, Split],
+    tests: Mapping[Size, ImageSplit],
+    others: Mapping[Size, ImageSplit],
 ) -> OutOfDistribution:
     """How well each model's confidence tells the test images from images of no class."""
     found = {}
@@ -300,19 +304,19 @@ def _coverage(inputs: dict[str, Artifact], seed: int) -> Coverage | None:
     from edgedistill.distill.feature_hooks import last_layer
 
     student = load(inputs["distill"].file("model"))
-    first = open_split(inputs["data"].path, "train").pixels(np.arange(1))
+    first = open_images(inputs["data"].path, "train").pixels(np.arange(1))
     if last_layer(student, (torch.from_numpy(first),)) is None:
         return None
     parts = []
     for name in ("train", "test"):
-        split = open_split(inputs["data"].path, name)
+        split = open_images(inputs["data"].path, name)
         chosen = np.random.default_rng([seed, 5]).permutation(len(split))[:_EMBEDDED]
         parts.append(_embeddings(student, split, np.sort(chosen)))
     train, test = parts
     return figures.coverage(train, test)
 
 
-def _embeddings(model: nn.Module, split: Split, ids: Any) -> Floats:
+def _embeddings(model: nn.Module, split: ImageSplit, ids: Any) -> Floats:
     """What enters the layer that gives the answer, (samples, channels)."""
     import torch
 

@@ -76,7 +76,8 @@ def rehearse(
     inputs: of `main`, for a few samples, in its order.
     Raises UserError: a name of `keep_float` is no layer's.
     """
-    from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
+    from edgedistill.compress.post_training import post_training
+    from edgedistill.compress.quantize import calibrate, convert, prepare
     from edgedistill.compress.streams import fed
     from edgedistill.program import answers
 
@@ -118,7 +119,8 @@ def _quantize(
     before: dict[str, float],
 ) -> dict[str, Any]:
     from edgedistill.compress.describe import describe
-    from edgedistill.compress.quantize import calibrate, convert, post_training, prepare, trained
+    from edgedistill.compress.post_training import post_training
+    from edgedistill.compress.quantize import calibrate, convert, prepare, trained
     from edgedistill.compress.sensitivity import sensitivity
     from edgedistill.compress.streams import fed
 

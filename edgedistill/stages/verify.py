@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +27,10 @@ from edgedistill.program import MAIN, Program, graph_of
 from edgedistill.progress import Asked
 from edgedistill.recipe import Teacher, VerifyConfig
 from edgedistill.records import (
-    Cause,
     DataRecord,
     ExportRecord,
     FileEntry,
     LayerParity,
-    OutputParity,
     Parity,
     ProgramRow,
     VerifyRecord,
@@ -54,7 +51,6 @@ if TYPE_CHECKING:
     from edgedistill.runtimes import Floats
 
 _GOLDEN = 8
-_GOLDEN_STEPS = 16
 _STEPS = 500
 """Of a program that keeps a state, at least, where the test set has as many."""
 _PLAIN, _AT_ONCE = 512, 32
@@ -207,12 +203,13 @@ def _write_golden(
 ) -> None:
     """The first images, and what each file says of them where its kernels are right."""
     folder.mkdir(exist_ok=True)
-    pixels = split.pixels(np.arange(min(_GOLDEN, len(split))))
-    np.save(folder / "inputs.npy", pixels)
+    inputs = split.inputs(np.arange(min(_GOLDEN, len(split))))
+    for name, values in inputs.items():
+        np.save(folder / ("inputs.npy" if len(inputs) == 1 else f"inputs_{name}.npy"), values)
     for file, row in zip(files, rows, strict=True):
         outputs = file.logits[:_GOLDEN]
         if row.cause == KERNELS:
-            outputs = RUNTIMES[file.entry.runtime].load(file.path, optimize=False)(pixels)
+            outputs = RUNTIMES[file.entry.runtime].load(file.path, optimize=False)(*inputs.values())
         np.save(folder / f"outputs_{file.entry.file}.npy", outputs)
 
 
@@ -269,7 +266,7 @@ def _plainly(
     plain_kernels = asked.of(loaded, "plainest kernels")
     # Plain kernels keep what every layer gave: a few images at a time.
     parts = np.array_split(np.arange(count), -(-count // _AT_ONCE))
-    plain = np.concatenate([plain_kernels(test.split.pixels(ids)) for ids in parts])
+    plain = np.concatenate([plain_kernels(*test.split.inputs(ids).values()) for ids in parts])
     precision = file.entry.precision
     found = test.compare(usual, expected, step), test.compare(plain, expected, step)
     return {
@@ -290,38 +287,9 @@ def _over_a_sequence(entry: FileEntry, inputs: dict[str, Artifact], test: _Test)
     program = program_file.load(program_file.place(inputs["quantize"].path, entry.program, kind))
     test.context.reporter.tick(f"verify {entry.file}", 0, 1, f"program `{entry.program}`")
     steps = _steps(program, entry.program, test.split)
-    wanted, scales = sequences.reference(program, steps), sequences.scales_of(program)
-    golden = test.context.scratch / "golden" / entry.program
-    golden.mkdir(parents=True, exist_ok=True)
-    few = steps[:_GOLDEN_STEPS]
-    names = [each.name for each in program.signature.fresh]
-    columns = zip(names, zip(*few, strict=True), strict=True)
-    _save(golden / "inputs.npz", {name: np.concatenate(each) for name, each in columns})
     path = inputs["export"].file("files") / entry.file
-
-    def run(optimize: bool) -> tuple[OutputParity, ...]:
-        loaded = RUNTIMES[entry.runtime].load(path, optimize=optimize, program=entry.program)
-        found = sequences.answers(loaded, steps)
-        first = {name: each[: len(few)] for name, each in found.items()}
-        _save(golden / f"outputs_{entry.file}.npz", first)
-        return sequences.compare(found, wanted, scales)
-
-    usual = run(True)
-    plain: tuple[OutputParity, ...] = ()
-    missed = parity.misses_over_steps(usual, entry.runtime, entry.precision, test.wanted)
-    because: Cause | None = None
-    if missed:
-        plain = run(False)
-        worse = parity.misses_over_steps(plain, entry.runtime, entry.precision, test.wanted)
-        because = "the file" if worse else KERNELS
-    return ProgramRow(
-        entry.runtime, entry.precision, entry.file, entry.program, len(steps), usual, plain,
-        tuple(missed), because, because != "the file",
-    )  # fmt: skip
-
-
-def _save(path: Path, arrays: Mapping[str, Any]) -> None:
-    np.savez(path, **arrays)
+    golden = test.context.scratch / "golden" / entry.program
+    return sequences.judge(entry, path, program, steps, golden, test.wanted)
 
 
 def _steps(program: Program, name: str, split: Split) -> list[tuple[Tensor, ...]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgedistill.data import Split, batches, open_split, splits
+from edgedistill.data import ImageSplit, Split, batches, open_split, splits
 from edgedistill.data.image import augment
 from edgedistill.data.loading import worker_count
 from edgedistill.data.splits import image_writer
@@ -61,7 +61,7 @@ def test_torchs_random_state_is_left_alone(split):
 
 def test_small_images_start_no_threads():
     def of_size(size: int) -> Split:
-        return Split(np.zeros((1, size, size, 3), np.uint8), np.zeros(1, np.int64))
+        return ImageSplit(np.zeros((1, size, size, 3), np.uint8), np.zeros(1, np.int64))
 
     assert worker_count(of_size(32), None, 100) == 0
     assert worker_count(of_size(96), None, 100) >= 1

@@ -37,8 +37,8 @@ def test_splits_hold_every_image_once(make_folder, tmp_path, reporter):
     document = json.loads((tmp_path / "out" / "data.json").read_text())
     assert metrics["counts"] == {"train": 21, "validation": 3, "test": 6}
     assert document["classes"] == ["cat", "dog"]
-    assert document["image_size"] == [8, 8]
-    assert document["channels"] == 3
+    assert document["pictures"]["size"] == [8, 8]
+    assert document["pictures"]["channels"] == 3
     assert document["counts"] == metrics["counts"]
     assert document["class_counts"]["test"] == {"cat": 2, "dog": 4}
     assert metrics["duplicates"]["exact"] == {
@@ -235,7 +235,7 @@ def test_images_need_not_be_square(make_folder, tmp_path, reporter):
     )
     prepare(data, "classification", 0, tmp_path / "out", reporter)
     document = json.loads((tmp_path / "out" / "data.json").read_text())
-    assert (document["image_size"], document["resize"]) == ([8, 12], "stretch")
+    assert document["pictures"] == {"size": [8, 12], "resize": "stretch", "channels": 3}
     split = open_split(tmp_path / "out", "train")
     assert split.images.shape[1:] == (8, 12, 3)
     assert split.pixels(np.arange(2)).shape == (2, 3, 8, 12)

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedistill.data import Split, open_split
+from edgedistill.data import ImageSplit, open_split
 from edgedistill.data.splits import held_out, image_writer, limited
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(
@@ -83,5 +83,5 @@ def test_a_mapped_split_travels_to_a_process_by_its_path(tmp_path):
 
 
 def test_a_split_in_memory_travels_whole():
-    split = Split(np.ones((2, 8, 8, 1), np.uint8), np.array([0, 1]))
+    split = ImageSplit(np.ones((2, 8, 8, 1), np.uint8), np.array([0, 1]))
     assert np.array_equal(pickle.loads(pickle.dumps(split)).images, split.images)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.data.image.neighbours import neighbours
-from edgedistill.data.splits import SPLITS, Split
+from edgedistill.data.splits import SPLITS, ImageSplit
 from edgedistill.progress import Reporter
 
 Vectors = NDArray[np.float32]
@@ -43,7 +43,7 @@ class Twin:
     exact: bool
 
 
-def find(splits: dict[str, Split], reporter: Reporter) -> list[Twin]:
+def find(splits: dict[str, ImageSplit], reporter: Reporter) -> list[Twin]:
     """For each image of a later split one twin in each earlier one, if there is any.
 
     Exact: the same pixels. Near: 8x8 grey thumbnails that correlate (an average hash without its
@@ -68,17 +68,17 @@ def find(splits: dict[str, Split], reporter: Reporter) -> list[Twin]:
     return twins
 
 
-def _pairs(splits: dict[str, Split]) -> list[tuple[str, str]]:
+def _pairs(splits: dict[str, ImageSplit]) -> list[tuple[str, str]]:
     names = [name for name in SPLITS if name in splits]
     return [(a, b) for at, a in enumerate(names) for b in names[at + 1 :]]
 
 
-def _blocks(split: Split) -> Iterator[NDArray[np.uint8]]:
+def _blocks(split: ImageSplit) -> Iterator[NDArray[np.uint8]]:
     for start in range(0, len(split), READ):
         yield np.asarray(split.images[start : start + READ])
 
 
-def _digests(split: Split) -> list[bytes]:
+def _digests(split: ImageSplit) -> list[bytes]:
     return [
         hashlib.blake2b(image.data, digest_size=16).digest()
         for block in _blocks(split)
@@ -86,7 +86,7 @@ def _digests(split: Split) -> list[bytes]:
     ]
 
 
-def _thumbnails(split: Split) -> Vectors:
+def _thumbnails(split: ImageSplit) -> Vectors:
     """(samples, 64) float32 of length one around a mean of zero; all zero for a plain image."""
     vectors = [np.empty((0, THUMBNAIL**2), np.float32)]
     for block in _blocks(split):
@@ -111,8 +111,8 @@ def _averaging(size: int) -> Vectors:
 
 
 def _near(
-    first: Split,
-    second: Split,
+    first: ImageSplit,
+    second: ImageSplit,
     known: Vectors,
     held: Vectors,
     tick: Callable[[int, int], None],
@@ -125,7 +125,7 @@ def _near(
             yield held_row, int(best[np.argmax(alike)])
 
 
-def _close(split: Split, thumbnails: Vectors) -> float:
+def _close(split: ImageSplit, thumbnails: Vectors) -> float:
     """What difference makes a near duplicate, from how alike different images of `split` are.
     Not from those of two splits: where one is a copy of the other, being copied is usual."""
     sample = np.unique(np.linspace(0, len(split) - 1, SURVEYED).astype(int))

@@ -19,7 +19,7 @@ from edgedistill.files import check_regular
 from edgedistill.tasks import TASKS
 
 if TYPE_CHECKING:
-    from edgedistill.data.image.decode import Payload
+    pass
 
 Labels = NDArray[Any]
 UNLABELLED = -1
@@ -35,8 +35,9 @@ class Samples:
 
     labels: Labels
     """(samples,)"""
-    read: Callable[[NDArray[np.int64]], Iterator[Payload]]
-    """The images of ascending sample numbers."""
+    read: Callable[[NDArray[np.int64]], Iterator[Any]]
+    """The images of ascending sample numbers, as `decode` takes them; or their arrays, as
+    `writing.as_arrays` does."""
     name: Callable[[int], str]
     """What a person finds a sample by."""
     encoded_bytes: int = 0

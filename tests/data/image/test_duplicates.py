@@ -6,7 +6,7 @@ import numpy as np
 from pictures import noise
 from PIL import Image
 
-from edgedistill.data import Split
+from edgedistill.data import ImageSplit
 from edgedistill.data.image import duplicates
 
 
@@ -21,8 +21,8 @@ def photographs(count: int, seed: int = 0) -> np.ndarray:
 
 def find(train: np.ndarray, test: np.ndarray, reporter) -> list[duplicates.Twin]:
     splits = {
-        "train": Split(train, np.zeros(len(train), np.int64)),
-        "test": Split(test, np.zeros(len(test), np.int64)),
+        "train": ImageSplit(train, np.zeros(len(train), np.int64)),
+        "test": ImageSplit(test, np.zeros(len(test), np.int64)),
     }
     return duplicates.find(splits, reporter)
 
