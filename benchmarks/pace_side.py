@@ -136,7 +136,7 @@ def _reads() -> Any:
             self.count += "_local_scalar_dense" in str(function)
             return function(*args, **(kwargs or {}))
 
-    return Reads()
+    return Reads()  # type: ignore[no-untyped-call]
 
 
 def near(known: str, held: str) -> dict[str, Any]:
@@ -152,9 +152,10 @@ def near(known: str, held: str) -> dict[str, Any]:
     ours[:PLANTED] = theirs[-PLANTED:]
     pixels[1][:PLANTED] = pixels[0][-PLANTED:]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    splits: list[Any] = [_Images(each) for each in pixels]
+    first: Any = _Images(pixels[0])
+    second: Any = _Images(pixels[1])
     started = time.perf_counter()
-    found = list(duplicates._near(*splits, theirs, ours, lambda done, total: None))
+    found = list(duplicates._near(first, second, theirs, ours, lambda done, total: None))
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {"seconds": seconds, "peak_mb": peak / 1024, "found": len(found),
@@ -186,4 +187,5 @@ def _digest(value: Any) -> str:
 
 if __name__ == "__main__":
     task, *arguments = sys.argv[1:]
-    print(json.dumps({"prune": prune, "train": train, "near": near}[task](*arguments)))
+    tasks: dict[str, Any] = {"prune": prune, "train": train, "near": near}
+    print(json.dumps(tasks[task](*arguments)))
