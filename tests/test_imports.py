@@ -20,6 +20,7 @@ ORDER: list[set[str]] = [
     {"apart", "artifact", "files", "progress", "scratch"},
     {"document", "usercode"},
     {"signature"},
+    {"program"},
     {"runtime_table"},
     {"target"},
     {"fields", "records"},

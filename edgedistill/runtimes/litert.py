@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.program import MAIN, answers, graph_of
+from edgedistill.program import MAIN
 from edgedistill.records import OperatorRow
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.native import (
@@ -25,11 +21,9 @@ from edgedistill.runtimes.native import (
     read_description,
     to_native,
 )
-from edgedistill.signature import Layout, Signature, TensorSpec, blank, noise
+from edgedistill.signature import Layout, Signature, TensorSpec, noise
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from edgedistill.program import Program
     from edgedistill.runtimes import Array
     from edgedistill.runtimes.tflite.file import File
@@ -40,11 +34,12 @@ def write(program: Program, path: Path, spec: Spec) -> Signature:
     `spec.io` asks for it; fp16 files hold float16 weights that the runtime unpacks as it loads."""
     from edgedistill.runtimes.program import fold_weights, made_once
     from edgedistill.runtimes.tflite import edit
+    from edgedistill.runtimes.tflite.convert import convert
     from edgedistill.runtimes.tflite.file import File
     from edgedistill.runtimes.tflite.layout import remove_transposes
 
     quantized = spec.precision == "int8"
-    file = File(made_once(program, "litert", lambda: _convert(program, quantized)))
+    file = File(made_once(program, "litert", lambda: convert(program, quantized)))
     file.order_boundary(
         [each.name for each in program.signature.inputs],
         [each.name for each in program.signature.outputs],
@@ -81,73 +76,6 @@ def _name_layers(file: File, program: Program) -> None:
     given = [to_native(values, each) for values, each in zip(inputs, native, strict=True)]
     labels = {layer.label: layer.name for layer in found}
     edit.forget_reordered(file, given, record(program, *inputs), labels)
-
-
-def _convert(program: Program, quantized: bool) -> bytes:
-    import torch
-
-    from edgedistill.runtimes.program import fence_floats
-
-    inputs, outputs = program.signature.inputs, program.signature.outputs
-
-    class ChannelsLast(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = graph_of(program)
-            if quantized:
-                fence_floats(self.inner)
-
-        def forward(self, **given: torch.Tensor) -> dict[str, torch.Tensor]:
-            found = answers(
-                self.inner(*(_channels_first(given[each.name], each) for each in inputs))
-            )
-            named = zip(outputs, found, strict=True)
-            return {each.name: _channels_last(value, each) for each, value in named}
-
-    wrapped = ChannelsLast()
-    wrapped.training = False
-    for weight in wrapped.parameters():
-        # The converter tells constants apart by their address: of a weight in channels-last order
-        # it takes a temporary copy's, and the next copy of that size stands at the same place.
-        weight.data = weight.data.contiguous()
-    zeros = zip(inputs, blank(inputs), strict=True)
-    logging.getLogger("litert_torch").setLevel(logging.ERROR)
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        hushed(),
-        torch.no_grad(),
-    ):
-        warnings.simplefilter("ignore")
-        import litert_torch
-
-        converted = litert_torch.convert(
-            wrapped,
-            sample_kwargs={
-                each.name: _channels_last(zero, each).contiguous() for each, zero in zeros
-            },
-            quant_config=_static() if quantized else None,
-        )
-        content: bytes = bytes(converted.model_content())
-    return content
-
-
-def _channels_first(value: Tensor, spec: TensorSpec) -> Tensor:
-    return value.permute(0, 3, 1, 2) if spec.layout == "NCHW" else value
-
-
-def _channels_last(value: Tensor, spec: TensorSpec) -> Tensor:
-    return value.permute(0, 2, 3, 1) if spec.layout == "NCHW" else value
-
-
-def _static() -> Any:
-    """Only says that the graph is statically quantized: its own nodes carry every scale."""
-    from litert_torch.quantize import pt2e_quantizer, quant_config
-
-    static = pt2e_quantizer.get_symmetric_quantization_config(is_per_channel=True)
-    return quant_config.QuantConfig(
-        pt2e_quantizer=pt2e_quantizer.PT2EQuantizer().set_global(static)
-    )
 
 
 def _described(file: File, signature: Signature) -> Signature:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.records import OutputParity
+from edgedistill.records import Cause, FileEntry, OutputParity, ProgramRow
+from edgedistill.runtimes import RUNTIMES
+from edgedistill.runtimes.parity import misses_over_steps
+from edgedistill.runtimes.verdict import KERNELS
 
 if TYPE_CHECKING:
     import torch
 
     from edgedistill.program import Program
+    from edgedistill.recipe import VerifyConfig
     from edgedistill.runtimes import Array, Loaded
     from edgedistill.signature import Signature
 
     Steps = Sequence[tuple[torch.Tensor, ...]]
     """For each step the inputs that are no state, in their order, each (1, ...)."""
+
+
+_GOLDEN_STEPS = 16
 
 
 class Stream:
@@ -68,6 +76,43 @@ def answers(loaded: Loaded, steps: Steps) -> dict[str, Array]:
     stream = Stream(loaded)
     given = [stream(*(each.numpy() for each in step)) for step in steps]
     return {name: np.concatenate([each[name] for each in given]) for name in given[0]}
+
+
+def judge(
+    entry: FileEntry, path: Path, program: Program, steps: Steps, golden: Path, asked: VerifyConfig
+) -> ProgramRow:
+    """Hold a file's program against its graph over a sequence. The first steps, and what the file
+    gives there, are written into the folder `golden`."""
+    wanted, scales = reference(program, steps), scales_of(program)
+    few = steps[:_GOLDEN_STEPS]
+    golden.mkdir(parents=True, exist_ok=True)
+    names = [each.name for each in program.signature.fresh]
+    columns = zip(names, zip(*few, strict=True), strict=True)
+    _save(golden / "inputs.npz", {name: np.concatenate(each) for name, each in columns})
+
+    def run(optimize: bool) -> tuple[OutputParity, ...]:
+        loaded = RUNTIMES[entry.runtime].load(path, optimize=optimize, program=entry.program)
+        found = answers(loaded, steps)
+        first = {name: values[: len(few)] for name, values in found.items()}
+        _save(golden / f"outputs_{entry.file}.npz", first)
+        return compare(found, wanted, scales)
+
+    usual = run(True)
+    plain: tuple[OutputParity, ...] = ()
+    missed = misses_over_steps(usual, entry.runtime, entry.precision, asked)
+    because: Cause | None = None
+    if missed:
+        plain = run(False)
+        wrong = misses_over_steps(plain, entry.runtime, entry.precision, asked)
+        because = "the file" if wrong else KERNELS
+    return ProgramRow(
+        entry.runtime, entry.precision, entry.file, entry.program, len(steps), usual, plain,
+        tuple(missed), because, because != "the file",
+    )  # fmt: skip
+
+
+def _save(path: Path, arrays: Mapping[str, Any]) -> None:
+    np.savez(path, **arrays)
 
 
 def compare(

@@ -11,7 +11,8 @@ from networks import SIZE, batches, pixels
 from torch import Tensor, nn
 
 from edgedistill.compress.fold import fold
-from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
+from edgedistill.compress.post_training import post_training
+from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.program import graph_of
 from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme

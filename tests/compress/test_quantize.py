@@ -19,7 +19,8 @@ from edgedistill.compress.describe import describe
 from edgedistill.compress.fake_quantize import ActivationFakeQuantize
 from edgedistill.compress.fold import fold
 from edgedistill.compress.operators import padding_value
-from edgedistill.compress.quantize import Prepared, calibrate, convert, post_training, prepare
+from edgedistill.compress.post_training import post_training
+from edgedistill.compress.quantize import Prepared, calibrate, convert, prepare
 from edgedistill.compress.sensitivity import sensitivity
 from edgedistill.errors import UserError
 from edgedistill.program import Program, graph_of, value

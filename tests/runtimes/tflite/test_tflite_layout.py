@@ -17,7 +17,8 @@ from torch.nn import functional
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.program import Program, graph_of
-from edgedistill.runtimes import RUNTIMES, Spec, litert, program
+from edgedistill.runtimes import RUNTIMES, Spec, program
+from edgedistill.runtimes.tflite.convert import convert as to_tflite
 from edgedistill.runtimes.tflite.file import File
 from edgedistill.runtimes.tflite.layout import remove_transposes
 from edgedistill.runtimes.tflite.transposes import moved_bytes
