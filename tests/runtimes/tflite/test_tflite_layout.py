@@ -18,6 +18,7 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.program import Program, graph_of
 from edgedistill.runtimes import RUNTIMES, Spec, program
+from edgedistill.runtimes.litert import interpreter
 from edgedistill.runtimes.tflite.convert import convert as to_tflite
 from edgedistill.runtimes.tflite.file import File
 from edgedistill.runtimes.tflite.layout import remove_transposes
@@ -110,7 +111,7 @@ def chain(ways: list[str], width: int = 4) -> nn.Module:
 
 
 def answers(file: File, count: int = 3) -> Any:
-    runner = litert.interpreter(file.pack(), 1, False)
+    runner = interpreter(file.pack(), 1, False)
     (given_,), (result,) = runner.get_input_details(), runner.get_output_details()
     random = np.random.default_rng(0)
     found = []
