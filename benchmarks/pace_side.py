@@ -129,7 +129,7 @@ def _network() -> Any:
 def _reads() -> Any:
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    class Reads(TorchDispatchMode):
+    class Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
         count = 0
 
         def __torch_dispatch__(self, function: Any, _: Any, args: Any = (), kwargs: Any = None):  # type: ignore[no-untyped-def]
