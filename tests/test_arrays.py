@@ -11,12 +11,13 @@ import pytest
 import torch
 from torch import nn
 
+from edgedistill.bundle import write_bundle
 from edgedistill.cache import Cache
 from edgedistill.data import open_split, prepare
 from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
 from edgedistill.models import load
-from edgedistill.pipeline import run_until
+from edgedistill.pipeline import Result, run_until
 from edgedistill.recipe import parse_recipe
 from edgedistill.records import DataRecord, VerifyRecord
 from edgedistill.signature import TensorSpec
@@ -113,6 +114,13 @@ def test_arrays_are_compiled_as_pictures_are(tmp_path: Path, task: str) -> None:
         stored = open_answers(made["teach"].path)(ids, 0)
         assert np.abs(own.numpy() - stored).max() < 1e-3
     assert any("no pictures" in text for text in listening.said)
+    bundle = write_bundle(Result(recipe, TARGET, made), tmp_path / "bundle")
+    golden = bundle.golden_inputs()
+    assert {name: list(each.shape[1:]) for name, each in golden.items()} == SHAPES
+    assert bundle.model(precision="int8")(*golden.values()).shape == (len(golden["frames"]), 2)
+    assert [each["name"] for each in bundle.file()["inputs"]] == list(SHAPES)
+    with pytest.raises(UserError, match="its models take arrays, not pictures"):
+        bundle.predict(np.zeros((8, 8), np.uint8))
 
 
 def prepared(tmp_path: Path, **data: Any) -> tuple[DataRecord, Listening]:

@@ -190,17 +190,30 @@ class Bundle:
         return self._loaded[key]
 
     def golden(self) -> np.ndarray:
-        """The golden inputs: float32 (samples, channels, height, width) in 0..1."""
+        """The golden inputs of models that take pictures: float32 (samples, channels, height,
+        width) in 0..1."""
         return self._array("golden/inputs.npy", 4)
 
-    def _array(self, name: str, dimensions: int) -> np.ndarray:
+    def golden_inputs(self) -> dict[str, np.ndarray]:
+        """What the golden outputs are answers to, float32 (samples, ...), by the inputs' names, in
+        the order in which a model takes them."""
+        if self.manifest["preprocessing"] is not None:
+            return {"pixels": self.golden()}
+        file = self.file()
+        several = file.get("inputs")
+        if not several:
+            return {file["input"]["name"]: self._array("golden/inputs.npy")}
+        names = [each["name"] for each in several]
+        return {name: self._array(f"golden/inputs_{name}.npy") for name in names}
+
+    def _array(self, name: str, dimensions: int | None = None) -> np.ndarray:
         import numpy as np
 
         hint = "compile the bundle again"
         with reading(str(self.path / name), hint):
             # Mapped, a header that lies about the size is found out before memory is taken.
             found = np.array(np.load(self.path / name, mmap_mode="r"))
-        if found.dtype != np.float32 or found.ndim != dimensions or not len(found):
+        if found.dtype != np.float32 or found.ndim != (dimensions or found.ndim) or not len(found):
             told = f"holds {found.dtype} of shape {found.shape}"
             raise UserError(f"{self.path / name}: {told}, not what a bundle has there", hint)
         return found

@@ -52,7 +52,7 @@ def manifest_of(
         task=result.recipe.task,
         labels=data.labels,
         texts=None if texts is None else BundledTexts.model_validate_json(json.dumps(texts)),
-        notes=notes(result.recipe.task, temperature),
+        notes=notes(result.recipe.task, temperature, data.pictures is not None),
         files=tuple(files),
         programs=tuple(map(_program, ExportRecord.read(result.artifacts["export"]).others)),
         preprocessing=_preprocessing(data),

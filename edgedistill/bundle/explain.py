@@ -3,8 +3,9 @@ data in each file's own layout and numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -22,7 +23,9 @@ _AXES = {
     "NHWC": "(batch, height, width, channels)",
     "NCHW": "(batch, channels, height, width)",
     "NC": "(batch, values)",
+    "": "(batch, then a sample's own axes)",
 }
+T = TypeVar("T", bound=Sized)
 _LEAST = 1e-6
 """Of a tolerance, where all golden outputs are equal."""
 
@@ -30,32 +33,41 @@ _LEAST = 1e-6
 def explained(entry: FileEntry, folder: Path, asked: VerifyConfig) -> BundledFile:
     """A file's entry in the manifest with `notes` on its input and output, and with `golden`, whose
     arrays are written below `folder`/golden: those there, in the file's own layout and numbers."""
-    pixels, values, name = entry.input, entry.output, entry.file
-    inputs = np.load(folder / GOLDEN / "inputs.npy")
+    taken, values, name = entry.signature.inputs, entry.output, entry.file
     outputs = np.load(folder / GOLDEN / f"outputs_{name}.npy")
     place = f"{GOLDEN}/{name}"
     (folder / place).mkdir()
-    for part, array in (
-        ("input", to_native(inputs, pixels)),
-        ("output", to_native(outputs, values)),
-    ):
-        np.save(folder / place / f"{part}.npy", array)
+    fed = {spec.name: golden_name(spec.name, len(taken)) for spec in taken}
+    for spec in taken:
+        inputs = np.load(folder / GOLDEN / fed[spec.name].replace("input", "inputs", 1))
+        np.save(folder / place / fed[spec.name], to_native(inputs, spec))
+    np.save(folder / place / "output.npy", to_native(outputs, values))
     tolerance, share = _tolerance(entry, outputs, values, asked)
     golden = Golden(
-        input=f"{place}/input.npy",
+        input=f"{place}/{next(iter(fed.values()))}",
+        inputs=_if_several({spec: f"{place}/{file}" for spec, file in fed.items()}),
         output=f"{place}/output.npy",
         tolerance=tolerance,
         share=share,
-        notes=f"fed input.npy, {_in_turn(pixels)}, the file gives output.npy: a share of at "
-        f"least {share:g} of all values is no further off than {tolerance:.3g}, in the "
-        "numbers that the file gives",
+        notes=f"fed {', '.join(fed.values())}, {_in_turn(taken[0])}, the file gives "
+        f"output.npy: a share of at least {share:g} of all values is no further off than "
+        f"{tolerance:.3g}, in the numbers that the file gives",
     )
-    words = {"input": _input_words(pixels), "output": _output_words(values)}
+    words = {"input": "; then ".join(map(_input_words, taken)), "output": _output_words(values)}
     own = {name: getattr(entry, name) for name in BundledFile.model_fields if hasattr(entry, name)}
-    return BundledFile(**own, notes=words, golden=golden)
+    return BundledFile(**own, inputs=_if_several(taken), notes=words, golden=golden)
 
 
-def notes(task: str, temperature: float) -> dict[str, str]:
+def golden_name(name: str, count: int) -> str:
+    """Of the file with what the input `name`, of so many, is fed."""
+    return "input.npy" if count == 1 else f"input_{name}.npy"
+
+
+def _if_several(each: T) -> T | None:
+    return each if len(each) > 1 else None
+
+
+def notes(task: str, temperature: float, pictures: bool = True) -> dict[str, str]:
     """What holds for every file of a bundle."""
     reading = TASKS[task].reading(temperature)
     return {
@@ -63,11 +75,15 @@ def notes(task: str, temperature: float) -> dict[str, str]:
         "(stored - zero_point); the other way, stored = round(real / scale) + zero_point, halves "
         "to even, cut to what its type holds",
         "input": "a photo is prepared as `preprocessing` says, and its bytes are then fed as the "
-        "file's own notes say; nothing is to be subtracted or divided by beyond that",
+        "file's own notes say; nothing is to be subtracted or divided by beyond that"
+        if pictures
+        else "a sample's arrays are fed as the training data had them, in the files' order",
         "output": reading,
         "labels": "value number i of an output belongs to number i of `labels`, from 0",
         "golden": "golden/inputs.npy and golden/outputs_FILE.npy hold the same images and answers "
-        "for all files alike: float32, (batch, channels, height, width) in 0..1, and real values",
+        "for all files alike: float32, "
+        + ("(batch, channels, height, width) in 0..1" if pictures else "as the training data")
+        + ", and real values",
     }
 
 
@@ -78,6 +94,8 @@ def _in_turn(pixels: TensorSpec) -> str:
 def _input_words(pixels: TensorSpec) -> str:
     sizes = ", ".join("any" if size is None else str(size) for size in pixels.shape)
     told = f"{pixels.dtype} ({sizes}): {_AXES[pixels.layout]}, {_in_turn(pixels)}"
+    if pixels.layout not in ("NHWC", "NCHW"):
+        return f"{told}; {_formula(pixels) if pixels.scale is not None else 'real values'}"
     if pixels.scale is None:
         return f"{told}; real values in 0..1: feed byte / 255 of an 8-bit photo"
     return f"{told}; {_formula(pixels)}, real values in 0..1: feed {_bytes_to_stored(pixels)}"

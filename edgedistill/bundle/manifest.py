@@ -56,6 +56,8 @@ class Golden(_Part):
 
     input: Name
     output: Name
+    inputs: dict[str, Name] | None = None
+    """Of a file of several inputs, all of them by name."""
     tolerance: float = Field(ge=0)
     """How far an app's outputs may lie from these, in the file's own numbers."""
     share: float = Field(ge=0, le=1)
@@ -72,6 +74,8 @@ class BundledFile(_Part):
     bytes: int = Field(ge=0)
     input: TensorSpec
     output: TensorSpec
+    inputs: tuple[TensorSpec, ...] | None = None
+    """All of them, of a file of several."""
     operators: dict[str, int]
     """How many of each type are written in the file."""
     transposes: int

@@ -67,7 +67,7 @@ def subjects(subject: Bundle | str | Path) -> list[Subject]:
 def _of_bundle(bundle: Bundle) -> list[Subject]:
     report = from_json(ReportRecord, bundle.report)
     known = {row.file: row.quality for row in report.files}
-    inputs, task = {"pixels": bundle.golden()}, bundle.task
+    inputs, task = bundle.golden_inputs(), bundle.task
     return [
         Subject(
             bundle.path / entry["file"],
@@ -109,12 +109,12 @@ def _noise(path: Path, spec: TensorSpec, random: np.random.Generator) -> np.ndar
 def check_opens(bundle: Bundle, entries: list[dict[str, Any]]) -> None:
     """Open model files in another process, and run each once. Raises UserError: one ends it, or
     gives other values than the labels are of."""
-    pixels = bundle.golden()[:1]
+    inputs = [values[:1] for values in bundle.golden_inputs().values()]
     with _opening_apart({entry["runtime"] for entry in entries}) as apart:
         for entry in entries:
             path = bundle.path / entry["file"]
             wait = patience(path)
-            values = apart.call(str(path), wait, _answer, path, entry["runtime"], pixels)
+            values = apart.call(str(path), wait, _answer, path, entry["runtime"], *inputs)
             if not bundle.task.by_texts:  # whose files give places in a space
                 bundle.check_width(values)
 
@@ -139,10 +139,10 @@ def _inputs_of(path: Path) -> Inputs:
     return runtime_of(path).load(path).signature.inputs
 
 
-def _answer(path: Path, runtime: str, pixels: np.ndarray) -> int:
-    """How many values a file gives for an image."""
+def _answer(path: Path, runtime: str, *inputs: np.ndarray) -> int:
+    """How many values a file gives for a sample."""
     with reading(str(path), "the file does not take what the bundle says it does"):
-        return int(RUNTIMES[runtime].load(path)(pixels).shape[1])
+        return int(RUNTIMES[runtime].load(path)(*inputs).shape[1])
 
 
 def measure(
