@@ -37,7 +37,8 @@ _TEXTS = {
 }  # fmt: skip
 """Text that chooses how an operator computes. No other is allowed: it may name a file."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PLACE = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+_PLACE = re.compile(r'[^."\\\x00-\x1f\x7f]+(\.[^."\\\x00-\x1f\x7f]+)*')
+"""A module may be called anything; what has no quotes stays text in the code that is made of it."""
 _TORCH = ("dtype", "layout", "memory_format")
 """torch's own constants, kept as {kind: name}."""
 

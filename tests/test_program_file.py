@@ -51,6 +51,17 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["block1-0", "a b", "größe"])
+def test_modules_may_be_called_anything(name: str, tmp_path: Path) -> None:
+    model = nn.Sequential()
+    model.add_module(name, nn.Conv2d(3, 2, SIZE))
+    model.add_module("flat", nn.Flatten())
+    program_file.save(fold(model.eval(), image_inputs(3, SIZE, SIZE)), tmp_path / "named")
+    pixels = torch.rand(2, 3, SIZE, SIZE)
+    loaded = graph_of(program_file.load(tmp_path / "named"))
+    torch.testing.assert_close(loaded(pixels), model(pixels))
+
+
 def test_a_program_comes_back_as_it_was(kept: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     program = fold(Mixed().eval(), image_inputs(3, SIZE, SIZE))
