@@ -16,6 +16,7 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def say(text: str) -> None:
+    """A line of words, or several, to standard error."""
     print(printable(text), file=sys.stderr, flush=True)
 
 
@@ -51,6 +52,7 @@ def print_no_more() -> None:
 
 
 def print_json(value: Any) -> None:
+    """A value as JSON, what JSON does not know as text."""
     print_line(json.dumps(value, indent=1, default=str))
 
 

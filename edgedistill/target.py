@@ -100,6 +100,8 @@ class Budget(Frozen):
 
 
 class Target(Frozen):
+    """A device class, as `targets/NAME.yaml` describes it."""
+
     name: FileName
     """Of the bundle's folder, where there are several targets; by default the file's own."""
     description: str = Field(max_length=2000)
@@ -130,6 +132,7 @@ class Target(Frozen):
 
     @property
     def primary(self) -> RuntimeName:
+        """The runtime whose figures are held against the contract."""
         return self.runtimes[0]
 
 

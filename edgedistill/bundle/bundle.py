@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
+    """The answer to one sample."""
+
     label: str | None
     """The likeliest; None of a regression."""
     confidence: float | None
@@ -78,6 +80,7 @@ class Bundle:
 
     @property
     def labels(self) -> list[str]:
+        """Of the classes, or of a regression's values, in the outputs' order."""
         return list(self.manifest["labels"])
 
     @property

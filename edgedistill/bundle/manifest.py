@@ -265,6 +265,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def is_bundle(path: Path) -> bool:
+    """Whether a folder has a manifest that can be read; its files are not looked at."""
     try:
         read_manifest(path)
     except UserError:

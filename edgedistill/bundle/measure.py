@@ -132,6 +132,7 @@ def _prepare(runtimes: list[str]) -> None:
 
 
 def patience(path: Path) -> float:
+    """Seconds to wait for a model file that has to come up, or to answer once."""
     return _PATIENCE + _PER_MB * size_of(path) / 1e6
 
 

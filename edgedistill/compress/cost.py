@@ -24,6 +24,7 @@ class Cost:
     """Multiply-accumulates as a target's kernels compute them; 0 where nobody asked."""
 
     def within(self, goal: Cost) -> bool:
+        """Whether no figure is above the goal's."""
         return not self.over(goal)
 
     def over(self, goal: Cost) -> dict[str, float]:
@@ -80,6 +81,8 @@ class Layer:
     kernel: Kernel | None = None
 
     def cost(self) -> Cost:
+        """What the layer costs with the channels that it has now. Channels that are cut leave
+        fractions of what was counted whole."""
         given = self.outputs / self.whole[0]
         taken = given if self.tied else self.inputs / self.whole[1]
         calls = [_shrunk(each, given, taken, self.tied) for each in self.calls]

@@ -44,10 +44,12 @@ class FakeQuantize(FakeQuantizeBase):  # type: ignore[misc]
         """What the buffers `fake_quant_enabled` and `observer_enabled` say, where no read waits."""
 
     def enable_fake_quant(self, enabled: bool = True) -> None:
+        """Round from now on, or pass values as they are."""
         super().enable_fake_quant(enabled)
         self.rounds = enabled
 
     def enable_observer(self, enabled: bool = True) -> None:
+        """Watch ranges from now on, or leave them as they are."""
         super().enable_observer(enabled)
         self.observes = enabled
 
@@ -56,6 +58,7 @@ class FakeQuantize(FakeQuantizeBase):  # type: ignore[misc]
         self.rounds, self.observes = bool(self.fake_quant_enabled), bool(self.observer_enabled)
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:
+        """(scale, zero point) of what was rounded last: (1,), or (channels,) of a weight's."""
         return self.scale, self.zero_point
 
     def _round(self, x: Tensor) -> Tensor:
@@ -97,6 +100,8 @@ class ActivationFakeQuantize(FakeQuantize):
         self._seen: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, x: Tensor) -> Tensor:
+        """`x`, of any shape, rounded with the scale of the last `update_range`; its extremes are
+        kept for the next."""
         if self.observes:
             self._seen.append(_extremes(x.detach()))
         return self._round(x)
@@ -133,9 +138,11 @@ class SharedFakeQuantize(FakeQuantize):
         self._head = (head,)  # in a tuple, so that it is not registered twice
 
     def calculate_qparams(self) -> tuple[Tensor, Tensor]:
+        """The head's (scale, zero point), (1,) each."""
         return self._head[0].calculate_qparams()
 
     def forward(self, x: Tensor) -> Tensor:
+        """`x` as it is."""
         return x
 
 
@@ -148,6 +155,7 @@ class FixedFakeQuantize(FakeQuantize):
         self.zero_point.fill_(fixed_zero_point)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`x`, of any shape, rounded and clipped to what the scale reaches."""
         return self._round(x)
 
 
@@ -156,6 +164,7 @@ class WeightFakeQuantize(FakeQuantize):
     gradient passes unchanged."""
 
     def forward(self, weight: Tensor) -> Tensor:
+        """The weight (outputs, ...) rounded, with one scale, or one for each output."""
         with torch.no_grad():
             scale, zero_point = self._of(weight)
             self.scale.resize_(scale.shape).copy_(scale)

@@ -55,12 +55,15 @@ class Prepared(nn.Module):
         self.train(False)
 
     def forward(self, *inputs: Tensor) -> Any:
+        """What the model answers, its tensors rounded; ranges of what was seen are updated
+        afterwards, so that they count from the next call on."""
         given = self.graph(*inputs)
         for each in self.roundings(ActivationFakeQuantize):
             each.update_range()
         return given
 
     def train(self, mode: bool = True) -> Prepared:
+        """Watch ranges in training mode, unless they are frozen; returns the model itself."""
         # The graph has neither dropout nor batch norm, and refuses to be switched.
         self.training = mode
         for each in self.roundings(ActivationFakeQuantize):
@@ -73,6 +76,7 @@ class Prepared(nn.Module):
         self.train(self.training)
 
     def roundings(self, kind: type[FakeQuantize] = FakeQuantize) -> list[Any]:
+        """The fake quantizers of that kind, in the graph's order."""
         return [module for module in self.graph.modules() if isinstance(module, kind)]
 
 

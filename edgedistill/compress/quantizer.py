@@ -64,6 +64,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         self.signature = signature
 
     def annotate(self, model: GraphModule) -> GraphModule:
+        """Annotate the graph's nodes in place, as torchao's `Quantizer` demands."""
         _note_pictures(model, self.signature)
         quantized = self._integers(model)
         if _separate(model, quantized):
@@ -103,6 +104,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
                     edges[each] = self._activation_spec(WeightFakeQuantize)
 
     def validate(self, model: GraphModule) -> None:
+        """Nothing: torchao's `Quantizer` demands the method."""
         pass
 
     def _is_integer(self, node: Node) -> bool:

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
 
 def argument(node: Node, position: int, default: Any) -> Any:
+    """The positional argument at `position`, or `default` where the call leaves it out."""
     return node.args[position] if len(node.args) > position else default
 
 
 def is_conv(node: Node) -> bool:
+    """Whether `node` is a convolution of two dimensions."""
     return str(node.target) in ("aten.conv2d.default", "aten.conv2d.padding")
 
 

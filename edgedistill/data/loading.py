@@ -76,6 +76,8 @@ def _read(split: Split, ids: NDArray[np.int64], view: View | None) -> Batch:
 
 
 def worker_count(split: Split, workers: int | None, steps: int) -> int:
+    """Threads that read ahead, no more than there are batches: `workers`, or by default none where
+    reading takes no time, else one less than there are processors, up to `MOST`."""
     if workers is None:
         workers = 0 if split.quick else min(MOST, max(1, (os.cpu_count() or 2) - 1))
     return min(workers, steps)

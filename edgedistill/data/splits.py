@@ -102,10 +102,12 @@ class ImageSplit(Split):
 
     @property
     def quick(self) -> bool:
+        """Whether no side is above `SMALL` pixels."""
         return bool(max(self.images.shape[1:3]) <= SMALL)
 
     @property
     def sample_bytes(self) -> int:
+        """Of one image as float32."""
         return 4 * int(np.prod(self.images.shape[1:]))
 
     def __reduce__(self) -> tuple[Callable[..., Split], tuple[Any, ...]]:
@@ -127,14 +129,17 @@ class ArraySplit(Split):
     numbers: NDArray[np.int64] | None = None
 
     def inputs(self, ids: NDArray[np.int64], view: View | None = None) -> dict[str, Floats]:
+        """The arrays by name, float32 (batch, *shape); `view` changes nothing."""
         return {name: np.array(values[ids], np.float32) for name, values in self.arrays.items()}
 
     @property
     def quick(self) -> bool:
+        """Always: nothing is decoded or changed."""
         return True
 
     @property
     def sample_bytes(self) -> int:
+        """Of all arrays of one sample, as float32."""
         return 4 * sum(int(np.prod(values.shape[1:])) for values in self.arrays.values())
 
 

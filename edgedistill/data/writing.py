@@ -60,6 +60,7 @@ class Written:
     """Of each image that could not be decoded its class, or `UNLABELLED`, and what is wrong."""
 
     def name_of(self, split: str, image: int) -> str:
+        """What a person finds a written image by; image: its place in the split."""
         for samples, chosen in self.names[split]:
             if image < len(chosen):
                 return samples.name(int(chosen[image]))
@@ -67,6 +68,7 @@ class Written:
         raise AssertionError("an image that was never written")
 
     def names_of(self, split: str) -> Iterator[str]:
+        """The same of all images of a split, in order."""
         return (samples.name(int(each)) for samples, chosen in self.names[split] for each in chosen)
 
 

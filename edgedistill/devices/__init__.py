@@ -34,6 +34,8 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Job:
+    """What a device is to measure, and how."""
+
     model: Path
     """A model file; for the runtime `torch`, a model folder."""
     runtime: str
@@ -79,6 +81,8 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Device:
+    """A line of the table."""
+
     name: str
     in_file: str
     """The module with `run(job) -> Record` and `where() -> str`."""

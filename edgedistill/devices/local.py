@@ -21,6 +21,7 @@ _PATIENCE = 600.0
 
 
 def where() -> str:
+    """The machine by its processor's name."""
     return f"this machine: {name_of(machine())}"
 
 

@@ -18,6 +18,8 @@ _KEPT_INPUTS = 32
 
 
 def main(order: Path, answer: Path) -> None:
+    """Measure the job in file `order` and write the record into `answer`, in one rename; of an
+    error that the user can mend, its message and hint."""
     try:
         job = json.loads(order.read_text())
         with reading(job["model"], "the file is damaged or of another kind; export it again"):

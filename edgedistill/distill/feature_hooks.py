@@ -56,6 +56,7 @@ class FeatureHooks:
         return keep
 
     def close(self) -> None:
+        """Stop listening; what was seen stays."""
         for handle in self._handles:
             handle.remove()
 

@@ -70,6 +70,7 @@ class LabelFilter:
         return codes
 
     def save(self, folder: Path) -> None:
+        """Write what `open_label_filter` reads: `label_uses.npy` and `label_uses.json`."""
         np.save(folder / "label_uses.npy", self.codes)
         write_json(
             folder / "label_uses.json", {"weight": self.weight, "temperature": self.temperature}

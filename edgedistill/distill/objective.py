@@ -32,6 +32,7 @@ class Models:
     task: Task = TASKS["classification"]
 
     def outputs(self) -> int:
+        """Of the student, for a sample: a run on `example` tells. The student's mode stays."""
         training = self.student.training
         with torch.no_grad():
             outputs = self.student.eval()(*self.example).shape[1]
@@ -39,13 +40,16 @@ class Models:
         return int(outputs)
 
     def student_shapes(self) -> dict[str, torch.Size]:
+        """Output shape of each of the student's layers, in the order in which they finish."""
         return shapes(self.student, self.example)
 
     def teacher_shapes(self) -> dict[str, torch.Size]:
+        """The same of the teacher's."""
         assert self.teacher is not None, "layers of a teacher that was not checked"
         return shapes(self.teacher, self.shown)
 
     def check_layers(self, kind: str) -> None:
+        """Raises UserError: the teacher is no torch model, so it has no layers to compare."""
         if self.teacher is None:
             raise UserError(
                 f"the loss `{kind}` compares inner layers, and this teacher has none to show",
@@ -123,6 +127,7 @@ class Objective(nn.Module):
         label_uses: Tensor | None = None,
         shown: Tensors | None = None,
     ) -> Tensor:
+        """The weighted sum, a scalar, as the class says: `answer`, then `judge`."""
         return self.judge(self.answer(inputs, shown), target, teacher, label_uses)
 
     def answer(self, inputs: Tensors, shown: Tensors | None = None) -> Tensor:
@@ -180,6 +185,8 @@ class Cohort(nn.Module):
         label_uses: Tensor | None = None,
         shown: Tensors | None = None,
     ) -> Tensor:
+        """The sum of the members' objectives, a scalar; takes what `Objective` takes. To each
+        member the others' answers are constants."""
         members: list[Any] = list(self.members)
         answers = [member.answer(inputs, shown) for member in members]
         value: Tensor = answers[0].new_zeros(())
@@ -189,6 +196,7 @@ class Cohort(nn.Module):
         return value
 
     def close(self) -> None:
+        """Take each member's hooks off its models."""
         for member in self.members:
             member.close()  # type: ignore[operator]
 

@@ -26,6 +26,7 @@ class Found:
         return cls(_temperature(soft), answers / (answers + labels))
 
     def values(self) -> dict[str, float]:
+        """By name, as a trial is given them."""
         return asdict(self)
 
 

@@ -48,6 +48,8 @@ class Layout:
 
     @property
     def record(self) -> np.dtype[np.void]:
+        """One answer as it lies on disk: numbers of its view and sample, an ensemble's agreement,
+        and the logits or the few likeliest classes."""
         head = [("view", "<u4"), ("sample", "<u4"), ("agreement", "<f4")]
         if self.form == "top_k":
             few = [("classes", "<u4", (self.k,)), ("log_probabilities", "<f2", (self.k,))]
@@ -95,6 +97,7 @@ class Layout:
 
 
 def log_softmax(logits: Floats) -> Floats:
+    """Logarithms of the probabilities, (batch, classes), in nats, of logits (batch, classes)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     result: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result
@@ -116,6 +119,7 @@ class Loss:
     same: int = 0
 
     def add(self, exact: Floats, kept: Floats) -> None:
+        """Count answers: their logits (batch, classes), and these as they are read back."""
         self.answers += len(exact)
         self.divergence += float(divergence(exact, kept).sum())
         self.same += int((exact.argmax(axis=1) == kept.argmax(axis=1)).sum())
@@ -250,6 +254,7 @@ class Answers:
 
     @property
     def views(self) -> int:
+        """How many looks at each sample were answered."""
         return int(self.records.shape[0])
 
     def __call__(self, ids: Ids, view: int) -> Floats:

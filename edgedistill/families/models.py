@@ -45,6 +45,8 @@ class TeacherCommon(Frozen):
 
 
 class ModelCommon(TeacherCommon):
+    """What every family of models has."""
+
     weights: FilePath | None = None
     """A safetensors file. Pickles are refused: loading one can run any code."""
     mean: Means | None = None

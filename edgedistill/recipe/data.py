@@ -45,6 +45,8 @@ class Augment(Frozen):
 
 
 class DataCommon(Frozen):
+    """What every source has."""
+
     image_size: ImageSize
     """What the model sees, in pixels: one number for height and width, or `[height, width]`."""
     resize: Resize = "crop"
@@ -186,6 +188,7 @@ class PicturesOrArrays(DataCommon):
 
     @property
     def arrays(self) -> dict[str, tuple[int, ...]] | None:
+        """`inputs`; None where samples are pictures."""
         return self.inputs
 
     @model_validator(mode="after")

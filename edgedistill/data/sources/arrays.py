@@ -40,6 +40,8 @@ WRITE = "an .npz file is meant: np.savez(path, images=..., labels=...) writes on
 
 
 def open_source(data: ArraysData) -> Source:
+    """The two `.npz` files, one for each split. Raises UserError: as `samples` and `named_samples`,
+    or class names that do not fit the labels."""
     if data.arrays is None:
         train, test = samples(data.train), samples(data.test)
     else:

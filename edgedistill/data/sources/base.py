@@ -46,6 +46,8 @@ class Samples:
 
 @dataclass(frozen=True)
 class Source:
+    """A data set as its source has it."""
+
     classes: tuple[str, ...]
     train: Samples
     test: Samples | None = None
@@ -83,6 +85,7 @@ def existing_folder(path: Path, meant: str) -> Path:
 
 
 def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a path that the system refuses to look up is none."""
     try:
         return path.is_dir()
     except OSError:  # too long a name, say

@@ -27,6 +27,8 @@ NAMED = 5
 
 
 def open_source(data: FolderData) -> Source:
+    """The folders of `train` and `test`. Raises UserError: a folder is missing or empty, or a class
+    of `test` is none of `train`'s."""
     classes = class_folders(data.train)
     train, notes = samples(data.train, classes)
     if data.test is None:

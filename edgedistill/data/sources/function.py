@@ -20,6 +20,8 @@ Function = Callable[[str], Iterable[tuple[Any, Any]]]
 
 
 def open_source(data: FunctionData) -> Source:
+    """What the function yields for each split. Raises UserError: it is not there, fails, or yields
+    something else."""
     function = load_function(data.function, "data.function")
     given = _image if data.arrays is None else _as_given
     train, test = (_samples(function, data.function, split, given) for split in ("train", "test"))

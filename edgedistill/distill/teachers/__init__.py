@@ -64,6 +64,8 @@ class Predictions:
 
 
 class Teacher(Protocol):
+    """What is asked for answers. One that also places texts has `texts(captions) -> Texts`."""
+
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
         """Yield the answers as they come, each once, in any order, so that those that came are
         not lost when a later one fails.

@@ -33,6 +33,7 @@ class TeacherApart:
         self._process.call(self._who, _PATIENCE, _open, opener, config, context)
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """The other process's answers, all at once. Raises UserError: also that it died."""
         yield from self._process.call(self._who, None, _ask, batch)
 
 

@@ -37,6 +37,8 @@ class ClipTeacher:
         )
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """The images' embeddings, (batch, dimensions), in place of logits. Raises UserError: its
+        processor makes images that the model does not take."""
         try:
             images = self._predict(pixels_for(self._processor, batch))
         except ValueError as error:
@@ -69,6 +71,7 @@ class ClipTeacher:
 
 
 def open_(config: Config, context: TeacherContext) -> ClipTeacher:
+    """The teacher. Raises UserError as `ClipTeacher` does."""
     return ClipTeacher(config, context)
 
 

@@ -39,6 +39,8 @@ class EnsembleTeacher:
                 self._members.append(open_teacher(member.teacher, own))
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """All at once: logarithms of the mean, and the weight of the members that vote for its
+        top-1. Raises UserError: what a member raises, with its number."""
         mean: Doubles = np.zeros((len(batch.ids), self._classes))
         votes = []
         for number, (member, weight) in enumerate(zip(self._members, self._weights, strict=True)):

@@ -27,6 +27,8 @@ from edgedistill.runtimes.native import hushed
 
 
 class HuggingFaceTeacher:
+    """Answers with the model's logits (batch, classes), in the order of the data's classes."""
+
     def __init__(self, config: Config, context: TeacherContext) -> None:
         """Raises UserError: it cannot be loaded, is no whole classifier, or has other classes."""
         transformers = imported()
@@ -44,6 +46,8 @@ class HuggingFaceTeacher:
             self._predict = _faster(self._predict, config.name, context, pixels)
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """All at once. Raises UserError: its processor makes images that the model does not take,
+        or the answers are not (batch, classes)."""
         try:
             logits = self._predict(pixels_for(self._processor, batch))
         except ValueError as error:
@@ -67,11 +71,13 @@ def pixels_for(processor: Any, batch: TeacherBatch) -> Floats:
 
 
 def cannot_run(name: str, error: Exception) -> UserError:
+    """The error for images that the model `name` refuses."""
     hint = "check the size in its preprocessor_config.json"
     return cannot(name, "run on the data's images", error, hint)
 
 
 def open_(config: Config, context: TeacherContext) -> HuggingFaceTeacher:
+    """The teacher. Raises UserError as `HuggingFaceTeacher` does."""
     return HuggingFaceTeacher(config, context)
 
 
@@ -101,6 +107,7 @@ def _first(names: Sequence[str], shown: int = 10) -> str:
 
 
 def imported() -> Any:
+    """The package transformers, silenced. Raises UserError: it is missing."""
     # Without this, a hub model that has no safetensors is sent to a service that converts it and
     # opens a pull request at its owner's.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")

@@ -46,6 +46,8 @@ class FileTeacher:
         self._logits = logits or TensorSpec("logits", (None, None), "NC")
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """All at once, in batches of the file's own size. Raises UserError: the file cannot be run,
+        or gives something else than (batch, classes)."""
         native = self._encode(batch.pixels)
         try:
             found = in_batches(self._run, native, self._pixels.shape[0])
@@ -98,6 +100,7 @@ def layout_of(shape: Sequence[int | None], usual: Layout) -> Layout:
 
 
 def existing(path: Path) -> Path:
+    """`path`, if there is something. Raises UserError."""
     if not path.exists():
         raise UserError(f"teacher: not found: {path}", "check the path in `teacher`")
     return path

@@ -18,11 +18,14 @@ from edgedistill.usercode import load_function, running
 
 
 class FunctionTeacher:
+    """Answers with what the function gives for images, uint8 (batch, height, width, channels)."""
+
     def __init__(self, config: PythonTeacher, context: TeacherContext) -> None:
         self._function = load_function(config.function, "teacher.function")
         self._config, self._classes = config, context.classes
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """All at once. Raises UserError: the function fails, or does not give (batch, classes)."""
         who, count = f"`{self._config.function}`", len(batch.ids)
         hint = (
             f"it is called with uint8 (batch, height, width, channels), here "
@@ -37,4 +40,5 @@ class FunctionTeacher:
 
 
 def open_(config: PythonTeacher, context: TeacherContext) -> FunctionTeacher:
+    """The teacher. Raises UserError: there is no such function."""
     return FunctionTeacher(config, context)

@@ -41,6 +41,8 @@ class Remembered:
     """Records of the file that `_rows` knows of."""
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """What is remembered first, then the teacher's answers as they come, each written before it
+        is given on; images of equal pixels are asked for once."""
         places: dict[bytes, list[int]] = {}
         for place, key in enumerate(_keys(batch.images)):
             places.setdefault(key, []).append(place)

@@ -46,6 +46,8 @@ class StoredTeacher:
         return not self._file(of_test).missing(samples).any()
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """All at once, found by the samples' numbers in the user's data. Raises UserError: the file
+        has no sound answer to one."""
         found = self._file(batch.of_test)(batch.samples)
         yield Predictions(np.arange(len(batch.ids)), found)
 
@@ -58,6 +60,7 @@ class StoredTeacher:
 
 
 def open_(config: Config, context: TeacherContext) -> StoredTeacher:
+    """The teacher. Raises UserError as `StoredTeacher` does."""
     return StoredTeacher(config, context.classes)
 
 

@@ -14,11 +14,14 @@ from edgedistill.recipe import Model
 
 
 class TorchTeacher:
+    """Answers with the logits of the model that the stage `teacher` left."""
+
     def __init__(self, context: TeacherContext) -> None:
         self._predict = torch_predictor(fused(load(context.artifact / "model")), context.precision)
         self._classes = context.classes
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """All at once. Raises UserError: the answers are not (batch, classes)."""
         logits = self._predict(*batch.inputs.values())
         count = len(batch.ids)
         yield Predictions(
@@ -27,4 +30,5 @@ class TorchTeacher:
 
 
 def open_(config: Model, context: TeacherContext) -> TorchTeacher:
+    """The teacher that lies in the context's artifact."""
     return TorchTeacher(context)
