@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edgedistill.artifact import Artifact, BrokenSeal, text_digest
+from edgedistill.artifact import Artifact, BrokenSeal, JsonObject, text_digest
 from edgedistill.cache import Cache
 from edgedistill.errors import UserError, out_of_resources
 from edgedistill.libraries import version
@@ -46,7 +46,7 @@ class Result:
     artifacts: dict[str, Artifact]
 
 
-def _key(recipe: Recipe, step: Step, inputs: dict[str, Artifact]) -> tuple[str, dict[str, Any]]:
+def _key(recipe: Recipe, step: Step, inputs: dict[str, Artifact]) -> tuple[str, JsonObject]:
     stage = STAGES[step.stage]
     made_by = {
         "stage": stage.name,

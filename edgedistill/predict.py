@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +25,21 @@ if TYPE_CHECKING:
 Predict = Callable[..., NDArray[np.float32]]
 """A model's inputs in order, float32, such as pixels (batch, channels, height, width) in 0..1, to
 logits (batch, classes)."""
-State = dict[str, Any]
-"""What a stage's metrics say of a model."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a stage's metrics say of a model; None where only its answers are known."""
+
+    validation_quality: float
+    """In percent."""
+    warnings: Sequence[str]
+    macs: float | None = None
+    """Millions of multiply-accumulates of one inference."""
+    params: float | None = None
+    """Thousands."""
+    products: Sequence[Sequence[int]] | None = None
+    """What the macs are made of, as `models.work.listed` has them."""
 
 
 _SAMPLES, _BYTES = 500, 64_000_000
@@ -79,16 +93,18 @@ TRAIN_BETTER = (
 SAME_CLASSES = "Are its classes the data's, in the same order, and its pixels as it wants them?"
 
 
-def state_of_answers(answers: NDArray[np.float32] | None, data: Artifact, task: Task) -> State:
-    """The quality (percent) of outputs (samples, classes) for validation, and warnings; nothing for
+def state_of_answers(
+    answers: NDArray[np.float32] | None, data: Artifact, task: Task
+) -> State | None:
+    """The quality (percent) of outputs (samples, classes) for validation, and warnings; None for
     no answers."""
     from edgedistill.data import open_split
 
     if answers is None:
-        return {}
+        return None
     labels = open_split(data.path, "validation").labels
     warnings = chance_warning(task, answers, labels, SAME_CLASSES)
-    return {"validation_quality": task.quality(answers, labels), "warnings": warnings}
+    return State(task.quality(answers, labels), warnings)
 
 
 def state_of_model(
@@ -110,10 +126,10 @@ def state_of_model(
     module.eval()
     found = products(module, *blank(seen, device=device_of(module)))
     outputs = logits_of(torch_predictor(module), split)
-    return {
-        "validation_quality": task.quality(outputs, split.labels),
-        "macs": sum(each.macs for each in found) / 1e6,
-        "params": sum(parameter.numel() for parameter in module.parameters()) / 1e3,
-        "products": listed(found),
-        "warnings": chance_warning(task, outputs, split.labels, advice),
-    }
+    return State(
+        validation_quality=task.quality(outputs, split.labels),
+        warnings=chance_warning(task, outputs, split.labels, advice),
+        macs=sum(each.macs for each in found) / 1e6,
+        params=sum(parameter.numel() for parameter in module.parameters()) / 1e3,
+        products=listed(found),
+    )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edgedistill.cache import Cache
 from edgedistill.errors import UserError
 from edgedistill.pipeline import _what_matters, plan, run_until
 from edgedistill.plan import steps
+from edgedistill.predict import State
 from edgedistill.recipe import Recipe, parse_recipe
 from edgedistill.records import QuantizeRecord
 from edgedistill.stages import STAGES, benchmark
@@ -165,8 +167,8 @@ def test_pruning_that_costs_too_much_is_undone_aloud(
     honest = prune.state_of_model
     scores = iter([40.0, 90.0])
 
-    def unlucky(*arguments: Any) -> dict[str, float]:
-        return {**honest(*arguments), "validation_quality": next(scores)}
+    def unlucky(*arguments: Any) -> State:
+        return replace(honest(*arguments), validation_quality=next(scores))
 
     cache, reporter = Cache(tmp_path / "cache"), Silent()
     run_until(recipe(document), TARGET, cache, reporter, "distill")

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.artifact import CHECKPOINTS, Artifact
+from edgedistill.artifact import CHECKPOINTS, Artifact, JsonObject
 from edgedistill.progress import Reporter
 from edgedistill.runtime_table import TABLE
 
 if TYPE_CHECKING:
     from edgedistill.distill.teachers import TeacherContext
+    from edgedistill.predict import State
     from edgedistill.recipe import Teacher
     from edgedistill.records import DataRecord
 
@@ -47,11 +48,13 @@ class Context:
         seen = data.inputs_at(config.image_size)
         return TeacherContext(folder, data.classes, seen, precision, self.answers, self.sent)
 
-    def told(self, stage: str, state: dict[str, Any]) -> dict[str, Any]:
-        """A model's state, its warnings said aloud."""
-        for text in state.get("warnings", ()):
+    def told(self, stage: str, state: State | None) -> JsonObject:
+        """A model's state as metrics, its warnings said aloud; none of what was not measured."""
+        if state is None:
+            return {}
+        for text in state.warnings:
             self.reporter.say(f"{stage}: {text}")
-        return state
+        return {name: value for name, value in vars(state).items() if value is not None}
 
     @property
     def checkpoints(self) -> Path:
@@ -72,9 +75,9 @@ class Stage:
     """Distributions whose version is part of the cache key."""
 
     @property
-    def run(self) -> Callable[[Any, dict[str, Artifact], Context], dict[str, Any]]:
+    def run(self) -> Callable[[Any, dict[str, Artifact], Context], JsonObject]:
         module = importlib.import_module(f"edgedistill.stages.{self.name}")
-        run: Callable[[Any, dict[str, Artifact], Context], dict[str, Any]] = module.run
+        run: Callable[[Any, dict[str, Artifact], Context], JsonObject] = module.run
         return run
 
 

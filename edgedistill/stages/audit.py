@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data import ImageSplit, Split, open_images, open_split, read_unlabelled
 from edgedistill.data.image.corrupt import KINDS, corrupt
 from edgedistill.data.image.decode import Form
@@ -64,7 +64,7 @@ class Config(Frozen):
     """Digest of that file."""
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     begin = time.monotonic()
     data = DataRecord.read(inputs["data"])
     test, held_out = (open_split(inputs["data"].path, name) for name in ("test", "validation"))
@@ -335,15 +335,16 @@ def _embeddings(model: nn.Module, split: ImageSplit, ids: Any) -> Floats:
     return np.concatenate(rows)
 
 
-def _figures(record: AuditRecord) -> dict[str, Any]:
+def _figures(record: AuditRecord) -> JsonObject:
     """What a contract may promise."""
     shipped = record.students["shipped"]
     rows = [row.accuracy["shipped"] for row in record.corruptions]
     assert shipped.worst is not None, "a test set without a sample"
+    agreement = shipped.agreement
     return {
         "worst_class": shipped.worst.retention,
         "worst_class_name": shipped.worst.class_,
         "calibration_error": shipped.student.ece,
-        "copied_errors": shipped.agreement and shipped.agreement.copied_error_share,
+        "copied_errors": None if agreement is None else agreement.copied_error_share,
         "robustness": float(np.mean(rows[1:]) / rows[0]) if rows and rows[0] else None,
     }

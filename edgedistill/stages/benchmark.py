@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.devices import DEVICES, Job, Protocol, Record, figures, in_short, in_turn
 from edgedistill.errors import UserError, out_of_resources
 from edgedistill.program import MAIN
@@ -29,7 +29,7 @@ class Config(Frozen):
     """Digest of this machine's identity: another machine measures anew."""
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     begin = time.monotonic()
     asked = config.benchmark
     protocol = Protocol(asked.warmup, asked.runs, asked.seconds, config.threads)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.models import fresh, save
 from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Augment, Labels, Training
@@ -23,7 +22,7 @@ class Config(Frozen):
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     import torch
 
     student = inputs.get("prune") or inputs["distill"]

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import field_serializer
 
 from edgedistill import recipe
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data import prepare
 from edgedistill.data.fingerprint import NOT_CONTENT
 from edgedistill.stages import Context
@@ -30,7 +30,7 @@ class Config(Frozen):
         return data.model_dump(exclude=NOT_CONTENT)
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     return prepare(
         config.data, config.task, context.seed, context.scratch, context.reporter,
         config.embedding, config.sizes,

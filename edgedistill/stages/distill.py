@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.distill.search import Found, changed
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
@@ -27,7 +25,7 @@ class Config(Frozen):
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     import torch
 
     from edgedistill.distill.objective import Cohort
@@ -49,7 +47,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         models.append(build(kind, *shape))
         losses = settings.peer_losses if number and settings.peer_losses else settings.losses
         objectives.append(training_inputs.objective(models[-1], losses, settings.precision))
-    metrics: dict[str, Any] = train(
+    trained = train(
         Cohort(objectives) if settings.peers else objectives[0], training_inputs, settings,
         checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("distill", done, total, note),
@@ -61,10 +59,17 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     states = [state_of_model(model, inputs["data"], task) for model in models]
     # A peer of another shape is not what the recipe wants to ship, however good it is.
     alike = [number for number, kind in enumerate(kinds) if kind == config.model]
-    best = max(alike, key=lambda number: states[number]["validation_quality"])
-    metrics["notes"] = list(origin(models[best]).notes)
+    best = max(alike, key=lambda number: states[number].validation_quality)
+    peers: JsonObject = {}
     if settings.peers:
-        metrics["peers"] = [state["validation_quality"] for state in states]
-        metrics["exported_peer"] = best
+        peers = {
+            "peers": [state.validation_quality for state in states],
+            "exported_peer": best,
+        }
     save(models[best], context.scratch / "model", describe_model(config.model, *shape))
-    return {**metrics, **context.told("distill", states[best])}
+    return {
+        **trained,
+        "notes": list(origin(models[best]).notes),
+        **peers,
+        **context.told("distill", states[best]),
+    }

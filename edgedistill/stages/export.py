@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from edgedistill import program_file
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.devices import machine
 from edgedistill.program import MAIN
 from edgedistill.records import DataRecord, Executed, ExportRecord, FileEntry, from_json
@@ -35,7 +35,7 @@ class Config(Frozen):
     """Digest of this processor's instructions: on another, other operators run in float."""
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     from edgedistill.runtimes.program import float_layers
 
     begin = time.monotonic()

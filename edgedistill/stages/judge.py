@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data import open_split
 from edgedistill.distill.label_filter import Floats, LabelFilter, LabelUse, label_uses
 from edgedistill.distill.store import open_answers
@@ -23,7 +21,7 @@ class Config(Frozen):
     judge: JudgeConfig
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     split = open_split(inputs["data"].path, "train")
     classes = DataRecord.read(inputs["data"]).classes
     answers = open_answers(inputs["teach"].path)

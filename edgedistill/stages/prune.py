@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.compress.cost import Cost, measure_cost
 from edgedistill.compress.prune import importance, prune
 from edgedistill.models import load, save
@@ -35,7 +35,7 @@ class Config(Frozen):
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     data = DataRecord.read(inputs["data"])
     training_inputs = open_training_inputs(
         inputs, config.prune.losses, config.augment, context.seed, config.workers
@@ -56,7 +56,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     seconds = sum(each.seconds for each in history)
     task = task_of(inputs)
     after = state_of_model(load(folder), inputs["data"], task)
-    drop = _quality(inputs["distill"]) - after["validation_quality"]
+    drop = _quality(inputs["distill"]) - after.validation_quality
     undone = drop > config.prune.max_drop
     if undone:
         context.reporter.say(

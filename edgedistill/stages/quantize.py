@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill import program_file
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data import Split, open_split
 from edgedistill.models import load
 from edgedistill.predict import logits_of, task_of, torch_predictor
@@ -46,7 +46,7 @@ class Config(Frozen):
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     from edgedistill.compress.fold import fold
     from edgedistill.models.programs import programs
 
@@ -60,7 +60,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     if config.quantize is None:
         QuantizeRecord(None).write(context.scratch)
         return metrics
-    return metrics | _quantize(folded, config, config.quantize, inputs, context, metrics)
+    return {**metrics, **_quantize(folded, config, config.quantize, inputs, context, metrics)}
 
 
 def _keep(program: Program, name: str, kind: str, context: Context) -> Program:
@@ -117,7 +117,7 @@ def _quantize(
     inputs: dict[str, Artifact],
     context: Context,
     before: dict[str, float],
-) -> dict[str, Any]:
+) -> JsonObject:
     from edgedistill.compress.describe import describe
     from edgedistill.compress.post_training import post_training
     from edgedistill.compress.quantize import calibrate, convert, prepare, trained

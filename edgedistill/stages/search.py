@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.distill.search import Found, changed
 from edgedistill.errors import UserError
 from edgedistill.models import build
@@ -29,7 +29,7 @@ class Config(Frozen):
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -122,6 +122,6 @@ def _trial(
 
 
 def _score(model: Any, inputs: dict[str, Artifact]) -> float:
-    score: float = state_of_model(model, inputs["data"], task_of(inputs))["validation_quality"]
+    score = state_of_model(model, inputs["data"], task_of(inputs)).validation_quality
     model.train()
     return score

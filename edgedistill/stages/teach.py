@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data import View, open_split
 from edgedistill.distill.labelling import ask, plain_answers
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
@@ -30,7 +30,7 @@ class Config(Frozen):
     augment: Augment
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     split = open_split(inputs["data"].path, "train", config.teacher.image_size)
     data = DataRecord.read(inputs["data"])
     classes = data.classes

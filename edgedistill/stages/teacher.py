@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.distill.labelling import plain_answers
 from edgedistill.distill.teachers import open_teacher
 from edgedistill.models import build, origin, save
@@ -30,7 +30,7 @@ class Config(Frozen):
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     import torch
 
     if isinstance(config.model, ModelCommon):
@@ -59,7 +59,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
 
 def _model(
     model: Model, config: Config, inputs: dict[str, Artifact], context: Context
-) -> dict[str, Any]:
+) -> JsonObject:
     import torch
 
     torch.manual_seed(context.seed)
@@ -67,13 +67,13 @@ def _model(
     shape = len(data.classes), data.inputs_at(config.model.image_size)
     task = TASKS[data.task]
     module: Any = build(model, *shape)
-    metrics: dict[str, Any] = {"notes": list(origin(module).notes)}
+    trained: dict[str, float] = {}
     if config.train is not None:
         training_inputs = open_training_inputs(
             inputs, config.losses, config.augment, context.seed, config.workers, model.image_size
         )
         training_inputs = replace(training_inputs, head=task.teacher_head(module, data.captions))
-        metrics |= train(
+        trained = train(
             training_inputs.objective(module, config.losses, config.train.precision),
             training_inputs,
             config.train,
@@ -85,4 +85,8 @@ def _model(
     task = task.with_teacher(module.eval(), data.captions, context.scratch)
     advice = TRAIN_BETTER if config.train else SAME_CLASSES
     state = state_of_model(module, inputs["data"], task, advice, shape[1])
-    return {**metrics, **context.told("teacher", state)}
+    return {
+        "notes": list(origin(module).notes),
+        **trained,
+        **context.told("teacher", state),
+    }

@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from edgedistill import program_file
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.compress.streams import pieces
 from edgedistill.data import Split, open_split
 from edgedistill.devices import machine
@@ -116,7 +116,7 @@ class _Test:
         return tuple(told)
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     begin = time.monotonic()
     split = open_split(inputs["data"].path, "test")
     test = _Test(split, task_of(inputs), config.verify, context)
@@ -145,8 +145,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     files = [_answers(entry, inputs["export"], references, test, asked) for entry in exported]
     rows = tuple(_row(each, references[each.kind], files, test) for each in files)
     _write_golden(context.scratch / "golden", files, rows, split)
-    arrays: dict[str, Any] = dict(answers)
-    np.savez(context.scratch / "logits.npz", **arrays)
+    np.savez(context.scratch / "logits.npz", **cast(Any, answers))
     programs = tuple(_over_a_sequence(entry, inputs, test) for entry in written.others)
     ok = all(row.ok for row in rows) and all(row.ok for row in programs)
     VerifyRecord(ok, rows, scores, len(split), programs).write(context.scratch)

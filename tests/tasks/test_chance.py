@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgedistill.predict import State
 from edgedistill.tasks import TASKS, Task
 from edgedistill.tasks.chance import by_chance, chance_warning
 from edgedistill.tasks.retrieval import Retrieval, Texts
@@ -98,7 +99,9 @@ def test_a_stage_says_it_aloud(tmp_path: Path) -> None:
         def tick(self, *_: Any) -> None: ...
 
     context = Context(tmp_path, 0, False, Listening(), tmp_path)
-    state = {"validation_quality": 20.0, "warnings": ["at chance"]}
-    assert context.told("distill", state) is state
-    assert context.told("control", {"validation_quality": 20.0})
+    state = State(20.0, ["at chance"])
+    told = {"validation_quality": 20.0, "warnings": ["at chance"]}
+    assert context.told("distill", state) == told
+    assert context.told("control", State(20.0, []))["validation_quality"] == 20.0
+    assert context.told("teacher", None) == {}
     assert said == ["distill: at chance"]
