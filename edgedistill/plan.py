@@ -53,6 +53,7 @@ def model_steps(recipe: Recipe) -> list[str]:
 
 
 def assistant_name(number: int) -> str:
+    """The step's name; number: from 0, nearest to the teacher."""
     return f"assistant{number + 1}"
 
 

@@ -36,9 +36,11 @@ class Lines:
         self._since = 0.0
 
     def say(self, text: str) -> None:
+        """A line to standard error, control characters written as escapes."""
         print(printable(text), file=sys.stderr, flush=True)
 
     def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        """A line, unless the step began or had one less than `SECONDS_BETWEEN_LINES` ago."""
         now = time.monotonic()
         if label != self._label:
             self._label, self._since = label, now
@@ -57,9 +59,11 @@ class Bar:
         self._task: TaskID | None = None
 
     def say(self, text: str) -> None:
+        """A line above the bar, control characters written as escapes."""
         self._progress.console.print(printable(text), markup=False, highlight=False)
 
     def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        """Move the bar; another `label` begins it anew."""
         if label != self._label:
             if self._task is not None:
                 self._progress.remove_task(self._task)

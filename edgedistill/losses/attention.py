@@ -15,6 +15,7 @@ class Attention(FeatureLoss):
     kind: Literal["attention"]
 
     def bind(self, models: ModelPair) -> BoundLoss:
+        """The mean over the pairs of layers, maps (batch, channels, height, width)."""
         from edgedistill.losses.features import attention
 
         pairs, _, _ = self.pairs(models)

@@ -71,7 +71,8 @@ class ModelPair(Protocol):
     """The models that a loss is bound to."""
 
     @property
-    def task(self) -> Task: ...
+    def task(self) -> Task:
+        """The task that they answer."""
 
     def outputs(self) -> int:
         """Of the student, for a sample."""
@@ -96,6 +97,8 @@ class BoundLoss:
 
 
 class LossCommon(Frozen):
+    """What every loss has."""
+
     weight: Weight = 1.0
     """Share in the sum. A loss of weight 0 is not computed."""
 

@@ -22,13 +22,16 @@ class Bounded(LossCommon):
 
     @property
     def reads_answers(self) -> bool:
+        """Always: the teacher's error decides."""
         return True
 
     @property
     def option(self) -> str:
+        """Of regressions alone."""
         return "bounded"
 
     def bind(self, models: ModelPair) -> BoundLoss:
+        """Of outputs and labels (batch, values), as far as the teacher is trusted."""
         return BoundLoss(
             lambda b: b.trusted(bounded(b.logits, b.by_teacher(), b.target, self.margin))
         )

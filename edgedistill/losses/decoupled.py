@@ -28,13 +28,16 @@ class Decoupled(LossCommon):
 
     @property
     def reads_answers(self) -> bool:
+        """Always."""
         return True
 
     @property
     def option(self) -> str:
+        """Of tasks with one right class."""
         return "decoupled"
 
     def bind(self, models: ModelPair) -> BoundLoss:
+        """Of logits (batch, classes) and labels (batch,), as far as the teacher is trusted."""
         settings = self.temperature, self.alpha, self.beta
         return BoundLoss(
             lambda b: b.trusted(decoupled(b.logits, b.by_teacher(), b.target, *settings))

@@ -30,9 +30,12 @@ class Exits(LossCommon):
 
     @property
     def option(self) -> str:
+        """Of classifications alone."""
         return "exits"
 
     def bind(self, models: ModelPair) -> BoundLoss:
+        """With a classifier on each of `layers`; of `auto`, on the last layer at each resolution
+        but the last. Raises UserError: there is no such layer, or only one resolution."""
         from edgedistill.losses.exit_heads import ExitHeads
         from edgedistill.losses.features import check, ends
 

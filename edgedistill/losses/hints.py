@@ -15,6 +15,7 @@ class Hints(FeatureLoss):
     kind: Literal["hints"]
 
     def bind(self, models: ModelPair) -> BoundLoss:
+        """With a projection to the teacher's channels for each pair of layers; see `Hint`."""
         from edgedistill.losses.features import Hint, HintPairs
 
         pairs, own, other = self.pairs(models)

@@ -22,8 +22,10 @@ class Labels(LossCommon):
 
     @property
     def option(self) -> str:
+        """Smoothing, of tasks with one right class; else nothing."""
         return "smoothing" if self.smoothing else ""
 
     def bind(self, models: ModelPair) -> BoundLoss:
+        """The task's `label_loss` of outputs (batch, values), as far as labels count."""
         loss = models.task.label_loss
         return BoundLoss(lambda b: b.labelled(loss(b.logits, b.target, self.smoothing)))

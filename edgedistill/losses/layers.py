@@ -30,6 +30,8 @@ class Pair(Frozen):
 
 
 class FeatureLoss(LossCommon):
+    """A loss that compares layers of the student with layers of the teacher, pair by pair."""
+
     layers: Literal["auto"] | Annotated[tuple[Pair, ...], Field(min_length=1, max_length=1000)] = (
         "auto"
     )
@@ -40,6 +42,7 @@ class FeatureLoss(LossCommon):
 
     @property
     def reads_layers(self) -> bool:
+        """Always: the teacher runs along."""
         return True
 
     def pairs(self, models: ModelPair) -> tuple[list[tuple[str, str]], Shapes, Shapes]:

@@ -21,9 +21,11 @@ class Peers(LossCommon):
 
     @property
     def option(self) -> str:
+        """Of classifications alone."""
         return "peers"
 
     def bind(self, models: ModelPair) -> BoundLoss:
+        """Of logits (batch, classes), the mean over the peers, whose answers are constants."""
         import torch
 
         from edgedistill.tasks.classification import soft_targets

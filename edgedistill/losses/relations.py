@@ -26,6 +26,8 @@ class Relations(RelationLoss):
     """Weight of the angles."""
 
     def bind(self, models: ModelPair) -> BoundLoss:
+        """Of embeddings or logits (samples, values): both terms, each with its weight."""
+
         def term(own: Tensor, other: Tensor) -> Tensor:
             value = own.new_zeros(())
             if self.distance:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 
 class RelationLoss(LossCommon):
+    """A loss that compares how the student and the teacher arrange the samples of a batch."""
+
     of: Literal["embedding", "logits"] = "embedding"
     """What is compared: what enters the last linear layer, or the logits. Stored answers hold
     only the latter; for embeddings the teacher runs along."""
@@ -20,10 +22,12 @@ class RelationLoss(LossCommon):
 
     @property
     def reads_answers(self) -> bool:
+        """Where logits are compared, which may be stored."""
         return self.of == "logits"
 
     @property
     def reads_layers(self) -> bool:
+        """Where embeddings are compared: the teacher runs along."""
         return self.of == "embedding"
 
     def between(self, models: ModelPair, term: Callable[[Tensor, Tensor], Tensor]) -> BoundLoss:

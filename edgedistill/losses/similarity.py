@@ -17,6 +17,7 @@ class Similarity(RelationLoss):
     kind: Literal["similarity"]
 
     def bind(self, models: ModelPair) -> BoundLoss:
+        """Of embeddings or logits (samples, values)."""
         return self.between(models, similarity)
 
 

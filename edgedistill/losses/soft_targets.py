@@ -25,13 +25,16 @@ class SoftTargets(LossCommon):
 
     @property
     def reads_answers(self) -> bool:
+        """Always."""
         return True
 
     @property
     def option(self) -> str:
+        """Standardizing, of tasks with one right class; else nothing."""
         return "standardize" if self.standardize else ""
 
     def bind(self, models: ModelPair) -> BoundLoss:
+        """The task's `teacher_loss` of outputs (batch, values), as far as it is trusted."""
         loss, temperature, standardize = (
             models.task.teacher_loss,
             self.temperature,

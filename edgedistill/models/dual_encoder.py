@@ -49,11 +49,13 @@ class DualEncoder(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """pixels: (batch, channels, height, width); gives (batch, dimensions), of any length."""
         embedded: Tensor = self.image(pixels)
         return embedded
 
     @property
     def scale(self) -> Tensor:
+        """What cosines are multiplied by: learned, a scalar up to `LARGEST_SCALE`."""
         return self.log_scale.exp().clamp(max=LARGEST_SCALE)
 
     def texts(self, captions: Sequence[str]) -> Tensor:
@@ -78,4 +80,4 @@ def make(model: DualEncoderModel, classes: int, inputs: Inputs) -> nn.Module:
 
 
 def normalization(model: DualEncoderModel) -> None:
-    return None
+    """None: no weights come with it."""

@@ -116,6 +116,7 @@ def make(model: Model, classes: int, inside: Inputs) -> nn.Module:
 
 
 def without_weights(model: Model) -> Model:
+    """The same model, its library's weights not wanted; the recipe's own `weights` stay."""
     return model.model_copy(update={"pretrained": False} if hasattr(model, "pretrained") else {})
 
 
@@ -218,6 +219,7 @@ def _origin(
 
 
 def label_of(model: Model) -> str:
+    """What messages call a model: its name, its function, or its family."""
     return str(getattr(model, "name", None) or getattr(model, "function", model.family))
 
 

@@ -70,6 +70,7 @@ class Method(nn.Module):
         self.call = call
 
     def forward(self, *inputs: Tensor) -> Any:
+        """What the method gives, for its inputs in order."""
         return self.call(*inputs)
 
 

@@ -15,6 +15,8 @@ from edgedistill.signature import Inputs
 
 
 def make(model: TimmModel, classes: int, inputs: Inputs) -> nn.Module:
+    """A model built for one image size, as vision transformers are, is built for the data's. Raises
+    UserError: timm is missing or has no such model, or the data are no pictures."""
     timm = _timm()
     _check_name(timm, model)
     channels, *size = required_image_shape(inputs, model.name)
@@ -40,6 +42,7 @@ def pretrained_classes(model: TimmModel) -> int:
 
 
 def pretrained_channels(model: TimmModel) -> int:
+    """How many channels timm's own weights take."""
     timm = _timm()
     _check_name(timm, model)
     return int(timm.get_pretrained_cfg(model.name).input_size[0])

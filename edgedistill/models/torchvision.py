@@ -71,6 +71,7 @@ def pretrained_classes(model: TorchvisionModel) -> int:
 
 
 def pretrained_channels(model: TorchvisionModel) -> int:
+    """All of torchvision's own weights take red, green and blue."""
     return 3
 
 

@@ -42,6 +42,7 @@ class Product:
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
         return self.groups * self.outputs * self.inputs * self.kernel * self.positions
 
     def padded(self, kernel: Kernel) -> int:
@@ -64,6 +65,7 @@ def _up(count: int, tile: int) -> int:
 
 
 def padded_macs(products: Iterable[Product], kernel: Kernel) -> int:
+    """Multiply-accumulates of one inference as such kernels compute them; see `Product.padded`."""
     return sum(each.padded(kernel) for each in products)
 
 

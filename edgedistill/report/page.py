@@ -29,6 +29,7 @@ def write_html(report: ReportRecord, path: Path) -> None:
 
 
 def page(report: ReportRecord) -> str:
+    """The whole page as HTML; what comes from a report is escaped."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -89,10 +89,12 @@ def parity_of(row: FileRow) -> str:
 
 
 def number(value: float | None, digits: int = 2) -> str:
+    """With commas between thousands and so many decimals; `-` for None."""
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def milliseconds(value: float | None) -> str:
+    """To three significant digits; `-` for None."""
     return "-" if value is None else f"{value:#.3g}".rstrip(".")
 
 
@@ -170,6 +172,7 @@ def limit_of(line: ContractLine) -> str:
 
 
 def reached_by(line: ContractLine) -> str:
+    """What was measured, to four significant digits; empty where nothing was."""
     return "" if line.value is None else f"{line.value:.4g}"
 
 

@@ -48,21 +48,28 @@ class Loaded(Protocol):
     signature: Signature
     """With the file's own shapes, layouts and scales. LiteRT files take a batch of 1."""
 
-    def encode(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+    def encode(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The file's own inputs for real values (batch, ...) by name, pictures NCHW in 0..1."""
 
-    def encode_some(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+    def encode_some(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The same of a part of the inputs, as those of a stream that are no state."""
 
-    def run(self, native: dict[str, Array]) -> dict[str, Array]: ...
+    def run(self, native: dict[str, Array]) -> dict[str, Array]:
+        """One inference: the file's own inputs to its own outputs, by name."""
 
-    def decode(self, native: dict[str, Array]) -> dict[str, Array]: ...
+    def decode(self, native: dict[str, Array]) -> dict[str, Array]:
+        """Real values (batch, ...) of the file's own outputs."""
 
-    def answer(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+    def answer(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Real inputs (batch, ...) of any batch size to all real outputs (batch, ...)."""
 
-    def judged(self, outputs: Mapping[str, Array]) -> Floats: ...
+    def judged(self, outputs: Mapping[str, Array]) -> Floats:
+        """Of the real outputs the one that a task judges, float32 (batch, values)."""
 
     def __call__(self, *inputs: Floats) -> Floats: ...
 
-    def operators(self) -> list[OperatorRow]: ...
+    def operators(self) -> list[OperatorRow]:
+        """Each operator with the time that it takes, where the runtime tells."""
 
 
 @dataclass(frozen=True)

@@ -107,6 +107,7 @@ def _listed(values: Any) -> Any:
 def load(
     path: Path, threads: int = 1, optimize: bool = True, program: str = MAIN
 ) -> _Loaded | _OneOfSeveral:
+    """See `Runtime.load`. A program beside others in the file has an interpreter of the whole."""
     content = path.read_bytes()
     words = _own_words(content, program)
     if program != MAIN and words is not None:
@@ -308,4 +309,5 @@ def inspect(path: Path) -> dict[str, Any]:
 
 
 def to_channels_first(values: Array) -> Array:
+    """(batch, height, width, channels) as NCHW; arrays of other dimensions stay."""
     return values.transpose(0, 3, 1, 2) if values.ndim == 4 else values

@@ -69,10 +69,12 @@ def made_once(program: Program, what: str, make: Callable[[], T]) -> T:
 
 
 def is_quantize(node: Any) -> bool:
+    """Whether a graph's node turns floats into integers."""
     return str(getattr(node, "target", "")).startswith(_QUANTIZE)
 
 
 def is_dequantize(node: Any) -> bool:
+    """Whether a graph's node turns integers into floats."""
     return str(getattr(node, "target", "")).startswith(_DEQUANTIZE)
 
 

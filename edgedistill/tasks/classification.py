@@ -17,6 +17,8 @@ Array = NDArray[Any]
 
 
 class Classification(Task):
+    """Outputs are logits (samples, classes); labels (samples,), -1 where unknown."""
+
     name = "classification"
     metric = "accuracy"
     fewest_names = 2
@@ -24,18 +26,23 @@ class Classification(Task):
     audited = True
 
     def quality(self, outputs: Array, labels: Array) -> float:
+        """Top-1 accuracy."""
         return accuracy(outputs, labels)
 
     def constant(self, labels: Array) -> float:
+        """Of the most frequent class, always."""
         return constant(labels)
 
     def agreement(self, outputs: Array, reference: Array) -> float:
+        """(samples, classes) each: the share with the same top-1."""
         return agreement(outputs, reference)
 
     def scores(self, outputs: Array) -> Array:
+        """Softmax: (samples, classes), each row's sum 1."""
         return softmax(outputs)
 
     def reading(self, temperature: float) -> str:
+        """The probabilities, at the temperature that was fitted."""
         return (
             f"softmax(real / temperature) are the labels' probabilities; temperature, "
             f"{temperature:.6g}, was fitted on validation images so that a confidence is as often "
@@ -43,11 +50,13 @@ class Classification(Task):
         )
 
     def label_loss(self, outputs: Tensor, target: Tensor, smoothing: float) -> Tensor:
+        """Cross entropy to labels (batch,), which `smoothing` spreads over all classes."""
         return cross_entropy(outputs, target, smoothing)
 
     def teacher_loss(
         self, outputs: Tensor, teacher: Tensor, temperature: float, standardize: bool
     ) -> Tensor:
+        """The KL divergence; see `soft_targets`."""
         return soft_targets(outputs, teacher, temperature, standardize)
 
 

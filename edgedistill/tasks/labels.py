@@ -59,6 +59,7 @@ class OneClass:
     """(samples,), int64: a class, -1 where it is unknown."""
 
     def convert(self, labels: Labels, name: NameOf) -> Labels:
+        """As it is. Raises UserError: several values for a sample."""
         if labels.ndim == 1:
             return labels
         raise UserError(
@@ -67,6 +68,7 @@ class OneClass:
         )
 
     def check(self, labels: Labels, names: Sequence[str], name: NameOf) -> None:
+        """Raises UserError: a label outside 0..len(names) - 1."""
         outside = np.flatnonzero((labels < 0) | (labels >= len(names)))
         if len(outside):
             first = int(outside[0])
@@ -77,6 +79,7 @@ class OneClass:
             )
 
     def check_given(self, labels: Labels, samples: int, names: Sequence[str]) -> Labels:
+        """As it is. Raises UserError: no integers (samples,), or outside the classes, as -1 is."""
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
             raise UserError(
                 f"labels are {labels.dtype} of shape {labels.shape}",
@@ -93,18 +96,23 @@ class OneClass:
         return labels
 
     def unknown(self, samples: int, names: Sequence[str]) -> Labels:
+        """(samples,), -1."""
         return np.full(samples, -1, np.int64)
 
     def counts(self, labels: Labels, names: Sequence[str]) -> Counts | None:
+        """(classes,), int64, of the labels that are known."""
         return np.bincount(labels[known(labels)], minlength=len(names)).astype(np.int64)
 
     def must_occur(self, split: str) -> bool:
+        """In every split."""
         return True
 
     def held_out(self, labels: Labels, share: float, ranks: Ranks) -> Mask:
+        """The same share of each class; ranks: (samples,), who goes first."""
         return strata.held_out(strata.classes(labels), share, ranks)
 
     def limited(self, labels: Labels, limit: int, ranks: Ranks) -> Mask:
+        """As many of each class as there are; ranks: (samples,), who goes first."""
         return strata.balanced(strata.classes(labels), limit, ranks)
 
 
@@ -120,9 +128,11 @@ class Values:
         return np.asarray(~np.isfinite(labels), np.bool_)
 
     def convert(self, labels: Labels, name: NameOf) -> Labels:
+        """(samples, values), float32; one number for each sample is a column."""
         return labels.astype(np.float32).reshape(len(labels), -1)
 
     def check(self, labels: Labels, names: Sequence[str], name: NameOf) -> None:
+        """Raises UserError: not a value for each name, or one that is `wrong`."""
         if labels.shape[1] != len(names):
             raise UserError(
                 f"{name(0)}: {labels.shape[1]} values for the {len(names)} names in `data.classes`",
@@ -137,6 +147,7 @@ class Values:
             )
 
     def check_given(self, labels: Labels, samples: int, names: Sequence[str]) -> Labels:
+        """As float32. Raises UserError: no numbers (samples, values)."""
         wanted = samples, len(names)
         if labels.shape != wanted or labels.dtype.kind not in "biuf":
             raise UserError(
@@ -146,18 +157,23 @@ class Values:
         return labels.astype(np.float32)
 
     def unknown(self, samples: int, names: Sequence[str]) -> Labels:
+        """(samples, values), NaN."""
         return np.full((samples, len(names)), np.nan, np.float32)
 
     def counts(self, labels: Labels, names: Sequence[str]) -> Counts | None:
+        """None: there is nothing to count."""
         return None
 
     def must_occur(self, split: str) -> bool:
+        """Nowhere."""
         return False
 
     def held_out(self, labels: Labels, share: float, ranks: Ranks) -> Mask:
+        """The samples of the least ranks (samples,), whatever their labels."""
         return strata.held_out([np.arange(len(labels))], share, ranks)
 
     def limited(self, labels: Labels, limit: int, ranks: Ranks) -> Mask:
+        """The samples of the least ranks (samples,), whatever their labels."""
         return strata.balanced([np.arange(len(labels))], limit, ranks)
 
 
@@ -168,18 +184,23 @@ class ManyClasses(Values):
     wanted: str = "give 0 or 1 for each class"
 
     def wrong(self, labels: Labels) -> Mask:
+        """(samples, classes): neither 0 nor 1."""
         return np.asarray((labels != 0) & (labels != 1), np.bool_)
 
     def counts(self, labels: Labels, names: Sequence[str]) -> Counts | None:
+        """(classes,), int64: how many known samples each class belongs to."""
         return np.asarray(np.count_nonzero(labels[known(labels)], axis=0), np.int64)
 
     def must_occur(self, split: str) -> bool:
+        """In train and test."""
         # What is rare beside other labels may be missing where choices are made, not elsewhere.
         return split != "validation"
 
     def held_out(self, labels: Labels, share: float, ranks: Ranks) -> Mask:
+        """The same share of each class, as far as can be; see `strata.iterative`."""
         count = max(0, min(max(1, round(share * len(labels))), len(labels) - 1))
         return strata.iterative(labels, count, ranks)
 
     def limited(self, labels: Labels, limit: int, ranks: Ranks) -> Mask:
+        """The same share of each class, as far as can be; see `strata.iterative`."""
         return strata.iterative(labels, min(limit, len(labels)), ranks)

@@ -18,32 +18,41 @@ Array = NDArray[Any]
 
 
 class Multilabel(Task):
+    """Outputs are logits (samples, classes); labels the same shape, 1 or 0, NaN where unknown."""
+
     name = "multilabel"
     metric = "mean average precision"
     labels = ManyClasses()
     agreement_called = "the same labels"
 
     def quality(self, outputs: Array, labels: Array) -> float:
+        """Mean average precision."""
         return mean_average_precision(outputs, labels)
 
     def constant(self, labels: Array) -> float:
+        """The mean over the classes of the share of samples that have it."""
         return constant(labels)
 
     def agreement(self, outputs: Array, reference: Array) -> float:
+        """(samples, classes) each: the share with the same set of labels."""
         return agreement(outputs, reference)
 
     def scores(self, outputs: Array) -> Array:
+        """A sigmoid for each class: (samples, classes), each in 0..1."""
         return sigmoid(outputs)
 
     def reading(self, temperature: float) -> str:
+        """The probabilities; no temperature is fitted."""
         return "sigmoid(real) is each label's probability"
 
     def label_loss(self, outputs: Tensor, target: Tensor, smoothing: float) -> Tensor:
+        """Binary cross entropy to (batch, classes), the mean over them, not smoothed."""
         return binary_cross_entropy(outputs, target)
 
     def teacher_loss(
         self, outputs: Tensor, teacher: Tensor, temperature: float, standardize: bool
     ) -> Tensor:
+        """Of each class's yes or no, the mean; see `binary`. Never standardized."""
         return binary(outputs, teacher, temperature)
 
 

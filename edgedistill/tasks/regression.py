@@ -17,6 +17,8 @@ Array = NDArray[Any]
 
 
 class Regression(Task):
+    """Outputs and labels are (samples, values), in the labels' own units; NaN where unknown."""
+
     name = "regression"
     metric = "R²"
     labels = Values()
@@ -24,6 +26,7 @@ class Regression(Task):
     decides = False
 
     def quality(self, outputs: Array, labels: Array) -> float:
+        """The coefficient of determination, which may be below 0."""
         return r2(outputs, labels)
 
     def constant(self, labels: Array) -> float:
@@ -31,17 +34,21 @@ class Regression(Task):
         return 0.0
 
     def scores(self, outputs: Array) -> Array:
+        """The values themselves."""
         return outputs
 
     def reading(self, temperature: float) -> str:
+        """The values as they are."""
         return "the real values are the answer itself, one for each label"
 
     def label_loss(self, outputs: Tensor, target: Tensor, smoothing: float) -> Tensor:
+        """The squared error to (batch, values), summed over them, not smoothed."""
         return squared(outputs, target)
 
     def teacher_loss(
         self, outputs: Tensor, teacher: Tensor, temperature: float, standardize: bool
     ) -> Tensor:
+        """The squared error to the teacher's (batch, values); no temperature softens it."""
         return squared(outputs, teacher)
 
 

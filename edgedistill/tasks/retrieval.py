@@ -98,21 +98,26 @@ class Retrieval(classification.Classification):
         return self._texts
 
     def quality(self, outputs: Array, labels: Array) -> float:
+        """Recall at 1, of embeddings (images, dimensions)."""
         return self.texts.recall(outputs, labels)
 
     def further(self, outputs: Array, labels: Array) -> dict[str, float]:
+        """Recall at 5, and from captions to images the precision at 10."""
         return {
             "recall_at_5": self.texts.recall(outputs, labels, 5),
             "text_to_image_precision_at_10": self.texts.precision(outputs, labels),
         }
 
     def agreement(self, outputs: Array, reference: Array) -> float:
+        """(images, dimensions) each: the share that is nearest to the same caption."""
         return self.texts.agreement(outputs, reference)
 
     def scores(self, outputs: Array) -> Array:
+        """(images, captions): how likely each caption is."""
         return self.texts.shares(outputs)
 
     def reading(self, temperature: float) -> str:
+        """How an embedding is compared with the bundle's texts; no temperature is fitted."""
         return (
             "the real values are the image's embedding: divided by its length, its products with "
             "the rows of `texts.file`, times `texts.scale`, are what softmax makes the labels' "
@@ -120,6 +125,7 @@ class Retrieval(classification.Classification):
         )
 
     def head(self) -> Head:
+        """Embeddings (images, dimensions) to scaled cosines (images, captions)."""
         return self.texts.head()
 
     def teacher_head(self, module: Any, captions: Sequence[str]) -> Head:
@@ -139,16 +145,21 @@ class Retrieval(classification.Classification):
         return Retrieval(placed)
 
     def of_teacher(self, artifact: Artifact) -> Retrieval:
+        """With the captions' places that `with_teacher` wrote."""
         return Retrieval(Texts(np.load(artifact.file(FILE)), TextsRecord.read(artifact).scale))
 
     def carried(self, teacher: Artifact) -> dict[str, Path]:
+        """The captions' places, `texts.npy`."""
         return {FILE: teacher.file(FILE)}
 
     def described(self, teacher: Artifact) -> dict[str, Any]:
+        """The file, its captions in order, and the scale."""
         record = TextsRecord.read(teacher)
         return {"file": FILE, "captions": list(record.captions), "scale": record.scale}
 
     def of_bundle(self, described: Any, array: Callable[[str, int], Array]) -> Task:
+        """With the captions' places (captions, dimensions) that the bundle carries; without texts
+        in it, the task as it is."""
         return Retrieval(Texts(array(FILE, 2), described["scale"])) if described else self
 
 

@@ -144,6 +144,7 @@ class _Graph:
 
 
 def is_quantizer(node: Any) -> bool:
+    """Whether a node is a `FakeQuantize`, OpenVINO's operator that rounds to a scale."""
     return bool(node.get_type_name() == "FakeQuantize")
 
 

@@ -55,6 +55,7 @@ class File:
 
     @classmethod
     def read(cls, path: Path) -> File:
+        """The file at `path`."""
         return cls(path.read_bytes())
 
     def parts(self) -> list[File]:
@@ -67,6 +68,7 @@ class File:
         return seen
 
     def pack(self) -> bytes:
+        """The flatbuffer's bytes, without what nothing refers to any more."""
         import flatbuffers  # type: ignore[import-untyped]
 
         self._compact()
@@ -81,6 +83,7 @@ class File:
         return operators
 
     def kind(self, operator: Any) -> str:
+        """The operator's name in the schema, such as `CONV_2D`."""
         code = self.model.operatorCodes[operator.opcodeIndex]
         name: str = _OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)]
         return name
@@ -90,9 +93,11 @@ class File:
         return Counter(self.kind(each) for part in self.parts() for each in part.operators)
 
     def tensor(self, index: int) -> Any:
+        """The schema's own object, to be edited in place."""
         return self.graph.tensors[index]
 
     def dtype(self, index: int) -> str:
+        """NumPy's name of a tensor's type; `other` for one that it does not know."""
         kind = _DTYPES.get(self.tensor(index).type)
         return "other" if kind is None else np.dtype(kind).name
 
@@ -112,12 +117,15 @@ class File:
         return np.frombuffer(bytes(data), _DTYPES[tensor.type]).reshape(tensor.shape)
 
     def producer(self, index: int) -> Any | None:
+        """The operator that computes a tensor; None for inputs and what is stored."""
         return next((each for each in self.operators if index in each.outputs), None)
 
     def consumers(self, index: int) -> list[Any]:
+        """The operators that read a tensor, in the order they run."""
         return [each for each in self.operators if index in each.inputs]
 
     def add_buffer(self, content: bytes) -> int:
+        """Store bytes; returns the new buffer's number."""
         self.model.buffers.append(schema.BufferT(data=np.frombuffer(content, np.uint8)))
         return len(self.model.buffers) - 1
 
@@ -138,6 +146,7 @@ class File:
         return len(self.graph.tensors) - 1
 
     def new_operator(self, name: str, inputs: list[int], outputs: list[int]) -> Any:
+        """An operator by its name in the schema; it is not yet among `operators`."""
         operator = schema.OperatorT()
         operator.opcodeIndex = self._code(getattr(schema.BuiltinOperator, name))
         operator.inputs, operator.outputs = inputs, outputs
@@ -164,6 +173,7 @@ class File:
         self.graph.outputs = places(signature.outputs, outputs)
 
     def replace_uses(self, old: int, new: int) -> None:
+        """Let what reads tensor `old`, the file's outputs among it, read `new`."""
         for operator in self.operators:
             operator.inputs = [new if index == old else index for index in operator.inputs]
         self.graph.outputs = [new if index == old else index for index in self.graph.outputs]
@@ -175,6 +185,7 @@ class File:
         self.model.metadata = [*(self.model.metadata or []), entry]
 
     def attached(self, name: str) -> bytes | None:
+        """The model's metadata of that name; None where there is none."""
         for entry in self.model.metadata or []:
             if entry.name == name.encode():
                 return bytes(self.model.buffers[entry.buffer].data)

@@ -11,10 +11,12 @@ from edgedistill.runtimes.tflite.file import File
 
 
 def transposes(file: File) -> list[Any]:
+    """The operators, in the order they run."""
     return [operator for operator in file.operators if file.kind(operator) == "TRANSPOSE"]
 
 
 def permutation(file: File, transpose: Any) -> tuple[int, ...]:
+    """For each axis of the result the one that it comes from; empty where it is not stored."""
     order = file.constant(transpose.inputs[1])
     return () if order is None else tuple(int(axis) for axis in order)
 
@@ -39,12 +41,14 @@ def transposes_left(file: File) -> dict[str, Any]:
 
 
 def integers(file: File, values: list[int]) -> int:
+    """Store values as an int32 tensor (values,); returns its number."""
     new = file.add_constant(np.array(values, np.int32), None)
     file.tensor(new).type = schema.TensorType.INT32
     return new
 
 
 def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that undoes this one."""
     return tuple(int(axis) for axis in np.argsort(order))
 
 
