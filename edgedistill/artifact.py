@@ -40,6 +40,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
+    """What a JSON file of ours holds; of what others wrote, see `files.read_json_file`."""
     return json.loads(path.read_text())
 
 
@@ -65,9 +66,11 @@ class Artifact:
     metrics: JsonObject = field(default_factory=dict)
 
     def file(self, name: str) -> Path:
+        """Where a file, or a folder, of that name lies; whether it is there is not looked at."""
         return self.path / name
 
     def json(self, name: str) -> Any:
+        """What the JSON file of that name holds."""
         return read_json(self.path / name)
 
     def check_content(self) -> None:

@@ -60,6 +60,9 @@ def _entry(path: Path, kind: str) -> Entry | None:
 
 
 class Cache:
+    """One run's view of the store in folder `root`, which is made where it is missing. `say` is
+    told what was dropped as damaged."""
+
     def __init__(self, root: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self.root = root
         self._say = say

@@ -45,7 +45,7 @@ class Block(nn.Module):
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """x: (batch, inputs, ...); gives (batch, outputs, ...), height and width over the stride."""
+        """x: (batch, inputs, ...); gives (batch, outputs, ...), its sides over the stride."""
         y = functional.relu(self.bn1(self.conv1(x)))
         return functional.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
 

@@ -76,6 +76,7 @@ class Stage:
 
     @property
     def run(self) -> Callable[[Any, dict[str, Artifact], Context], JsonObject]:
+        """The stage's own function; its module is imported here."""
         module = importlib.import_module(f"edgedistill.stages.{self.name}")
         run: Callable[[Any, dict[str, Artifact], Context], JsonObject] = module.run
         return run

@@ -53,6 +53,8 @@ _NOISE = 500
 
 
 class Config(Frozen):
+    """What the audit depends on."""
+
     audit: AuditConfig
     models: tuple[str, ...]
     """Steps that leave models, from the teacher to the one that ships."""
@@ -65,6 +67,7 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves `audit.json`, see `AuditRecord`."""
     begin = time.monotonic()
     data = DataRecord.read(inputs["data"])
     test, held_out = (open_split(inputs["data"].path, name) for name in ("test", "validation"))

@@ -23,6 +23,8 @@ _ROUNDS = 3
 
 
 class Config(Frozen):
+    """What the measurements depend on."""
+
     benchmark: BenchmarkConfig
     threads: int
     machine: str
@@ -30,6 +32,7 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves `measurements.json`: a row for each file, and for each model in torch."""
     begin = time.monotonic()
     asked = config.benchmark
     protocol = Protocol(asked.warmup, asked.runs, asked.seconds, config.threads)

@@ -16,6 +16,8 @@ from edgedistill.training_inputs import open_training_inputs
 
 
 class Config(Frozen):
+    """What the control depends on."""
+
     train: Training
     """As the student was distilled; for as many image-passes as it took to its final shape."""
     augment: Augment
@@ -23,6 +25,7 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves `model`, of the student's final shape, trained from labels alone."""
     import torch
 
     student = inputs.get("prune") or inputs["distill"]

@@ -15,6 +15,8 @@ from edgedistill.target import Frozen
 
 
 class Config(Frozen):
+    """What the splits depend on."""
+
     data: recipe.Data
     task: str
     embedding: int | None = None
@@ -31,6 +33,7 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves a folder of arrays for each split and `data.json`; see `prepare`."""
     return prepare(
         config.data, config.task, context.seed, context.scratch, context.reporter,
         config.embedding, config.sizes,

@@ -16,6 +16,8 @@ from edgedistill.training_inputs import open_training_inputs
 
 
 class Config(Frozen):
+    """What the student depends on."""
+
     model: Model
     fingerprint: str
     peers: tuple[str, ...]
@@ -26,6 +28,7 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves the student as `model`: of several that train together, the best on validation."""
     import torch
 
     from edgedistill.distill.objective import Cohort

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 class Config(Frozen):
+    """What the files depend on."""
+
     name: str
     """The recipe's: files are called after it."""
     runtimes: tuple[RuntimeName, ...]
@@ -36,6 +38,7 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves the model files in `files`, and `export.json`, which describes each."""
     from edgedistill.runtimes.program import float_layers
 
     begin = time.monotonic()

@@ -18,10 +18,13 @@ from edgedistill.tasks import audit, calibration
 
 
 class Config(Frozen):
+    """What the filter depends on."""
+
     judge: JudgeConfig
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves the label filter, `label_uses.npy` and `label_uses.json`, and `judge.json`."""
     split = open_split(inputs["data"].path, "train")
     classes = DataRecord.read(inputs["data"]).classes
     answers = open_answers(inputs["teach"].path)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 
 class Config(Frozen):
+    """What the pruned student depends on."""
+
     prune: PruneConfig
     round_to: int
     kernel: Kernel | None
@@ -36,6 +38,7 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves the student as `model`, pruned, or as it was where pruning cost too much."""
     data = DataRecord.read(inputs["data"])
     training_inputs = open_training_inputs(
         inputs, config.prune.losses, config.augment, context.seed, config.workers

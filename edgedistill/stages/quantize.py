@@ -40,6 +40,8 @@ _COMPARED = 128
 
 
 class Config(Frozen):
+    """What the programs depend on."""
+
     quantize: QuantizeConfig | None
     scheme: Scheme
     augment: Augment
@@ -47,6 +49,8 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves each of the student's programs, folded, in float and, where wanted, in int8, and
+    `quantize.json`."""
     from edgedistill.compress.fold import fold
     from edgedistill.models.programs import programs
 

@@ -19,6 +19,8 @@ from edgedistill.training_inputs import TrainingInputs, open_training_inputs
 
 
 class Config(Frozen):
+    """What the search depends on."""
+
     search: SearchConfig
     model: Model
     fingerprint: str
@@ -30,6 +32,7 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves `search.json`: the trials, and the best temperature and share."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -20,6 +20,8 @@ from edgedistill.target import Frozen
 
 
 class Config(Frozen):
+    """What the teacher's answers depend on."""
+
     teacher: Teacher
     fingerprint: str
     views: int
@@ -31,6 +33,8 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves the store of answers to the training data, and `validation.npy`, its answers to the
+    validation data, where it gives any."""
     split = open_split(inputs["data"].path, "train", config.teacher.image_size)
     data = DataRecord.read(inputs["data"])
     classes = data.classes

@@ -22,6 +22,8 @@ from edgedistill.training_inputs import open_training_inputs
 
 
 class Config(Frozen):
+    """What the teacher depends on."""
+
     model: Teacher
     fingerprint: str
     train: Training | None
@@ -31,6 +33,9 @@ class Config(Frozen):
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves `model` where the teacher is one of ours; else `teacher.json`, its fingerprint, and
+    each member of an ensemble that is, as `member0/model`. In a retrieval, also the captions'
+    places."""
     import torch
 
     if isinstance(config.model, ModelCommon):

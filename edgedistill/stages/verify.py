@@ -58,6 +58,8 @@ _PLAIN, _AT_ONCE = 512, 32
 
 
 class Config(Frozen):
+    """What the verdicts depend on."""
+
     verify: VerifyConfig
     models: tuple[str, ...]
     """Steps whose models' quality is taken too."""
@@ -117,6 +119,8 @@ class _Test:
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves `verify.json`, a verdict on each file, golden inputs and outputs in `golden`, and all
+    answers to the test set in `logits.npz`."""
     begin = time.monotonic()
     split = open_split(inputs["data"].path, "test")
     test = _Test(split, task_of(inputs), config.verify, context)
