@@ -30,6 +30,8 @@ class Score:
 
 @dataclass(frozen=True)
 class ClassScore(Score):
+    """Of the test samples of one class."""
+
     class_: Annotated[str, Field(alias="class")]
     train_count: int | None
     """Training samples of the class."""
@@ -37,6 +39,8 @@ class ClassScore(Score):
 
 @dataclass(frozen=True)
 class SliceScore(Score):
+    """Of the test samples of one slice."""
+
     slice: str
 
 
@@ -62,6 +66,8 @@ class ConfidenceBin:
 
 @dataclass(frozen=True)
 class Calibration:
+    """How far a model's confidence can be believed."""
+
     accuracy: float
     confidence: float
     """Mean."""
@@ -128,12 +134,16 @@ class Change:
 
 @dataclass(frozen=True)
 class ClassChange(Change):
+    """Of the samples of one class."""
+
     class_: Annotated[int, Field(alias="class")]
     """Its number."""
 
 
 @dataclass(frozen=True)
 class StepChange(Change):
+    """Of a step against the one before, in all and by class."""
+
     stage: str
     before: str
     """The step before."""
@@ -162,6 +172,8 @@ class Detection:
 
 @dataclass(frozen=True)
 class OutOfDistribution:
+    """How well confidence tells images of no known class from the test set, by model."""
+
     images: int | Literal["noise"]
     """How many were given, or that noise stood in."""
     models: dict[str, Detection]
@@ -191,12 +203,16 @@ class RoutingPoint:
 
 @dataclass(frozen=True)
 class ChosenPoint(RoutingPoint):
+    """On validation."""
+
     wanted: float
     """The accuracy that it was chosen for."""
 
 
 @dataclass(frozen=True)
 class TriedPoint(RoutingPoint):
+    """On the test set, beside what either model does alone."""
+
     teacher: float
     """Accuracy of the teacher alone."""
     student: float
@@ -204,6 +220,8 @@ class TriedPoint(RoutingPoint):
 
 @dataclass(frozen=True)
 class Routing:
+    """What passing unsure samples on to the teacher gives."""
+
     threshold: float
     temperature: float
     validation: ChosenPoint

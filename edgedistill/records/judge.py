@@ -13,6 +13,8 @@ from edgedistill.records.codec import Record
 
 @dataclass(frozen=True)
 class Confusion:
+    """A label that the teacher takes for another, and how often."""
+
     from_: Annotated[str, Field(alias="from")]
     """The label."""
     to: str
@@ -60,6 +62,8 @@ class TeacherCalibration:
 
 @dataclass(frozen=True)
 class JudgeRecord(Record):
+    """What `judge.json` holds."""
+
     FILE: ClassVar[str] = "judge.json"
 
     errors: TeacherErrors

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from edgedistill.errors import UserError, in_short, nearest, out_of_resources
 from edgedistill.program import MAIN
-from edgedistill.records import OperatorRow
+from edgedistill.records import Look, OperatorRow
 from edgedistill.runtime_table import TABLE, RuntimeEntry
 from edgedistill.signature import Signature
 from edgedistill.target import Precision
@@ -66,7 +66,8 @@ class Loaded(Protocol):
     def judged(self, outputs: Mapping[str, Array]) -> Floats:
         """Of the real outputs the one that a task judges, float32 (batch, values)."""
 
-    def __call__(self, *inputs: Floats) -> Floats: ...
+    def __call__(self, *inputs: Floats) -> Floats:
+        """What a task judges, float32 (batch, values), for inputs in the signature's order."""
 
     def operators(self) -> list[OperatorRow]:
         """Each operator with the time that it takes, where the runtime tells."""
@@ -136,13 +137,13 @@ class Runtime(RuntimeEntry):
         reason: str | None = join(paths, joined)
         return reason
 
-    def inspect(self, path: Path) -> dict[str, Any]:
+    def inspect(self, path: Path) -> Look:
         """What is in a file and how it runs here: {"operators": {type: count}, "inner_pairs":
         quantize/dequantize operators that are not at the file's boundary, "transposes": count,
         and what `native.in_float` says of the operators that the runtime executes}. Of LiteRT's
         files also what transposes cost (`tflite.transposes.transposes_left`); of ONNX Runtime's
         int8 files under "arm64" what it executes there."""
-        found: dict[str, Any] = self.prepare().inspect(path)
+        found: Look = self.prepare().inspect(path)
         return found
 
 
