@@ -136,8 +136,8 @@ def make_kernels(monkeypatch: pytest.MonkeyPatch, runtime: str, saturate: bool) 
     cutting = importlib.import_module(RUNTIMES[runtime].in_layers)
     load, compute = loading.load, cutting.compute
 
-    def load_other(path: Path, threads: int = 1, optimize: bool = True) -> Any:
-        loaded = load(path, threads, optimize and saturate)
+    def load_other(path: Path, threads: int, optimize: bool, program: str) -> Any:
+        loaded = load(path, threads, optimize and saturate, program)
         if optimize and saturate and "int8" in path.name:
             run = loaded.run
             monkeypatch.setattr(
