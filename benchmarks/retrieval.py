@@ -61,7 +61,8 @@ def best_rate(way: str, cache: Cache) -> float:
 
 
 def figures(made: dict[str, Artifact], stage: str) -> dict[str, float]:
-    split, texts = open_split(made["data"].path, "test"), Retrieval().of_teacher(made["teacher"]).texts
+    split = open_split(made["data"].path, "test")
+    texts = Retrieval().of_teacher(made["teacher"]).texts
     images = logits_of(torch_predictor(load(made[stage].file("model"))), split)
     return {
         "recall_at_1": texts.recall(images, split.labels),

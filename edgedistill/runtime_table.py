@@ -38,8 +38,8 @@ TABLE: dict[str, RuntimeEntry] = {
         ),
         RuntimeEntry(
             "onnxruntime", ".onnx", "onnxruntime onnx onnxscript", "onnxruntime",
-            "onnxruntime", ("onnx", "onnxscript", "onnxruntime"), f"{_HERE}.onnxruntime", f"{_HERE}.onnx.layers",
-            f"{_HERE}.onnx.features",
+            "onnxruntime", ("onnx", "onnxscript", "onnxruntime"), f"{_HERE}.onnxruntime",
+            f"{_HERE}.onnx.layers", f"{_HERE}.onnx.features",
         ),
         RuntimeEntry(
             "openvino", ".xml", "openvino", "openvino",
