@@ -55,7 +55,8 @@ def logits_of(predict: Predict, split: Split) -> NDArray[np.float32]:
 
 
 def placed(values: Tensor, device: torch.device) -> Tensor:
-    """On the device; pixels channels-last in memory, as convolutions take them fastest."""
+    """On the device; pixels (batch, channels, height, width) channels-last in memory, as
+    convolutions take them fastest."""
     import torch
 
     layout = torch.channels_last if values.dim() == 4 else torch.preserve_format

@@ -94,7 +94,7 @@ def results(graph: GraphModule) -> list[Node]:
 
 
 def answers(given: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """What a call of a graph or a module gave, as a tuple."""
+    """What a call of a graph or a module gave, as a tuple of its outputs (batch, ...)."""
     import torch
 
     return (given,) if isinstance(given, torch.Tensor) else tuple(given)

@@ -87,7 +87,7 @@ def with_channels(inputs: Inputs, channels: int) -> Inputs:
 
 
 def blank(inputs: Inputs, batch: int = 1, device: Any = None) -> tuple[Tensor, ...]:
-    """Zeros to call a model with."""
+    """Zeros to call a model with, (batch, ...) for each input in order."""
     import torch
 
     return tuple(
@@ -97,7 +97,8 @@ def blank(inputs: Inputs, batch: int = 1, device: Any = None) -> tuple[Tensor, .
 
 
 def noise(inputs: Inputs, batch: int, random: Generator) -> tuple[Tensor, ...]:
-    """Values drawn evenly from each input's range (0..1 where it has none) to call a model with."""
+    """Values drawn evenly from each input's range (0..1 where it has none) to call a model with,
+    (batch, ...) for each in order."""
     import torch
 
     def draw(spec: TensorSpec) -> Tensor:

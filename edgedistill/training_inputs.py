@@ -78,7 +78,8 @@ class TrainingInputs:
         batch: TrainingBatch,
         view: int,
     ) -> torch.Tensor:
-        """What the objective makes of a batch as it looks in `view`, on the batch's device."""
+        """What the objective makes of a batch as it looks in `view`, a scalar, on the batch's
+        device."""
         import torch
 
         teacher = label_uses = None
@@ -95,7 +96,8 @@ class TrainingInputs:
     def batches(
         self, order: Sequence[NDArray[np.int64]], view: int, device: torch.device
     ) -> Iterator[TrainingBatch]:
-        """The samples of each array of ids in `order` as they look in `view`, on the device."""
+        """The samples of each array of ids (batch,) in `order` as they look in `view`, on the
+        device."""
         for (ids, inputs, target), shown in zip(
             self._looks(self.split, order, view), self._shown(order, view), strict=False
         ):
@@ -123,7 +125,7 @@ class TrainingInputs:
         return epoch if self.answers is None else epoch % self.answers.views
 
     def order(self, batch_size: int, epoch: int) -> list[NDArray[np.int64]]:
-        """The samples of each batch of an epoch."""
+        """The samples of each batch of an epoch, (batch,) each."""
         order = epoch_order(len(self), batch_size, self.seed, epoch)
         return order if self.only is None else [self.only[places] for places in order]
 
@@ -201,7 +203,8 @@ def _tensors(split: Split, ids: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
 
 
 def epoch_order(samples: int, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-    """The batches of one epoch, whole ones only: a batch of a few samples upsets batch norm."""
+    """The batches of one epoch, (batch_size,) each, whole ones only: a batch of a few samples
+    upsets batch norm."""
     order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int64)
     count = samples // batch_size
     return np.split(order[: count * batch_size], count)

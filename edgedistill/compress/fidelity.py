@@ -36,7 +36,7 @@ class Loss:
 
 
 def sqnr_db(wanted: Tensor, found: Tensor) -> float:
-    """Signal to quantization noise of the answers, in decibels; 120 at most."""
+    """Signal to quantization noise of answers of any one shape, in decibels; 120 at most."""
     return _decibels(_power(wanted), _power(found - wanted))
 
 

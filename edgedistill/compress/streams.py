@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 def fed(program: Program, name: str, batches: Iterable[tuple[Tensor, ...]]) -> Iterator[
     tuple[Tensor, ...]
 ]:  # fmt: skip
-    """The inputs of one of a model's programs for batches of what `main` takes, states included:
-    each as the program itself leaves it, from zero at the beginning of every batch.
+    """The inputs of one of a model's programs, (batch, ...) each, for batches of what `main` takes,
+    states included: each as the program itself leaves it, from zero at the beginning of every
+    batch.
 
     Raises UserError: what `main` takes cannot be cut into the program's inputs.
     """

@@ -153,7 +153,8 @@ def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
 
 
 def test_part(source: Source, form: LabelForm) -> tuple[Samples, NDArray[np.int64]]:
-    """The test samples: of the source's own test split, or those kept aside from its train."""
+    """The test samples, and their numbers there (samples,): of the source's own test split, or
+    those kept aside from its train."""
     if source.test is not None:
         return source.test, np.arange(len(source.test.labels))
     aside = held_out(source.train.labels, source.test_share, TEST_SEED, form)

@@ -239,7 +239,8 @@ class SplitWriter:
         self._samples.append(samples)
 
     def close(self) -> Labels:
-        """Write the labels, the places and the final count; returns the labels."""
+        """Write the labels, the places and the final count; returns the labels, (samples,) or
+        (samples, values)."""
         labels = np.concatenate(self._labels) if self._labels else np.empty(0, np.int64)
         for writer in self._arrays:
             writer.close()
@@ -268,12 +269,14 @@ def array_writer(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> SplitWr
 def held_out(
     labels: Labels, share: float, seed: int, form: LabelForm = ONE_CLASS
 ) -> NDArray[np.bool_]:
-    """A choice of about `share` of the samples, stratified as the form of the labels tells."""
+    """(samples,): a choice of about `share` of the samples, stratified as the form of the labels
+    tells."""
     return form.held_out(labels, share, uniform(seed, np.arange(len(labels)), slot=HELD_OUT))
 
 
 def limited(
     labels: Labels, limit: int, seed: int, form: LabelForm = ONE_CLASS
 ) -> NDArray[np.bool_]:
-    """A choice of at most `limit` samples, of classes as many of each as there are to be had."""
+    """(samples,): a choice of at most `limit` samples, of classes as many of each as there are to
+    be had."""
     return form.limited(labels, limit, uniform(seed, np.arange(len(labels)), slot=BALANCED))

@@ -186,7 +186,8 @@ def _in_batches(
 
 
 def as_arrays(given: Any, shapes: Shapes, where: str) -> dict[str, Floats]:
-    """A sample's arrays by name: given so, or in order, or alone where there is one.
+    """A sample's arrays by name, float32 of those shapes: given so, or in order, or alone where
+    there is one.
 
     Raises UserError: others, of other shapes, or with what is no finite number.
     """

@@ -29,7 +29,7 @@ class FeatureHooks:
         self, model: nn.Module, names: Iterable[str], side: str, example: tuple[Tensor, ...]
     ) -> FeatureHooks:
         """Listen to these layers, or to `EMBEDDING`, which is found by a look at how `example`, the
-        model's inputs for a sample or more, is answered.
+        model's inputs (samples, ...), is answered.
 
         Raises UserError: there is no such layer.
         """
@@ -68,7 +68,8 @@ def named(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def last_layer(model: nn.Module, example: tuple[Tensor, ...]) -> nn.Module | None:
-    """The linear layer or convolution that gives the answer; None where something else does."""
+    """The linear layer or convolution that gives the answer to `example`, inputs (samples, ...);
+    None where something else does."""
     last = map(model.get_submodule, output_layers(model, *example))
     return next((each for each in last if isinstance(each, nn.Linear | nn.Conv2d)), None)
 
@@ -84,7 +85,8 @@ def _last_layer(model: nn.Module, side: str, example: tuple[Tensor, ...]) -> nn.
 
 
 def shapes(model: nn.Module, example: tuple[Tensor, ...]) -> dict[str, torch.Size]:
-    """Output shape of every layer that gives one tensor, in the order in which they finish."""
+    """Output shape of every layer that gives one tensor for `example`, inputs (samples, ...), in
+    the order in which they finish."""
     found: dict[str, torch.Size] = {}
     handles = []
 

@@ -148,7 +148,11 @@ class Objective(nn.Module):
         label_uses: Tensor | None = None,
         peers: Sequence[Tensor] = (),
     ) -> Tensor:
-        """The weighted sum, of the batch that was answered last."""
+        """The weighted sum, a scalar, of the batch that was answered last.
+
+        logits: as `answer` gives them; the rest: as this is called with; peers: others' logits,
+        (batch, classes) each.
+        """
         if teacher is not None and self._head is not None:
             teacher = self._head(teacher)
         trust = None if label_uses is None else self._trust[label_uses]

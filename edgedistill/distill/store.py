@@ -146,7 +146,7 @@ class Store:
         self._shard = self.folder / f"shard-{max(numbers, default=-1) + 1:05d}.bin"
 
     def missing(self, view: int) -> Ids:
-        """Samples not answered in `view` yet."""
+        """(n,): the samples not answered in `view` yet."""
         return np.flatnonzero(~self._known[view])
 
     def add(self, view: int, ids: Ids, logits: Floats, agreement: Floats | None = None) -> None:

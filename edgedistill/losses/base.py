@@ -41,7 +41,7 @@ class Batch:
     peers: Sequence[Tensor] = ()
 
     def by_teacher(self) -> Tensor:
-        """The teacher's outputs."""
+        """The teacher's outputs, (batch, classes)."""
         assert self.teacher is not None, "a loss was planned without the teacher's answers"
         return self.teacher
 

@@ -25,7 +25,8 @@ def as_map(features: Tensor) -> Tensor:
 
 
 def same_size(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Two maps at the smaller one's height and width, by averaging."""
+    """Two maps (batch, channels, height, width) at the smaller one's height and width, by
+    averaging."""
     size = (min(a.shape[2], b.shape[2]), min(a.shape[3], b.shape[3]))
     return tuple(  # type: ignore[return-value]
         each if each.shape[2:] == size else F.adaptive_avg_pool2d(each, size) for each in (a, b)

@@ -62,7 +62,7 @@ class FeatureLoss(LossCommon):
 
 
 def mean_of_pairs(batch: Batch, pairs: list[tuple[str, str]], compare: list[Compare]) -> Tensor:
-    """The mean over pairs of layers, as far as the teacher is trusted."""
+    """The mean over pairs of layers, a scalar, each sample as far as the teacher is trusted."""
     import torch
 
     each = [
@@ -73,5 +73,5 @@ def mean_of_pairs(batch: Batch, pairs: list[tuple[str, str]], compare: list[Comp
 
 
 def seeing(term: Callable[[Batch], Tensor], pairs: list[tuple[str, str]]) -> BoundLoss:
-    """A term that sees both layers of each pair."""
+    """A term that sees both layers of each pair, and gives a scalar."""
     return BoundLoss(term, tuple(own for own, _ in pairs), tuple(other for _, other in pairs))

@@ -40,8 +40,8 @@ class Relations(RelationLoss):
 
 
 def distances(student: Tensor, teacher: Tensor) -> Tensor:
-    """Huber loss on the pairs' distances, each side's divided by its mean (Park et al. 2019,
-    "Relational Knowledge Distillation", eq. 5 to 7)."""
+    """Huber loss, a scalar, on the distances of pairs of samples (batch, channels), each side's
+    divided by its mean (Park et al. 2019, "Relational Knowledge Distillation", eq. 5 to 7)."""
     from torch.nn import functional as F
 
     sides = []
@@ -54,8 +54,8 @@ def distances(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def angles(student: Tensor, teacher: Tensor) -> Tensor:
-    """Huber loss on the cosines of the angles that every three samples span (ibid., eq. 8 to 10).
-    Works on batch^3 numbers."""
+    """Huber loss, a scalar, on the cosines of the angles that every three samples (batch, channels)
+    span (ibid., eq. 8 to 10). Works on batch^3 numbers."""
     import torch
     from torch.nn import functional as F
 

@@ -75,7 +75,7 @@ class Method(nn.Module):
 
 
 def judged(module: nn.Module, outputs: Any) -> Tensor:
-    """Of what a model's `main` gave, the output that a task judges."""
+    """Of what a model's `main` gave, the output (batch, values) that a task judges."""
     if isinstance(outputs, Tensor):
         return outputs
     signature = getattr(module, "signature", None)

@@ -20,7 +20,11 @@ def compare(
     step: float | None = None,
     agreement: Callable[[Array, Array], float] | None = None,
 ) -> Parity:
-    """step: the output's scale, where it is quantized; agreement: the task's."""
+    """How far a file's outputs are from the reference's, (samples, values) each; differences are
+    shares of the reference's range.
+
+    step: the output's scale, where it is quantized; agreement: the task's.
+    """
     apart = np.abs(outputs.astype(np.float64) - reference)
     width = float(np.ptp(reference)) or 1.0
     same = agreement(outputs, reference) if agreement else None

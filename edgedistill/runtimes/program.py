@@ -46,11 +46,12 @@ class Layer:
     """The place of the program's output that it becomes."""
 
     def reals(self, steps: Array) -> Floats:
-        """What its integers stand for."""
+        """What its integers stand for, float32 of the same shape (batch, ...)."""
         return (steps.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
     def steps(self, reals: Array) -> Array:
-        """The integers that stand for real values, however large."""
+        """The integers that stand for real values (batch, ...), however large: whole numbers as
+        float32, not clipped."""
         counted: Array = np.rint(reals.astype(np.float32) / np.float32(self.scale))
         return counted + self.zero_point
 
@@ -187,7 +188,8 @@ def _weight_name(node: Any) -> str:
 
 
 def record(program: Program, *inputs: Array) -> dict[str, Array]:
-    """What each quantized activation is for `inputs`: int8, by the name of its layer."""
+    """What each quantized activation is for `inputs`, (batch, ...) each: int8 (batch, ...), by the
+    name of its layer."""
     import torch
 
     kept: dict[str, Array] = {}

@@ -118,7 +118,8 @@ def _save(path: Path, arrays: Mapping[str, Any]) -> None:
 def compare(
     found: dict[str, Array], wanted: dict[str, Array], scales: dict[str, float | None]
 ) -> tuple[OutputParity, ...]:
-    """How far each output is from the graph's over a sequence, and whether the error grows."""
+    """How far each output (steps, ...) is from the graph's over a sequence, and whether the error
+    grows; scales: of the outputs, None where one is float."""
     return tuple(_compare(name, found[name], wanted[name], scales[name]) for name in wanted)
 
 

@@ -140,7 +140,7 @@ def _part(mask: Mask) -> Part:
 
 def hardness(student: Logits, teacher: Logits, labels: Labels) -> tuple[HardnessScore, ...]:
     """Accuracy of both by quartile of the teacher's margin, the hardest first; quartiles without
-    samples are left out. Shapes as for `agreement`."""
+    samples are left out. Logits are (samples, classes), labels (samples,)."""
     margin = margins(teacher)
     student_right, teacher_right = _right(student, labels), _right(teacher, labels)
     quartiles = np.array_split(np.argsort(margin, kind="stable"), QUARTILES)

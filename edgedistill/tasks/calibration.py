@@ -85,7 +85,8 @@ def expected_calibration_error(bins: Sequence[ConfidenceBin]) -> float:
 
 
 def overconfidence(confidence: Floats, right: Mask) -> float:
-    """Mean confidence minus accuracy, in percentage points; below 0 the model is too modest."""
+    """Mean confidence minus accuracy, (samples,) each, in percentage points; below 0 the model is
+    too modest."""
     return float(100.0 * (confidence.mean() - right.mean()))
 
 

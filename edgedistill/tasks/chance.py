@@ -28,8 +28,8 @@ def by_chance(task: Task, outputs: Array, labels: Array) -> float:
 
 
 def chance_warning(task: Task, outputs: Array, labels: Array, advice: str) -> list[str]:
-    """A sentence where the quality is no better than by chance, ending with `advice`; none where
-    it is, or where labels that are all the same cannot tell."""
+    """A sentence where the quality of outputs (samples, values) is no better than by chance, ending
+    with `advice`; none where it is, or where labels that are all the same cannot tell."""
     quality = task.quality(outputs, labels)
     if not quality < 100.0 or task.constant(labels) >= 100.0:
         return []

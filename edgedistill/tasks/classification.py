@@ -26,11 +26,11 @@ class Classification(Task):
     audited = True
 
     def quality(self, outputs: Array, labels: Array) -> float:
-        """Top-1 accuracy."""
+        """Top-1 accuracy of logits (samples, classes) against labels (samples,)."""
         return accuracy(outputs, labels)
 
     def constant(self, labels: Array) -> float:
-        """Of the most frequent class, always."""
+        """Of the most frequent class, always; labels: (samples,)."""
         return constant(labels)
 
     def agreement(self, outputs: Array, reference: Array) -> float:
@@ -56,24 +56,26 @@ class Classification(Task):
     def teacher_loss(
         self, outputs: Tensor, teacher: Tensor, temperature: float, standardize: bool
     ) -> Tensor:
-        """The KL divergence; see `soft_targets`."""
+        """The KL divergence, (batch,), of logits (batch, classes); see `soft_targets`."""
         return soft_targets(outputs, teacher, temperature, standardize)
 
 
 def accuracy(logits: Array, labels: Array) -> float:
-    """Top-1 accuracy, in percent, where the label is known (not -1)."""
+    """Top-1 accuracy of logits (samples, classes), in percent, where the label (samples,) is known
+    (not -1)."""
     known = labels >= 0
     return float(100.0 * (logits.argmax(axis=1) == labels)[known].mean())
 
 
 def constant(labels: Array) -> float:
-    """The accuracy of the most frequent class, always, in percent."""
+    """The accuracy of the most frequent class, always, in percent; labels: (samples,), -1
+    unknown."""
     known = labels[labels >= 0]
     return float(100.0 * np.bincount(known).max() / len(known)) if len(known) else float("nan")
 
 
 def agreement(logits: Array, reference: Array) -> float:
-    """Share of samples with the same top-1."""
+    """Share of samples with the same top-1, of logits (samples, classes)."""
     return float((logits.argmax(axis=1) == reference.argmax(axis=1)).mean())
 
 
@@ -106,7 +108,7 @@ def soft_targets(
 
 
 def z_score(logits: Tensor, epsilon: float = 1e-6) -> Tensor:
-    """Each sample's logits at mean 0 and deviation 1."""
+    """Each sample's logits (batch, classes) at mean 0 and deviation 1."""
     centred = logits - logits.mean(dim=1, keepdim=True)
     deviation = (centred.square().mean(dim=1, keepdim=True) + epsilon**2).sqrt()
     return centred / (deviation + epsilon)

@@ -59,7 +59,7 @@ class OneClass:
     """(samples,), int64: a class, -1 where it is unknown."""
 
     def convert(self, labels: Labels, name: NameOf) -> Labels:
-        """As it is. Raises UserError: several values for a sample."""
+        """(samples,), as they are. Raises UserError: several values for a sample."""
         if labels.ndim == 1:
             return labels
         raise UserError(
@@ -68,7 +68,7 @@ class OneClass:
         )
 
     def check(self, labels: Labels, names: Sequence[str], name: NameOf) -> None:
-        """Raises UserError: a label outside 0..len(names) - 1."""
+        """Raises UserError: a label (samples,) outside 0..len(names) - 1."""
         outside = np.flatnonzero((labels < 0) | (labels >= len(names)))
         if len(outside):
             first = int(outside[0])
@@ -108,11 +108,11 @@ class OneClass:
         return True
 
     def held_out(self, labels: Labels, share: float, ranks: Ranks) -> Mask:
-        """The same share of each class; ranks: (samples,), who goes first."""
+        """(samples,): the same share of each class; ranks: (samples,), who goes first."""
         return strata.held_out(strata.classes(labels), share, ranks)
 
     def limited(self, labels: Labels, limit: int, ranks: Ranks) -> Mask:
-        """As many of each class as there are; ranks: (samples,), who goes first."""
+        """(samples,): as many of each class as there are; ranks: (samples,), who goes first."""
         return strata.balanced(strata.classes(labels), limit, ranks)
 
 
@@ -132,7 +132,8 @@ class Values:
         return labels.astype(np.float32).reshape(len(labels), -1)
 
     def check(self, labels: Labels, names: Sequence[str], name: NameOf) -> None:
-        """Raises UserError: not a value for each name, or one that is `wrong`."""
+        """labels: (samples, values). Raises UserError: not a value for each name, or one that is
+        `wrong`."""
         if labels.shape[1] != len(names):
             raise UserError(
                 f"{name(0)}: {labels.shape[1]} values for the {len(names)} names in `data.classes`",
@@ -197,10 +198,10 @@ class ManyClasses(Values):
         return split != "validation"
 
     def held_out(self, labels: Labels, share: float, ranks: Ranks) -> Mask:
-        """The same share of each class, as far as can be; see `strata.iterative`."""
+        """(samples,): the same share of each class, as far as can be; see `strata.iterative`."""
         count = max(0, min(max(1, round(share * len(labels))), len(labels) - 1))
         return strata.iterative(labels, count, ranks)
 
     def limited(self, labels: Labels, limit: int, ranks: Ranks) -> Mask:
-        """The same share of each class, as far as can be; see `strata.iterative`."""
+        """(samples,): the same share of each class, as far as can be; see `strata.iterative`."""
         return strata.iterative(labels, min(limit, len(labels)), ranks)

@@ -26,11 +26,12 @@ class Multilabel(Task):
     agreement_called = "the same labels"
 
     def quality(self, outputs: Array, labels: Array) -> float:
-        """Mean average precision."""
+        """Mean average precision of logits (samples, classes) against labels of that shape."""
         return mean_average_precision(outputs, labels)
 
     def constant(self, labels: Array) -> float:
-        """The mean over the classes of the share of samples that have it."""
+        """The mean over the classes of the share of samples that have it; labels: (samples,
+        classes)."""
         return constant(labels)
 
     def agreement(self, outputs: Array, reference: Array) -> float:
@@ -52,7 +53,8 @@ class Multilabel(Task):
     def teacher_loss(
         self, outputs: Tensor, teacher: Tensor, temperature: float, standardize: bool
     ) -> Tensor:
-        """Of each class's yes or no, the mean; see `binary`. Never standardized."""
+        """Of each class's yes or no, the mean, (batch,), of logits (batch, classes); see `binary`.
+        Never standardized."""
         return binary(outputs, teacher, temperature)
 
 
@@ -75,14 +77,15 @@ def mean_average_precision(logits: Array, labels: Array) -> float:
 
 def constant(labels: Array) -> float:
     """The mean average precision of scores that are the same for all samples, in percent: the share
-    of the samples that a class belongs to."""
+    of the samples that a class belongs to. labels: (samples, classes)."""
     shares = (labels[~np.isnan(labels).any(axis=1)] > 0.5).mean(axis=0)
     there = shares > 0
     return float(100.0 * shares[there].mean()) if there.any() else float("nan")
 
 
 def agreement(logits: Array, reference: Array) -> float:
-    """Share of samples that are given the same set of labels, at a probability of one half."""
+    """Share of samples that are given the same set of labels, at a probability of one half, by
+    logits (samples, classes)."""
     return float(((logits > 0) == (reference > 0)).all(axis=1).mean())
 
 

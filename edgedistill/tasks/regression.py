@@ -26,7 +26,7 @@ class Regression(Task):
     decides = False
 
     def quality(self, outputs: Array, labels: Array) -> float:
-        """The coefficient of determination, which may be below 0."""
+        """The coefficient of determination, which may be below 0, of (samples, values) each."""
         return r2(outputs, labels)
 
     def constant(self, labels: Array) -> float:
@@ -34,7 +34,7 @@ class Regression(Task):
         return 0.0
 
     def scores(self, outputs: Array) -> Array:
-        """The values themselves."""
+        """The values themselves, (samples, values)."""
         return outputs
 
     def reading(self, temperature: float) -> str:
@@ -53,8 +53,9 @@ class Regression(Task):
 
 
 def r2(outputs: Array, labels: Array) -> float:
-    """The coefficient of determination, in percent, the mean over the values: 100 where all are
-    met, 0 for the labels' own mean, less for worse. Unknown labels (NaN) do not count."""
+    """The coefficient of determination of (samples, values) each, in percent, the mean over the
+    values: 100 where all are met, 0 for the labels' own mean, less for worse. Unknown labels (NaN)
+    do not count."""
     from sklearn.metrics import r2_score
 
     known = ~np.isnan(labels).any(axis=1)

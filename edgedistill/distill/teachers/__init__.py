@@ -112,7 +112,8 @@ def identity(config: Config, fingerprint: str, artifact: Artifact) -> str:
 
 
 def log_probabilities(values: Any, least: float = 1e-7) -> Floats:
-    """Probabilities (..., classes) as logits: their logarithms, none below that of `least`."""
+    """Probabilities (..., classes) as logits, float32 (..., classes): their logarithms, none below
+    that of `least`."""
     logits: Floats = np.log(np.maximum(np.asarray(values, np.float64), least)).astype(np.float32)
     return logits
 

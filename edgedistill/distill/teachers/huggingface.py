@@ -58,7 +58,8 @@ class HuggingFaceTeacher:
 
 
 def pixels_for(processor: Any, batch: TeacherBatch) -> Floats:
-    """The images as the model's own processor makes them: resized, cropped, normalized."""
+    """The images as the model's own processor makes them, resized, cropped, normalized: (batch,
+    channels, height, width), float32."""
     import torch
 
     if hasattr(processor, "val_transforms"):
@@ -82,8 +83,8 @@ def open_(config: Config, context: TeacherContext) -> HuggingFaceTeacher:
 
 
 def class_order(labels: dict[int, str] | None, classes: Sequence[str], name: str) -> Ids | None:
-    """The teacher's number for each of the data's classes, matched by name, whatever the case;
-    None where the teacher names none and its order has to be taken as it is.
+    """(classes,): the teacher's number for each of the data's classes, matched by name, whatever
+    the case; None where the teacher names none and its order has to be taken as it is.
 
     Raises UserError: the names differ.
     """

@@ -40,7 +40,7 @@ class StoredTeacher:
         self._files: dict[bool, _Answers] = {}
 
     def covers(self, samples: Ids, of_test: bool) -> bool:
-        """Whether there are answers for all of these samples."""
+        """Whether there are answers for all of these samples, (n,)."""
         if of_test and self._config.test is None:
             return False
         return not self._file(of_test).missing(samples).any()

@@ -130,13 +130,14 @@ class File:
         return len(self.model.buffers) - 1
 
     def add_constant(self, value: Array, like: int | None) -> int:
-        """A stored tensor with the type and quantization of tensor `like`."""
+        """A stored tensor with the shape and bytes of `value` and the type and quantization of
+        tensor `like`; returns its number."""
         index = self.add_tensor(tuple(value.shape), like)
         self.tensor(index).buffer = self.add_buffer(np.ascontiguousarray(value).tobytes())
         return index
 
     def add_tensor(self, shape: tuple[int, ...], like: int | None = None) -> int:
-        """A computed tensor like another one, or a float32 one."""
+        """A computed tensor like another one, or a float32 one; returns its number."""
         source = None if like is None else self.tensor(like)
         tensor = schema.TensorT()
         tensor.type = schema.TensorType.FLOAT32 if source is None else source.type
