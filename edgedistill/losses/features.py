@@ -16,7 +16,8 @@ from edgedistill.losses.layers import mean_of_pairs
 
 
 def as_map(features: Tensor) -> Tensor:
-    """Features as (batch, channels, height, width)."""
+    """Features (batch, channels), (batch, positions, channels) or a map, as (batch, channels,
+    height, width)."""
     if features.ndim == 2:
         return features[:, :, None, None]
     if features.ndim == 3:
@@ -71,7 +72,7 @@ def attention(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def channels(shape: torch.Size) -> int:
-    """Of features of that shape."""
+    """How many channels features of that shape have."""
     return int(shape[2] if len(shape) == 3 else shape[1])
 
 

@@ -37,10 +37,11 @@ class LabelForm(Protocol):
         """Raises UserError: a label that is none of `names`, or not as many values as these."""
 
     def check_given(self, labels: Labels, samples: int, names: Sequence[str]) -> Labels:
-        """An array that a caller gives beside `samples` images, in this form."""
+        """An array that a caller gives beside `samples` images, in this form: (samples,), or
+        (samples, values). Raises UserError: it is none."""
 
     def unknown(self, samples: int, names: Sequence[str]) -> Labels:
-        """Labels of samples whose label is unknown."""
+        """Labels of samples whose label is unknown: (samples,), or (samples, values)."""
 
     def counts(self, labels: Labels, names: Sequence[str]) -> Counts | None:
         """(names,): the samples of each; None where labels are nothing to count."""
