@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,6 +86,14 @@ def own(path: Path) -> Iterator[tuple[str, str]]:
         package, _, rest = name.partition(".")
         if package == "edgedistill" and rest and rest.split(".")[0] in LEVEL:
             yield here, rest.split(".")[0]
+
+
+def test_the_drawing_of_the_house_is_true() -> None:
+    """`docs/design.md` draws the rows of ORDER, the highest first."""
+    text = (ROOT.parent / "docs" / "design.md").read_text()
+    drawing = text.split("```text\n", 1)[1].split("```", 1)[0]
+    rows = [re.split(" {3,}", line)[0].split() for line in drawing.splitlines()]
+    assert [set(names) for names in rows if names] == list(reversed(ORDER))
 
 
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
