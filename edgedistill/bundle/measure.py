@@ -96,6 +96,8 @@ def _of_file(path: Path) -> Subject:
 
 def _noise(path: Path, spec: TensorSpec, random: np.random.Generator) -> np.ndarray:
     """Real values for an input. Raises UserError: it is of no size, or too large."""
+    import numpy as np
+
     sizes = [size or 1 for size in spec.shape[1:]]
     if not 0 < math.prod(sizes) <= _LARGEST:
         raise UserError(
