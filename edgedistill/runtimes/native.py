@@ -29,7 +29,8 @@ METADATA = "edgedistill"
 
 
 def to_native(values: Any, tensor: TensorSpec) -> Array:
-    """Real values, an array (NCHW where 4-D), as `tensor` wants them."""
+    """Real values (batch, ...), NCHW where 4-D, as `tensor` wants them: its layout, its type, and
+    where it has a scale rounded and clipped."""
     if tensor.layout == "NHWC":
         values = np.ascontiguousarray(values.transpose(0, 2, 3, 1))
     if tensor.scale is None:
@@ -43,7 +44,8 @@ def to_native(values: Any, tensor: TensorSpec) -> Array:
 
 
 def to_real(values: Any, tensor: TensorSpec) -> Array:
-    """What integers stand for, NCHW where 4-D; numbers that are no steps of a scale stay."""
+    """What integers stand for, float32 (batch, ...), NCHW where 4-D; numbers that are no steps of a
+    scale stay."""
     if tensor.scale is not None:
         steps = values.astype(np.float32) - np.float32(tensor.zero_point or 0)
         values = steps * np.float32(tensor.scale)
@@ -62,7 +64,7 @@ class Running:
     signature: Signature
 
     def run(self, native: Natives) -> Natives:
-        """One inference."""
+        """One inference: the file's own inputs to its own outputs, by name."""
         raise NotImplementedError
 
     def encode(self, inputs: Mapping[str, Array]) -> Natives:
@@ -70,16 +72,17 @@ class Running:
         return {each.name: to_native(inputs[each.name], each) for each in self.signature.inputs}
 
     def encode_some(self, inputs: Mapping[str, Array]) -> Natives:
-        """Of a part of the inputs, as those of a stream that are no state."""
+        """Of a part of the inputs, as those of a stream that are no state, (batch, ...) each."""
         specs = {each.name: each for each in self.signature.inputs}
         return {name: to_native(values, specs[name]) for name, values in inputs.items()}
 
     def decode(self, native: Natives) -> dict[str, Array]:
-        """Real values of the file's own outputs."""
+        """Real values (batch, ...) of the file's own outputs."""
         return {each.name: to_real(native[each.name], each) for each in self.signature.outputs}
 
     def answer(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """All outputs for a batch of any size, which a file of a fixed size takes in parts."""
+        """All outputs (batch, ...) for a batch of any size, which a file of a fixed size takes in
+        parts."""
         native = self.encode(inputs)
         (count,) = {len(values) for values in native.values()}
         size = self.signature.inputs[0].shape[0] or count
@@ -92,12 +95,13 @@ class Running:
         return self.decode(whole)
 
     def judged(self, outputs: Mapping[str, Array]) -> Floats:
-        """Of a program's outputs the one that a task judges."""
+        """Of a program's outputs the one that a task judges, float32 (batch, values)."""
         chosen = outputs[self.signature.outputs[self.signature.answer].name]
         return chosen.astype(np.float32, copy=False)
 
     def __call__(self, *inputs: Floats) -> Floats:
-        """The output that a task judges, for inputs in the signature's order."""
+        """The output that a task judges, float32 (batch, values), for inputs (batch, ...) in the
+        signature's order."""
         names = [each.name for each in self.signature.inputs]
         return self.judged(self.answer(dict(zip(names, inputs, strict=True))))
 

@@ -45,7 +45,8 @@ class Task:
     # What its quality is.
 
     def quality(self, outputs: Array, labels: Array) -> float:
-        """Of outputs against labels, in percent, 100 at best; unknown labels do not count."""
+        """Of outputs (samples, values) against labels, in percent, 100 at best; unknown labels do
+        not count."""
         raise NotImplementedError
 
     def constant(self, labels: Array) -> float:
@@ -53,7 +54,7 @@ class Task:
         raise NotImplementedError
 
     def further(self, outputs: Array, labels: Array) -> dict[str, float]:
-        """More figures of outputs against labels, in percent."""
+        """More figures of outputs (samples, values) against labels, in percent."""
         return {}
 
     agreement: Callable[[Array, Array], float] | None = None

@@ -42,26 +42,27 @@ class Texts:
         return scaled
 
     def recall(self, images: Array, labels: Array, k: int = 1) -> float:
-        """Share of the images, in percent, whose own caption is among the `k` nearest; images
-        without one (label -1) do not count."""
+        """Share of the images (images, dimensions), in percent, whose own caption is among the `k`
+        nearest; images without one (label -1) do not count. labels: (images,)."""
         known = labels >= 0
         near = np.argsort(-self.similarities(images[known]), axis=1, kind="stable")[:, :k]
         return float(100.0 * (near == labels[known][:, None]).any(axis=1).mean())
 
     def precision(self, images: Array, labels: Array, k: int = 10) -> float:
         """Of the `k` images nearest to a caption, the share that it belongs to, in percent; the
-        mean over the captions that any image has."""
+        mean over the captions that any image has. images: (images, dimensions); labels:
+        (images,)."""
         near = np.argsort(-self.similarities(images).T, axis=1, kind="stable")[:, :k]
         there = np.unique(labels[labels >= 0])
         return float(100.0 * (labels[near[there]] == there[:, None]).mean())
 
     def agreement(self, images: Array, reference: Array) -> float:
-        """Share of the images that are nearest to the same caption."""
+        """Share of the images (images, dimensions) that are nearest to the same caption."""
         first, second = (self.similarities(each).argmax(axis=1) for each in (images, reference))
         return float((first == second).mean())
 
     def shares(self, images: Array) -> Array:
-        """(images, captions): how likely each caption is."""
+        """(images, captions): how likely each caption is for embeddings (images, dimensions)."""
         return softmax(self.similarities(images))
 
     def head(self) -> Head:
