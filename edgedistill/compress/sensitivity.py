@@ -14,6 +14,7 @@ from torch import Tensor
 from edgedistill.compress.fake_quantize import FakeQuantize, FixedFakeQuantize, SharedFakeQuantize
 from edgedistill.compress.operators import WEIGHTED, is_clamp, is_fused, layer_name
 from edgedistill.program import answers
+from edgedistill.records import LayerSensitivity
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -27,13 +28,12 @@ _BATCH = 64
 
 def sensitivity(
     prepared: Prepared, inputs: tuple[Tensor, ...], quality: Callable[[Outputs], float]
-) -> list[dict[str, Any]]:
+) -> list[LayerSensitivity]:
     """Round one layer's weights and output at a time, all others in float, and compare.
 
     prepared: calibrated; inputs: in their order, each (samples, ...); quality: of outputs
     (samples, values), in percent.
-    Returns a row for each layer, the costliest first: `layer`, `has_weights`, `drop_points` (points
-    of quality lost) and `sqnr_db` (of the logits, in decibels: the higher, the less noise).
+    Returns a row for each layer, the costliest first.
     """
     training = prepared.training
     prepared.train(False)
@@ -53,10 +53,10 @@ def sensitivity(
     nodes = prepared.graph.graph.nodes
     weighted = {layer_name(node) for node in nodes if str(node.target) in WEIGHTED}
     rows = [
-        {"layer": name, "has_weights": name in weighted, **tally.row(quality)}
+        LayerSensitivity(name, name in weighted, tally.drop_points(quality), tally.sqnr_db())
         for name, tally in tallies.items()
     ]
-    return sorted(rows, key=lambda row: (-row["drop_points"], row["sqnr_db"]))
+    return sorted(rows, key=lambda row: (-row.drop_points, row.sqnr_db))
 
 
 class _Tally:
@@ -71,11 +71,13 @@ class _Tally:
         self.signal += float(exact.double().square().sum())
         self.noise += float((rounded - exact).double().square().sum())
 
-    def row(self, quality: Callable[[Outputs], float]) -> dict[str, float]:
+    def drop_points(self, quality: Callable[[Outputs], float]) -> float:
         before, after = (quality(torch.cat(each).numpy()) for each in (self.exact, self.rounded))
+        return before - after
+
+    def sqnr_db(self) -> float:
         ratio = self.signal / max(self.noise, 1e-12 * self.signal, 1e-30)
-        sqnr = 10 * math.log10(max(ratio, 1e-12))
-        return {"drop_points": before - after, "sqnr_db": sqnr}
+        return 10 * math.log10(max(ratio, 1e-12))
 
 
 def _layers(prepared: Prepared) -> dict[str, list[Node]]:

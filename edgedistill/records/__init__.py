@@ -3,7 +3,14 @@
 from edgedistill.records.audit import AuditRecord
 from edgedistill.records.codec import Record, as_json, from_json, read_record
 from edgedistill.records.data import DataRecord, Duplicates, Pictures, Twin
-from edgedistill.records.export import Executed, ExportRecord, FileEntry
+from edgedistill.records.export import (
+    Executed,
+    ExportRecord,
+    FileEntry,
+    InFloat,
+    Look,
+    Transposes,
+)
 from edgedistill.records.judge import JudgeRecord
 from edgedistill.records.measurements import (
     Figures,
@@ -58,9 +65,11 @@ __all__ = [
     "FileEntry",
     "FileRow",
     "How",
+    "InFloat",
     "JudgeRecord",
     "LayerParity",
     "LayerSensitivity",
+    "Look",
     "Machine",
     "MeasurementRow",
     "MeasurementsRecord",
@@ -84,6 +93,7 @@ __all__ = [
     "Summary",
     "TeacherRecord",
     "TextsRecord",
+    "Transposes",
     "Trial",
     "Twin",
     "VerifyRecord",

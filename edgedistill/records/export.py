@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NotRequired, TypedDict
 
 from edgedistill.records.codec import Record
 from edgedistill.signature import Signature, TensorSpec
 from edgedistill.target import Precision, RuntimeName
+
+
+class OnProcessor(TypedDict):
+    """How many operators a runtime executes of a file, and how many of each type in float."""
+
+    executed: int
+    float_counts: dict[str, int]
+
+
+class InFloat(OnProcessor):
+    """With those that run in float, `TYPE NAME`."""
+
+    float_operators: list[str]
+
+
+class Transposes(TypedDict):
+    """What is transposed in a file."""
+
+    transposes: int
+    transposed_bytes: int
+    """Moved by them in one inference."""
+    transposed_around: list[str]
+    """Types of the operators that read or make what is transposed."""
+
+
+class Look(InFloat):
+    """What `Runtime.inspect` sees in a file; `FileEntry` says what each of it means."""
+
+    operators: dict[str, int]
+    inner_pairs: int
+    transposes: int
+    transposed_bytes: NotRequired[int]
+    transposed_around: NotRequired[list[str]]
+    arm64: NotRequired[OnProcessor]
 
 
 @dataclass(frozen=True)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from edgedistill.program import MAIN
-from edgedistill.records import OperatorRow
+from edgedistill.records import Look, OperatorRow
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.native import (
     METADATA,
     Running,
     describe,
     hushed,
-    in_float,
-    read_description,
+    look,
     to_native,
 )
+from edgedistill.runtimes.tflite.signature import live_signature, own_words
 from edgedistill.signature import Layout, Signature, TensorSpec, noise
 
 if TYPE_CHECKING:
@@ -109,10 +109,10 @@ def load(
 ) -> _Loaded | _OneOfSeveral:
     """See `Runtime.load`. A program beside others in the file has an interpreter of the whole."""
     content = path.read_bytes()
-    words = _own_words(content, program)
+    words = own_words(content, program)
     if program != MAIN and words is not None:
         return _OneOfSeveral(content, threads, optimize, program, words)
-    return _Loaded(content, threads, optimize, words or _own_words(content, MAIN))
+    return _Loaded(content, threads, optimize, words or own_words(content, MAIN))
 
 
 class _Loaded(Running):
@@ -123,7 +123,7 @@ class _Loaded(Running):
         self._interpreter = interpreter(content, threads, optimize)
         inputs = self._interpreter.get_input_details()
         outputs = self._interpreter.get_output_details()
-        self.signature = _live(inputs, outputs, words)
+        self.signature = live_signature(inputs, outputs, words)
         self._inputs = _places(self.signature.inputs, inputs)
         self._outputs = _places(self.signature.outputs, outputs)
 
@@ -170,7 +170,7 @@ class _OneOfSeveral(_Loaded):
         self._interpreter = interpreter(content, threads, optimize)
         self._runner = self._interpreter.get_signature_runner(program)
         inputs, outputs = self._runner.get_input_details(), self._runner.get_output_details()
-        self.signature = _live(
+        self.signature = live_signature(
             [inputs[each.name] for each in words.inputs],
             [outputs[each.name] for each in words.outputs],
             words,
@@ -185,57 +185,16 @@ def _places(specs: tuple[TensorSpec, ...], details: list[Any]) -> dict[str, int]
     return {spec.name: row["index"] for spec, row in zip(specs, details, strict=True)}
 
 
-def _live(inputs: list[Any], outputs: list[Any], words: Signature | None) -> Signature:
-    """The signature by what the interpreter says; names, layouts and states by the file's own
-    words, where it has them."""
-    if words is not None:
-        return replace(
-            words,
-            inputs=tuple(map(_typed, words.inputs, inputs)),
-            outputs=tuple(map(_typed, words.outputs, outputs)),
-        )
-    return Signature(tuple(map(_plain, inputs)), tuple(map(_plain, outputs)))
+class _Operator(TypedDict):
+    """What the interpreter says of an operator; tensors by their numbers."""
+
+    index: int
+    op_name: str
+    inputs: Sequence[int]
+    outputs: Sequence[int]
 
 
-def _typed(spec: TensorSpec, details: dict[str, Any]) -> TensorSpec:
-    scale, zero_point = _quantization(details)
-    shape, dtype = tuple(map(int, details["shape"])), np.dtype(details["dtype"]).name
-    return replace(spec, shape=shape, dtype=dtype, scale=scale, zero_point=zero_point)
-
-
-def _quantization(details: dict[str, Any]) -> tuple[float | None, int | None]:
-    if not len(details["quantization_parameters"]["scales"]):
-        return None, None
-    scale, zero_point = details["quantization"]
-    return float(scale), int(zero_point)
-
-
-def _plain(details: dict[str, Any]) -> TensorSpec:
-    """For a file that says nothing about itself."""
-    shape = tuple(map(int, details["shape"]))
-    layouts: dict[int, Layout] = {4: "NHWC", 2: "NC"}
-    if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3):
-        layouts[4] = "NCHW"
-    name = details["name"].removeprefix("serving_default_").removesuffix(":0")
-    limits = (0.0, 1.0) if len(shape) == 4 else None
-    return _typed(TensorSpec(name, shape, layouts.get(len(shape), ""), range=limits), details)
-
-
-def _own_words(content: bytes, program: str) -> Signature | None:
-    """What `write` attached to the file of a program."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    from edgedistill.runtimes.tflite.merge import metadata_name
-
-    model = schema.Model.GetRootAs(content, 0)
-    for place in range(model.MetadataLength()):
-        entry = model.Metadata(place)
-        if entry.Name() == metadata_name(METADATA, program).encode():
-            return read_description(bytes(model.Buffers(entry.Buffer()).DataAsNumpy()).decode())
-    return None
-
-
-def _delegated(operators: list[dict[str, Any]]) -> set[int]:
+def _delegated(operators: list[_Operator]) -> set[int]:
     """Operators between the inputs and the outputs of a DELEGATE node."""
     makers = {
         int(output): operator
@@ -293,19 +252,20 @@ def join(paths: Mapping[str, Path], joined: Path) -> str | None:
     return None
 
 
-def inspect(path: Path) -> dict[str, Any]:
+def inspect(path: Path) -> Look:
     """See `Runtime.inspect`."""
     from edgedistill.runtimes.tflite import edit
     from edgedistill.runtimes.tflite.file import File
     from edgedistill.runtimes.tflite.transposes import transposes_left
 
     file = File.read(path)
-    return {
-        "operators": dict(file.count()),
-        **in_float(edit.executed(file)),
-        "inner_pairs": edit.inner_pairs(file),
-        **transposes_left(file),
-    }
+    left = transposes_left(file)
+    found = look(
+        dict(file.count()), edit.inner_pairs(file), left["transposes"], edit.executed(file)
+    )
+    found["transposed_bytes"] = left["transposed_bytes"]
+    found["transposed_around"] = left["transposed_around"]
+    return found
 
 
 def to_channels_first(values: Array) -> Array:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill.errors import printable
+from edgedistill.records import InFloat, Look
 from edgedistill.runtimes import Spec
 from edgedistill.signature import Signature, TensorSpec
 
@@ -122,7 +123,7 @@ def read_description(text: str) -> Signature:
     """The signature of a file, by its own words; of files of format 3 too."""
     from pydantic import TypeAdapter
 
-    document: dict[str, Any] = json.loads(text)
+    document = json.loads(text)
     if "signature" not in document:
         ends = {"inputs": [document["pixels"]], "outputs": [document["logits"]]}
         return TypeAdapter(Signature).validate_python(ends)
@@ -134,7 +135,7 @@ _BETWEEN = {
 }  # fmt: skip
 
 
-def in_float(rows: list[tuple[str, str, bool]]) -> dict[str, Any]:
+def in_float(rows: list[tuple[str, str, bool]]) -> InFloat:
     """{"executed": operators that run, "float_operators": ["TYPE NAME", ...] of those that run in
     float, "float_counts": {type: count} of these}, without what only goes between floats and
     integers. Rows: (type, name, whether it runs in float)."""
@@ -144,6 +145,21 @@ def in_float(rows: list[tuple[str, str, bool]]) -> dict[str, Any]:
         "executed": len(run),
         "float_operators": [f"{kind} {name}" for kind, name in floats],
         "float_counts": dict(Counter(kind for kind, _ in floats).most_common()),
+    }
+
+
+def look(
+    operators: dict[str, int], inner_pairs: int, transposes: int, rows: list[tuple[str, str, bool]]
+) -> Look:
+    """What is in a file, and how it runs; rows as `in_float` takes them."""
+    ran = in_float(rows)
+    return {
+        "operators": operators,
+        "inner_pairs": inner_pairs,
+        "transposes": transposes,
+        "executed": ran["executed"],
+        "float_operators": ran["float_operators"],
+        "float_counts": ran["float_counts"],
     }
 
 

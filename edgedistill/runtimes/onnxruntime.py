@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from edgedistill.program import MAIN
-from edgedistill.records import OperatorRow
+from edgedistill.records import Look, OperatorRow
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.native import (
     METADATA,
     Running,
     describe,
     in_float,
+    look,
     read_description,
 )
 from edgedistill.runtimes.onnx import graph as onnx_graph
@@ -85,7 +86,7 @@ class _Loaded(Running):
             profile = Path(session.end_profiling()).read_text(errors="replace")
             events = json.loads(profile, strict=False)
         times: dict[str, list[float]] = {}
-        about: dict[str, dict[str, Any]] = {}
+        about: dict[str, _Ran] = {}
         for event in events:
             if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
                 name = event["name"].removesuffix("_kernel_time")
@@ -101,6 +102,14 @@ class _Loaded(Running):
             )
             for name, each in times.items()
         ]
+
+
+class _Ran(TypedDict):
+    """What a profile says of an operator."""
+
+    op_name: str
+    provider: str
+    output_type_shape: list[dict[str, list[int]]]
 
 
 def _session(
@@ -152,22 +161,21 @@ def _dtype(value: Any) -> str:
 _INTEGER = ("QLinear", "QGemm", "QAttention", "MatMulInteger", "ConvInteger")
 
 
-def inspect(path: Path) -> dict[str, Any]:
+def inspect(path: Path) -> Look:
     """See `Runtime.inspect`. Asked of the runtime, by a profile of one inference: what it joins to
     integer kernels depends on the processor. On x86 it makes some activations unsigned first, and a
     layer between both kinds stays in float; `arm64` says what it does where it need not."""
     import onnx
 
     graph = onnx.load(path).graph
-    found = {
-        "operators": dict(Counter(node.op_type for node in graph.node)),
-        **in_float(_executed(path)),
-        "inner_pairs": onnx_graph.inner_pairs(graph),
-        "transposes": sum(node.op_type == "Transpose" for node in graph.node),
-    }
+    kinds = Counter(node.op_type for node in graph.node)
+    found = look(dict(kinds), onnx_graph.inner_pairs(graph), kinds["Transpose"], _executed(path))
     if onnx_graph.Q in found["operators"]:
         signed = in_float(_executed(path, {"session.qdqisint8allowed": "1"}))
-        found["arm64"] = {key: signed[key] for key in ("executed", "float_counts")}
+        found["arm64"] = {
+            "executed": signed["executed"],
+            "float_counts": signed["float_counts"],
+        }
     return found
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill.program import MAIN
-from edgedistill.records import OperatorRow
+from edgedistill.records import Look, OperatorRow
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.native import (
     METADATA,
     Running,
     describe,
-    in_float,
+    look,
     read_description,
 )
 from edgedistill.runtimes.onnx import graph as onnx_graph
@@ -133,7 +133,7 @@ def _compile(model: Any, threads: int, optimize: bool, count: bool = False) -> A
     computed in float32, as they are written."""
     import openvino as ov
 
-    config: dict[str, Any] = {
+    config: dict[str, int | str] = {
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
         "PERF_COUNT": count,
@@ -159,8 +159,14 @@ def _plain(model: Any) -> Signature:
     )
 
 
-def inspect(path: Path) -> dict[str, Any]:
+def inspect(path: Path) -> Look:
     """See `Runtime.inspect`. Asked of the runtime, which compiles a file for the processor."""
     model = _read(path)
     compiled = _compile(model, 1, True).get_runtime_model()
-    return {**openvino_graph.inspect(model), **in_float(openvino_graph.executed(model, compiled))}
+    written = openvino_graph.inspect(model)
+    return look(
+        written["operators"],
+        written["inner_pairs"],
+        written["transposes"],
+        openvino_graph.executed(model, compiled),
+    )

@@ -7,13 +7,13 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from edgedistill import program_file
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.devices import machine
 from edgedistill.program import MAIN
-from edgedistill.records import DataRecord, Executed, ExportRecord, FileEntry, from_json
+from edgedistill.records import DataRecord, Executed, ExportRecord, FileEntry, Look, from_json
 from edgedistill.runtimes import RUNTIMES, Spec, size_of
 from edgedistill.scratch import scratch_folder
 from edgedistill.signature import Signature
@@ -150,14 +150,17 @@ def _entry(
     program: str,
     path: Path,
     signature: Signature,
-    look: dict[str, Any],
+    look: Look,
 ) -> FileEntry:
-    if spec.precision != "int8":
-        look = {key: value for key, value in look.items() if key not in _OF_INTEGERS}
+    said = {
+        key: value
+        for key, value in look.items()
+        if spec.precision == "int8" or key not in _OF_INTEGERS
+    }
     return from_json(
         FileEntry,
         {
-            **look,
+            **said,
             "runtime": runtime,
             "precision": spec.precision,
             "file": path.name,

@@ -20,9 +20,7 @@ from edgedistill.records import (
     Fidelity,
     LayerSensitivity,
     Quantization,
-    QuantizedLayer,
     QuantizeRecord,
-    from_json,
 )
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Scheme
@@ -137,7 +135,7 @@ def _quantize(
         held_out, labels = _held_out(inputs["data"], settings.sensitivity_samples)
         quality = task_of(inputs).quality
         found = sensitivity(prepared, held_out, lambda outputs: quality(outputs, labels))
-        rows = tuple(LayerSensitivity(**row) for row in found)
+        rows = tuple(found)
     touchy = [
         row.layer
         for row in rows
@@ -177,10 +175,10 @@ def _quantize(
         fidelity=near,
         kept_in_float=kept,
         sensitivity=rows,
-        layers=tuple(_layer(layer) for layer in told["layers"]),
-        float_layers=tuple(told["float_layers"]),
-        quantize_nodes=told["quantize_nodes"],
-        dequantize_nodes=told["dequantize_nodes"],
+        layers=told.layers,
+        float_layers=told.float_layers,
+        quantize_nodes=told.quantize_nodes,
+        dequantize_nodes=told.dequantize_nodes,
     )
     QuantizeRecord(quantization).write(context.scratch)
     after = _validate(quantized, inputs)
@@ -192,12 +190,6 @@ def _quantize(
         )
     told_near = {name: value for name, value in vars(near).items() if value is not None}
     return {**training, "validation_quality": after, "drop": drop, **told_near, "warnings": notes}
-
-
-def _layer(layer: dict[str, Any]) -> QuantizedLayer:
-    """A layer as `describe` tells of it."""
-    rest = {name: value for name, value in layer.items() if name != "float"}
-    return from_json(QuantizedLayer, {**rest, "in_float": layer["float"]})
 
 
 def _fidelity(

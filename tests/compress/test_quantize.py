@@ -65,7 +65,7 @@ def test_every_layer_is_quantized_and_none_is_left_in_float(program: Program) ->
 
 def test_a_mobile_network_is_quantized_whole() -> None:
     program = fold(normalized(Mobile()), image_inputs(3, SIZE, SIZE))
-    assert describe(convert(calibrated(program)))["float_layers"] == []
+    assert describe(convert(calibrated(program))).float_layers == ()
 
 
 def test_pixels_are_their_own_integers(program: Program) -> None:
@@ -81,11 +81,11 @@ def test_pixels_are_their_own_integers(program: Program) -> None:
 
 
 def test_what_only_moves_values_keeps_their_scale(program: Program) -> None:
-    layers = {each["name"]: each for each in describe(convert(calibrated(program)))["layers"]}
-    scales = {name: layers[name]["output_scale"] for name in ("slice_1", "slice_2", "pad")}
+    layers = {each.name: each for each in describe(convert(calibrated(program))).layers}
+    scales = {name: layers[name].output_scale for name in ("slice_1", "slice_2", "pad")}
     assert len(set(scales.values())) == 1
-    assert scales["pad"] == layers["add"]["output_scale"]
-    assert layers["flatten"]["output_scale"] == layers["adaptive_avg_pool2d"]["output_scale"]
+    assert scales["pad"] == layers["add"].output_scale
+    assert layers["flatten"].output_scale == layers["adaptive_avg_pool2d"].output_scale
 
 
 @settings(max_examples=8, deadline=None)
@@ -114,7 +114,7 @@ def test_every_scheme_keeps_to_its_range_and_close_to_the_float_network(
         exact, rounded = graph_of(program)(pixels(64)), graph_of(quantized)(pixels(64))
     assert float((rounded - exact).norm() / exact.norm()) < 0.15
     if activations:
-        zeros = [each["output_zero_point"] for each in describe(quantized)["layers"]]
+        zeros = [each.output_zero_point for each in describe(quantized).layers]
         assert set(zeros) == {0}
 
 
@@ -125,7 +125,7 @@ def test_the_converted_program_computes_what_training_did(program: Program) -> N
     prepared.graph.load_state_dict(biases, strict=False)
     with torch.no_grad():
         trained, converted = prepared(pixels(32)), graph_of(quantized)(pixels(32))
-    step = describe(quantized)["layers"][-1]["output_scale"]
+    step = describe(quantized).layers[-1].output_scale
     assert float((trained - converted).abs().max()) <= 1.01 * step
     assert float((trained != converted).float().mean()) < 0.02
 
@@ -141,7 +141,7 @@ def test_biases_lie_on_the_grid_of_their_integers(program: Program) -> None:
 
 def test_named_layers_stay_in_float(program: Program) -> None:
     quantized = convert(calibrated(program, keep=("stem", "linear")))
-    assert describe(quantized)["float_layers"] == ["stem", "linear"]
+    assert describe(quantized).float_layers == ("stem", "linear")
     assert "stem.weight" not in integer_weights(quantized)
 
 
@@ -173,7 +173,7 @@ def test_training_lowers_the_loss_and_leaves_the_program_alone(program: Program)
     assert losses[-1] < 0.7 * losses[0]
     scales = [each.scale for each in prepared.roundings(ActivationFakeQuantize)]
     assert all(torch.equal(now, then) for now, then in zip(scales, frozen, strict=True))
-    assert describe(convert(prepared))["float_layers"] == []
+    assert describe(convert(prepared)).float_layers == ()
     assert all(torch.equal(program.exported.state_dict[name], was) for name, was in before.items())
 
 
@@ -201,7 +201,7 @@ def test_post_training_stays_close_and_says_what_the_correction_did(
 ) -> None:
     said: list[str] = []
     quantized = post_training(program, Scheme(), batches(32, 8), say=said.append)
-    assert describe(quantized)["float_layers"] == []
+    assert describe(quantized).float_layers == ()
     with torch.no_grad():
         exact, rounded = graph_of(program)(pixels(64)), graph_of(quantized)(pixels(64))
     assert float((rounded - exact).norm() / exact.norm()) < 0.1
@@ -248,7 +248,7 @@ def test_a_fixed_scale_is_not_forced_on_what_it_is_joined_with(gated: bool) -> N
     with torch.no_grad():
         wanted, found = model(pixels(64)), graph_of(quantized)(pixels(64))
     assert float((found - wanted).pow(2).mean().sqrt()) < 0.05 * float(wanted.std())
-    assert describe(quantized)["float_layers"] == []
+    assert describe(quantized).float_layers == ()
 
 
 def test_what_has_no_weights_cannot_be_left_in_float(program: Program) -> None:
@@ -360,13 +360,13 @@ def test_a_padding_of_pixels_has_a_scale_of_its_own_and_its_sensitivity() -> Non
         fold(Between(lambda x: pad(x, -1.0), 3, 3).eval(), image_inputs(3, SIZE, SIZE))
     )
     rows = sensitivity(prepared, (pixels(8),), lambda outputs: 0.0)
-    assert {"pad", "last", "linear"} <= {row["layer"] for row in rows}
-    assert describe(convert(prepared))["float_layers"] == []
+    assert {"pad", "last", "linear"} <= {row.layer for row in rows}
+    assert describe(convert(prepared)).float_layers == ()
 
 
 def test_an_operator_without_integer_form_is_float_between_quantized_neighbours() -> None:
     program = fold(Between(functional.gelu).eval(), image_inputs(3, SIZE, SIZE))
-    assert describe(convert(calibrated(program)))["float_layers"] == ["gelu"]
+    assert describe(convert(calibrated(program))).float_layers == ("gelu",)
 
 
 def test_a_graph_that_the_bias_correction_does_not_take_is_quantized_without_it(
@@ -378,5 +378,5 @@ def test_a_graph_that_the_bias_correction_does_not_take_is_quantized_without_it(
     monkeypatch.setattr("nncf.experimental.torch.fx.quantize_pt2e", refuse)
     said: list[str] = []
     quantized = post_training(program, Scheme(), batches(16, 8), say=said.append)
-    assert describe(quantized)["float_layers"] == []
+    assert describe(quantized).float_layers == ()
     assert said[0].startswith("bias correction skipped: NNCF does not take this graph (NotImpl")

@@ -28,8 +28,7 @@ def test_the_table_finds_a_sabotaged_layer_and_restores_everything() -> None:
         before = prepared(x)
         rows = sensitivity(prepared, (x,), lambda logits: accuracy(logits, labels))
         assert torch.equal(prepared(x), before)
-    assert rows[0]["layer"] == "blocks.1.conv1"
-    assert rows[0]["sqnr_db"] < min(row["sqnr_db"] for row in rows[1:]) - 10
-    names = {row["layer"] for row in rows}
+    assert rows[0].layer == "blocks.1.conv1"
+    assert rows[0].sqnr_db < min(row.sqnr_db for row in rows[1:]) - 10
+    names = {row.layer for row in rows}
     assert {"normalize", "stem", "blocks.0.conv2", "add", "linear"} <= names
-    assert all(set(row) == {"layer", "has_weights", "drop_points", "sqnr_db"} for row in rows)

@@ -16,6 +16,8 @@ from edgedistill.runtimes.program import fold_weights, made_once
 from edgedistill.signature import Signature, TensorSpec
 
 if TYPE_CHECKING:
+    from onnx import NodeProto
+
     from edgedistill.program import Program
 
 Q, DQ = "QuantizeLinear", "DequantizeLinear"
@@ -124,7 +126,7 @@ def _constants(graph: Any) -> dict[str, np.ndarray[Any, Any]]:
     return {each.name: onnx.numpy_helper.to_array(each) for each in graph.initializer}
 
 
-def _producers(graph: Any) -> dict[str, Any]:
+def _producers(graph: Any) -> dict[str, NodeProto]:
     return {name: node for node in graph.node for name in node.output}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any
+from typing import Any, TypedDict
 
 _WEIGHTED = {"Convolution", "GroupConvolution", "MatMul"}
 _CLAMPS = {"Relu", "Clamp"}
@@ -47,8 +47,16 @@ def _is_weighted(node: Any) -> bool:
     return node.get_type_name() in _WEIGHTED
 
 
-def inspect(model: Any) -> dict[str, Any]:
-    """See `Runtime.inspect`."""
+class Written(TypedDict):
+    """See `records.Look`."""
+
+    operators: dict[str, int]
+    inner_pairs: int
+    transposes: int
+
+
+def inspect(model: Any) -> Written:
+    """What of `Runtime.inspect` the file itself says."""
     graph = _Graph(model)
     kinds = Counter(node.get_type_name() for node in graph.nodes)
     islands = [node for node in graph.nodes if graph.is_float(node)]

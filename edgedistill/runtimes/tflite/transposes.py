@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgedistill.records import Transposes
 from edgedistill.runtimes.tflite.file import File
 
 
@@ -26,7 +27,7 @@ def moved_bytes(file: File) -> int:
     return sum(file.size_in_bytes(transpose.outputs[0]) for transpose in transposes(file))
 
 
-def transposes_left(file: File) -> dict[str, Any]:
+def transposes_left(file: File) -> Transposes:
     """{"transposes": count, "transposed_bytes": moved in one inference, "transposed_around": the
     kinds of operators that read or make what is transposed}."""
     found = transposes(file)
