@@ -7,9 +7,9 @@ are in 0..1. Where a number has nothing to stand on (no samples, no teacher) it 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from edgedistill.records.codec import Record
 
@@ -275,5 +275,5 @@ class AuditRecord(Audited, Record):
     """Fitted to the file on validation samples."""
     routing: Routing | None
     """None where the teacher's answers on validation or test are unknown."""
-    reference: dict[str, Any]
+    reference: dict[str, JsonValue]
     """What `tasks.drift.describe` says of the file on validation samples."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from numpy.typing import NDArray
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonValue
 from edgedistill.tasks.labels import LabelForm, OneClass
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Task:
         """Files of the teacher's artifact that a bundle needs, by their names there."""
         return {}
 
-    def described(self, teacher: Artifact) -> dict[str, Any] | None:
+    def described(self, teacher: Artifact) -> dict[str, JsonValue] | None:
         """What a bundle's manifest says of these, under `texts`."""
         return None
 

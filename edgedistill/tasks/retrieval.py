@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonValue
 from edgedistill.records import TextsRecord
 from edgedistill.tasks import classification
 from edgedistill.tasks.base import Head, Task
@@ -153,7 +153,7 @@ class Retrieval(classification.Classification):
         """The captions' places, `texts.npy`."""
         return {FILE: teacher.file(FILE)}
 
-    def described(self, teacher: Artifact) -> dict[str, Any]:
+    def described(self, teacher: Artifact) -> dict[str, JsonValue]:
         """The file, its captions in order, and the scale."""
         record = TextsRecord.read(teacher)
         return {"file": FILE, "captions": list(record.captions), "scale": record.scale}

@@ -6,7 +6,7 @@ Accuracies are in percent; confidences, thresholds and shares in 0..1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
@@ -14,7 +14,16 @@ from edgedistill.errors import UserError
 from edgedistill.records.audit import ChosenPoint, Routing, RoutingPoint, TriedPoint
 from edgedistill.tasks.calibration import Floats, Labels, Logits, Mask, confidence
 
-Row = dict[str, Any]
+
+class Row(TypedDict):
+    """What routing below a confidence does."""
+
+    threshold: float
+    share_routed: float
+    accuracy: float
+    cost: NotRequired[float]
+    """Of a request, expected."""
+
 
 ROUTE_ALL = 2.0
 """Above any confidence, whatever precision a device computes it in."""
@@ -51,7 +60,7 @@ def curve(
     rows = []
     for at in kept:
         share = float(routed[at] / samples)
-        row = {
+        row: Row = {
             "threshold": float(thresholds[at]),
             "share_routed": share,
             "accuracy": float(100.0 * right[at] / samples),
@@ -80,6 +89,11 @@ def choose(rows: list[Row], wanted_accuracy: float | None = None, max_share: flo
             "ask for less, allow a larger share, or train a better student",
         )
     return next(row for row in allowed if row["accuracy"] >= wanted_accuracy)
+
+
+def _point(row: Row) -> tuple[float, float, float]:
+    """A row without what it costs, as `RoutingPoint` takes it."""
+    return row["threshold"], row["share_routed"], row["accuracy"]
 
 
 @dataclass(frozen=True)
@@ -111,8 +125,8 @@ def audited(validation: Pair, test: Pair, temperature: float, drop: float) -> Ro
     return Routing(
         threshold=choice["threshold"],
         temperature=temperature,
-        validation=ChosenPoint(wanted=wanted, **choice),
-        test=TriedPoint(teacher=teacher, student=student, **reached),
+        validation=ChosenPoint(*_point(choice), wanted=wanted),
+        test=TriedPoint(*_point(reached), teacher=teacher, student=student),
         share_for_teacher_less_drop=choose(exact, teacher - drop)["share_routed"],
-        curve=tuple(RoutingPoint(**row) for row in test.curve(temperature, 101)),
+        curve=tuple(RoutingPoint(*_point(row)) for row in test.curve(temperature, 101)),
     )
