@@ -4,25 +4,27 @@ is, what it does with bad images, and when it should pass a request on."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact, JsonObject
-from edgedistill.data import ImageSplit, Split, open_images, open_split, read_unlabelled
+from edgedistill.data import ImageSplit, Split, open_images, open_split
 from edgedistill.data.image.corrupt import KINDS, corrupt
-from edgedistill.data.image.decode import Form
+from edgedistill.data.no_class import Size, images_of_no_class
 from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.devices import machine
+from edgedistill.distill.embeddings import embeddings
 from edgedistill.distill.labelling import plain_answers
 from edgedistill.distill.teachers import identity
 from edgedistill.models import inputs_of, load
 from edgedistill.predict import Predict, logits_of, torch_predictor
 from edgedistill.progress import Asked
 from edgedistill.recipe import AuditConfig, Teacher
-from edgedistill.records import AuditRecord, DataRecord, ExportRecord, FileEntry
+from edgedistill.records import AuditRecord, DataRecord, ExportRecord, FileEntry, as_json
 from edgedistill.records.audit import (
     Corruption,
     Coverage,
@@ -37,19 +39,15 @@ from edgedistill.target import Frozen
 from edgedistill.tasks import audit as figures
 from edgedistill.tasks import calibration, drift, routing
 from edgedistill.tasks.classification import accuracy
+from edgedistill.tasks.promised import promised
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from edgedistill.runtimes import Floats
 
-Size = tuple[int, int] | None
-"""Height and width of what a model sees; None: the data's."""
 
 _SMALLEST = ("int8", "fp16", "fp32")
 _EMBEDDED = 10_000
 """Images of either split whose nearest neighbours are looked for."""
-_NOISE = 500
 
 
 class Config(Frozen):
@@ -73,7 +71,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     test, held_out = (open_split(inputs["data"].path, name) for name in ("test", "validation"))
     sizes = _sizes(config, inputs, data)
     tests = {size: open_images(inputs["data"].path, "test", size) for size in sizes.values()}
-    others, notes = _out_of_distribution(config.audit, data, tuple(tests), context.seed)
+    others, notes = images_of_no_class(config.audit, data, tuple(tests), context.seed)
     for text in notes:
         context.reporter.say(f"audit: {text}")
     images = _asked_in_all(config, inputs, len(test), len(held_out), len(others[None]))
@@ -99,10 +97,10 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
             temperature,
             config.audit.routing_drop,
         ),
-        reference=drift.describe(own, _features(inputs["export"], held_out)),
+        reference=as_json(drift.describe(own, _features(inputs["export"], held_out))),
     )
     record.write(context.scratch)
-    return {**_figures(record), "warnings": list(notes), "seconds": time.monotonic() - begin}
+    return {**promised(record), "warnings": list(notes), "seconds": time.monotonic() - begin}
 
 
 @dataclass(frozen=True)
@@ -249,7 +247,7 @@ def _corruptions(
     labels = test.labels[ids]
     images = {size: np.asarray(split.images[ids]) for size, split in tests.items()}
 
-    def row(kind: str, strength: int, worse: Mapping[Size, Any]) -> Corruption:
+    def row(kind: str, strength: int, worse: Mapping[Size, NDArray[np.uint8]]) -> Corruption:
         splits = {size: ImageSplit(each, labels) for size, each in worse.items()}
         scores = {name: accuracy(logits_of(each, splits[models.sizes[name]]), labels)
                   for name, each in models.predictors.items()}  # fmt: skip
@@ -262,26 +260,6 @@ def _corruptions(
                      for size, each in images.items()}  # fmt: skip
             rows.append(row(kind, strength, worse))
     return tuple(rows)
-
-
-def _out_of_distribution(
-    asked: AuditConfig, data: DataRecord, sizes: Sequence[Size], seed: int
-) -> tuple[dict[Size, ImageSplit], tuple[str, ...]]:
-    """Images of no class in each size, and what is not among them, in sentences."""
-    pictures = data.pictures
-    assert pictures is not None, "an audit of samples that are no pictures"
-    found: dict[Size, ImageSplit] = {}
-    notes: tuple[str, ...] = ()
-    for size in sizes:
-        form = Form(size or pictures.size, pictures.channels, pictures.resize)
-        if asked.out_of_distribution is None:
-            random = np.random.default_rng([seed, 4])
-            images = random.integers(0, 256, (_NOISE, *form.shape), np.uint8)
-        else:
-            read = read_unlabelled(asked.out_of_distribution, form)
-            images, notes = read.images, read.notes
-        found[size] = ImageSplit(images, np.zeros(len(images), np.int64))
-    return found, notes
 
 
 def _detected(
@@ -314,40 +292,6 @@ def _coverage(inputs: dict[str, Artifact], seed: int) -> Coverage | None:
     for name in ("train", "test"):
         split = open_images(inputs["data"].path, name)
         chosen = np.random.default_rng([seed, 5]).permutation(len(split))[:_EMBEDDED]
-        parts.append(_embeddings(student, split, np.sort(chosen)))
+        parts.append(embeddings(student, split, np.sort(chosen)))
     train, test = parts
     return figures.coverage(train, test)
-
-
-def _embeddings(model: nn.Module, split: ImageSplit, ids: Any) -> Floats:
-    """What enters the layer that gives the answer, (samples, channels)."""
-    import torch
-
-    from edgedistill.distill.feature_hooks import FeatureHooks
-    from edgedistill.losses.base import EMBEDDING
-
-    feature_hooks = FeatureHooks().on(
-        model, [EMBEDDING], "student", (torch.from_numpy(split.pixels(ids[:1])),)
-    )
-    predict: Callable[[Any], Any] = torch_predictor(model)
-    rows = []
-    for start in range(0, len(ids), 500):
-        predict(split.pixels(ids[start : start + 500]))
-        rows.append(feature_hooks.seen[EMBEDDING].float().numpy())
-    feature_hooks.close()
-    return np.concatenate(rows)
-
-
-def _figures(record: AuditRecord) -> JsonObject:
-    """What a contract may promise."""
-    shipped = record.students["shipped"]
-    rows = [row.accuracy["shipped"] for row in record.corruptions]
-    assert shipped.worst is not None, "a test set without a sample"
-    agreement = shipped.agreement
-    return {
-        "worst_class": shipped.worst.retention,
-        "worst_class_name": shipped.worst.class_,
-        "calibration_error": shipped.student.ece,
-        "copied_errors": None if agreement is None else agreement.copied_error_share,
-        "robustness": float(np.mean(rows[1:]) / rows[0]) if rows and rows[0] else None,
-    }

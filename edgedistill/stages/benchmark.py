@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.devices import DEVICES, Job, Protocol, Record, figures, in_short, in_turn
@@ -17,6 +17,9 @@ from edgedistill.records import DataRecord, ExportRecord, MeasurementRow, Measur
 from edgedistill.signature import Inputs, image_size, noise
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _IMAGES = 32
 _ROUNDS = 3
@@ -92,14 +95,14 @@ def _job(subject: _Subject, data: Path, context: Context, protocol: Protocol) ->
 
     if subject.program != MAIN:
         path = context.checkpoints / f"inputs_{subject.file}_{subject.program}.npz"
-        np.savez(path, **_drawn(subject.inputs, context.seed))
+        np.savez(path, **cast(Any, _drawn(subject.inputs, context.seed)))
         return Job(subject.path, subject.runtime, path, protocol, program=subject.program)
     height, width = subject.size or (0, 0)
     path = context.checkpoints / f"inputs_{height}x{width}.npz"
     if not path.exists():
         split = open_split(data, "validation", subject.size)
-        samples: dict[str, Any] = split.inputs(np.arange(min(_IMAGES, len(split))))
-        np.savez(path, **samples)
+        samples = split.inputs(np.arange(min(_IMAGES, len(split))))
+        np.savez(path, **cast(Any, samples))
     return Job(subject.path, subject.runtime, path, protocol)
 
 
@@ -112,7 +115,7 @@ def _files(export: Artifact) -> Iterator[_Subject]:
         )  # fmt: skip
 
 
-def _drawn(inputs: Inputs, seed: int) -> dict[str, Any]:
+def _drawn(inputs: Inputs, seed: int) -> dict[str, np.ndarray]:
     """Values for a program's inputs, its states among them: what a step takes depends on none."""
     import torch
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +42,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         config.teacher, inputs["teacher"].path, data, config.precision
     )
     layout = Layout(len(classes), config.keep, min(config.top_k, len(classes)))
-    made_by: dict[str, Any] = {
-        "teacher": identity(config.teacher, config.fingerprint, inputs["teacher"]),
+    teacher = identity(config.teacher, config.fingerprint, inputs["teacher"])
+    made_by: JsonObject = {
+        "teacher": teacher,
         "data": inputs["data"].digest, "split": "train", "seed": context.seed,
         "augment": config.augment.model_dump(), "precision": config.precision,
     }  # fmt: skip
@@ -59,7 +60,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         )  # fmt: skip
         keep(store, context.scratch)
     held_out = plain_answers(
-        config.teacher, made_by["teacher"], teacher_context, inputs["data"], "validation",
+        config.teacher, teacher, teacher_context, inputs["data"], "validation",
         context.checkpoints, context.reporter,
     )  # fmt: skip
     if held_out is not None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from edgedistill import program_file
 from edgedistill.artifact import Artifact, JsonObject
-from edgedistill.compress.streams import pieces
+from edgedistill.compress.steps import steps_of
 from edgedistill.data import Split, open_split
 from edgedistill.devices import machine
 from edgedistill.distill.labelling import plain_answers
@@ -38,6 +38,7 @@ from edgedistill.records import (
 )
 from edgedistill.runtimes import RUNTIMES, parity, sequences
 from edgedistill.runtimes.layers import Given, compare_alone, given_of
+from edgedistill.runtimes.misses import warnings_of
 from edgedistill.runtimes.program import fold_weights
 from edgedistill.runtimes.verdict import KERNELS, Evidence, cause, words
 from edgedistill.signature import image_size
@@ -46,13 +47,9 @@ from edgedistill.target import Frozen
 from edgedistill.tasks import Task
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from edgedistill.runtimes import Floats
 
 _GOLDEN = 8
-_STEPS = 500
-"""Of a program that keeps a state, at least, where the test set has as many."""
 _PLAIN, _AT_ONCE = 512, 32
 """Images for plain kernels, which may be a hundred times slower, and how many of them at once."""
 
@@ -153,7 +150,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     programs = tuple(_over_a_sequence(entry, inputs, test) for entry in written.others)
     ok = all(row.ok for row in rows) and all(row.ok for row in programs)
     VerifyRecord(ok, rows, scores, len(split), programs).write(context.scratch)
-    return {"ok": ok, "test_quality": scores, "warnings": _warnings(rows, programs),
+    return {"ok": ok, "test_quality": scores, "warnings": warnings_of(rows, programs),
             "seconds": time.monotonic() - begin}  # fmt: skip
 
 
@@ -220,9 +217,9 @@ def _row(file: _Answers, reference: _Reference, files: list[_Answers], test: _Te
     """What a file answers, and whether that is right."""
     evidence = Evidence(file.missed, file.found)
     if file.kind == "int8":
-        evidence = dataclasses.replace(evidence, **_alone(file, reference.given, test))
+        evidence = _alone(evidence, file, reference.given, test)
     if file.missed:
-        evidence = dataclasses.replace(evidence, **_plainly(file, reference, files, test))
+        evidence = _plainly(evidence, file, reference, files, test)
     because = cause(evidence)
     strays = (evidence.wrong or evidence.strays_here) if because else []
     missed = file.missed
@@ -245,9 +242,9 @@ def _row(file: _Answers, reference: _Reference, files: list[_Answers], test: _Te
     )
 
 
-def _alone(file: _Answers, given: Given, test: _Test) -> dict[str, Any]:
-    """An int8 file's layers, each given the graph's integers; by the plainest kernels too where
-    the usual ones stray."""
+def _alone(evidence: Evidence, file: _Answers, given: Given, test: _Test) -> Evidence:
+    """With an int8 file's layers, each given the graph's integers; by the plainest kernels too
+    where the usual ones stray."""
     runtime, name = file.entry.runtime, file.entry.file
     test.context.reporter.tick(f"verify {name}", 0, 2, "layer by layer")
     alone = tuple(compare_alone(runtime, file.path, given, optimize=True))
@@ -255,13 +252,14 @@ def _alone(file: _Answers, given: Given, test: _Test) -> dict[str, Any]:
     if any(each.strays for each in alone):
         test.context.reporter.tick(f"verify {name}", 1, 2, "layer by layer, plainest kernels")
         plain = tuple(compare_alone(runtime, file.path, given, optimize=False))
-    return {"alone": alone, "alone_plain": plain}
+    return dataclasses.replace(evidence, alone=alone, alone_plain=plain)
 
 
 def _plainly(
-    file: _Answers, reference: _Reference, files: list[_Answers], test: _Test
-) -> dict[str, Any]:
-    """The file by its runtime's plainest kernels, on the first images, and what others answer."""
+    evidence: Evidence, file: _Answers, reference: _Reference, files: list[_Answers], test: _Test
+) -> Evidence:
+    """With the file by its runtime's plainest kernels, on the first images, and what others
+    answer."""
     count, step = min(_PLAIN, len(test.split)), reference.step
     expected, usual = reference.logits[:count], file.logits[:count]
     asked = Asked(test.context.reporter, f"verify {file.entry.file} again", count)
@@ -272,16 +270,22 @@ def _plainly(
     plain = np.concatenate([plain_kernels(*test.split.inputs(ids).values()) for ids in parts])
     precision = file.entry.precision
     found = test.compare(usual, expected, step), test.compare(plain, expected, step)
-    return {
-        "usual": found[0], "plain": found[1], "images": count,
-        "between": test.compare(usual, plain, step),
-        "strays": tuple(parity.strays(each, precision, test.wanted) for each in found),
-        "others": tuple(
+    return dataclasses.replace(
+        evidence,
+        usual=found[0],
+        plain=found[1],
+        images=count,
+        between=test.compare(usual, plain, step),
+        strays=(
+            parity.strays(found[0], precision, test.wanted),
+            parity.strays(found[1], precision, test.wanted),
+        ),
+        others=tuple(
             (each.entry.runtime, test.compare(each.logits[:count], expected, step))
             for each in files
             if each is not file and each.entry.precision == precision
         ),
-    }  # fmt: skip
+    )
 
 
 def _over_a_sequence(entry: FileEntry, inputs: dict[str, Artifact], test: _Test) -> ProgramRow:
@@ -289,33 +293,7 @@ def _over_a_sequence(entry: FileEntry, inputs: dict[str, Artifact], test: _Test)
     kind = "int8" if entry.precision == "int8" else "float"
     program = program_file.load(program_file.place(inputs["quantize"].path, entry.program, kind))
     test.context.reporter.tick(f"verify {entry.file}", 0, 1, f"program `{entry.program}`")
-    steps = _steps(program, entry.program, test.split)
+    steps = steps_of(program, entry.program, test.split)
     path = inputs["export"].file("files") / entry.file
     golden = test.context.scratch / "golden" / entry.program
     return sequences.judge(entry, path, program, steps, golden, test.wanted)
-
-
-def _steps(program: Program, name: str, split: Split) -> list[tuple[Tensor, ...]]:
-    import torch
-
-    steps: list[tuple[Tensor, ...]] = []
-    for sample in range(len(split)):
-        if len(steps) >= _STEPS:
-            break
-        arrays = split.inputs(np.arange(sample, sample + 1)).values()
-        steps += pieces(program, name, tuple(map(torch.from_numpy, arrays)))
-    return steps
-
-
-def _warnings(rows: tuple[VerifyRow, ...], programs: tuple[ProgramRow, ...]) -> list[str]:
-    told = [
-        f"{row.file}: misses a tolerance ({', '.join(row.missed)}); {row.verdict}"
-        for row in rows
-        if row.missed
-    ]
-    return told + [
-        f"{row.file}, program `{row.program}` over {row.steps} steps: {', '.join(row.missed)}; the "
-        f"cause: {row.cause}"
-        for row in programs
-        if row.missed
-    ]
