@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from edgedistill.document import mapping, override, problems, read_yaml
 from edgedistill.errors import UserError
@@ -41,7 +40,9 @@ from edgedistill.losses.peers import Peers
 from edgedistill.losses.relations import Relations
 from edgedistill.losses.similarity import Similarity
 from edgedistill.losses.soft_targets import SoftTargets
+from edgedistill.recipe.answers import JudgeConfig, TeachConfig
 from edgedistill.recipe.arrays import unfit_for_arrays
+from edgedistill.recipe.checks import AuditConfig, BenchmarkConfig, ExportConfig, VerifyConfig
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.data import (
     ArraysData,
@@ -57,20 +58,16 @@ from edgedistill.recipe.data import (
 )
 from edgedistill.recipe.losses import DISTILLATION, Loss
 from edgedistill.recipe.models import Model
+from edgedistill.recipe.paths import with_absolute_paths
 from edgedistill.recipe.stages import (
-    AuditConfig,
-    BenchmarkConfig,
     DistillConfig,
-    ExportConfig,
-    JudgeConfig,
     PruneConfig,
     QuantizeConfig,
     SearchConfig,
     Stages,
-    TeachConfig,
     TeacherConfig,
     Training,
-    VerifyConfig,
+    unfit_for_labels,
 )
 from edgedistill.recipe.tasks import TaskName, unfit
 from edgedistill.recipe.teachers import Ensemble, Member, Teacher
@@ -201,22 +198,9 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _labels_can_stand_in(self) -> Recipe:
-        wanted = self.stages
-        if "labels" not in (wanted.judge.wrong, wanted.judge.unsure, wanted.judge.disagreeing):
-            return self
-        learning = {"distill": wanted.distill, "prune": wanted.prune, "quantize": wanted.quantize}
-        for name, stage in learning.items():
-            losses = stage.losses if stage else ()
-            if losses and not any(isinstance(x, Labels) and x.weight > 0 for x in losses):
-                raise ValueError(
-                    "`stages.judge` lets labels stand in for the teacher, but "
-                    f"`stages.{name}.losses` have none of the kind `labels`"
-                )
-        if wanted.distill.search and wanted.distill.search.share[1] == 1:
-            raise ValueError(
-                "`stages.judge` lets labels stand in for the teacher, but "
-                "`stages.distill.search.share` may leave them no weight"
-            )
+        problem = unfit_for_labels(self.stages)
+        if problem:
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
@@ -305,27 +289,5 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     recipe = parse_recipe(read_yaml(path), str(path), overrides)
     folder = path.resolve().parent
     make_importable(folder)
-    absolute: Recipe = _with_absolute_paths(recipe, folder)
+    absolute: Recipe = with_absolute_paths(recipe, folder)
     return absolute
-
-
-_NAMED = (HuggingFaceData, HuggingFaceTeacher, ClipTeacher)
-"""Configs whose `name` is a folder, or else a name on the hub."""
-
-
-def _with_absolute_paths(model: Any, base: Path) -> Any:
-    changes: dict[str, Any] = {}
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        if isinstance(value, Path):
-            changes[name] = base / value.expanduser()
-        elif isinstance(model, _NAMED) and name == "name" and os.path.isdir(base / value):
-            changes[name] = str(base / value)
-        elif isinstance(value, BaseModel):
-            changes[name] = _with_absolute_paths(value, base)
-        elif isinstance(value, tuple):
-            changes[name] = tuple(
-                _with_absolute_paths(item, base) if isinstance(item, BaseModel) else item
-                for item in value
-            )
-    return model.model_copy(update=changes) if changes else model

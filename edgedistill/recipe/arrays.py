@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edgedistill.families.models import TeacherCommon
+from edgedistill.recipe.checks import AuditConfig
 from edgedistill.recipe.contract import Contract
-from edgedistill.recipe.stages import AuditConfig, Stages
+from edgedistill.recipe.stages import Stages
 from edgedistill.tasks import TASKS
 
 _AUDITED = ("min_worst_class", "max_calibration_error", "max_copied_errors", "min_robustness")

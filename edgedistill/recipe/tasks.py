@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from edgedistill.families.models import DualEncoderModel
+from edgedistill.recipe.checks import AuditConfig
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.losses import Loss
 from edgedistill.recipe.models import Model
-from edgedistill.recipe.stages import AuditConfig, Stages
+from edgedistill.recipe.stages import Stages
 from edgedistill.recipe.teachers import Teacher
 from edgedistill.tasks import TASKS, Task
 
