@@ -39,6 +39,7 @@ ORDER: list[set[str]] = [
     {"bundle"},
     {"api", "starter", "console", "schemas"},
     {"cache_commands"},
+    {"bundle_commands"},
     {"cli"},
     {"command_line"},
 ]
