@@ -139,20 +139,21 @@ class _Plan:
         from edgedistill.stages import distill, search
 
         settings = _resolved(self.recipe.stages.distill)
-        shared: dict[str, Any] = {
-            "model": model,
-            "fingerprint": model_fingerprint(model),
-            "peers": tuple(model_fingerprint(peer) for peer in settings.peers),
-            "train": settings,
-            "augment": self.recipe.data.augment,
-            "workers": self.recipe.data.workers,
-        }
+        training = distill.Config(
+            model=model,
+            fingerprint=model_fingerprint(model),
+            peers=tuple(model_fingerprint(peer) for peer in settings.peers),
+            train=settings,
+            augment=self.recipe.data.augment,
+            workers=self.recipe.data.workers,
+        )
         inputs = self.training_inputs(settings.learned_from)
         if settings.search is not None:
             searched = "search" if name == "distill" else f"search_{name}"
-            self.add(searched, search.Config(search=settings.search, **shared), inputs, "search")
+            searching = search.Config(search=settings.search, **vars(training))
+            self.add(searched, searching, inputs, "search")
             inputs = {**inputs, "search": searched}
-        self.add(name, distill.Config(**shared), inputs, "distill")
+        self.add(name, training, inputs, "distill")
 
     def student(self) -> None:
         """The student, from its first weights to one quantized graph."""

@@ -11,7 +11,7 @@ from edgedistill.signature import Inputs, Signature, TensorSpec, blank
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from torch.export import ExportedProgram
+    from torch.export import Dim, ExportedProgram
     from torch.fx import GraphModule, Node
 
 MAIN = "main"
@@ -62,7 +62,7 @@ def _logits(exported: ExportedProgram) -> TensorSpec:
     return TensorSpec("logits", shape, "NC" if len(shape) == 2 else "")
 
 
-def _dynamic_shapes(inputs: Inputs) -> tuple[dict[int, Any], ...]:
+def _dynamic_shapes(inputs: Inputs) -> tuple[dict[int, Dim], ...]:
     """The sizes of None as one dimension, the batch, as `torch.export` takes them."""
     import torch
 

@@ -12,16 +12,17 @@ import operator
 import re
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from edgedistill.artifact import BrokenSeal
+from edgedistill.artifact import BrokenSeal, JsonValue
 from edgedistill.errors import UserError, in_short, out_of_resources
 from edgedistill.program import MAIN, Program, export, graph_of
 from edgedistill.signature import Signature
 
 if TYPE_CHECKING:
-    from torch import nn
-    from torch.fx import Graph
+    from torch import Tensor, nn
+    from torch.fx import Graph, Node
+    from torch.fx.node import Argument
 
 _GRAPH = "graph"
 _NAMESPACES = ("aten", "quantized_decomposed")
@@ -175,7 +176,19 @@ def _opened(path: Path) -> Any:
     return safe_open(path, "pt")
 
 
-def _root(tensors: dict[str, Any], nodes: list[dict[str, Any]]) -> nn.Module:
+class _Row(TypedDict):
+    """A node, as it is stored."""
+
+    op: str
+    name: str
+    target: str
+    args: list[JsonValue]
+    kwargs: dict[str, JsonValue]
+    parameter: NotRequired[bool]
+    """Whether a tensor is learned."""
+
+
+def _root(tensors: dict[str, Tensor], nodes: list[_Row]) -> nn.Module:
     """Modules that hold each tensor at its place."""
     import torch
 
@@ -197,10 +210,11 @@ def _root(tensors: dict[str, Any], nodes: list[dict[str, Any]]) -> nn.Module:
     return root
 
 
-def _graph(rows: list[dict[str, Any]], tensors: dict[str, Any]) -> Graph:
+def _graph(rows: list[_Row], tensors: dict[str, Tensor]) -> Graph:
     import torch
 
-    graph, nodes = torch.fx.Graph(), dict[str, Any]()
+    graph = torch.fx.Graph()
+    nodes: dict[str, Node] = {}
     for row in rows:
         op, name, target = row["op"], row["name"], row["target"]
         if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in nodes:
@@ -230,7 +244,7 @@ def _given(result: Any) -> Any:
     return result[0] if len(result) == 1 else tuple(result)
 
 
-def _function(target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _function(target: str, args: tuple[Any, ...], kwargs: dict[str, Argument]) -> Any:
     """The operator of that name. Raises _Refused: none that a graph may name."""
     import torch
 
@@ -256,7 +270,7 @@ def _holds_text(value: Any) -> bool:
     return any(map(_holds_text, value)) if isinstance(value, list) else isinstance(value, str)
 
 
-def _read(value: Any, nodes: dict[str, Any]) -> Any:
+def _read(value: Any, nodes: dict[str, Node]) -> Any:
     import torch
 
     if isinstance(value, list):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from edgedistill.artifact import JsonValue
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema_of(document: str) -> dict[str, Any]:
+def schema_of(document: str) -> dict[str, JsonValue]:
     """The JSON Schema (draft 2020-12) of a `recipe`, a bundle's `manifest` or its `report`.
 
     That of a manifest and a report is what is accepted when one is read; its `version` is the

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgedistill.errors import UserError
 from edgedistill.models import device_of
@@ -144,7 +144,7 @@ def _optimizer(model: torch.nn.Module, config: Training) -> torch.optim.Optimize
 
     kernels = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups: list[dict[str, Any]] = [
+    groups: list[dict[str, list[torch.nn.Parameter] | float]] = [
         {"params": kernels, "weight_decay": config.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]

@@ -9,6 +9,7 @@ from edgedistill.program import value
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.fx import GraphModule, Node
+    from torch.fx.node import Argument
 
 
 def fold_constants(graph: GraphModule) -> None:
@@ -18,7 +19,7 @@ def fold_constants(graph: GraphModule) -> None:
     """
     import torch
 
-    known: dict[Node, Any] = {}
+    known: dict[Node, Argument] = {}
     for node in graph.graph.nodes:
         if node.op == "get_attr":
             known[node] = value(graph, node)
@@ -38,7 +39,7 @@ def fold_constants(graph: GraphModule) -> None:
     graph.graph.eliminate_dead_code()
 
 
-def _is_constant(node: Node, known: dict[Node, Any]) -> bool:
+def _is_constant(node: Node, known: dict[Node, Argument]) -> bool:
     import torch
 
     if node.op != "call_function" or not all(each in known for each in node.all_input_nodes):

@@ -42,7 +42,7 @@ def importance(
     """
     import torch_pruning as tp
 
-    options: dict[str, Any] = {"group_reduction": "sum", "normalizer": None}
+    options: dict[str, str | None] = {"group_reduction": "sum", "normalizer": None}
     if kind == "magnitude":
         magnitude: Callable[[Any], Tensor | None] = tp.importance.GroupMagnitudeImportance(
             p=2, **options

@@ -45,7 +45,7 @@ def write_parquet(teach: Artifact, data: Artifact, path: Path) -> int:
     part = path.with_name(path.name + ".part")
     with parquet.ParquetWriter(part, schema) as writer:
         for view, samples, labels, records in _parts(answers, teach, data):
-            columns: dict[str, Any] = {
+            columns: dict[str, Array] = {
                 "sample": samples,
                 "view": np.full(len(records), view, np.int32),
                 "label": labels,

@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import read_json
+from edgedistill.artifact import JsonObject, read_json
 from edgedistill.distill.private import make_folder, owner_only, write_json
 from edgedistill.errors import UserError, reading
 
@@ -177,7 +177,7 @@ def opened(
     layout: Layout,
     views: int,
     samples: int,
-    made_by: dict[str, Any],
+    made_by: JsonObject,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Store]:
     """The store in `folder`, made where there is none, held alone.
@@ -202,10 +202,10 @@ def opened(
                 _same(read_json(path), head, folder)
         else:
             write_json(path, head)
-        yield Store(folder, layout, views, samples, made_by.get("split", "train"))
+        yield Store(folder, layout, views, samples, str(made_by.get("split", "train")))
 
 
-def _same(head: Any, wanted: dict[str, Any], folder: Path) -> None:
+def _same(head: Any, wanted: Any, folder: Path) -> None:
     own = {**head["made_by"], **{k: v for k, v in head.items() if k != "made_by"}}
     other = {**wanted["made_by"], **{k: v for k, v in wanted.items() if k != "made_by"}}
     differs = [key for key in other if own.get(key) != other[key]]

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.artifact import file_digest, text_digest, write_json
+from edgedistill.artifact import JsonObject, JsonValue, file_digest, text_digest, write_json
 from edgedistill.models.making import (
     Origin,
     build,
@@ -41,7 +41,7 @@ def describe(
     classes: int,
     inputs: Inputs,
     pruning: list[Any] | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """What `save` writes to `model.json`. The weights' origin is left out: they lie beside it."""
     return {
         "model": {**model.model_dump(mode="json"), "weights": None},
@@ -51,7 +51,7 @@ def describe(
     }
 
 
-def save(module: nn.Module, folder: Path, description: dict[str, Any]) -> None:
+def save(module: nn.Module, folder: Path, description: JsonObject) -> None:
     """Write `model.json` and `weights.safetensors` into `folder`."""
     from safetensors.torch import save_file
 
@@ -114,7 +114,7 @@ def fingerprint(model: Model) -> str:
     """
     from edgedistill.models.weights import check
 
-    content: dict[str, Any] = model.model_dump(mode="json")
+    content: dict[str, JsonValue] = model.model_dump(mode="json")
     if model.weights is not None:
         check(model.weights)
         content["weights"] = file_digest(model.weights)

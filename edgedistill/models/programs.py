@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
@@ -12,6 +12,8 @@ from edgedistill.program import MAIN
 from edgedistill.signature import Inputs, Signature
 
 Programs = dict[str, tuple[nn.Module, Signature | Inputs]]
+
+_Own = dict[str, tuple[Callable[..., Any], Signature]]
 
 
 def programs(module: nn.Module, inputs: Inputs) -> Programs:
@@ -25,7 +27,7 @@ def programs(module: nn.Module, inputs: Inputs) -> Programs:
     than the data has.
     """
     found: Programs = {MAIN: (module, inputs)}
-    own: dict[str, Any] = module.programs() if hasattr(module, "programs") else {}  # type: ignore[operator]
+    own: _Own = cast(Any, module).programs() if hasattr(module, "programs") else {}
     for name, (call, signature) in own.items():
         _check(name, signature)
         if name == MAIN and _shapes(signature.inputs) != _shapes(inputs):

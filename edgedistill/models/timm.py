@@ -20,7 +20,7 @@ def make(model: TimmModel, classes: int, inputs: Inputs) -> nn.Module:
     timm = _timm()
     _check_name(timm, model)
     channels, *size = required_image_shape(inputs, model.name)
-    arguments: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
+    arguments: dict[str, int | tuple[int, ...]] = {"num_classes": classes, "in_chans": channels}
     if not timm.get_pretrained_cfg(model.name).to_dict().get("fixed_input_size"):
         return _create(timm, model, arguments)
     return _create(timm, model, {**arguments, "img_size": tuple(size)})
@@ -94,7 +94,7 @@ def _close(name: str, names: list[str]) -> str:
     )
 
 
-def _create(timm: Any, model: TimmModel, arguments: dict[str, Any]) -> nn.Module:
+def _create(timm: Any, model: TimmModel, arguments: dict[str, int | tuple[int, ...]]) -> nn.Module:
     try:
         module: nn.Module = timm.create_model(model.name, pretrained=model.pretrained, **arguments)
     except Exception as error:  # timm raises whatever its model or the hub raised
