@@ -1,27 +1,25 @@
-"""A user's own `module:function`, named in a recipe: the only code that a recipe can run."""
+"""The files that a user's function lies in and imports, found and told apart; none is run."""
 
 from __future__ import annotations
 
 import ast
 import importlib
 import importlib.util
-import os
 import sys
 import sysconfig
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Any
 
 from edgedistill.artifact import file_digest, text_digest
-from edgedistill.errors import UserError, in_short, nearest, out_of_resources
+from edgedistill.errors import UserError
+from edgedistill.usercode.guard import running
 
 
-def _split(reference: str, where: str) -> tuple[str, str]:
+def split(reference: str, where: str) -> tuple[str, str]:
+    """The module and the function of `module:function`. Raises UserError: badly formed."""
     module, colon, function = reference.partition(":")
     if not (module and colon and function):
         raise UserError(
@@ -33,87 +31,13 @@ def _split(reference: str, where: str) -> tuple[str, str]:
     return module, function
 
 
-def make_importable(folder: Path) -> None:
-    """Let `module:function` name a Python file in `folder` (a recipe's own), before all others."""
-    while str(folder) in sys.path:
-        sys.path.remove(str(folder))
-    sys.path.insert(0, str(folder))
-
-
-@contextmanager
-def running(what: str, where: str, hint: str = "") -> Iterator[None]:
-    """Around each step of a user's own code, which may raise anything and end anywhere: its call,
-    and each item of what it yields.
-
-    Raises UserError: `what` failed, with the file and line of the user's that it failed in; also
-    where it would end the program. Ctrl-C, and memory and disk that are used up, pass as they are.
-
-    what: for messages, e.g. "`my_data:samples`"; where: the recipe's key, e.g. `data.function`.
-    """
-    try:
-        with _without_exit():
-            yield
-    except (UserError, KeyboardInterrupt, MemoryError):
-        raise
-    except BaseException as error:
-        if isinstance(error, Exception) and out_of_resources(error) is not None:
-            raise
-        raise UserError(
-            f"{where}: {what} failed{_place(error)}: {in_short(error)}", hint
-        ) from error
-
-
-def own_fault(error: BaseException) -> UserError | None:
-    """An error that came through the user's own code, such as a model's forward, as theirs; None
-    for any other."""
-    place = _place(error)
-    if not place:
-        return None
-    hint = "mend it there; the same command then goes on from what is done"
-    return UserError(f"your own code failed{place}: {in_short(error)}", hint)
-
-
-@contextmanager
-def _without_exit() -> Iterator[None]:
-    """Let `os._exit`, which no handler sees, end no more than the processes that a user's code
-    forks: the exit code would be taken for what became of the command."""
-    ours, exit_ = os.getpid(), os._exit
-
-    def refuse(code: int) -> None:
-        if os.getpid() != ours:
-            exit_(code)
-        raise SystemExit(code)
-
-    os._exit = refuse  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        os._exit = exit_
-
-
-def _place(error: BaseException) -> str:
-    """The last line of the user's own that an error came through."""
-    frames = [
-        (frame.f_code.co_filename, at) for frame, at in traceback.walk_tb(error.__traceback__)
-    ]
-    for name, line in reversed(frames):
-        if _is_own(Path(name)):
-            return f" in {Path(name).name} line {line}"
-    return ""
-
-
-def _is_own(file: Path) -> bool:
-    libraries = [*map(Path, sysconfig.get_paths().values()), Path(__file__).parent]
-    return file.is_file() and not any(file.is_relative_to(each) for each in libraries)
-
-
 def source_file(reference: str, where: str) -> Path:
     """The file that `module:function` lies in, found without importing it, whatever was imported
     before.
 
     Raises UserError: badly formed, or no such module.
     """
-    module, _ = _split(reference, where)
+    module, _ = split(reference, where)
     importlib.invalidate_caches()
     parent = module.rpartition(".")[0]
     # A package that the import path alone does not lead into is imported for it.
@@ -151,13 +75,13 @@ def source_digest(reference: str, where: str) -> str:
     name that is put together, or read while running, is not seen. Raises UserError as
     `source_file`.
     """
-    sources = _sources(reference, where)
+    sources = sources_of(reference, where)
     name, file = next(iter(sources.items()))
-    if _is_installed(_root(file, name)):
-        return _digest(sources)
+    if is_installed(root_of(file, name)):
+        return digest_of(sources)
     trees = {name: _tree(path) for name, path in sources.items()}
     if any(_looks_at_sources(tree) for tree in trees.values() if tree):
-        return _digest(sources)
+        return digest_of(sources)
     files = {
         name: _meaning(tree, sources[name]) if tree else file_digest(sources[name])
         for name, tree in trees.items()
@@ -165,7 +89,7 @@ def source_digest(reference: str, where: str) -> str:
     return text_digest(files)
 
 
-def _digest(sources: dict[str, Path]) -> str:
+def digest_of(sources: dict[str, Path]) -> str:
     """Of the files to the last byte."""
     files = {name: file_digest(path) for name, path in sources.items()}
     return text_digest([files, _version(next(iter(sources)))])
@@ -209,7 +133,7 @@ def _meaning(tree: ast.Module, path: Path) -> str:
 def distributions(reference: str, where: str) -> set[str]:
     """The installed packages that `module:function` and the files beside it import, the function's
     own among them; those of Python itself are not. Raises UserError as `source_file`."""
-    sources = _sources(reference, where)
+    sources = sources_of(reference, where)
     named = {name.partition(".")[0] for module, path in sources.items()
              for name in (module, *_imported(path, module))}  # fmt: skip
     found: set[str] = set()
@@ -230,11 +154,11 @@ def _version(module: str) -> str | None:
         return None
 
 
-def _sources(reference: str, where: str) -> dict[str, Path]:
+def sources_of(reference: str, where: str) -> dict[str, Path]:
     """The files that `source_digest` is of, by their modules' names."""
-    file, (module, _) = source_file(reference, where), _split(reference, where)
-    root, found = _root(file, module), {module: file}
-    waiting = [] if _is_installed(root) else list(_imported(file, module))
+    file, (module, _) = source_file(reference, where), split(reference, where)
+    root, found = root_of(file, module), {module: file}
+    waiting = [] if is_installed(root) else list(_imported(file, module))
     while waiting:
         name = waiting.pop()
         path = _file(root, name)
@@ -245,12 +169,13 @@ def _sources(reference: str, where: str) -> dict[str, Path]:
     return found
 
 
-def _root(file: Path, module: str) -> Path:
+def root_of(file: Path, module: str) -> Path:
     """The folder that the module's topmost package lies in."""
     return file.parents[module.count(".") + (file.name == "__init__.py")]
 
 
-def _is_installed(root: Path) -> bool:
+def is_installed(root: Path) -> bool:
+    """Whether packages are installed into this folder."""
     return root in map(Path, sysconfig.get_paths().values())
 
 
@@ -279,57 +204,3 @@ def _imported(path: Path, module: str) -> Iterator[str]:
             steps = name.split(".")
             yield from (".".join(steps[:end]) for end in range(1, len(steps) + 1))
     yield from (package.rsplit(".", up)[0] for up in range(package.count(".") + 1) if package)
-
-
-_LOADED: dict[str, str] = {}
-"""Digests of what was imported here, by the module's name."""
-
-
-def load_function(reference: str, where: str) -> Callable[..., Any]:
-    """Import `module:function`, anew where its files are no longer what was imported before.
-
-    Raises UserError: no such module or function, or its import fails.
-
-    where: the recipe's key, for messages, e.g. `student.function`.
-    """
-    name, function = _split(reference, where)
-    sources = _sources(reference, where)
-    loaded = _loaded(sources)
-    if not _are_current(name, sources, loaded):
-        for each in loaded:
-            del sys.modules[each]
-    with running(f"importing `{name}`", where, f"`python -c 'import {name}'` shows where"):
-        module = importlib.import_module(name)
-        found = getattr(module, function, None)  # a module may have a `__getattr__` of its own
-    _LOADED[name] = _digest(sources)
-    if not callable(found):
-        functions = [
-            key for key, value in getattr(module, "__dict__", {}).items() if callable(value)
-        ]
-        raise UserError(
-            f"{where}: `{name}` has no function `{function}`", nearest(function, functions)
-        )
-    return found  # type: ignore[no-any-return]
-
-
-def _loaded(sources: dict[str, Path]) -> dict[str, Path]:
-    """The files that modules of these names were imported from, but for installed ones."""
-    found = {}
-    for name in sources:
-        file = getattr(sys.modules.get(name), "__file__", None)
-        if file is not None and not _is_installed(_root(Path(file), name)):
-            found[name] = Path(file)
-    return found
-
-
-def _are_current(name: str, sources: dict[str, Path], loaded: dict[str, Path]) -> bool:
-    """Whether what was imported is what the files say now: else a result would be kept under the
-    name of code that did not make it."""
-    if any(file.resolve() != sources[each].resolve() for each, file in loaded.items()):
-        return False
-    if name in loaded and name in _LOADED:
-        return _LOADED[name] == _digest(sources)
-    import psutil
-
-    began = psutil.Process().create_time()
-    return all(file.stat().st_mtime < began for file in loaded.values())
