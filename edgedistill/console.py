@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from edgedistill.artifact import JsonObject
 from edgedistill.errors import UserError, printable
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -56,7 +57,7 @@ def print_json(value: Any) -> None:
     print_line(json.dumps(value, indent=1, default=str))
 
 
-def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+def print_rows(rows: Sequence[JsonObject], columns: Sequence[str], as_json: bool) -> None:
     """The `columns` of rows as a table, or the rows whole as JSON."""
     if as_json:
         print_json(rows)

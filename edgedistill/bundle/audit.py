@@ -14,6 +14,7 @@ from edgedistill.files import read_json_file
 from edgedistill.records import as_json
 from edgedistill.records.audit import OtherImages
 from edgedistill.report.audit import THE_AUDIT, tables
+from edgedistill.tasks.drift import Drift, Statistics
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +64,16 @@ def _recorded(bundle: Bundle) -> dict[str, Any]:
     return found
 
 
-def drift(bundle: Bundle, folder: Path) -> dict[str, Any]:
+class DriftReport(Drift):
+    """With what was compared."""
+
+    left_out: int
+    """Images that could not be decoded."""
+    notes: list[str]
+    observed: Statistics
+
+
+def drift(bundle: Bundle, folder: Path) -> DriftReport:
     """Whether the images below a folder, as the file that ships answers them, still look like
     those that the bundle was compiled with; see `tasks.drift.compare`."""
     from edgedistill.data import read_unlabelled

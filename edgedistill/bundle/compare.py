@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from edgedistill.artifact import JsonValue
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.bundle.measure import Subject, measure, subjects
 from edgedistill.devices import Protocol
@@ -23,7 +23,7 @@ _FIGURES = {
 
 def side_by_side(
     a: Bundle | str | Path, b: Bundle | str | Path, protocol: Protocol
-) -> list[dict[str, Any]]:
+) -> list[dict[str, JsonValue]]:
     """Rows {figure, unit, a, b, where}; see `edgedistill.compare`."""
     left, right = (_shipped(each) for each in (a, b))
     comparable = _shapes(left) == _shapes(right)
@@ -52,7 +52,9 @@ def _shapes(subject: Subject) -> list[tuple[int, ...]]:
     return [values.shape[1:] for values in subject.inputs.values()]
 
 
-def _row(figure: str, unit: str, a: Any, b: Any, where: str) -> dict[str, Any]:
+def _row(
+    figure: str, unit: str, a: JsonValue, b: JsonValue, where: JsonValue
+) -> dict[str, JsonValue]:
     return {"figure": figure, "unit": unit, "a": a, "b": b, "where": where}
 
 
@@ -62,9 +64,7 @@ def _task(left: Subject, right: Subject) -> Task:
     return left.task or right.task or TASKS["classification"]
 
 
-def _parity(
-    first: list[list[float]], second: list[list[float]], task: Task
-) -> list[dict[str, Any]]:
+def _parity(first: JsonValue, second: JsonValue, task: Task) -> list[dict[str, JsonValue]]:
     """How far b's outputs are from a's on the same inputs; nothing for other numbers of them."""
     import numpy as np
 

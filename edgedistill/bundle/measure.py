@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.apart import Apart
+from edgedistill.artifact import JsonValue
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.devices import DEVICES, Job, Protocol, figures, in_short, in_turn
 from edgedistill.errors import UserError, reading
@@ -153,7 +154,7 @@ def measure(
     protocol: Protocol,
     outputs: bool = False,
     say: Callable[[str], None] = lambda text: None,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, JsonValue]]:
     """Rows as in `measurements.json`; with `outputs`, also the logits of the inputs. `say` is told
     of each round of each file as it ends."""
     import numpy as np

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import write_json
+from edgedistill.artifact import JsonObject, write_json
 from edgedistill.data import twins
 from edgedistill.data.image import duplicates
 from edgedistill.data.sources import Samples, Source, open_source
@@ -52,7 +51,7 @@ def prepare(
     reporter: Reporter,
     embedding: int | None = None,
     sizes: Sequence[Size] = (),
-) -> dict[str, Any]:
+) -> JsonObject:
     """Decode, split and check `data` into folder `out`; returns metrics.
 
     sizes: further ones, (height, width), that a model sees the images in; each takes that many
@@ -110,7 +109,7 @@ def _twins(out: Path, specs: tuple[TensorSpec, ...], reporter: Reporter) -> list
     return duplicates.find({name: open_images(out, name) for name in SPLITS}, reporter)
 
 
-def _metrics(record: DataRecord, skipped: int, warnings: list[str]) -> dict[str, Any]:
+def _metrics(record: DataRecord, skipped: int, warnings: list[str]) -> JsonObject:
     """Warnings are not in the record: they name where the data lies, which no later stage depends
     on."""
     return {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgedistill.data.survey import Found
+from edgedistill.data.survey import Keys as DataKeys
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -16,7 +17,7 @@ Keys = dict[str, str | int | bool | Path | list[int]]
 """Of a model or of data, as a recipe has them."""
 
 
-def _yaml(keys: Keys, folder: Path) -> list[str]:
+def _yaml(keys: Keys | DataKeys, folder: Path) -> list[str]:
     """Keys as indented YAML; a JSON string is YAML too."""
     return [f"  {key}: {_value(value, folder)}" for key, value in keys.items()]
 

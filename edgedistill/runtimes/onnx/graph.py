@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def _export(program: Program, quantized: bool) -> Any:
     return model
 
 
-def _translations(program: Any) -> dict[Any, Any]:
+def _translations(program: Any) -> dict[Callable[..., Any], Callable[..., Any]]:
     """Global average pooling by the operator that has an integer kernel. With a dynamic batch the
     exporter would gather the pooled values one by one."""
     import torch
