@@ -19,7 +19,7 @@ MOST = 500
 
 
 def steps_of(program: Program, name: str, split: Split) -> list[tuple[Tensor, ...]]:
-    """Inputs of the first calls of the program `name`, no more samples than that takes."""
+    """Inputs (1, ...) of the first calls of the program `name`, no more samples than that takes."""
     import torch
 
     steps: list[tuple[Tensor, ...]] = []

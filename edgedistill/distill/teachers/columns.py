@@ -31,7 +31,7 @@ def lists(column: Any, name: str, path: Path) -> tuple[Any, Ids]:
 
 
 def floats(column: Any, name: str, path: Path) -> Floats:
-    """A column of numbers, float32. Raises UserError: it holds something else."""
+    """A column of numbers, (rows,), float32. Raises UserError: it holds something else."""
     import pyarrow as pa
 
     if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
@@ -42,7 +42,7 @@ def floats(column: Any, name: str, path: Path) -> Floats:
 
 
 def whole(column: Any, name: str, path: Path) -> Ids:
-    """A column of whole numbers, int64. Raises UserError: it holds something else."""
+    """A column of whole numbers, (rows,), int64. Raises UserError: it holds something else."""
     import pyarrow as pa
 
     if not pa.types.is_integer(column.type) or column.null_count:
@@ -58,7 +58,7 @@ def whole(column: Any, name: str, path: Path) -> Ids:
 
 
 def class_numbers(column: Any, classes: Sequence[str], name: str, path: Path) -> Ids:
-    """Classes by number of a column of numbers or of names."""
+    """(rows,): classes by number of a column of numbers or of names."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -101,6 +101,6 @@ def in_brief(classes: Sequence[Any]) -> str:
 
 
 def in_words(samples: Ids) -> str:
-    """`samples 3, 8, 9`, the first few of them."""
+    """`samples 3, 8, 9`, the first few of the samples (n,)."""
     first = ", ".join(map(str, samples[:SHOWN])) + (", ..." if len(samples) > SHOWN else "")
     return f"sample{'s' if len(samples) > 1 else ''} {first}"
