@@ -30,6 +30,7 @@ from edgedistill.training_inputs import open_training_inputs
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from edgedistill.compress.quantize import Prepared
     from edgedistill.program import Program
 
 
@@ -123,26 +124,14 @@ def _quantize(
     from edgedistill.compress.describe import describe
     from edgedistill.compress.post_training import post_training
     from edgedistill.compress.quantize import calibrate, convert, prepare, trained
-    from edgedistill.compress.sensitivity import sensitivity
     from edgedistill.compress.streams import fed
 
     program = folded[MAIN]
     split = open_split(inputs["data"].path, "train")
     prepared = prepare(program, config.scheme, settings.keep_float)
     calibrate(prepared, _calibration(split, settings, context.seed))
-    rows: tuple[LayerSensitivity, ...] = ()
-    if settings.sensitivity_samples:
-        held_out, labels = _held_out(inputs["data"], settings.sensitivity_samples)
-        quality = task_of(inputs).quality
-        found = sensitivity(prepared, held_out, lambda outputs: quality(outputs, labels))
-        rows = tuple(found)
-    touchy = [
-        row.layer
-        for row in rows
-        if row.has_weights
-        and settings.float_above is not None
-        and row.drop_points > settings.float_above
-    ]
+    rows = _sensitivity(prepared, settings, inputs)
+    touchy = _touchy(rows, settings)
     kept = (*settings.keep_float, *touchy)
     if touchy:
         context.reporter.say(f"quantize: left in float, too sensitive: {', '.join(touchy)}")
@@ -162,34 +151,55 @@ def _quantize(
     quantized = _keep(quantized, MAIN, "int8", context)
     for name, each in folded.items():
         if name != MAIN:
-            samples = list(fed(each, name, _calibration(split, settings, context.seed)))
-            other = post_training(each, config.scheme, samples, _kept(each, kept))
+            samples = fed(each, name, _calibration(split, settings, context.seed))
+            other = post_training(each, config.scheme, list(samples), _kept(each, kept))
             _keep(other, name, "int8", context)
     near, notes = _fidelity(program, quantized, inputs)
     for text in notes:
         context.reporter.say(f"quantize: {text}")
-    told = describe(quantized)
     quantization = Quantization(
         method=settings.method,
         scheme=config.scheme,
         fidelity=near,
         kept_in_float=kept,
         sensitivity=rows,
-        layers=told.layers,
-        float_layers=told.float_layers,
-        quantize_nodes=told.quantize_nodes,
-        dequantize_nodes=told.dequantize_nodes,
+        **vars(describe(quantized)),
     )
     QuantizeRecord(quantization).write(context.scratch)
     after = _validate(quantized, inputs)
     drop = before["float_validation_quality"] - after
+    _say_where_it_costs(drop, settings, context)
+    told_near = {name: value for name, value in vars(near).items() if value is not None}
+    return {**training, "validation_quality": after, "drop": drop, **told_near, "warnings": notes}
+
+
+def _say_where_it_costs(drop: float, settings: QuantizeConfig, context: Context) -> None:
     if drop > settings.max_drop:
         context.reporter.say(
             f"quantize: int8 costs {drop:.2f} points of validation quality; "
             f"`stages.quantize.max_drop` is {settings.max_drop:g}"
         )
-    told_near = {name: value for name, value in vars(near).items() if value is not None}
-    return {**training, "validation_quality": after, "drop": drop, **told_near, "warnings": notes}
+
+
+def _sensitivity(
+    prepared: Prepared, settings: QuantizeConfig, inputs: dict[str, Artifact]
+) -> tuple[LayerSensitivity, ...]:
+    """What rounding each layer alone costs; nothing where it is not asked for."""
+    from edgedistill.compress.sensitivity import sensitivity
+
+    if not settings.sensitivity_samples:
+        return ()
+    held_out, labels = _held_out(inputs["data"], settings.sensitivity_samples)
+    quality = task_of(inputs).quality
+    return tuple(sensitivity(prepared, held_out, lambda outputs: quality(outputs, labels)))
+
+
+def _touchy(rows: tuple[LayerSensitivity, ...], settings: QuantizeConfig) -> list[str]:
+    """Layers with weights that cost more than is allowed."""
+    above = settings.float_above
+    if above is None:
+        return []
+    return [row.layer for row in rows if row.has_weights and row.drop_points > above]
 
 
 def _fidelity(

@@ -56,11 +56,11 @@ def integer_weights(program: Program) -> dict[str, torch.Tensor]:
 
 def test_every_layer_is_quantized_and_none_is_left_in_float(program: Program) -> None:
     said = describe(convert(calibrated(program)))
-    assert said["float_layers"] == []
-    names = {layer["name"] for layer in said["layers"]}
+    assert said.float_layers == ()
+    names = {layer.name for layer in said.layers}
     assert {"normalize", "stem", "blocks.1.conv2", "linear", "add", "pad"} <= names
-    assert all("output_scale" in layer for layer in said["layers"])
-    assert said["quantize_nodes"] <= said["dequantize_nodes"]
+    assert all(layer.output_scale is not None for layer in said.layers)
+    assert said.quantize_nodes <= said.dequantize_nodes
 
 
 def test_a_mobile_network_is_quantized_whole() -> None:
@@ -342,7 +342,7 @@ def test_a_mask_of_infinities_leaves_what_reads_it_in_float() -> None:
     model = Between(attend)
     assert error(model) < 0.05
     said = describe(convert(calibrated(fold(model, image_inputs(3, SIZE, SIZE)))))
-    assert {"add", "softmax"} <= set(said["float_layers"])
+    assert {"add", "softmax"} <= set(said.float_layers)
 
 
 def test_added_constants_are_quantized_like_what_they_are_added_to() -> None:
