@@ -87,18 +87,18 @@ _EXPORT = ("torch", *(name for entry in TABLE.values() for name in entry.written
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("data", 4, ("pillow", "numpy")),
-        Stage("teacher", 3, ("torch",)),
-        Stage("teach", 3, ("torch",)),
-        Stage("judge", 1, ()),
-        Stage("search", 3, ("torch", "accelerate", "optuna")),
-        Stage("control", 2, ("torch", "accelerate")),
-        Stage("audit", 3, _EXPORT),
-        Stage("distill", 4, ("torch", "accelerate")),
-        Stage("prune", 4, ("torch", "torch-pruning", "accelerate")),
-        Stage("quantize", 7, ("torch", "torchao", "nncf", "accelerate")),
-        Stage("export", 8, _EXPORT),
-        Stage("verify", 5, _EXPORT),
-        Stage("benchmark", 2, _EXPORT),
+        Stage("data", 5, ("pillow", "numpy")),
+        Stage("teacher", 4, ("torch",)),
+        Stage("teach", 4, ("torch",)),
+        Stage("judge", 2, ()),
+        Stage("search", 4, ("torch", "accelerate", "optuna")),
+        Stage("control", 3, ("torch", "accelerate")),
+        Stage("audit", 4, _EXPORT),
+        Stage("distill", 5, ("torch", "accelerate")),
+        Stage("prune", 5, ("torch", "torch-pruning", "accelerate")),
+        Stage("quantize", 8, ("torch", "torchao", "nncf", "accelerate")),
+        Stage("export", 9, _EXPORT),
+        Stage("verify", 6, _EXPORT),
+        Stage("benchmark", 3, _EXPORT),
     )
 }

@@ -349,3 +349,27 @@ def test_a_model_that_answers_differently_each_time_is_told_as_that() -> None:
 
     with pytest.raises(UserError, match="answers differently each time"):
         fold(Around(Dropping()).eval(), image_inputs(3, SIZE, SIZE))
+
+
+def test_what_is_the_same_for_every_sample_is_a_constant() -> None:
+    """As the zeros that a recurrent net begins with, and what its first step makes of them."""
+
+    class Beginning(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.state, self.joined = nn.Linear(4, 4), nn.Linear(8, 2)
+
+        def forward(self, pixels: Tensor) -> Tensor:
+            x = pixels.mean((2, 3)) @ torch.ones(3, 4)
+            zeros = torch.zeros(pixels.shape[0], 4)
+            seen = torch.sigmoid(x + self.state(zeros))
+            answer: Tensor = self.joined(torch.cat([seen, torch.tanh(self.state(zeros))], 1))
+            return answer
+
+    torch.manual_seed(0)
+    model = Beginning().eval()
+    program = fold(model, image_inputs(3, SIZE, SIZE))
+    assert_same(model, program, pixels(3))
+    names = [str(node.target) for node in graph_of(program).graph.nodes]
+    assert names.count("aten.linear.default") == 1
+    assert not any("zeros" in name or "tanh" in name for name in names)
