@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,14 @@ from edgedistill.recipe import Training
 from edgedistill.training_inputs import TrainingInputs
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from accelerate import Accelerator
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from edgedistill.checkpoint import Average, State
+    from edgedistill.training_inputs import TrainingBatch
 
 
 def learning_rate(step: int, steps: int, config: Training) -> float:
@@ -61,50 +69,108 @@ def train(
     steps = max(1, round(config.epochs * epoch_steps))
     average = Average(objective, config.ema) if config.ema else None
     state = State(checkpoint, objective, optimizer, average)
-    step, earlier = state.load()
-    first, started = step, time.monotonic()
-    saved = started
+    first, earlier = state.load()
+    started = time.monotonic()
+    run = _Run(objective, wrapped, optimizer, accelerator, average, state,
+               batch_size, epoch_steps, steps, first, earlier, started)  # fmt: skip
     wrapped.train()
-    while step < steps:
-        epoch, offset = divmod(step, epoch_steps)
-        order = training_inputs.order(batch_size, epoch)[offset : offset + steps - step]
-        share = [ids[accelerator.process_index :: accelerator.num_processes] for ids in order]
-        view = training_inputs.view(epoch)
-        for batch in training_inputs.batches(share, view, accelerator.device):
-            on_step(step / steps)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, steps, config)
-            loss = training_inputs.loss(wrapped, batch, epoch)
-            optimizer.zero_grad()
-            accelerator.backward(loss)
-            if config.clip is not None:
-                accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
-            optimizer.step()
-            if average is not None:
-                average.update()
-            step += 1
-            if step % 10 == 0 or step == steps:
-                speed = (step - first) * batch_size / (time.monotonic() - started)
-                note = _note(loss.item(), step, steps, speed, (steps - step) * batch_size, config)
-                tick(step * batch_size, steps * batch_size, note)
-            if time.monotonic() - saved > 60 * config.checkpoint_minutes:
-                state.save(step, earlier + time.monotonic() - started)
-                saved = time.monotonic()
-        state.save(step, earlier + time.monotonic() - started)
-        saved = time.monotonic()
-        if on_epoch is not None:
-            _estimate_statistics(objective, training_inputs, batch_size)
-            on_epoch(epoch)
+    _learn(run, training_inputs, config, tick, on_step, on_epoch)
     if average is not None:
         average.store()
     _estimate_statistics(objective, training_inputs, batch_size)
     objective.to("cpu")
     spent = time.monotonic() - started
     return {
-        "images_per_second": (step - first) * batch_size / max(spent, 1e-9),
+        "images_per_second": (steps - first) * batch_size / max(spent, 1e-9),
         "seconds": earlier + spent,
         "samples_seen": float(steps * batch_size),
     }
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a training works on, and where it stands as it begins or goes on."""
+
+    objective: torch.nn.Module
+    wrapped: torch.nn.Module
+    """The objective as `accelerate` calls it."""
+    optimizer: torch.optim.Optimizer
+    accelerator: Accelerator
+    average: Average | None
+    state: State
+    batch_size: int
+    epoch_steps: int
+    steps: int
+    first: int
+    """The step that it goes on from."""
+    earlier: float
+    """Seconds spent before."""
+    started: float
+    """On the monotonic clock."""
+
+
+def _learn(
+    run: _Run,
+    training_inputs: TrainingInputs,
+    config: Training,
+    tick: Callable[[float, float, str], None],
+    on_step: Callable[[float], None],
+    on_epoch: Callable[[int], None] | None,
+) -> None:
+    """The steps that are left."""
+    step, saved = run.first, run.started
+    while step < run.steps:
+        epoch, offset = divmod(step, run.epoch_steps)
+        order = training_inputs.order(run.batch_size, epoch)[offset : offset + run.steps - step]
+        for batch in _batches(training_inputs, order, epoch, run.accelerator):
+            on_step(step / run.steps)
+            for group in run.optimizer.param_groups:
+                group["lr"] = learning_rate(step, run.steps, config)
+            loss = training_inputs.loss(run.wrapped, batch, epoch)
+            _descend(loss, run.wrapped, run.optimizer, run.accelerator, config.clip)
+            if run.average is not None:
+                run.average.update()
+            step += 1
+            if step % 10 == 0 or step == run.steps:
+                speed = (step - run.first) * run.batch_size / (time.monotonic() - run.started)
+                note = _note(
+                    loss.item(), step, run.steps, speed, (run.steps - step) * run.batch_size, config
+                )
+                tick(step * run.batch_size, run.steps * run.batch_size, note)
+            if time.monotonic() - saved > 60 * config.checkpoint_minutes:
+                run.state.save(step, run.earlier + time.monotonic() - run.started)
+                saved = time.monotonic()
+        run.state.save(step, run.earlier + time.monotonic() - run.started)
+        saved = time.monotonic()
+        if on_epoch is not None:
+            _estimate_statistics(run.objective, training_inputs, run.batch_size)
+            on_epoch(epoch)
+
+
+def _batches(
+    training_inputs: TrainingInputs,
+    order: Sequence[NDArray[np.int64]],
+    epoch: int,
+    accelerator: Accelerator,
+) -> Iterator[TrainingBatch]:
+    """This process's share of an epoch's batches, of samples by their numbers."""
+    share = [ids[accelerator.process_index :: accelerator.num_processes] for ids in order]
+    return training_inputs.batches(share, training_inputs.view(epoch), accelerator.device)
+
+
+def _descend(
+    loss: Tensor,
+    objective: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    accelerator: Accelerator,
+    clip: float | None,
+) -> None:
+    """One step against the gradient, whose norm is at most `clip`."""
+    optimizer.zero_grad()
+    accelerator.backward(loss)
+    if clip is not None:
+        accelerator.clip_grad_norm_(objective.parameters(), clip)
+    optimizer.step()
 
 
 def _estimate_statistics(
