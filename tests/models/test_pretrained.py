@@ -141,7 +141,7 @@ def test_the_libraries_own_weights_keep_their_channels(
 
 def test_what_is_spread_is_not_trained_and_survives_folding() -> None:
     from edgedistill.compress.fold import fold
-    from edgedistill.compress.program import graph_of
+    from edgedistill.program import graph_of
 
     inner = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Flatten(),
                           nn.Linear(4 * 64, 2))  # fmt: skip

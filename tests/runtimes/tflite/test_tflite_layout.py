@@ -216,8 +216,6 @@ def test_a_pixel_shuffle_is_one_transpose() -> None:
     """The converter writes it as three, of axes that it joined and split again."""
     torch.manual_seed(0)
     with torch.no_grad():
-        content = to_tflite(
-            fold(chain(["shuffle"]).eval(), image_inputs(3, SIZE, SIZE)), False
-        )
+        content = to_tflite(fold(chain(["shuffle"]).eval(), image_inputs(3, SIZE, SIZE)), False)
     _, after = check(content)
     assert after.count()["TRANSPOSE"] == 1
