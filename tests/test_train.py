@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -186,8 +187,7 @@ def test_who_looks_after_each_epoch_sees_statistics_that_fit(tmp_path: Path) -> 
     network, seen = slow(model()), []
 
     def look(_: int) -> None:
-        seen.append(quality(network))
-        network.train()
+        seen.append(quality(copy.deepcopy(network).cpu()))
 
     training_inputs = TrainingInputs(split(), Augment(), seed=3)
     config = Training(epochs=4, batch_size=16, learning_rate=0.5, precision="fp32")

@@ -88,7 +88,7 @@ def _replace(graph: GraphModule, node: Node, found: Tensor, expand: bool = False
     import torch
 
     name = _name(graph, node)
-    _keep(graph, name, found.detach().clone().contiguous())
+    _keep(graph, name, found.detach().clone().contiguous(), _is_learned(graph, node))
     with graph.graph.inserting_before(node):
         kept = graph.graph.get_attr(name)
     kept.meta = dict(node.meta)
@@ -123,9 +123,7 @@ def _is_constant(node: Node, known: dict[Node, Argument]) -> bool:
 
 def _name(graph: GraphModule, node: Node) -> str:
     """After the module whose parameters `node` is computed of, else after the node."""
-    sources = [node]
-    for each in sources:
-        sources += [source for source in each.all_input_nodes if source not in sources]
+    sources = _sources(node)
     places = sorted(str(each.target) for each in sources if each.op == "get_attr")
     if not places:
         return f"constant_{node.name}"
@@ -152,7 +150,21 @@ def _taken(graph: GraphModule, name: str, sources: list[Node]) -> bool:
     )
 
 
-def _keep(graph: GraphModule, name: str, tensor: Tensor) -> None:
+def _is_learned(graph: GraphModule, node: Node) -> bool:
+    """Whether a parameter is among what a node is computed of."""
+    learned = dict(graph.named_parameters())
+    return any(str(each.target) in learned for each in _sources(node) if each.op == "get_attr")
+
+
+def _sources(node: Node) -> list[Node]:
+    """A node and all that it is computed of."""
+    sources = [node]
+    for each in sources:
+        sources += [source for source in each.all_input_nodes if source not in sources]
+    return sources
+
+
+def _keep(graph: GraphModule, name: str, tensor: Tensor, learned: bool) -> None:
     import torch
 
     *parents, last = name.split(".")
@@ -163,7 +175,7 @@ def _keep(graph: GraphModule, name: str, tensor: Tensor) -> None:
         place = getattr(place, part)
     if hasattr(place, last):
         delattr(place, last)
-    if tensor.is_floating_point():
+    if learned and tensor.is_floating_point():
         place.register_parameter(last, torch.nn.Parameter(tensor))
     else:
         place.register_buffer(last, tensor)

@@ -212,7 +212,7 @@ def _renamed(graph: GraphModule) -> GraphModule:
     """A graph whose weights lie where they lay in the wrapped model."""
     import torch
 
-    root = torch.nn.Module()
+    root, learned = torch.nn.Module(), dict(graph.named_parameters())
     for node in graph.graph.nodes:
         tensor = value(graph, node)
         if tensor is None:
@@ -224,7 +224,7 @@ def _renamed(graph: GraphModule) -> GraphModule:
             if part not in dict(place.named_children()):
                 place.add_module(part, torch.nn.Module())
             place = getattr(place, part)
-        if tensor.is_floating_point():
+        if str(node.target) in learned:
             setattr(place, last, torch.nn.Parameter(tensor))
         else:
             place.register_buffer(last, tensor)

@@ -374,3 +374,21 @@ def test_what_is_the_same_for_every_sample_is_a_constant() -> None:
     names = [str(node.target) for node in nodes if node.op == "call_function"]
     assert names.count("aten.linear.default") == 1
     assert not any("zeros" in name or "tanh" in name for name in names)
+
+
+def test_what_was_not_learned_is_not_trained_either() -> None:
+    class Placed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+            self.scale = nn.Parameter(torch.rand(4, 1, 1))
+            self.register_buffer("places", torch.rand(1, 4, SIZE, SIZE))
+
+        def forward(self, x: Tensor) -> Tensor:
+            seen = torch.relu(self.conv(x)) * self.scale + self.places
+            return (seen + torch.arange(SIZE).float()).mean((2, 3))
+
+    graph = graph_of(fold(Placed().eval(), image_inputs(3, SIZE, SIZE)))
+    assert {name for name, _ in graph.named_parameters()} == {
+        "conv.weight", "conv.bias", "scale",
+    }  # fmt: skip
