@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from torch.fx.node import Argument
 
 _GRAPH = "graph"
+_PROGRAMS = "programs"
+"""Folder, in an artifact, of a student's programs."""
 _NAMESPACES = ("aten", "quantized_decomposed")
 _SCALARS = {
     f"_operator.{name}": getattr(operator, name)
@@ -137,18 +139,19 @@ def load(path: Path) -> Program:
         if out_of_resources(error) is not None:
             raise
         told = str(error) if isinstance(error, _Refused) else in_short(error)
-        raise BadProgram(path.parent, f"{path.name}: {told}") from error
+        folder = path.parent.parent if path.parent.name == _PROGRAMS else path.parent
+        raise BadProgram(folder, f"{path.name}: {told}") from error
 
 
 def place(folder: Path, name: str, kind: str) -> Path:
     """Where a student's program lies in an artifact's folder; kind: `float` or `int8`."""
-    return folder / "programs" / f"{name}.{kind}.program"
+    return folder / _PROGRAMS / f"{name}.{kind}.program"
 
 
 def names(folder: Path, kind: str) -> list[str]:
     """A student's programs of a kind, `main` first; none where nothing was quantized."""
     found = sorted(
-        path.name.split(".")[0] for path in (folder / "programs").glob(f"*.{kind}.program")
+        path.name.split(".")[0] for path in (folder / _PROGRAMS).glob(f"*.{kind}.program")
     )
     return sorted(found, key=lambda name: name != MAIN)
 
