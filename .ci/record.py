@@ -12,6 +12,7 @@ from benchmarks.common import RESULTS, write
 
 
 def main() -> None:
+    """Write the result of what `.ci/run` has timed; the module says how it is called."""
     blocks, result = Path(sys.argv[1]), Path(sys.argv[2])
     rows = [
         {

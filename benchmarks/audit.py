@@ -27,7 +27,7 @@ from benchmarks.common import DATA, Quiet, write
 from edgedistill.artifact import read_json
 from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
-from edgedistill.data.corrupt import KINDS, corrupt
+from edgedistill.data.image.corrupt import KINDS, corrupt
 
 STRENGTH = 3
 SIDE = 32

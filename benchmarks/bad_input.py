@@ -25,6 +25,7 @@ import yaml
 from PIL import Image
 
 from benchmarks.common import RESULTS
+from edgedistill.signature import image_inputs
 
 QUICK = {"epochs": 1, "batch_size": 8}
 
@@ -132,7 +133,7 @@ def weights_of(depth: int, classes: int, path: Path) -> None:
     from edgedistill.recipe import ResidualModel
 
     model = ResidualModel(family="resnet_cifar", depth=depth, widths=(8, 8, 8))
-    save_file(build(model, classes, 3, 8).state_dict(), path)
+    save_file(build(model, classes, image_inputs(3, 8, 8)).state_dict(), path)
 
 
 def wrong_weights(folder: Path) -> dict[str, Any]:

@@ -24,11 +24,11 @@ from edgedistill.cache import Cache, default_root
 from edgedistill.data import Split, open_split
 from edgedistill.models import load
 from edgedistill.pipeline import run_until
+from edgedistill.predict import logits_of
 from edgedistill.recipe import Recipe, load_recipe
 from edgedistill.runtimes import RUNTIMES
 from edgedistill.target import load_target
 from edgedistill.tasks.classification import accuracy
-from edgedistill.tasks.predict import logits_of
 
 RECIPE = Path(__file__).parents[1] / "examples" / "cifar10.yaml"
 TARGET = load_target("android-arm64")
@@ -61,7 +61,7 @@ def recipe(*overrides: str) -> Recipe:
 def passes(artifacts: dict[str, Artifact]) -> float:
     """Images that the student was trained on, counted once for each pass."""
     return sum(
-        artifacts[stage].metrics.get("passes", 0.0)
+        artifacts[stage].metrics.get("samples_seen", 0.0)
         for stage in ("distill", "prune", "quantize")
         if stage in artifacts
     )
@@ -179,7 +179,7 @@ def full(cache: Cache) -> None:
         }
         for stage in ("teacher", "distill", "prune")
     ]
-    measured = {row["file"]: row for row in mine["benchmark"].json("measurements.json")}
+    measured = {row["file"]: row for row in mine["benchmark"].json("measurements.json")["rows"]}
     sizes = {e["file"]: e["bytes"] / 1e3 for e in mine["export"].json("export.json")["files"]}
     for each in checked["rows"]:
         figures = {key: value for key, value in each.items() if not isinstance(value, list | dict)}

@@ -26,9 +26,9 @@ from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
 from edgedistill.models import load
 from edgedistill.pipeline import run_until
+from edgedistill.predict import logits_of, torch_predictor
+from edgedistill.tasks.audit import agreement
 from edgedistill.tasks.classification import accuracy
-from edgedistill.tasks.judgement import agreement
-from edgedistill.tasks.predict import logits_of, torch_predictor
 
 EPOCHS = 16
 LIMIT = 10_000
@@ -128,7 +128,7 @@ def train_one(name: str, seed: int, cache: Cache) -> dict[str, Any]:
     made = run_until(wanted, TARGET, cache, Quiet(), last="distill")
     found = {
         **tested(made),
-        "passes": made["distill"].metrics["passes"],
+        "samples_seen": made["distill"].metrics["samples_seen"],
         "images_per_second": made["distill"].metrics["images_per_second"],
         "settings": [loss.model_dump() for loss in wanted.stages.distill.losses],
     }
@@ -145,7 +145,7 @@ def tested(made: dict[str, Artifact]) -> dict[str, float]:
         logits_of(torch_predictor(load(made[name].file("model"))), split)
         for name in ("distill", "teacher")
     )
-    copied = agreement(student, teacher, split.labels)["copied_error_share"]
+    copied = agreement(student, teacher, split.labels).copied_error_share
     return {"accuracy": accuracy(student, split.labels), "copied_errors": 100.0 * copied}
 
 
@@ -190,7 +190,7 @@ def rows(seeds: list[int], cache: Cache) -> list[dict[str, Any]]:
                 "deviations": (mean - base[0]) / max((std**2 + base[1] ** 2) ** 0.5, 1e-9),
                 "copied_errors_mean": copied,
                 "copied_errors_std": copied_std,
-                "passes": each[0]["passes"],
+                "samples_seen": each[0]["samples_seen"],
                 "samples": [one["accuracy"] for one in each],
                 "settings": each[0]["settings"],
             }

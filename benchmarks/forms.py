@@ -29,7 +29,9 @@ from edgedistill.distill.store import open_answers
 from edgedistill.models import build, load
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import Recipe
-from edgedistill.train import Lesson, train
+from edgedistill.signature import image_inputs
+from edgedistill.train import train
+from edgedistill.training_inputs import TrainingInputs
 
 FORMS = {
     "stored in full": "soft targets",
@@ -41,7 +43,7 @@ FORMS = {
 
 def student(wanted: Recipe) -> Any:
     torch.manual_seed(wanted.seed)
-    return build(wanted.student, 10, 3, 32).to(memory_format=torch.channels_last)
+    return build(wanted.student, 10, image_inputs(3, 32, 32)).to(memory_format=torch.channels_last)
 
 
 def from_store(wanted: Recipe, made: dict[str, Artifact], bf16: bool) -> float:
@@ -51,12 +53,15 @@ def from_store(wanted: Recipe, made: dict[str, Artifact], bf16: bool) -> float:
     settings = wanted.stages.distill.model_copy(
         update={"precision": "bf16" if bf16 else "fp32", "epochs": 1}
     )
-    lesson = Lesson(split, wanted.data.augment, wanted.seed, answers)
+    training_inputs = TrainingInputs(split, wanted.data.augment, wanted.seed, answers)
     with TemporaryDirectory() as folder:
         return train(
-            lesson.objective(student(wanted), settings.losses, settings.precision),
-            lesson, settings, checkpoint=Path(folder, "run.safetensors"), tick=lambda *_: None,
-        )["seconds"]  # fmt: skip
+            training_inputs.objective(student(wanted), settings.losses, settings.precision),
+            training_inputs,
+            settings,
+            checkpoint=Path(folder, "run.safetensors"),
+            tick=lambda *_: None,
+        )["seconds"]
 
 
 def main() -> None:

@@ -143,9 +143,9 @@ def _labelled() -> tuple[Any, Any]:
 
 
 def _read_data(path: Path) -> object:
-    from edgedistill.data.images import read_images
+    from edgedistill.data import Form, read_images
 
-    return read_images(path, ("a", "b", "c"), 8, 3)
+    return read_images(path, ("a", "b", "c"), Form((8, 8), 3))
 
 
 def parquet(folder: Path) -> Kind:
@@ -180,7 +180,7 @@ def npz(folder: Path) -> Kind:
 
 
 def http(folder: Path) -> Kind:
-    from edgedistill.distill.teachers import Question
+    from edgedistill.distill.teachers import TeacherBatch
     from edgedistill.distill.teachers.http import EndpointTeacher
     from edgedistill.recipe import HttpTeacher
 
@@ -194,11 +194,11 @@ def http(folder: Path) -> Kind:
     config = HttpTeacher(
         family="http", url=f"http://127.0.0.1:{port}/", at="/predictions/0", timeout=2, retries=0
     )
-    question = Question(np.arange(1), np.arange(1), False, np.zeros((1, 3, 4, 4), np.float32))
+    batch = TeacherBatch(np.arange(1), np.arange(1), False, np.zeros((1, 3, 4, 4), np.float32))
 
     def read(content: bytes) -> None:
         answer["content"] = content
-        list(EndpointTeacher(config, ("a", "b", "c")).ask(question))
+        list(EndpointTeacher(config, ("a", "b", "c")).predict(batch))
 
     return Kind(mutated(valid), read)
 
@@ -228,7 +228,7 @@ def model_file(suffix: str) -> Callable[[Path], Kind]:
 
     def kind(folder: Path) -> Kind:
         from benchmarks.fuzz_models import edited
-        from edgedistill.package.measure import patience
+        from edgedistill.bundle.measure import patience
 
         valid = [path.read_bytes() for path in sorted(compiled(folder).glob(f"*{suffix}"))]
         apart = Apart("export it again")
@@ -268,10 +268,10 @@ def _open(path: Path) -> None:
 
 
 def _run(path: Path) -> None:
-    shape = [size or 1 for size in _loaded.input.shape]
-    if len(shape) == 4 and np.prod(shape) < 10**6:
+    taken = _loaded.signature.inputs
+    if all(len(each.shape) == 4 and np.prod(each.of_batch(1)) < 10**6 for each in taken):
         with reading(str(path), "export it again"):
-            _loaded.run(np.zeros(shape, _loaded.input.dtype))
+            _loaded.run({each.name: np.zeros(each.of_batch(1), each.dtype) for each in taken})
             _loaded.operators()
 
 

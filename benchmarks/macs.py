@@ -24,6 +24,7 @@ from benchmarks.common import write
 from edgedistill.compress.cost import measure_cost
 from edgedistill.models import count
 from edgedistill.models.work import listed, products
+from edgedistill.signature import image_inputs
 
 TOLERANCE = 1e-3
 BLIND = ("attention", "gru", "lstm", "einsum")
@@ -121,7 +122,7 @@ def row(name: str) -> dict[str, Any]:
     make, size = NETS[name]
     torch.manual_seed(0)
     module, example = make().eval(), torch.zeros(1, 3, size, size)
-    report, _ = count(module, 3, size)
+    report, _ = count(module, image_inputs(3, size, size))
     pruning = measure_cost(module, example).macs / 1e6
     # What stages keep of a model, which the report and its contract are made of.
     stored = sum(math.prod(sizes) for sizes in listed(products(module, example))) / 1e6

@@ -26,8 +26,8 @@ from edgedistill.data import open_split
 from edgedistill.models import load
 from edgedistill.models.work import padded_of
 from edgedistill.pipeline import run_until
+from edgedistill.predict import logits_of, torch_predictor
 from edgedistill.tasks.classification import accuracy
-from edgedistill.tasks.predict import logits_of, torch_predictor
 
 IMAGES, DISTILL, BETWEEN, RECOVER = 10_000, 4, 0.5, 2.5
 LEAST = 13.1
@@ -69,8 +69,8 @@ def measured(name: str, seed: int, made: dict[str, Artifact]) -> dict[str, Any]:
         "macs": metrics["macs"],
         "padded_macs": padded_of(metrics["products"], PHONE.kernel) / 1e6,
         "params": metrics["params"],
-        "passes": sum(
-            made[each].metrics["passes"] for each in ("distill", "prune") if each in made
+        "samples_seen": sum(
+            made[each].metrics["samples_seen"] for each in ("distill", "prune") if each in made
         ),
         "accuracy": accuracy(logits_of(torch_predictor(model), split), split.labels),
     }
@@ -105,7 +105,7 @@ def record(rows: list[dict[str, Any]]) -> None:
         mean, deviation = mean_and_std([row["accuracy"] for row in runs])
         costs = {
             key: mean_and_std([row[key] for row in runs])[0]
-            for key in ("macs", "padded_macs", "params", "passes")
+            for key in ("macs", "padded_macs", "params", "samples_seen")
         }
         found.append({"name": name, **costs, "accuracy_mean": mean, "accuracy_std": deviation,
                       "samples": runs})  # fmt: skip

@@ -4,7 +4,7 @@ The digits recipe, most of whose time is training here, in deterministic mode. E
 is followed by the same command again; when a compile is finished before all kills are spent,
 another one starts with an empty cache. Most kills wait until a stage trains; the others come at any
 moment.
-At the end nothing may lie in the folder for what passes, nor beside the bundle.
+At the end nothing may lie in the folder for what samples_seen, nor beside the bundle.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.common import write
-from edgedistill.package import Bundle
+from edgedistill.bundle import Bundle
 
 TRAINING = ("teacher", "distill", "prune", "quantize")
 SETTINGS = (

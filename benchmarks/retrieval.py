@@ -2,7 +2,7 @@
 
 A dual encoder (ResNet-20 and a text transformer) is trained here on 10,000 images of CIFAR-10 and
 their class captions; ResNet-8 students learn which caption is theirs, or keep the teacher's
-similarities to all of them, or both, for the same image-passes, each at that learning rate of
+similarities to all of them, or both, for the same image-samples_seen, each at that learning rate of
 `RATES` which is best on validation after half of them. Test set, float, over seeds.
 
     python -m benchmarks.retrieval [--seeds 0 1 2] [--cache DIR]
@@ -22,7 +22,8 @@ from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
 from edgedistill.models import load
 from edgedistill.pipeline import run_until
-from edgedistill.tasks.predict import logits_of, read_texts, torch_predictor
+from edgedistill.predict import logits_of, torch_predictor
+from edgedistill.tasks.retrieval import Retrieval
 
 RATES = (0.1, 0.3, 1.0)
 TEACHER = (
@@ -60,7 +61,8 @@ def best_rate(way: str, cache: Cache) -> float:
 
 
 def figures(made: dict[str, Artifact], stage: str) -> dict[str, float]:
-    split, texts = open_split(made["data"].path, "test"), read_texts(made["teacher"])
+    split = open_split(made["data"].path, "test")
+    texts = Retrieval().of_teacher(made["teacher"]).texts
     images = logits_of(torch_predictor(load(made[stage].file("model"))), split)
     return {
         "recall_at_1": texts.recall(images, split.labels),

@@ -24,14 +24,15 @@ from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
 from edgedistill.devices.machine import multiplies_bf16
 from edgedistill.distill.store import open_answers
-from edgedistill.models import build, load, save
+from edgedistill.models import build, inputs_of, load, save
 from edgedistill.models.pruned import replay
 from edgedistill.pipeline import run_until
+from edgedistill.predict import logits_of, torch_predictor
+from edgedistill.program import graph_of
 from edgedistill.recipe import Recipe
-from edgedistill.runtimes import program as programs
 from edgedistill.tasks.classification import accuracy
-from edgedistill.tasks.predict import logits_of, torch_predictor
-from edgedistill.train import Lesson, train
+from edgedistill.train import train
+from edgedistill.training_inputs import TrainingInputs
 
 
 def test_quality(model: Any, artifacts: dict[str, Artifact]) -> float:
@@ -41,7 +42,7 @@ def test_quality(model: Any, artifacts: dict[str, Artifact]) -> float:
 
 def int8_accuracy(artifacts: dict[str, Artifact]) -> float:
     split = open_split(artifacts["data"].path, "test")
-    graph = programs.module(program_file.load(artifacts["quantize"].file("int8.program")))
+    graph = graph_of(program_file.load(artifacts["quantize"].file("int8.program")))
     return accuracy(logits_of(torch_predictor(graph), split), split.labels)
 
 
@@ -52,27 +53,31 @@ def trained_directly(wanted: Recipe, artifacts: dict[str, Artifact], folder: Pat
     folder.mkdir(parents=True, exist_ok=True)
     description = json.loads((artifacts["prune"].file("model") / "model.json").read_text())
     torch.manual_seed(wanted.seed)
-    shape = description["channels"], description["image_size"]
-    model = build(wanted.student, description["classes"], *shape)
-    replay(model, description["pruning"], *shape)
+    inputs = inputs_of(artifacts["prune"].file("model"))
+    model = build(wanted.student, description["classes"], inputs)
+    replay(model, description["pruning"], inputs)
     split, answers = (
         open_split(artifacts["data"].path, "train"),
         open_answers(artifacts["teach"].path),
     )
-    passes = artifacts["distill"].metrics["passes"] + artifacts["prune"].metrics["passes"]
+    samples_seen = (
+        artifacts["distill"].metrics["samples_seen"] + artifacts["prune"].metrics["samples_seen"]
+    )
     settings = wanted.stages.distill.model_copy(
         update={
-            "epochs": passes / len(split),
+            "epochs": samples_seen / len(split),
             "precision": "bf16" if multiplies_bf16() else "fp32",
         }
     )
-    lesson = Lesson(split, wanted.data.augment, wanted.seed, answers)
+    training_inputs = TrainingInputs(split, wanted.data.augment, wanted.seed, answers)
     reporter = Quiet()
     train(
-        lesson.objective(model, settings.losses, settings.precision), lesson, settings,
+        training_inputs.objective(model, settings.losses, settings.precision),
+        training_inputs,
+        settings,
         checkpoint=folder / "run.safetensors",
         tick=lambda done, total, note: reporter.tick("trained directly", done, total, note),
-    )  # fmt: skip
+    )
     save(model, folder, description)
     return model
 

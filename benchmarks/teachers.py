@@ -24,9 +24,10 @@ from benchmarks.common import Quiet, write
 from edgedistill.api import default_recipe
 from edgedistill.cache import Cache
 from edgedistill.data import open_split
-from edgedistill.data.augment import view
+from edgedistill.data.image.augment import view
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import load_recipe
+from edgedistill.records import DataRecord
 from edgedistill.runtimes import RUNTIMES
 from edgedistill.target import load_target
 from edgedistill.tasks.calibration import softmax
@@ -45,10 +46,10 @@ def onnx_teacher(folder: Path, cache: Cache) -> Path:
     made = run_until(
         load_recipe(default_recipe()), load_target("android-arm64"), cache, Quiet(), "teacher"
     )
-    data = made["data"].json("data.json")
-    program = fold(load(made["teacher"].file("model")), data["channels"], data["image_size"])
+    data = DataRecord.read(made["data"])
+    program = fold(load(made["teacher"].file("model")), data.inputs)
     path = folder / "teacher.onnx"
-    RUNTIMES["onnxruntime"].write(program, path, Spec("fp32", tuple(data["classes"])))
+    RUNTIMES["onnxruntime"].write(program, path, Spec("fp32", data.classes))
     return path
 
 

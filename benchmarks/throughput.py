@@ -25,13 +25,15 @@ from benchmarks.cifar10 import recipe as cifar10
 from benchmarks.common import Quiet, mean_and_std, write
 from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
-from edgedistill.data.augment import view
+from edgedistill.data.image.augment import view
 from edgedistill.devices.machine import multiplies_bf16
 from edgedistill.distill.store import open_answers
 from edgedistill.models import build, load
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import ResidualModel
-from edgedistill.train import Lesson, epoch_order, learning_rate, train
+from edgedistill.signature import image_inputs
+from edgedistill.train import learning_rate, train
+from edgedistill.training_inputs import TrainingInputs, epoch_order
 
 STEPS = 60
 
@@ -99,14 +101,16 @@ def main() -> None:
 
     def student(name: str) -> Any:
         torch.manual_seed(recipe.seed)
-        return build(students[name], 10, 3, 32).to(memory_format=torch.channels_last)
+        return build(students[name], 10, image_inputs(3, 32, 32)).to(
+            memory_format=torch.channels_last
+        )
 
     def ours(name: str) -> float:
-        lesson = Lesson(split, recipe.data.augment, recipe.seed, answers)
+        training_inputs = TrainingInputs(split, recipe.data.augment, recipe.seed, answers)
         with TemporaryDirectory() as folder:
             return train(
-                lesson.objective(student(name), settings.losses, settings.precision),
-                lesson, settings, checkpoint=Path(folder, "run.safetensors"),
+                training_inputs.objective(student(name), settings.losses, settings.precision),
+                training_inputs, settings, checkpoint=Path(folder, "run.safetensors"),
                 tick=lambda *_: None,
             )["images_per_second"]  # fmt: skip
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgedistill.api import default_recipe
+from edgedistill.signature import image_inputs
 
 SIZE, CLASSES = 16, 10
 
@@ -32,11 +33,13 @@ def in_a_file(runtime: str) -> Callable[[Path], list[str]]:
         from edgedistill.runtimes import RUNTIMES, Spec
 
         torch.manual_seed(0)
-        model = build(ResidualModel(family="resnet_cifar", depth=8), CLASSES, 1, SIZE)
+        model = build(
+            ResidualModel(family="resnet_cifar", depth=8), CLASSES, image_inputs(1, SIZE, SIZE)
+        )
         writer = RUNTIMES[runtime]
         path = folder / f"teacher{writer.suffix}"
         spec = Spec("fp32", tuple(map(str, range(CLASSES))))
-        writer.write(fold(model.eval(), 1, SIZE), path, spec)
+        writer.write(fold(model.eval(), image_inputs(1, SIZE, SIZE)), path, spec)
         family = {"litert": "tflite", "onnxruntime": "onnx"}[runtime]
         return short(f"{{family: {family}, path: {path}}}")
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgedistill.api import audit, benchmark, compare, compile, drift, evaluate, teach
+    from edgedistill.bundle import Bundle
     from edgedistill.errors import UserError
-    from edgedistill.package import Bundle
     from edgedistill.recipe import Recipe
+    from edgedistill.signature import Signature, TensorSpec
     from edgedistill.target import Target
 
 # Libraries beneath report their use over the network unless this is set before they are imported.
@@ -24,11 +25,18 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 __version__ = "0.1.0"
 __all__ = [
-    "Bundle", "Recipe", "Target", "UserError", "audit", "benchmark", "compare", "compile", "drift",
-    "evaluate", "teach",
+    "Bundle", "Recipe", "Signature", "Target", "TensorSpec", "UserError", "audit", "benchmark",
+    "compare", "compile", "drift", "evaluate", "teach",
 ]  # fmt: skip
 
-_HOMES = {"Bundle": "package", "Recipe": "recipe", "Target": "target", "UserError": "errors"}
+_HOMES = {
+    "Bundle": "bundle",
+    "Recipe": "recipe",
+    "Signature": "signature",
+    "TensorSpec": "signature",
+    "Target": "target",
+    "UserError": "errors",
+}
 
 
 def __getattr__(name: str) -> Any:

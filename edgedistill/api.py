@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.artifact import JsonValue
+from edgedistill.bundle import Bundle, write_bundle
+from edgedistill.bundle.audit import DriftReport
+from edgedistill.bundle.audit import audit as audit_of
+from edgedistill.bundle.audit import drift as drift_of
+from edgedistill.bundle.compare import side_by_side
+from edgedistill.bundle.evaluate import Samples, qualities
+from edgedistill.bundle.measure import measure, subjects
+from edgedistill.bundle.write import check_place
 from edgedistill.devices import Protocol
 from edgedistill.errors import UserError
-from edgedistill.package import Bundle, write_bundle
-from edgedistill.package.audit import audit as audit_of
-from edgedistill.package.audit import drift as drift_of
-from edgedistill.package.compare import side_by_side
-from edgedistill.package.evaluate import Samples, qualities
-from edgedistill.package.measure import measure, subjects
-from edgedistill.package.write import check_place
+from edgedistill.families.endpoint import WHOLE
 from edgedistill.recipe import Recipe, load_recipe, parse_recipe
-from edgedistill.recipe.endpoint import WHOLE
 from edgedistill.target import Target, check_names, load_target
 
 if TYPE_CHECKING:
@@ -166,7 +168,7 @@ def benchmark(
     seconds: float = 5.0,
     warmup: int = 10,
     reporter: Reporter | None = None,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, JsonValue]]:
     """Measure every file of a bundle, or one model file, on this machine: rows as in
     `measurements.json`. Files are taken in turn, each round of each in a fresh process; `reporter`
     is told of each.
@@ -190,7 +192,7 @@ def audit(bundle: Bundle | str | Path, data: Samples | None = None) -> dict[str,
     return audit_of(bundle, data)
 
 
-def drift(bundle: Bundle | str | Path, data: str | Path) -> dict[str, Any]:
+def drift(bundle: Bundle | str | Path, data: str | Path) -> DriftReport:
     """Whether the images below the folder `data` still look like those the bundle was compiled
     with: {verdict: stable, shifted or drifted; psi_classes; psi_confidence; note; left_out; ...}.
     Images that cannot be read are left out, and told of in `notes`.
@@ -203,7 +205,7 @@ def drift(bundle: Bundle | str | Path, data: str | Path) -> dict[str, Any]:
 
 def compare(
     a: Bundle | str | Path, b: Bundle | str | Path, threads: int = 1, runs: int = 200
-) -> list[dict[str, Any]]:
+) -> list[dict[str, JsonValue]]:
     """Two bundles (the file each ships) or model files side by side: rows {figure, unit, a, b,
     where}. Latency and memory are measured now, in turn; parity is of b's outputs against a's on
     a's golden inputs; quality is what each bundle's own report says. None where unknown.

@@ -5,9 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+JsonValue: TypeAlias = (
+    "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+)
+JsonObject: TypeAlias = "Mapping[str, JsonValue]"
 
 SEAL = "artifact.json"
 CHECKPOINTS = "checkpoints"
@@ -34,6 +40,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
+    """What a JSON file of ours holds; of what others wrote, see `files.read_json_file`."""
     return json.loads(path.read_text())
 
 
@@ -56,12 +63,14 @@ class Artifact:
     path: Path
     kind: str
     digest: str
-    metrics: dict[str, Any] = field(default_factory=dict)
+    metrics: JsonObject = field(default_factory=dict)
 
     def file(self, name: str) -> Path:
+        """Where a file, or a folder, of that name lies; whether it is there is not looked at."""
         return self.path / name
 
     def json(self, name: str) -> Any:
+        """What the JSON file of that name holds."""
         return read_json(self.path / name)
 
     def check_content(self) -> None:
@@ -69,26 +78,25 @@ class Artifact:
         _open(self.path, trust_times=False)
 
 
-def _content_digest(files: dict[str, dict[str, Any]]) -> str:
-    return text_digest({name: entry["sha256"] for name, entry in files.items()})
+def _content_digest(digests: dict[str, str]) -> str:
+    return text_digest(digests)
 
 
-def seal(path: Path, kind: str, metrics: dict[str, Any], made_by: dict[str, Any]) -> Artifact:
+def seal(path: Path, kind: str, metrics: JsonObject, made_by: JsonObject) -> Artifact:
     """Record every file of `path` in its seal. The folder must not change afterwards, but for its
     `CHECKPOINTS`, which are no part of what is sealed and must go.
 
     What was trained on private data may show some of it: only the owner can read what is sealed.
     """
-    files = {}
+    files, digests = {}, {}
     for item in sorted(path.rglob("*")):
         passing = item.relative_to(path).parts[0] == CHECKPOINTS
         if item.is_file() and item.name != SEAL and not passing:
             item.chmod(0o600)
-            files[item.relative_to(path).as_posix()] = {
-                "sha256": file_digest(item),
-                "times": _times(item),
-            }
-    digest = _content_digest(files)
+            name = item.relative_to(path).as_posix()
+            digests[name] = file_digest(item)
+            files[name] = {"sha256": digests[name], "times": _times(item)}
+    digest = _content_digest(digests)
     record = {"kind": kind, "digest": digest, "metrics": metrics, "made_by": made_by}
     write_json(path / SEAL, {**record, "files": files, "record": text_digest(record)})
     (path / SEAL).chmod(0o600)
@@ -117,7 +125,7 @@ def _open(path: Path, trust_times: bool) -> Artifact:
         record = {key: seal_[key] for key in ("kind", "digest", "metrics", "made_by")}
         recorded = seal_["record"]
         known = {name: entry["times"] for name, entry in files.items()}
-        content = _content_digest(files)
+        content = _content_digest({name: entry["sha256"] for name, entry in files.items()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BrokenSeal(path, f"the seal cannot be read ({error!r})") from error
     if text_digest(record) != recorded or content != record["digest"]:

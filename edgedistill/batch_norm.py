@@ -27,7 +27,7 @@ def stale(model: nn.Module) -> list[_NormBase]:
     ]
 
 
-def estimate(models: Sequence[nn.Module], batches: Iterable[Tensor]) -> None:
+def estimate(models: Sequence[nn.Module], batches: Iterable[tuple[Tensor, ...]]) -> None:
     """Set the running statistics of each model, in place, to what `batches` have under its present
     weights: precise batch norm (Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm", section 3).
 
@@ -36,14 +36,14 @@ def estimate(models: Sequence[nn.Module], batches: Iterable[Tensor]) -> None:
     all else, dropout say, is as in evaluation. Norms that were not trained, or that no image
     reaches, keep theirs. torch's random state is not moved on.
 
-    models: in training mode; batches: pixels (batch, channels, height, width), as training saw
-    them, on the models' device.
+    models: in training mode; batches: the models' inputs in order, as training saw them, on
+    the models' device.
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]), ExitStack() as stack:
         pools = [pool for model in models for pool in stack.enter_context(_pooling(model))]
-        for pixels in batches:
+        for inputs in batches:
             for model in models:
-                model(pixels)
+                model(*inputs)
     for pool in pools:
         pool.store()
 

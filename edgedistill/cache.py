@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from edgedistill.artifact import CHECKPOINTS, Artifact, BrokenSeal, open_sealed, seal
+from edgedistill.artifact import CHECKPOINTS, Artifact, BrokenSeal, JsonObject, open_sealed, seal
 from edgedistill.errors import UserError
 
 
@@ -60,6 +60,9 @@ def _entry(path: Path, kind: str) -> Entry | None:
 
 
 class Cache:
+    """One run's view of the store in folder `root`, which is made where it is missing. `say` is
+    told what was dropped as damaged."""
+
     def __init__(self, root: Path, say: Callable[[str], None] = lambda _: None) -> None:
         self.root = root
         self._say = say
@@ -112,9 +115,7 @@ class Cache:
             scratch.mkdir(mode=0o700, exist_ok=True)
             yield scratch
 
-    def commit(
-        self, key: str, kind: str, metrics: dict[str, Any], made_by: dict[str, Any]
-    ) -> Artifact:
+    def commit(self, key: str, kind: str, metrics: JsonObject, made_by: JsonObject) -> Artifact:
         """Seal the scratch folder of `key` and move it into the store in one rename."""
         scratch, final = self.root / "work" / key, self.root / "artifacts" / key
         seal(scratch, kind, metrics, made_by)

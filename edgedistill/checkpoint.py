@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 
@@ -28,6 +28,7 @@ class Average:
         self._decay = decay
 
     def update(self) -> None:
+        """Take the model's state into the average, with a weight of 1 - decay."""
         torch._foreach_lerp_(self.shadow, self._live, 1 - self._decay)
 
     def store(self) -> None:
@@ -53,6 +54,8 @@ class State:
         self._optimizer, self._average = optimizer, average
 
     def save(self, step: int, seconds: float) -> None:
+        """Write weights, optimizer, average and random state after so many steps and seconds of
+        training. A kill leaves the file of before."""
         from safetensors.torch import save_file
 
         tensors = {f"model.{name}": value for name, value in self._model.state_dict().items()}
@@ -83,7 +86,7 @@ class State:
             {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
         )
         self._model.load_state_dict(state)
-        entries: dict[int, dict[str, Any]] = {}
+        entries: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in tensors.items():
             if key.startswith("optimizer."):
                 _, index, name = key.split(".", 2)

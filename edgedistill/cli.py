@@ -6,17 +6,18 @@ Data goes to standard output, words and progress to standard error.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edgedistill.bundle_commands import audit, benchmark, compare, drift, evaluate
 from edgedistill.cache_commands import CacheFolder, Json, cache_app
 from edgedistill.console import (
     print_json,
     print_line,
     print_report,
-    print_rows,
     print_table,
     say,
 )
@@ -41,8 +42,14 @@ Targets = Annotated[
 Settings = Annotated[
     list[str], typer.Option("--set", help="Override: stages.distill.epochs=3; repeatable.")
 ]
-Threads = Annotated[int, typer.Option(min=1, help="Threads of the runtime.")]
-Runs = Annotated[int, typer.Option(min=10, help="Runs of each model.")]
+
+
+class Schema(StrEnum):
+    """Documents that have a schema."""
+
+    RECIPE = "recipe"
+    MANIFEST = "manifest"
+    REPORT = "report"
 
 
 @app.callback(invoke_without_command=True)
@@ -169,12 +176,15 @@ def _compile_command(
 
 
 @app.command()
-def schema() -> None:
-    """Print the recipe's JSON Schema, for editors."""
-    from edgedistill.recipe import Recipe
+def schema(
+    of: Annotated[
+        Schema, typer.Argument(help="Of a recipe, for editors; of a bundle's manifest or report.")
+    ] = Schema.RECIPE,
+) -> None:
+    """Print a JSON Schema: the recipe's, or that of what a bundle holds."""
+    from edgedistill.schemas import schema_of
 
-    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    print_json({**dialect, **Recipe.model_json_schema()})
+    print_json(schema_of(of.value))
 
 
 @app.command()
@@ -239,102 +249,5 @@ def init(
     say(f"wrote {out}; next: edgedistill check {out} --target {target}")
 
 
-@app.command()
-def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="A bundle.")],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="A folder of class folders, a .parquet or .npz file, or a recipe's test set."
-        ),
-    ] = None,
-    runtime: Annotated[str | None, typer.Option(help="Only this runtime's files.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Only files of this precision.")] = None,
-    as_json: Json = False,
-) -> None:
-    """How good a bundle's files are on a test set."""
-    from edgedistill import api
-
-    rows = api.evaluate(bundle, data, runtime, precision)
-    for note in rows[0].get("notes", []):
-        say(note)
-    columns = [column for column in rows[0] if column not in ("file", "notes")]
-    print_rows(rows, ["file", *columns], as_json)
-
-
-@app.command()
-def audit(
-    bundle: Annotated[Path, typer.Argument(help="A bundle.")],
-    data: Annotated[
-        Path | None, typer.Option(help="Other labelled images, as `evaluate` takes them.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """What a bundle's student does beyond its accuracy, class by class and beside its teacher."""
-    from edgedistill import api
-    from edgedistill.report.audit import tables
-
-    found = api.audit(bundle, data)
-    for note in found.get("notes", []):
-        say(note)
-    if as_json:
-        print_json(found)
-        return
-    print_line(f"{found['file']}, {found['images']} images")
-    for title, header, rows in tables(found):
-        print_line(f"\n{title}")
-        print_table(header, rows)
-
-
-@app.command()
-def drift(
-    bundle: Annotated[Path, typer.Argument(help="A bundle.")],
-    data: Annotated[Path, typer.Option(help="A folder of images from the field, at any depth.")],
-    as_json: Json = False,
-) -> int:
-    """Whether images from the field still look like those trained on; drifted: exit code 1."""
-    from edgedistill import api
-
-    found = api.drift(bundle, data)
-    for note in found.get("notes", []):
-        say(note)
-    if as_json:
-        print_json(found)
-    else:
-        print_line(found["note"])
-    return 1 if found["verdict"] == "drifted" else 0
-
-
-@app.command()
-def benchmark(
-    subject: Annotated[Path, typer.Argument(help="A bundle or a model file.")],
-    threads: Threads = 1,
-    runs: Runs = 200,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Stop after this long.")] = 5.0,
-    as_json: Json = False,
-) -> None:
-    """Latency and memory of model files on this machine."""
-    from edgedistill import api
-    from edgedistill.progress import Lines
-
-    rows = api.benchmark(subject, threads=threads, runs=runs, seconds=seconds, reporter=Lines())
-    columns = ("file", "runtime", "precision", "size_kb", "p50_ms", "p90_ms", "p99_ms",
-               "cold_load_ms", "warm_load_ms", "peak_memory_mb")  # fmt: skip
-    print_rows(rows, columns, as_json)
-    if rows:
-        say(f"measured on {rows[0]['where']}")
-
-
-@app.command()
-def compare(
-    a: Annotated[Path, typer.Argument(help="A bundle or a model file.")],
-    b: Annotated[Path, typer.Argument(help="Another one.")],
-    threads: Threads = 1,
-    runs: Runs = 200,
-    as_json: Json = False,
-) -> None:
-    """Two bundles or model files side by side, measured in turn."""
-    from edgedistill import api
-
-    rows = api.compare(a, b, threads=threads, runs=runs)
-    print_rows(rows, ("figure", "unit", "a", "b", "where"), as_json)
+for _command in (evaluate, audit, drift, benchmark, compare):
+    app.command()(_command)

@@ -41,13 +41,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _tell(error: Exception) -> int:
     """Say what went wrong; returns the exit code."""
-    from edgedistill.errors import UserError, exhausted, refused
+    from edgedistill.errors import UserError, out_of_resources, refused
 
     # Typer's own errors of usage know how to show themselves.
     if hasattr(error, "show"):
         error.show()
         return 2
-    known = error if isinstance(error, UserError) else exhausted(error) or refused(error)
+    known = error if isinstance(error, UserError) else out_of_resources(error) or refused(error)
     if known is None:
         import traceback
 

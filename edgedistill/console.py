@@ -10,12 +10,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from edgedistill.artifact import JsonObject
 from edgedistill.errors import UserError, printable
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def say(text: str) -> None:
+    """A line of words, or several, to standard error."""
     print(printable(text), file=sys.stderr, flush=True)
 
 
@@ -51,10 +53,11 @@ def print_no_more() -> None:
 
 
 def print_json(value: Any) -> None:
+    """A value as JSON, what JSON does not know as text."""
     print_line(json.dumps(value, indent=1, default=str))
 
 
-def print_rows(rows: Sequence[dict[str, Any]], columns: Sequence[str], as_json: bool) -> None:
+def print_rows(rows: Sequence[JsonObject], columns: Sequence[str], as_json: bool) -> None:
     """The `columns` of rows as a table, or the rows whole as JSON."""
     if as_json:
         print_json(rows)
@@ -77,14 +80,15 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value).replace("\n", "\\n")
 
 
-def print_report(report: dict[str, Any], bundle: str) -> None:
+def print_report(found: Any, bundle: str) -> None:
     """The summary of one compile, in color on a terminal, where its bundle lies, and at last what
-    to know before shipping it."""
+    to know before shipping it. found: what `report.json` holds."""
     from rich.console import Console
 
+    from edgedistill.records import ReportRecord, from_json
     from edgedistill.report.terminal import show, show_warnings, summary
 
-    report = _printable(report)
+    report = from_json(ReportRecord, _printable(found), "the report")
     if not sys.stdout.isatty():
         print_line(summary(report, bundle=bundle))
         return

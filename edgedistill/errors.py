@@ -34,7 +34,7 @@ def blaming(fault: str, hint: str) -> Iterator[None]:
     except (UserError, MemoryError):
         raise
     except Exception as error:
-        if exhausted(error) is not None:
+        if out_of_resources(error) is not None:
             raise
         raise UserError(f"{fault}: {in_short(error)}", hint) from error
 
@@ -79,7 +79,7 @@ def nearest(name: str, choices: list[str]) -> str:
     return f"one of: {', '.join(first)}{more}"
 
 
-def exhausted(error: Exception, folder: str = ".") -> UserError | None:
+def out_of_resources(error: Exception, folder: str = ".") -> UserError | None:
     """Memory or disk used up, as something the user can mend; None for any other error.
 
     `folder` is on the disk that was written to, for errors that do not name a file.

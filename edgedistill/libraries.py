@@ -10,17 +10,6 @@ from pydantic import BaseModel
 
 from edgedistill.usercode import distributions
 
-_OF_FAMILY = {
-    "torchvision": ("torchvision",),
-    "timm": ("timm",),
-    "onnx": ("onnxruntime",),
-    "tflite": ("ai-edge-litert",),
-    "keras": ("keras", "tensorflow"),
-    "huggingface": ("transformers",),
-    "clip": ("transformers",),
-}
-"""Distributions, for the families whose models are not all our own code."""
-
 
 def libraries(config: Any) -> frozenset[str]:
     """The distributions that what `config` names is made with, wherever in it that stands; of a
@@ -37,7 +26,7 @@ def _libraries(value: Any) -> Iterator[str]:
             yield from _libraries(item)
     if not isinstance(value, BaseModel):
         return
-    yield from _OF_FAMILY.get(getattr(value, "family", ""), ())
+    yield from getattr(value, "made_with", ())
     function = getattr(value, "function", None)
     if isinstance(function, str):
         yield from distributions(function, "function")

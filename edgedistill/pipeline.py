@@ -13,9 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edgedistill.artifact import Artifact, BrokenSeal, text_digest
+from edgedistill.artifact import Artifact, BrokenSeal, JsonObject, text_digest
 from edgedistill.cache import Cache
-from edgedistill.errors import UserError, exhausted
+from edgedistill.errors import UserError, out_of_resources
 from edgedistill.libraries import version
 from edgedistill.plan import Step, steps
 from edgedistill.precheck import precheck
@@ -46,7 +46,7 @@ class Result:
     artifacts: dict[str, Artifact]
 
 
-def _key(recipe: Recipe, step: Step, inputs: dict[str, Artifact]) -> tuple[str, dict[str, Any]]:
+def _key(recipe: Recipe, step: Step, inputs: dict[str, Artifact]) -> tuple[str, JsonObject]:
     stage = STAGES[step.stage]
     made_by = {
         "stage": stage.name,
@@ -216,7 +216,7 @@ def _run_step(
             metrics = STAGES[step.stage].run(step.config, inputs, context)
             return cache.commit(key, step.stage, metrics, made_by)
         except Exception as error:
-            known = exhausted(error, str(cache.root))
+            known = out_of_resources(error, str(cache.root))
             if known is None:
                 raise
             raise UserError(f"{step.name}: {known.message}", known.hint) from None

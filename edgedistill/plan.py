@@ -11,13 +11,14 @@ from edgedistill.data import fingerprint as data_fingerprint
 from edgedistill.data import listing
 from edgedistill.data.slices import slices_digest
 from edgedistill.devices.machine import instructions, machine, multiplies_bf16
-from edgedistill.distill.losses import needs_answers, needs_layers
 from edgedistill.distill.teachers.fingerprint import fingerprint as teacher_fingerprint
 from edgedistill.errors import UserError
 from edgedistill.libraries import libraries
+from edgedistill.losses import needs_answers, needs_layers
 from edgedistill.models import fingerprint as model_fingerprint
 from edgedistill.recipe import Loss, Model, ModelCommon, Recipe, Teacher, Training
 from edgedistill.target import Frozen, Kernel, Target
+from edgedistill.tasks import TASKS
 
 T = TypeVar("T", bound=Training)
 
@@ -52,6 +53,7 @@ def model_steps(recipe: Recipe) -> list[str]:
 
 
 def assistant_name(number: int) -> str:
+    """The step's name; number: from 0, nearest to the teacher."""
     return f"assistant{number + 1}"
 
 
@@ -63,7 +65,7 @@ class _Plan:
         """The steps that the next student learns from."""
         self.made_with: dict[str, frozenset[str]] = {}
         """What the models are made with that the steps leave."""
-        self.texts = {"texts": "teacher"} if recipe.task == "retrieval" else {}
+        self.texts = {"texts": "teacher"} if TASKS[recipe.task].by_texts else {}
         """In a retrieval, where the images' captions lie."""
 
     def add(self, name: str, config: Frozen, inputs: dict[str, str], stage: str = "") -> None:
@@ -85,6 +87,7 @@ class _Plan:
             data=recipe.data,
             task=recipe.task,
             embedding=getattr(recipe.teacher, "embedding", None),
+            sizes=_further_sizes(recipe),
             fingerprint=data_fingerprint(recipe.data),
         )
         self.add("data", prepared, {})
@@ -127,7 +130,7 @@ class _Plan:
         )
         inputs = {"data": "data", "teacher": self.teacher, **self.texts}
         self.add(self.answers, config, inputs, "teach")
-        if self.recipe.task != "classification":
+        if not TASKS[self.recipe.task].audited:
             return
         judging = judge.Config(judge=self.recipe.stages.judge)
         self.add(self.judged, judging, {"data": "data", "teach": self.answers}, "judge")
@@ -136,20 +139,21 @@ class _Plan:
         from edgedistill.stages import distill, search
 
         settings = _resolved(self.recipe.stages.distill)
-        shared: dict[str, Any] = {
-            "model": model,
-            "fingerprint": model_fingerprint(model),
-            "peers": tuple(model_fingerprint(peer) for peer in settings.peers),
-            "train": settings,
-            "augment": self.recipe.data.augment,
-            "workers": self.recipe.data.workers,
-        }
-        inputs = self.lesson(settings.learned_from)
+        training = distill.Config(
+            model=model,
+            fingerprint=model_fingerprint(model),
+            peers=tuple(model_fingerprint(peer) for peer in settings.peers),
+            train=settings,
+            augment=self.recipe.data.augment,
+            workers=self.recipe.data.workers,
+        )
+        inputs = self.training_inputs(settings.learned_from)
         if settings.search is not None:
             searched = "search" if name == "distill" else f"search_{name}"
-            self.add(searched, search.Config(search=settings.search, **shared), inputs, "search")
+            searching = search.Config(search=settings.search, **vars(training))
+            self.add(searched, searching, inputs, "search")
             inputs = {**inputs, "search": searched}
-        self.add(name, distill.Config(**shared), inputs, "distill")
+        self.add(name, training, inputs, "distill")
 
     def student(self) -> None:
         """The student, from its first weights to one quantized graph."""
@@ -166,7 +170,7 @@ class _Plan:
                 augment=recipe.data.augment,
                 workers=recipe.data.workers,
             )
-            self.add("prune", pruning, self.lesson(wanted.prune.losses) | last)
+            self.add("prune", pruning, self.training_inputs(wanted.prune.losses) | last)
             last = {"prune": "prune"}
         quantizing = quantize.Config(
             quantize=_resolved(wanted.quantize) if wanted.quantize else None,
@@ -175,7 +179,7 @@ class _Plan:
             workers=recipe.data.workers,
         )
         losses = wanted.quantize.losses if wanted.quantize else ()
-        self.add("quantize", quantizing, self.lesson(losses) | last)
+        self.add("quantize", quantizing, self.training_inputs(losses) | last)
 
     def kernel(self) -> Kernel:
         """Raises UserError: it is not known how the target pads channels."""
@@ -222,7 +226,7 @@ class _Plan:
             processor=processor,
         )
         self.add("verify", verifying, inputs)
-        if recipe.task == "classification":
+        if TASKS[recipe.task].audited and recipe.data.arrays is None:
             self.audited({**inputs, "verify": "verify"}, models)
         measuring = benchmark.Config(
             benchmark=wanted.benchmark, threads=target.threads, machine=text_digest(machine())
@@ -245,13 +249,15 @@ class _Plan:
             }
             self.add("control", again, {"data": "data", **trained})
             inputs = {**inputs, "control": "control"}
-        strangers, slices = wanted.audit.out_of_distribution, wanted.audit.slices
+        out_of_distribution, slices = wanted.audit.out_of_distribution, wanted.audit.slices
         auditing = audit.Config(
             audit=wanted.audit,
             models=tuple(models),
             teacher=recipe.teacher,
             fingerprint=teacher_fingerprint(recipe.teacher),
-            out_of_distribution=text_digest(listing(strangers)) if strangers else "",
+            out_of_distribution=text_digest(listing(out_of_distribution))
+            if out_of_distribution
+            else "",
             slices=slices_digest(slices) if slices else "",
         )
         self.add("audit", auditing, inputs)
@@ -261,13 +267,19 @@ class _Plan:
         by_layers = needs_layers(losses) and self.recipe.stages.judge.acts
         return needs_answers(losses) or by_layers
 
-    def lesson(self, losses: Sequence[Loss]) -> dict[str, str]:
+    def training_inputs(self, losses: Sequence[Loss]) -> dict[str, str]:
         """What training on these losses reads."""
         answers = {"teach": self.answers} if self.judges(losses) else {}
         if answers and self.recipe.stages.judge.acts:
             answers["judge"] = self.judged
         layers = {"teacher": self.teacher} if needs_layers(losses) else {}
         return {"data": "data", **answers, **layers, **self.texts}
+
+
+def _further_sizes(recipe: Recipe) -> tuple[tuple[int, int], ...]:
+    """In which a model sees the images, beside the data's own."""
+    size = recipe.teacher.image_size
+    return () if size in (None, recipe.data.image_size) else (size,)
 
 
 def _precision(wanted: str) -> Any:

@@ -12,8 +12,10 @@ from typing import Any
 from edgedistill.errors import UserError
 from edgedistill.plan import Step
 from edgedistill.recipe import Ensemble, ModelCommon, Recipe, Teacher
+from edgedistill.signature import Inputs, TensorSpec, image_inputs
+from edgedistill.tasks import TASKS
 
-Images = tuple[Sequence[str], int, int]
+Images = tuple[Sequence[str], Inputs]
 """What the data's images are, to a model: names of its outputs, channels, image size."""
 
 _NEEDED = {
@@ -126,28 +128,39 @@ def _images(recipe: Recipe) -> Images | None:
     data = recipe.data
     names: Sequence[str] | None = getattr(data, "classes", None)
     dimensions = getattr(recipe.teacher, "embedding", None)
-    if recipe.task == "retrieval" and dimensions is not None:
+    if TASKS[recipe.task].by_texts and dimensions is not None:
         names = [f"dimension {number}" for number in range(dimensions)]
     elif names is None and data.source in ("digits", "folder", "parquet", "arrays"):
         names = open_source(data, recipe.task).classes
-    return None if names is None else (names, data.channels, data.image_size)
+    return None if names is None else (names, _inputs(recipe, None))
+
+
+def _inputs(recipe: Recipe, size: tuple[int, int] | None) -> Inputs:
+    """What a model is called with that sees the images in this size; None: the data's."""
+    arrays = recipe.data.arrays
+    if arrays is not None:
+        return tuple(TensorSpec(name, (None, *shape)) for name, shape in arrays.items())
+    return image_inputs(recipe.data.channels, *(size or recipe.data.picture_size))
 
 
 def _look(role: str, model: Any, recipe: Recipe, images: Any, fetch: bool) -> Iterator[str]:
     """Raises UserError: the model cannot be made, or answers with other classes."""
     from edgedistill.models import build, check_knows, preview
 
-    shape = len(images[0]), *images[1:]
+    names, inputs = images
+    if model.image_size is not None or role.startswith("member"):
+        inputs = _inputs(recipe, recipe.teacher.image_size)
+    shape = len(names), inputs
     if isinstance(model, ModelCommon):
         untrained = role == "teacher" and recipe.stages.teacher.train is None
         look = check_knows if untrained or role.startswith("member") else preview
-        yield from look(model, *shape).notes  # type: ignore[arg-type]
+        yield from look(model, *shape).notes
     elif model.family in _IN_A_FILE:
-        _ask(model, images)
+        _ask(model, (names, inputs))
     if not _would_be_downloaded(model):
         return
     if fetch and isinstance(model, ModelCommon):
-        build(model, *shape)  # type: ignore[arg-type]
+        build(model, *shape)
     else:
         yield "its pretrained weights are not on this disk: compiling downloads them"
 
@@ -170,11 +183,12 @@ def _ask(teacher: Any, images: Images) -> None:
     has classes."""
     import numpy as np
 
-    from edgedistill.distill.teachers import Question, Room, open_teacher
+    from edgedistill.distill.teachers import TeacherBatch, TeacherContext, open_teacher
     from edgedistill.scratch import scratch_folder
 
-    names, channels, size = images
-    blank, first = np.zeros((1, channels, size, size), np.float32), np.zeros(1, np.int64)
+    names, inputs = images
+    first = np.zeros(1, np.int64)
+    blank = {each.name: np.zeros(each.of_batch(1), np.float32) for each in inputs}
     with scratch_folder() as folder:
-        asked = open_teacher(teacher, Room(folder, names, channels, size))
-        list(asked.ask(Question(first, first, False, blank)))
+        asked = open_teacher(teacher, TeacherContext(folder, names, inputs))
+        list(asked.predict(TeacherBatch(first, first, False, blank)))

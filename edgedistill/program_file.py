@@ -10,18 +10,23 @@ import json
 import keyword
 import operator
 import re
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
-from edgedistill.artifact import BrokenSeal
-from edgedistill.errors import UserError, exhausted, in_short
+from edgedistill.artifact import BrokenSeal, JsonValue
+from edgedistill.errors import UserError, in_short, out_of_resources
+from edgedistill.program import MAIN, Program, export, graph_of
+from edgedistill.signature import Signature
 
 if TYPE_CHECKING:
-    from torch import nn
-    from torch.export import ExportedProgram
-    from torch.fx import Graph
+    from torch import Tensor, nn
+    from torch.fx import Graph, Node
+    from torch.fx.node import Argument
 
 _GRAPH = "graph"
+_PROGRAMS = "programs"
+"""Folder, in an artifact, of a student's programs."""
 _NAMESPACES = ("aten", "quantized_decomposed")
 _SCALARS = {
     f"_operator.{name}": getattr(operator, name)
@@ -49,12 +54,11 @@ class _Refused(ValueError):
     """What a graph may not hold."""
 
 
-def save(program: ExportedProgram, path: Path) -> None:
-    """Write a program of pixels (batch, channels, height, width), float32, to one tensor. The same
-    program gives the same bytes."""
+def save(program: Program, path: Path) -> None:
+    """Write a program. The same program gives the same bytes."""
     from safetensors.torch import save_file
 
-    graph = program.module(check_guards=False)
+    graph = graph_of(program)
     tensors, nodes = {}, []
     for node in graph.graph.nodes:
         row = {"op": node.op, "name": node.name, "target": _named(node.target)}
@@ -64,9 +68,9 @@ def save(program: ExportedProgram, path: Path) -> None:
             row["parameter"] = hasattr(value, "requires_grad_") and _is_parameter(value)
         row["args"], row["kwargs"] = _plain(node.args), _plain(dict(node.kwargs))
         nodes.append(row)
-    (pixels,) = (node for node in graph.graph.nodes if node.op == "placeholder")
-    shape = [int(size) for size in pixels.meta["val"].shape[1:]]
-    save_file(tensors, path, {_GRAPH: json.dumps({"pixels": shape, "nodes": nodes})})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {"signature": asdict(program.signature), "nodes": nodes}
+    save_file(tensors, path, {_GRAPH: json.dumps(document)})
 
 
 def _is_parameter(value: Any) -> bool:
@@ -107,7 +111,7 @@ def _plain(value: Any) -> Any:
     return {kind: str(value).removeprefix("torch.")}
 
 
-def keep(program: ExportedProgram, path: Path) -> ExportedProgram:
+def keep(program: Program, path: Path) -> Program:
     """Write a program, and give it as whoever reads it will find it.
 
     Raises UserError: it holds an operator that no file may name, as one of the user's own.
@@ -122,7 +126,7 @@ def keep(program: ExportedProgram, path: Path) -> ExportedProgram:
         ) from error
 
 
-def load(path: Path) -> ExportedProgram:
+def load(path: Path) -> Program:
     """The program that `save` wrote, exported anew with a dynamic batch.
 
     Raises BadProgram: damaged, or a graph with anything but tensor operators.
@@ -132,29 +136,41 @@ def load(path: Path) -> ExportedProgram:
     try:
         return _exported(path)
     except Exception as error:  # whatever a damaged file leads to
-        if exhausted(error) is not None:
+        if out_of_resources(error) is not None:
             raise
         told = str(error) if isinstance(error, _Refused) else in_short(error)
-        raise BadProgram(path.parent, f"{path.name}: {told}") from error
+        folder = path.parent.parent if path.parent.name == _PROGRAMS else path.parent
+        raise BadProgram(folder, f"{path.name}: {told}") from error
 
 
-def _exported(path: Path) -> ExportedProgram:
+def place(folder: Path, name: str, kind: str) -> Path:
+    """Where a student's program lies in an artifact's folder; kind: `float` or `int8`."""
+    return folder / _PROGRAMS / f"{name}.{kind}.program"
+
+
+def names(folder: Path, kind: str) -> list[str]:
+    """A student's programs of a kind, `main` first; none where nothing was quantized."""
+    found = sorted(
+        path.name.split(".")[0] for path in (folder / _PROGRAMS).glob(f"*.{kind}.program")
+    )
+    return sorted(found, key=lambda name: name != MAIN)
+
+
+def load_all(folder: Path, kind: str) -> dict[str, Program]:
+    """All of a student's programs of a kind, by name, `main` first."""
+    return {name: load(place(folder, name, kind)) for name in names(folder, kind)}
+
+
+def _exported(path: Path) -> Program:
     import torch
+    from pydantic import TypeAdapter
 
     with _opened(path) as file:
         document = json.loads(file.metadata()[_GRAPH])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     rows = document["nodes"]
     module = torch.fx.GraphModule(_root(tensors, rows), _graph(rows, tensors))
-    channels, height, width = map(int, document["pixels"])
-    batch = {0: torch.export.Dim("batch", min=1)}
-    with torch.no_grad():
-        pixels = torch.zeros(2, channels, height, width)
-        program = torch.export.export(module, (pixels,), dynamic_shapes=(batch,))
-    for node in program.graph.nodes:
-        # Where a node came from is told with memory addresses, which differ from run to run.
-        node.meta.pop("from_node", None)
-    return program
+    return export(module, TypeAdapter(Signature).validate_python(document["signature"]))
 
 
 def _opened(path: Path) -> Any:
@@ -163,7 +179,19 @@ def _opened(path: Path) -> Any:
     return safe_open(path, "pt")
 
 
-def _root(tensors: dict[str, Any], nodes: list[dict[str, Any]]) -> nn.Module:
+class _Row(TypedDict):
+    """A node, as it is stored."""
+
+    op: str
+    name: str
+    target: str
+    args: list[JsonValue]
+    kwargs: dict[str, JsonValue]
+    parameter: NotRequired[bool]
+    """Whether a tensor is learned."""
+
+
+def _root(tensors: dict[str, Tensor], nodes: list[_Row]) -> nn.Module:
     """Modules that hold each tensor at its place."""
     import torch
 
@@ -185,10 +213,11 @@ def _root(tensors: dict[str, Any], nodes: list[dict[str, Any]]) -> nn.Module:
     return root
 
 
-def _graph(rows: list[dict[str, Any]], tensors: dict[str, Any]) -> Graph:
+def _graph(rows: list[_Row], tensors: dict[str, Tensor]) -> Graph:
     import torch
 
-    graph, nodes = torch.fx.Graph(), dict[str, Any]()
+    graph = torch.fx.Graph()
+    nodes: dict[str, Node] = {}
     for row in rows:
         op, name, target = row["op"], row["name"], row["target"]
         if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in nodes:
@@ -204,14 +233,21 @@ def _graph(rows: list[dict[str, Any]], tensors: dict[str, Any]) -> Graph:
             nodes[name] = graph.placeholder(name)
         elif op == "output":
             (result,) = args
-            graph.output(result[0] if isinstance(result, list) else result)
+            graph.output(_given(result))
         else:
             raise _Refused(f"the node {name} is {str(op)[:80]!r} of {str(target)[:80]!r}")
     graph.lint()
     return graph
 
 
-def _function(target: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _given(result: Any) -> Any:
+    """One tensor as itself, several as a tuple."""
+    if not isinstance(result, list):
+        return result
+    return result[0] if len(result) == 1 else tuple(result)
+
+
+def _function(target: str, args: tuple[Any, ...], kwargs: dict[str, Argument]) -> Any:
     """The operator of that name. Raises _Refused: none that a graph may name."""
     import torch
 
@@ -237,7 +273,7 @@ def _holds_text(value: Any) -> bool:
     return any(map(_holds_text, value)) if isinstance(value, list) else isinstance(value, str)
 
 
-def _read(value: Any, nodes: dict[str, Any]) -> Any:
+def _read(value: Any, nodes: dict[str, Node]) -> Any:
     import torch
 
     if isinstance(value, list):

@@ -36,9 +36,11 @@ class Lines:
         self._since = 0.0
 
     def say(self, text: str) -> None:
+        """A line to standard error, control characters written as escapes."""
         print(printable(text), file=sys.stderr, flush=True)
 
     def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        """A line, unless the step began or had one less than `SECONDS_BETWEEN_LINES` ago."""
         now = time.monotonic()
         if label != self._label:
             self._label, self._since = label, now
@@ -57,9 +59,11 @@ class Bar:
         self._task: TaskID | None = None
 
     def say(self, text: str) -> None:
+        """A line above the bar, control characters written as escapes."""
         self._progress.console.print(printable(text), markup=False, highlight=False)
 
     def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        """Move the bar; another `label` begins it anew."""
         if label != self._label:
             if self._task is not None:
                 self._progress.remove_task(self._task)
@@ -75,17 +79,17 @@ class Asked:
         self._reporter, self._label = reporter, label
         self._done, self._total = 0, total
 
-    def of(self, predict: Callable[[Any], Any], note: str) -> Callable[[Any], Any]:
-        """A function on arrays of images, asked a few at a time."""
+    def of(self, predict: Callable[..., Any], note: str) -> Callable[..., Any]:
+        """A function on arrays of samples, asked a few at a time."""
         import numpy as np
 
-        def asked(pixels: Any) -> Any:
+        def asked(*inputs: Any) -> Any:
             parts = []
-            for start in range(0, len(pixels), _AT_ONCE):
-                part = pixels[start : start + _AT_ONCE]
+            for start in range(0, len(inputs[0]), _AT_ONCE):
+                part = [values[start : start + _AT_ONCE] for values in inputs]
                 self._reporter.tick(self._label, self._done, self._total, note)
-                parts.append(predict(part))
-                self._done += len(part)
+                parts.append(predict(*part))
+                self._done += len(part[0])
             self._reporter.tick(self._label, self._done, self._total, note)
             return np.concatenate(parts)
 

@@ -11,16 +11,21 @@ from edgedistill import program_file
 from edgedistill.artifact import Artifact
 from edgedistill.data import open_split
 from edgedistill.data.slices import read_slices, sample_names
-from edgedistill.distill.losses import needs_layers
+from edgedistill.losses import needs_layers
 from edgedistill.models import build, check_knows
 from edgedistill.plan import Step
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Ensemble, ModelCommon, Recipe, Teacher
+from edgedistill.records import DataRecord
 from edgedistill.scratch import scratch_folder
+from edgedistill.signature import blank
 from edgedistill.stages import export, prune, quantize
+from edgedistill.tasks import TASKS
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
+
+    from edgedistill.program import Program
 
 _IMAGES = 16
 """That are quantized with: enough for ranges, and of the time of a few."""
@@ -34,34 +39,30 @@ def rehearse(
     done: what is there of earlier runs, `data` at least, by step; it has proven its part.
     Raises UserError: what will fail.
     """
-    import torch
-
-    data = done["data"].json("data.json")
-    shape = len(data["classes"]), data["channels"], data["image_size"]
+    data = DataRecord.read(done["data"])
+    shape = len(data.classes), data.inputs
     if recipe.stages.audit.slices:
         read_slices(recipe.stages.audit.slices, sample_names(done["data"]))
     if recipe.stages.teacher.train is None:
         for model in _torch_models(recipe.teacher):
-            check_knows(model, *shape)
+            check_knows(model, len(data.classes), data.inputs_at(recipe.teacher.image_size))
     if "quantize" in done:
         return
-    example = torch.zeros(1, *shape[1:], shape[2])
-    _bind(recipe, shape, example, done)
+    _bind(recipe, data, done)
     student = build(recipe.student, *shape)
     for step in planned:
         if isinstance(step.config, prune.Config) and step.name not in done:
-            prune.rehearse(step.config, student, example)
+            prune.rehearse(step.config, student, *blank(data.inputs))
     _write(student, planned, done["data"], reporter)
 
 
-def _bind(
-    recipe: Recipe, shape: tuple[int, int, int], example: Tensor, done: dict[str, Artifact]
-) -> None:
+def _bind(recipe: Recipe, data: DataRecord, done: dict[str, Artifact]) -> None:
     """Build every model that is to be trained, and bind its losses to it and to the one that it
     learns from."""
     from edgedistill.distill.objective import Objective
 
     wanted = recipe.stages
+    shape, example = (len(data.classes), data.inputs), blank(data.inputs)
     pruning = wanted.prune.losses if wanted.prune and "prune" not in done else ()
     learning = wanted.distill.losses if "distill" not in done else ()
     if learning:
@@ -72,8 +73,11 @@ def _bind(
         for losses in filter(None, (learning, pruning)):
             student = build(model, *shape)
             shown = needs_layers(losses) and isinstance(source, ModelCommon)
-            teacher = build(source, *shape) if shown else None  # type: ignore[arg-type]
-            Objective(losses, student, teacher, example, task=recipe.task).close()
+            seen = data.inputs_at(source.image_size)
+            teacher = build(source, shape[0], seen) if shown else None  # type: ignore[arg-type]
+            Objective(
+                losses, student, teacher, example, task=TASKS[recipe.task], shown=blank(seen)
+            ).close()
         source = model
 
 
@@ -85,23 +89,33 @@ def _write(
     import torch
 
     from edgedistill.compress.fold import fold
+    from edgedistill.models.programs import programs
 
-    data = prepared.json("data.json")
+    data = DataRecord.read(prepared)
     split = open_split(prepared.path, "train")
     few = np.arange(min(_IMAGES, len(split)))
-    pixels = torch.from_numpy(split.pixels(few)).contiguous()
-    programs = {}
+    samples = tuple(torch.from_numpy(each).contiguous() for each in split.inputs(few).values())
     with scratch_folder() as folder:
-        program = fold(student, data["channels"], data["image_size"])
-        programs["float"] = program_file.keep(program, folder / "float.program")
+
+        def keep(made: dict[str, Program], kind: str) -> dict[str, Program]:
+            return {
+                name: program_file.keep(program, folder / f"{name}.{kind}.program")
+                for name, program in made.items()
+            }
+
+        folded = {
+            name: fold(module, signature)
+            for name, (module, signature) in programs(student, data.inputs).items()
+        }
+        kinds = {"float": keep(folded, "float")}
         for step in planned:
             if isinstance(step.config, quantize.Config):
-                quantized = quantize.rehearse(step.config, programs["float"], pixels)
-                if quantized is not None:
-                    programs["int8"] = program_file.keep(quantized, folder / "int8.program")
+                quantized = quantize.rehearse(step.config, kinds["float"], samples)
+                if quantized:
+                    kinds["int8"] = keep(quantized, "int8")
             if isinstance(step.config, export.Config):
                 export.rehearse(
-                    step.config, programs, tuple(data["classes"]),
+                    step.config, kinds, data.classes,
                     lambda done, total, note: reporter.tick("rehearsal", done, total, note),
                 )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -17,8 +17,12 @@ from pydantic import (
 
 from edgedistill.document import cut, mapping, problems, read_yaml
 from edgedistill.errors import UserError, nearest
+from edgedistill.runtime_table import TABLE
 
-RuntimeName = Literal["litert", "onnxruntime", "openvino"]
+if TYPE_CHECKING:
+    RuntimeName = str
+else:
+    RuntimeName = Literal[tuple(TABLE)]
 Precision = Literal["fp32", "fp16", "int8"]
 S = TypeVar("S", bound=tuple[Any, ...])
 
@@ -96,6 +100,8 @@ class Budget(Frozen):
 
 
 class Target(Frozen):
+    """A device class, as `targets/NAME.yaml` describes it."""
+
     name: FileName
     """Of the bundle's folder, where there are several targets; by default the file's own."""
     description: str = Field(max_length=2000)
@@ -126,6 +132,7 @@ class Target(Frozen):
 
     @property
     def primary(self) -> RuntimeName:
+        """The runtime whose figures are held against the contract."""
         return self.runtimes[0]
 
 

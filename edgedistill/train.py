@@ -4,144 +4,25 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgedistill.data import open_split
-from edgedistill.data.loading import batches
-from edgedistill.data.splits import known
-from edgedistill.distill.doubts import open_judgement
-from edgedistill.distill.losses import needs_layers
-from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
 from edgedistill.models import device_of
-from edgedistill.recipe import Augment, Labels, Loss, Training
-from edgedistill.tasks.predict import read_texts
+from edgedistill.recipe import Training
+from edgedistill.training_inputs import TrainingInputs
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from accelerate import Accelerator
+    from numpy.typing import NDArray
+    from torch import Tensor
 
-    from edgedistill.artifact import Artifact
-    from edgedistill.data import Split
-    from edgedistill.distill.doubts import Judgement
-    from edgedistill.distill.objective import Objective
-    from edgedistill.distill.store import Answers
-    from edgedistill.tasks.retrieval import Texts
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What a training run learns from."""
-
-    split: Split
-    augment: Augment
-    seed: int
-    answers: Answers | None = None
-    judgement: Judgement | None = None
-    """How far each of the answers is to be believed."""
-    teacher: torch.nn.Module | None = None
-    """The teacher itself, where a loss looks into it while it runs."""
-    workers: int | None = None
-    task: str = "classification"
-    only: NDArray[np.int64] | None = None
-    """The samples that there is something to learn from, where these are not all."""
-    head: Callable[[torch.Tensor], torch.Tensor] | None = None
-    """In a retrieval, from embeddings (batch, dimensions) to what is learned: how near each is to
-    every caption (batch, captions)."""
-
-    def __len__(self) -> int:
-        return len(self.split) if self.only is None else len(self.only)
-
-    def loss(
-        self,
-        objective: torch.nn.Module,
-        ids: NDArray[np.int64],
-        pixels: torch.Tensor,
-        target: torch.Tensor,
-        view: int,
-    ) -> torch.Tensor:
-        """What the objective makes of a batch as it looks in `view`, on the pixels' device."""
-        import torch
-
-        teacher = doubts = None
-        if self.answers is not None:
-            teacher = torch.from_numpy(self.answers(ids, view)).to(pixels.device)
-        if self.judgement is not None and teacher is not None:
-            teacher = teacher / self.judgement.temperature
-            doubts = torch.from_numpy(self.judgement(ids, view)).to(pixels.device)
-        value: torch.Tensor = objective(pixels, target, teacher, doubts)
-        return value
-
-    def view(self, epoch: int) -> int:
-        """Each epoch sees new views of the images, as long as there are answers for them."""
-        return epoch if self.answers is None else epoch % self.answers.views
-
-    def order(self, batch_size: int, epoch: int) -> list[NDArray[np.int64]]:
-        """The samples of each batch of an epoch."""
-        order = epoch_order(len(self), batch_size, self.seed, epoch)
-        return order if self.only is None else [self.only[places] for places in order]
-
-    def objective(
-        self, model: torch.nn.Module, losses: Sequence[Loss], precision: str = "fp32"
-    ) -> Objective:
-        """The losses, bound to `model`. What they learn themselves starts from the seed."""
-        import torch
-
-        from edgedistill.distill.objective import Objective
-
-        torch.manual_seed(self.seed)
-        example = torch.from_numpy(self.split.pixels(np.arange(1)))
-        teacher = self.teacher
-        if teacher is not None:
-            teacher = teacher.to(memory_format=torch.channels_last)
-        weighed = self.judgement.weight if self.judgement else 1.0
-        return Objective(losses, model, teacher, example, precision == "bf16", weighed,
-                         self.task, self.head)  # fmt: skip
-
-
-def open_lesson(
-    inputs: dict[str, Artifact],
-    losses: Sequence[Loss],
-    augment: Augment,
-    seed: int,
-    workers: int | None,
-) -> Lesson:
-    """A lesson from the artifacts of the stage `data` and, where `losses` need them, `teach` and
-    `teacher`."""
-    answers = judgement = teacher = None
-    if "teach" in inputs:
-        answers = open_answers(inputs["teach"].path)
-    if "judge" in inputs:
-        judgement = open_judgement(inputs["judge"].path)
-    if needs_layers(losses):
-        from edgedistill.models import load
-
-        teacher = load(inputs["teacher"].path / "model")
-    split = open_split(inputs["data"].path, "train")
-    task = inputs["data"].json("data.json")["task"]
-    head = similarities(read_texts(inputs["texts"])) if "texts" in inputs else None
-    # From labels alone, an image that nobody has labelled would be trained on for nothing.
-    by_label = all(isinstance(loss, Labels) for loss in losses) and not known(split.labels).all()
-    only = np.flatnonzero(known(split.labels)) if by_label else None
-    return Lesson(split, augment, seed, answers, judgement, teacher, workers, task, only, head)
-
-
-def similarities(texts: Texts) -> Callable[[torch.Tensor], torch.Tensor]:
-    """As `Texts.similarities`, with gradients."""
-    import torch
-    from torch.nn import functional as F
-
-    scaled = torch.from_numpy(texts.scale * texts.embeddings)
-
-    def head(images: torch.Tensor) -> torch.Tensor:
-        return F.linear(F.normalize(images, dim=1), scaled.to(images.device))
-
-    return head
+    from edgedistill.checkpoint import Average, State
+    from edgedistill.training_inputs import TrainingBatch
 
 
 def learning_rate(step: int, steps: int, config: Training) -> float:
@@ -154,7 +35,7 @@ def learning_rate(step: int, steps: int, config: Training) -> float:
 
 def train(
     objective: torch.nn.Module,
-    lesson: Lesson,
+    training_inputs: TrainingInputs,
     config: Training,
     *,
     checkpoint: Path,
@@ -163,15 +44,13 @@ def train(
     on_step: Callable[[float], None] = lambda _: None,
     on_epoch: Callable[[int], None] | None = None,
 ) -> dict[str, float]:
-    """Train in place whatever `objective` holds: called with pixels (batch, channels, height,
-    width), labels (batch,), the teacher's logits (batch, classes) or None and doubts about them
-    (batch,) or None, it gives the loss.
+    """Train in place whatever `objective` holds: called as an `Objective` is, it gives the loss.
 
     A checkpoint at `checkpoint` is written each epoch and every `config.checkpoint_minutes`; where
     one exists the run goes on from it, to the same weights as an undisturbed run. `on_step` gets
     the share of the steps done before each step, `on_epoch` the number of each epoch after it.
     Batch norms end, and are seen by `on_epoch`, with statistics that fit the weights. Returns
-    images_per_second, seconds and passes.
+    images_per_second, seconds and samples_seen.
 
     Raises UserError when the loss is no longer a number.
     """
@@ -181,70 +60,124 @@ def train(
     from edgedistill.checkpoint import Average, State
 
     torch.use_deterministic_algorithms(deterministic)
-    torch.manual_seed(lesson.seed)
+    torch.manual_seed(training_inputs.seed)
     accelerator = Accelerator()
     objective = objective.to(accelerator.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     wrapped, optimizer = accelerator.prepare(objective, _optimizer(objective, config))
-    batch_size = min(config.batch_size, len(lesson))
-    epoch_steps = len(lesson) // batch_size
+    batch_size = min(config.batch_size, len(training_inputs))
+    epoch_steps = len(training_inputs) // batch_size
     steps = max(1, round(config.epochs * epoch_steps))
     average = Average(objective, config.ema) if config.ema else None
     state = State(checkpoint, objective, optimizer, average)
-    step, earlier = state.load()
-    first, started = step, time.monotonic()
-    saved = started
+    first, earlier = state.load()
+    started = time.monotonic()
+    run = _Run(objective, wrapped, optimizer, accelerator, average, state,
+               batch_size, epoch_steps, steps, first, earlier, started)  # fmt: skip
     wrapped.train()
-    while step < steps:
-        epoch, offset = divmod(step, epoch_steps)
-        order = lesson.order(batch_size, epoch)[offset : offset + steps - step]
-        share = [ids[accelerator.process_index :: accelerator.num_processes] for ids in order]
-        for batch in batches(
-            lesson.split, share, view=lesson.view(epoch), seed=lesson.seed,
-            augment=lesson.augment, workers=lesson.workers,
-        ):  # fmt: skip
-            on_step(step / steps)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, steps, config)
-            ids, pixels, target = batch
-            pixels = pixels.to(accelerator.device, memory_format=torch.channels_last)
-            target = target.to(accelerator.device)
-            loss = lesson.loss(wrapped, ids.numpy(), pixels, target, epoch)
-            optimizer.zero_grad()
-            accelerator.backward(loss)
-            if config.clip is not None:
-                accelerator.clip_grad_norm_(wrapped.parameters(), config.clip)
-            optimizer.step()
-            if average is not None:
-                average.update()
-            step += 1
-            if step % 10 == 0 or step == steps:
-                speed = (step - first) * batch_size / (time.monotonic() - started)
-                note = _note(loss.item(), step, steps, speed, (steps - step) * batch_size, config)
-                tick(step * batch_size, steps * batch_size, note)
-            if time.monotonic() - saved > 60 * config.checkpoint_minutes:
-                state.save(step, earlier + time.monotonic() - started)
-                saved = time.monotonic()
-        state.save(step, earlier + time.monotonic() - started)
-        saved = time.monotonic()
-        if on_epoch is not None:
-            _estimate_statistics(objective, lesson, batch_size)
-            on_epoch(epoch)
+    _learn(run, training_inputs, config, tick, on_step, on_epoch)
     if average is not None:
         average.store()
-    _estimate_statistics(objective, lesson, batch_size)
+    _estimate_statistics(objective, training_inputs, batch_size)
     objective.to("cpu")
     spent = time.monotonic() - started
     return {
-        "images_per_second": (step - first) * batch_size / max(spent, 1e-9),
+        "images_per_second": (steps - first) * batch_size / max(spent, 1e-9),
         "seconds": earlier + spent,
-        "passes": float(steps * batch_size),
+        "samples_seen": float(steps * batch_size),
     }
 
 
-def _estimate_statistics(objective: torch.nn.Module, lesson: Lesson, batch_size: int) -> None:
+@dataclass(frozen=True)
+class _Run:
+    """What a training works on, and where it stands as it begins or goes on."""
+
+    objective: torch.nn.Module
+    wrapped: torch.nn.Module
+    """The objective as `accelerate` calls it."""
+    optimizer: torch.optim.Optimizer
+    accelerator: Accelerator
+    average: Average | None
+    state: State
+    batch_size: int
+    epoch_steps: int
+    steps: int
+    first: int
+    """The step that it goes on from."""
+    earlier: float
+    """Seconds spent before."""
+    started: float
+    """On the monotonic clock."""
+
+
+def _learn(
+    run: _Run,
+    training_inputs: TrainingInputs,
+    config: Training,
+    tick: Callable[[float, float, str], None],
+    on_step: Callable[[float], None],
+    on_epoch: Callable[[int], None] | None,
+) -> None:
+    """The steps that are left."""
+    step, saved = run.first, run.started
+    while step < run.steps:
+        epoch, offset = divmod(step, run.epoch_steps)
+        order = training_inputs.order(run.batch_size, epoch)[offset : offset + run.steps - step]
+        for batch in _batches(training_inputs, order, epoch, run.accelerator):
+            on_step(step / run.steps)
+            for group in run.optimizer.param_groups:
+                group["lr"] = learning_rate(step, run.steps, config)
+            loss = training_inputs.loss(run.wrapped, batch, epoch)
+            _descend(loss, run.wrapped, run.optimizer, run.accelerator, config.clip)
+            if run.average is not None:
+                run.average.update()
+            step += 1
+            if step % 10 == 0 or step == run.steps:
+                speed = (step - run.first) * run.batch_size / (time.monotonic() - run.started)
+                note = _note(
+                    loss.item(), step, run.steps, speed, (run.steps - step) * run.batch_size, config
+                )
+                tick(step * run.batch_size, run.steps * run.batch_size, note)
+            if time.monotonic() - saved > 60 * config.checkpoint_minutes:
+                run.state.save(step, run.earlier + time.monotonic() - run.started)
+                saved = time.monotonic()
+        run.state.save(step, run.earlier + time.monotonic() - run.started)
+        saved = time.monotonic()
+        if on_epoch is not None:
+            _estimate_statistics(run.objective, training_inputs, run.batch_size)
+            on_epoch(epoch)
+
+
+def _batches(
+    training_inputs: TrainingInputs,
+    order: Sequence[NDArray[np.int64]],
+    epoch: int,
+    accelerator: Accelerator,
+) -> Iterator[TrainingBatch]:
+    """This process's share of an epoch's batches, of samples by their numbers."""
+    share = [ids[accelerator.process_index :: accelerator.num_processes] for ids in order]
+    return training_inputs.batches(share, training_inputs.view(epoch), accelerator.device)
+
+
+def _descend(
+    loss: Tensor,
+    objective: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    accelerator: Accelerator,
+    clip: float | None,
+) -> None:
+    """One step against the gradient, whose norm is at most `clip`."""
+    optimizer.zero_grad()
+    accelerator.backward(loss)
+    if clip is not None:
+        accelerator.clip_grad_norm_(objective.parameters(), clip)
+    optimizer.step()
+
+
+def _estimate_statistics(
+    objective: torch.nn.Module, training_inputs: TrainingInputs, batch_size: int
+) -> None:
     """Fit the batch norms' statistics to the weights, on images as the training saw them. The
     students are asked directly, so in float32, and no loss is computed."""
-    import torch
 
     from edgedistill.batch_norm import IMAGES, estimate, stale
     from edgedistill.distill.objective import Objective
@@ -253,13 +186,9 @@ def _estimate_statistics(objective: torch.nn.Module, lesson: Lesson, batch_size:
     models = [model for model in asked if stale(model)]
     if not models:
         return
-    order = lesson.order(batch_size, 0)[: math.ceil(IMAGES / batch_size)]
-    device = device_of(objective)
-    seen = batches(lesson.split, order, view=lesson.view(0), seed=lesson.seed,
-                   augment=lesson.augment, workers=lesson.workers)  # fmt: skip
-    estimate(
-        models, (pixels.to(device, memory_format=torch.channels_last) for _, pixels, _ in seen)
-    )
+    order = training_inputs.order(batch_size, 0)[: math.ceil(IMAGES / batch_size)]
+    view, device = training_inputs.view(0), device_of(objective)
+    estimate(models, (batch.inputs for batch in training_inputs.batches(order, view, device)))
 
 
 def _note(
@@ -275,20 +204,13 @@ def _note(
     return f"loss {loss:.3f}, {speed:.0f} images/s, {minutes}:{seconds:02d} left"
 
 
-def epoch_order(samples: int, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-    """The batches of one epoch, whole ones only: a batch of a few samples upsets batch norm."""
-    order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int64)
-    count = samples // batch_size
-    return np.split(order[: count * batch_size], count)
-
-
 def _optimizer(model: torch.nn.Module, config: Training) -> torch.optim.Optimizer:
     """Weight decay falls on matrices and kernels only: biases and batch norm go without."""
     import torch
 
     kernels = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    groups: list[dict[str, Any]] = [
+    groups: list[dict[str, list[torch.nn.Parameter] | float]] = [
         {"params": kernels, "weight_decay": config.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]

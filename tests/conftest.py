@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 from exported import exported, exported_in_7_bits  # noqa: F401
+from made import data_record, file_entry, measurement_row, verify_row
 
-from edgedistill.artifact import Artifact, seal, write_json
+from edgedistill.artifact import Artifact, seal
 from edgedistill.recipe import parse_recipe
-from edgedistill.target import load_target
+from edgedistill.records import (
+    ExportRecord,
+    Fidelity,
+    LayerSensitivity,
+    MeasurementsRecord,
+    Quantization,
+    QuantizeRecord,
+    VerifyRecord,
+)
+from edgedistill.target import Scheme, load_target
 
 # Threads that wait for each other lose far more on a busy machine than they win on tiny models.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -85,16 +94,7 @@ def _artifacts(root: Path) -> dict[str, Artifact]:
         made[name] = seal(folder, name, metrics, {})
 
     def data(folder: Path) -> None:
-        about = {
-            "task": "classification",
-            "classes": LABELS,
-            "labels": LABELS,
-            "captions": LABELS,
-            "image_size": SIZE,
-            "channels": 1,
-            "own_test": True,
-        }
-        write_json(folder / "data.json", about)
+        data_record(LABELS, SIZE, 1).write(folder)
         for split in ("validation", "test"):
             (folder / split).mkdir()
             images = rng.integers(0, 256, (12, SIZE, SIZE, 1), np.uint8)
@@ -119,35 +119,22 @@ def _artifacts(root: Path) -> dict[str, Artifact]:
         put(name, metrics, weights(size))
     put(
         "quantize", {"validation_quality": 94.0, "seconds": 1.0},
-        lambda folder: write_json(folder / "quantize.json", QUANTIZED),
+        lambda folder: QuantizeRecord(QUANTIZED).write(folder),
     )  # fmt: skip
     put("export", {"seconds": 1.0}, _export)
     put("verify", {"seconds": 1.0}, _verify)
     put("audit", AUDITED, _audit)
-    rows = _measurements()
-    put("benchmark", {}, lambda folder: write_json(folder / "measurements.json", rows))
+    put("benchmark", {}, lambda folder: MeasurementsRecord(MEASURED).write(folder))
     return made
 
 
 def _export(folder: Path) -> None:
     (folder / "files").mkdir()
-    entries: list[dict[str, Any]] = []
+    entries = []
     for precision in ("fp32", "int8"):
         path = write_onnx(folder / "files" / f"tiny.{precision}.onnx")
-        pixels = {
-            "name": "pixels",
-            "shape": [None, 1, SIZE, SIZE],
-            "layout": "NCHW",
-            "dtype": "float32",
-            "scale": None,
-            "zero_point": None,
-            "range": [0.0, 1.0],
-        }
-        logits = {**pixels, "name": "logits", "shape": [None, 3], "layout": "NC", "range": None}
-        entries.append({"runtime": "onnxruntime", "precision": precision, "file": path.name,
-                        "bytes": path.stat().st_size, "input": pixels,
-                        "output": logits, "executed": 4, "float_counts": None})  # fmt: skip
-    write_json(folder / "export.json", {"files": entries, "labels": LABELS})
+        entries.append(file_entry(precision, bytes=path.stat().st_size, executed=4))
+    ExportRecord(tuple(entries), tuple(LABELS), ()).write(folder)
 
 
 def _verify(folder: Path) -> None:
@@ -158,23 +145,32 @@ def _verify(folder: Path) -> None:
     for precision in ("fp32", "int8"):
         outputs = logits + np.float32([0.5, 0.3, -0.5])
         np.save(folder / "golden" / f"outputs_tiny.{precision}.onnx.npy", outputs)
-    rows = [
-        {"runtime": "onnxruntime", "precision": precision, "file": f"tiny.{precision}.onnx",
-         "quality": accuracy, "agreement": 0.998, "max_steps": 1, "mean_steps": 0.01,
-         "within_step": 0.999, "ok": True}
-        for precision, accuracy in (("fp32", 94.25), ("int8", 94.0))
-    ]  # fmt: skip
+    rows = verify_row("fp32", 94.25), verify_row("int8", 94.0)
     torch = {"teacher": 95.5, "distill": 94.6, "prune": 94.25, "float": 94.25, "int8": 94.1}
-    write_json(folder / "verify.json", {"rows": rows, "torch": torch, "ok": True})
+    VerifyRecord(True, rows, torch, 12).write(folder)
 
 
-QUANTIZED = {
-    "method": "qat", "kept_in_float": ["linear"], "layers": [],
-    "sensitivity": [
-        {"layer": name, "has_weights": True, "drop_points": drop, "sqnr_db": 20.0}
+QUANTIZED = Quantization(
+    method="qat",
+    scheme=Scheme(),
+    fidelity=Fidelity(30.0, 32.0, 99.0),
+    kept_in_float=("linear",),
+    sensitivity=tuple(
+        LayerSensitivity(name, True, drop, 20.0)
         for name, drop in (("stem", 1.25), ("linear", 0.5), ("body", 0.0))
-    ],
-}  # fmt: skip
+    ),
+    layers=(),
+    float_layers=(),
+    quantize_nodes=0,
+    dequantize_nodes=0,
+)
+MEASURED = (
+    measurement_row("teacher", "torch", "fp32", 2.0),
+    measurement_row("teacher", "onnxruntime", "fp32", 1.0),
+    measurement_row("distill", "onnxruntime", "fp32", 0.4),
+    measurement_row("student", "onnxruntime", "fp32", 0.2),
+    measurement_row("student", "onnxruntime", "int8", 0.1),
+)
 AUDITED = {
     "worst_class": 0.9, "worst_class_name": "cat", "calibration_error": 2.5, "copied_errors": 0.4,
     "robustness": 0.8, "seconds": 1.0,
@@ -182,59 +178,27 @@ AUDITED = {
 
 
 def _audit(folder: Path) -> None:
-    from edgedistill.tasks import drift, judgement, routing
+    from edgedistill.records import AuditRecord
+    from edgedistill.records.audit import Corruption, OutOfDistribution
+    from edgedistill.tasks import drift, routing
+    from edgedistill.tasks.audit import audit, drops, ood
 
     random = np.random.default_rng(2)
     labels = np.arange(300) % 3
     teacher = random.normal(size=(300, 3)).astype(np.float32)
     teacher[np.arange(300), labels] += 3
     student = teacher + random.normal(size=(300, 3)).astype(np.float32)
-    told = judgement.audit(student, teacher, labels, LABELS, [10, 20, 30])
-    rows = routing.curve(
-        student.max(axis=1) / 10, student.argmax(axis=1) == labels, teacher.argmax(axis=1) == labels
-    )
-    scores = {"teacher": 90.0, "shipped": 80.0}
-    write_json(
-        folder / "audit.json",
-        {
-            "file": "tiny.int8.onnx", "images": 300, "order": ["teacher", "shipped"],
-            "students": {"shipped": told},
-            "drops": [{"before": "prune", "stage": "shipped", "drop": 0.5, "became_wrong": 3,
-                       "became_right": 1}],
-            "corruptions": [{"kind": "none", "strength": 0, "accuracy": scores}],
-            "out_of_distribution": {
-                "images": "noise",
-                "models": {"shipped": judgement.ood(student, student / 2)},
-            },
-            "temperature": 1.5,
-            "routing": {"threshold": 0.5, "validation": rows[3], "test": rows[3], "curve": rows},
-            "reference": drift.describe(student),
-        },
-    )  # fmt: skip
-
-
-def _measurements() -> list[dict[str, Any]]:
-    def row(model: str, runtime: str, precision: str, median: float) -> dict[str, Any]:
-        samples = [median * (1 + 0.01 * (place % 7)) for place in range(40)]
-        return {
-            "model": model, "runtime": runtime, "precision": precision,
-            "file": f"tiny.{precision}.onnx" if model == "student" else None,
-            "import_ms": 90.0, "cold_load_ms": 4.0, "warm_load_ms": 2.0, "p50_ms": median,
-            "p90_ms": 1.1 * median, "p99_ms": 1.3 * median, "samples_ms": samples,
-            "peak_memory_mb": 6.5, "threads": 1, "how": "measured",
-            "where": "this machine: a test (x86_64, 2 cores)",
-            "operators": [{"name": "conv1", "type": "Conv", "dtype": "int8",
-                           "microseconds": 12.5, "where": "CPUExecutionProvider"}],
-        }  # fmt: skip
-
-    return json.loads(  # type: ignore[no-any-return]
-        json.dumps(
-            [
-                row("teacher", "torch", "fp32", 2.0),
-                row("teacher", "onnxruntime", "fp32", 1.0),
-                row("distill", "onnxruntime", "fp32", 0.4),
-                row("student", "onnxruntime", "fp32", 0.2),
-                row("student", "onnxruntime", "int8", 0.1),
-            ]
-        )
-    )
+    pair = routing.Pair(student, teacher, labels)
+    AuditRecord(
+        file="tiny.int8.onnx",
+        images=300,
+        order=("teacher", "shipped"),
+        students={"shipped": audit(student, teacher, labels, LABELS, [10, 20, 30])},
+        drops=drops({"prune": teacher, "shipped": student}, labels),
+        corruptions=(Corruption("none", 0, {"teacher": 90.0, "shipped": 80.0}),),
+        out_of_distribution=OutOfDistribution("noise", {"shipped": ood(student, student / 2)}),
+        coverage=None,
+        temperature=1.5,
+        routing=routing.audited(pair, pair, 1.5, 0.5),
+        reference=drift.describe(student),
+    ).write(folder)

@@ -11,17 +11,21 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from made import data_record
 from torch import Tensor, nn
 from torch.nn import functional
 
 from edgedistill import program_file
-from edgedistill.artifact import SEAL, Artifact, open_sealed, seal, write_json
+from edgedistill.artifact import SEAL, Artifact, open_sealed, seal
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.devices import machine
-from edgedistill.runtimes import program as programs
+from edgedistill.program import Program, graph_of
+from edgedistill.records import ExportRecord, FileEntry, as_json
 from edgedistill.runtimes import runtime_of
-from edgedistill.runtimes.layers import Given, compare_alone
+from edgedistill.runtimes.layers import compare_alone, given_of
+from edgedistill.runtimes.program import fold_weights
+from edgedistill.signature import image_inputs
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.export import Config
 from edgedistill.target import Precision, RuntimeName, Scheme
@@ -74,33 +78,37 @@ class Exported:
         entry = self.entry(runtime, precision)
         return self.export.file("files") / entry["file"]
 
-    def entry(self, runtime: str, precision: str) -> dict[str, Any]:
-        entries = self.export.json("export.json")["files"]
+    def file_entry(self, runtime: str, precision: str) -> FileEntry:
+        entries = ExportRecord.read(self.export).files
         wanted = (runtime, precision)
-        return next(each for each in entries if (each["runtime"], each["precision"]) == wanted)
+        return next(each for each in entries if (each.runtime, each.precision) == wanted)
 
-    def program(self, kind: str) -> Any:
-        return program_file.load(self.quantize.file(f"{kind}.program"))
+    def entry(self, runtime: str, precision: str) -> dict[str, Any]:
+        """As JSON has it."""
+        entry: dict[str, Any] = as_json(self.file_entry(runtime, precision))
+        return entry
+
+    def program(self, kind: str) -> Program:
+        return program_file.load(program_file.place(self.quantize.path, "main", kind))
 
     def pixels(self, count: int = 64) -> np.ndarray[Any, Any]:
         images = np.load(self.data.file("test/images.npy"))[:count]
         return images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
 
 
-def answers(program: Any, pixels: Any) -> np.ndarray[Any, Any]:
+def answers(program: Program, pixels: Any) -> np.ndarray[Any, Any]:
     """The torch graph's logits."""
     with torch.no_grad():
-        found: np.ndarray[Any, Any] = programs.module(program)(torch.from_numpy(pixels)).numpy()
+        found: np.ndarray[Any, Any] = graph_of(program)(torch.from_numpy(pixels)).numpy()
     return found
 
 
-def compare_layers(path: Path, layers: list[Any], recorded: Any) -> list[dict[str, Any]]:
-    """Rows of each layer of an int8 file alone, by the runtime's usual kernels."""
-    first, last = layers[0], layers[-1]
-    given = Given(
-        layers, first.reals(recorded[first.name]), recorded, last.reals(recorded[last.name]),
-        last.scale,
-    )  # fmt: skip
+def compare_layers(path: Path, program: Program, pixels: Any) -> list[dict[str, Any]]:
+    """Rows of each layer of an int8 file alone, and of its output, by the runtime's usual kernels.
+
+    program: whose integers are the file's; pixels: (samples, channels, height, width) in 0..1.
+    """
+    given = given_of(fold_weights(program), pixels)
     runtime = runtime_of(path).name
     return [dataclasses.asdict(row) for row in compare_alone(runtime, path, given, optimize=True)]
 
@@ -111,8 +119,7 @@ def _data(folder: Path) -> Artifact:
     np.save(folder / "test" / "images.npy", images)
     np.save(folder / "test" / "labels.npy", np.arange(64) % len(LABELS))
     np.save(folder / "test" / "samples.npy", np.arange(64))
-    about = {"task": "classification", "classes": LABELS, "image_size": SIZE, "channels": 3}
-    write_json(folder / "data.json", about)
+    data_record(LABELS, SIZE, 3).write(folder)
     return seal(folder, "data", {}, {})
 
 
@@ -123,11 +130,11 @@ def _quantize(folder: Path, keep_float: tuple[str, ...], scheme: Scheme) -> Arti
     with torch.no_grad():
         for _ in range(8):  # batch statistics of something else than the identity
             model(torch.rand(32, 3, SIZE, SIZE))
-    program = fold(model.eval(), 3, SIZE)
+    program = fold(model.eval(), image_inputs(3, SIZE, SIZE))
     prepared = prepare(program, scheme, keep_float)
-    calibrate(prepared, [torch.rand(32, 3, SIZE, SIZE) for _ in range(4)])
-    program_file.save(program, folder / "float.program")
-    program_file.save(convert(prepared), folder / "int8.program")
+    calibrate(prepared, [(torch.rand(32, 3, SIZE, SIZE),) for _ in range(4)])
+    program_file.save(program, program_file.place(folder, "main", "float"))
+    program_file.save(convert(prepared), program_file.place(folder, "main", "int8"))
     return seal(folder, "quantize", {}, {})
 
 

@@ -11,8 +11,8 @@ import pytest
 from exported import Silent
 
 import edgedistill
+from edgedistill.bundle import write_bundle
 from edgedistill.errors import UserError
-from edgedistill.package import write_bundle
 
 Make = Callable[..., Any]
 
@@ -24,8 +24,8 @@ def bundle(make_result: Make, tmp_path: Path) -> edgedistill.Bundle:
 
 def test_the_public_names() -> None:
     assert edgedistill.__all__ == [
-        "Bundle", "Recipe", "Target", "UserError", "audit", "benchmark", "compare", "compile",
-        "drift", "evaluate", "teach",
+        "Bundle", "Recipe", "Signature", "Target", "TensorSpec", "UserError", "audit",
+        "benchmark", "compare", "compile", "drift", "evaluate", "teach",
     ]  # fmt: skip
     for name in edgedistill.__all__:
         assert getattr(edgedistill, name).__name__ == name

@@ -16,6 +16,11 @@ def batches(count: int = 6, size: int = 16) -> list[torch.Tensor]:
     ]
 
 
+def each_alone(tensors: list[torch.Tensor]) -> list[tuple[torch.Tensor, ...]]:
+    """As the inputs of models that take one."""
+    return [(each,) for each in tensors]
+
+
 def network(norm: nn.Module) -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 4, 1), norm, nn.ReLU(), nn.Dropout(0.5), nn.BatchNorm2d(4))
@@ -23,7 +28,7 @@ def network(norm: nn.Module) -> nn.Module:
 
 def test_statistics_are_those_of_all_images_together() -> None:
     norm, seen = nn.BatchNorm2d(3, momentum=0.01), batches()
-    estimate([norm], seen)
+    estimate([norm], each_alone(seen))
     everything = torch.cat(seen).transpose(0, 1).flatten(1)
     assert torch.allclose(norm.running_mean, everything.mean(1), rtol=1e-5)
     assert torch.allclose(norm.running_var, everything.var(1, unbiased=False), rtol=1e-4)
@@ -35,7 +40,7 @@ def test_nothing_is_left_of_the_first_weights_statistics(momentum: float | None)
     model[1].running_mean.fill_(1e6)
     before = model[1].num_batches_tracked.fill_(7).clone()
     for each in (model, other):
-        estimate([each], batches())
+        estimate([each], each_alone(batches()))
     assert torch.equal(model[1].running_mean, other[1].running_mean)
     assert model[1].momentum == momentum
     assert torch.equal(model[1].num_batches_tracked, before)
@@ -44,10 +49,10 @@ def test_nothing_is_left_of_the_first_weights_statistics(momentum: float | None)
 
 def test_dropout_is_off_and_torchs_random_state_stays() -> None:
     model, before = network(nn.BatchNorm2d(4)), torch.get_rng_state()
-    estimate([model], batches())
+    estimate([model], each_alone(batches()))
     without = network(nn.BatchNorm2d(4))
     without[3] = nn.Identity()
-    estimate([without], batches())
+    estimate([without], each_alone(batches()))
     assert torch.equal(model[4].running_var, without[4].running_var)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -60,7 +65,7 @@ def test_what_is_held_still_stays() -> None:
         model = network(norm)
         before = {name: value.clone() for name, value in norm.state_dict().items()}
         assert stale(model) == [model[4]]
-        estimate([model], batches())
+        estimate([model], each_alone(batches()))
         assert all(torch.equal(norm.state_dict()[name], value) for name, value in before.items())
     assert not held[0].training
 
@@ -75,7 +80,7 @@ def test_a_norm_that_no_image_reaches_keeps_its_statistics() -> None:
             return self.used(x)
 
     model = Branched()
-    estimate([model], batches())
+    estimate([model], each_alone(batches()))
     assert torch.equal(model.unused.running_mean, torch.zeros(3))
     assert not torch.equal(model.used.running_mean, torch.zeros(3))
 
@@ -90,14 +95,14 @@ def test_a_norm_that_is_called_twice_sees_both_calls() -> None:
             return self.norm(x) + self.norm(x + 10)
 
     model, seen = Twice(), batches()
-    estimate([model], seen)
+    estimate([model], each_alone(seen))
     assert torch.allclose(model.norm.running_mean, torch.cat(seen).mean((0, 2, 3)) + 5, rtol=1e-5)
 
 
 def test_instance_norms_with_statistics_are_estimated_as_they_count_them() -> None:
     model = nn.InstanceNorm2d(3, track_running_stats=True)
     seen = batches()
-    estimate([model], seen)
+    estimate([model], each_alone(seen))
     assert torch.allclose(model.running_var, torch.cat(seen).var((2, 3)).mean(0), rtol=1e-4)
 
 
@@ -105,7 +110,7 @@ def test_a_failure_half_way_leaves_the_model_as_it_was() -> None:
     model = network(nn.BatchNorm2d(4))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(RuntimeError):
-        estimate([model], [*batches(2), torch.zeros(2, 5, 6, 6)])
+        estimate([model], each_alone([*batches(2), torch.zeros(2, 5, 6, 6)]))
     assert all(torch.equal(model.state_dict()[name], value) for name, value in before.items())
     assert model[1].momentum == 0.1
     assert all(module.training for module in model.modules())

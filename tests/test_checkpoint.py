@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from edgedistill.checkpoint import Average
-from edgedistill.compress.observers import ActivationRounding, FixedRounding
+from edgedistill.compress.fake_quantize import ActivationFakeQuantize, FixedFakeQuantize
 
 SCHEME = {
     "dtype": torch.int8, "quant_min": -128, "quant_max": 127,
@@ -12,11 +12,11 @@ SCHEME = {
 }  # fmt: skip
 
 
-def watching(low: float, high: float, momentum: float = 1.0) -> ActivationRounding:
-    rounding = ActivationRounding(**SCHEME)
+def watching(low: float, high: float, momentum: float = 1.0) -> ActivationFakeQuantize:
+    rounding = ActivationFakeQuantize(**SCHEME)
     rounding.momentum = momentum
     rounding(torch.tensor([low, high]))
-    rounding.settle()
+    rounding.update_range()
     return rounding
 
 
@@ -25,7 +25,7 @@ def test_an_averaged_range_has_the_scale_and_the_zero_point_that_follow_from_it(
     average = Average(rounding, 0.5)
     for low, high in ((-0.6, 2.0), (-0.9, 2.5), (-1.3, 2.6)):
         rounding(torch.tensor([low, high]))
-        rounding.settle()
+        rounding.update_range()
         average.update()
     live = int(rounding.zero_point)
     average.store()
@@ -41,7 +41,7 @@ def test_an_averaged_range_has_the_scale_and_the_zero_point_that_follow_from_it(
 
 
 def test_a_range_that_saw_nothing_and_a_fixed_one_stay_as_they_are() -> None:
-    blank, fixed = ActivationRounding(**SCHEME), FixedRounding(1 / 255, -128, **SCHEME)
+    blank, fixed = ActivationFakeQuantize(**SCHEME), FixedFakeQuantize(1 / 255, -128, **SCHEME)
     average = Average(nn.ModuleList([blank, fixed]), 0.9)
     for _ in range(5):
         average.update()

@@ -22,6 +22,7 @@ from edgedistill.command_line import run
 from edgedistill.console import print_rows
 from edgedistill.errors import UserError
 from edgedistill.recipe import load_recipe
+from edgedistill.signature import image_inputs
 
 Output = pytest.CaptureFixture[str]
 
@@ -360,7 +361,7 @@ def test_init_writes_a_recipe_that_loads(pictures: Path, capsys: Output) -> None
     assert recipe.name == "pets"
     assert recipe.data.source == "folder"
     assert recipe.data.train == pictures.parent / "sub" / ".." / "pets" / "train"
-    assert (recipe.data.image_size, recipe.data.channels) == (24, 3)
+    assert (recipe.data.image_size, recipe.data.channels) == ((24, 24), 3)
     assert recipe.stages.teacher.train is not None
     text = path.read_text()
     assert "# 6 images of 2 classes (cat, dog), color, 24x24." in text
@@ -387,12 +388,12 @@ def test_init_reads_the_network_out_of_its_weights(tmp_path: Path, capsys: Outpu
     from edgedistill.recipe import ResidualModel
 
     model = ResidualModel(family="resnet_cifar", depth=14, widths=(4, 8, 12), shortcut="conv")
-    save_file(build(model, 10, 1, 16).state_dict(), tmp_path / "net.safetensors")
+    save_file(build(model, 10, image_inputs(1, 16, 16)).state_dict(), tmp_path / "net.safetensors")
     code, path = init("--teacher", "net.safetensors", "--data", "digits")
     assert code == 0
     teacher = load_recipe(path).teacher
     assert teacher.model_copy(update={"weights": None}) == model
-    save_file(build(model, 7, 1, 16).state_dict(), tmp_path / "seven.safetensors")
+    save_file(build(model, 7, image_inputs(1, 16, 16)).state_dict(), tmp_path / "seven.safetensors")
     assert run("init --teacher seven.safetensors --data digits --out s.yaml".split()) == 0
     assert "the body is kept, `linear` is new" in capsys.readouterr().err
     assert load_recipe(Path("s.yaml")).stages.teacher.train is not None
@@ -489,13 +490,15 @@ def test_teach_wants_a_loss_that_learns_from_answers(capsys: Output) -> None:
 
 
 def test_audit_prints_tables(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
-    from edgedistill.tasks import judgement
+    from edgedistill.records import as_json
+    from edgedistill.tasks.audit import audit
 
     random = np.random.default_rng(0)
     labels = np.arange(60) % 2
     logits = random.normal(size=(60, 2)).astype(np.float32)
-    told = judgement.audit(logits, logits + 0.1, labels, ["cat", "dog"], [5, 9])
-    found = {"file": "a.tflite", "images": 60, "order": ["shipped"], "students": {"shipped": told}}
+    told = as_json(audit(logits, logits + 0.1, labels, ["cat", "dog"], [5, 9]))
+    found = {"file": "a.tflite", "images": 60, "order": ["shipped"], "students": {"shipped": told},
+             "left_out": 0, "notes": []}  # fmt: skip
     monkeypatch.setattr(api, "audit", lambda bundle, data: found)
     assert run(["audit", "bundle"]) == 0
     printed = capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,29 +20,37 @@ ORDER: list[set[str]] = [
     {"__main__", "errors"},
     {"apart", "artifact", "files", "progress", "scratch"},
     {"document", "usercode"},
+    {"signature"},
+    {"program"},
+    {"runtime_table"},
     {"target"},
+    {"fields", "records"},
+    {"tasks"},
+    {"families", "losses"},
     {"recipe"},
-    {"batch_norm", "cache", "checkpoint", "data", "libraries", "models", "program_file", "tasks"},
-    {"train", "distill", "compress", "runtimes", "devices"},
+    {"batch_norm", "cache", "checkpoint", "data", "libraries", "models", "program_file"},
+    {"predict"},
+    {"train", "training_inputs", "distill", "compress", "runtimes", "devices"},
     {"stages"},
     {"plan"},
     {"precheck", "rehearsal"},
     {"pipeline"},
     {"report"},
-    {"package"},
-    {"api", "starter", "console"},
+    {"bundle"},
+    {"api", "starter", "console", "schemas"},
     {"cache_commands"},
+    {"bundle_commands"},
     {"cli"},
     {"command_line"},
 ]
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
 BESIDE = {
-    ("tasks", "data"),
-    ("tasks", "models"),
     ("train", "distill"),
+    ("train", "training_inputs"),
+    ("training_inputs", "distill"),
     ("devices", "runtimes"),
     ("distill", "runtimes"),
-    ("package", "report"),
+    ("bundle", "report"),
     ("__main__", "command_line"),
 }
 HEAVY = {
@@ -78,6 +87,14 @@ def own(path: Path) -> Iterator[tuple[str, str]]:
         package, _, rest = name.partition(".")
         if package == "edgedistill" and rest and rest.split(".")[0] in LEVEL:
             yield here, rest.split(".")[0]
+
+
+def test_the_drawing_of_the_house_is_true() -> None:
+    """`docs/design.md` draws the rows of ORDER, the highest first."""
+    text = (ROOT.parent / "docs" / "design.md").read_text()
+    drawing = text.split("```text\n", 1)[1].split("```", 1)[0]
+    rows = [re.split(" {3,}", line)[0].split() for line in drawing.splitlines()]
+    assert [set(names) for names in rows if names] == list(reversed(ORDER))
 
 
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]

@@ -11,14 +11,17 @@ from edgedistill.artifact import Artifact
 from edgedistill.libraries import libraries, version
 from edgedistill.pipeline import _key
 from edgedistill.plan import Step, steps
-from edgedistill.recipe import Ensemble, Teacher, TorchvisionModel, parse_recipe
-from edgedistill.recipe.teachers import (
+from edgedistill.recipe import (
     ClipTeacher,
+    Ensemble,
     HuggingFaceTeacher,
     KerasTeacher,
     Member,
     OnnxTeacher,
+    Teacher,
     TfliteTeacher,
+    TorchvisionModel,
+    parse_recipe,
 )
 from edgedistill.target import load_target
 

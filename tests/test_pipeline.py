@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from edgedistill.cache import Cache
 from edgedistill.errors import UserError
 from edgedistill.pipeline import _what_matters, plan, run_until
 from edgedistill.plan import steps
+from edgedistill.predict import State
 from edgedistill.recipe import Recipe, parse_recipe
+from edgedistill.records import QuantizeRecord
 from edgedistill.stages import STAGES, benchmark
 from edgedistill.target import load_target
 from edgedistill.tasks import TASKS
@@ -113,9 +116,10 @@ def test_stages_run_once_and_what_depends_on_a_change_runs_again(
     assert "cached" not in states(recipe(document, "seed=1"), cache).values()
     metrics = first["prune"].metrics
     assert metrics["macs"] * 1.5 <= first["distill"].metrics["macs"] * 1.01
-    assert metrics["passes"] == pytest.approx((0.5 + 1) * 72, rel=0.3)
-    sensitivity = first["quantize"].json("quantize.json")["sensitivity"]
-    assert {"conv1", "linear"} <= {row["layer"] for row in sensitivity}
+    assert metrics["samples_seen"] == pytest.approx((0.5 + 1) * 72, rel=0.3)
+    quantization = QuantizeRecord.read(first["quantize"]).quantization
+    assert quantization is not None
+    assert {"conv1", "linear"} <= {row.layer for row in quantization.sensitivity}
 
 
 def test_layers_that_cannot_be_compared_are_said_before_the_teacher_trains(
@@ -163,8 +167,8 @@ def test_pruning_that_costs_too_much_is_undone_aloud(
     honest = prune.state_of_model
     scores = iter([40.0, 90.0])
 
-    def unlucky(*arguments: Any) -> dict[str, float]:
-        return {**honest(*arguments), "validation_quality": next(scores)}
+    def unlucky(*arguments: Any) -> State:
+        return replace(honest(*arguments), validation_quality=next(scores))
 
     cache, reporter = Cache(tmp_path / "cache"), Silent()
     run_until(recipe(document), TARGET, cache, reporter, "distill")
@@ -424,13 +428,13 @@ def test_a_program_that_names_code_is_dropped_and_built_again(
     wanted = recipe(document, "stages.quantize=null", "stages.prune=null", floats)
     first = run_until(wanted, ONE_RUNTIME, cache, said, "quantize")["quantize"]
     made_by = first.json("artifact.json")["made_by"]
-    torch.save({"program": Path}, first.file("float.program"))
+    torch.save({"program": Path}, first.file("programs/main.float.program"))
     (first.path / "artifact.json").unlink()
     seal(first.path, "quantize", first.metrics, made_by)
     done = run_until(wanted, ONE_RUNTIME, cache, said, "export")
     assert done["quantize"].digest == first.digest
     (dropped,) = [text for text in said.said if "dropped" in text]
-    assert "float.program" in dropped
+    assert "main.float.program" in dropped
 
 
 def test_only_the_owner_can_look_into_the_cache(document: dict[str, Any], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from edgedistill.pipeline import run_until
 from edgedistill.plan import steps
 from edgedistill.precheck import precheck
 from edgedistill.recipe import Recipe, TorchvisionModel, parse_recipe
+from edgedistill.signature import image_inputs
 from edgedistill.target import load_target
 
 STUDENT = {"family": "resnet_cifar", "depth": 8}
@@ -56,7 +57,9 @@ def refusal(wanted: Recipe) -> UserError:
 def thousand(tmp_path: Path) -> Path:
     """SqueezeNet's weights for 1,000 classes."""
     torch.manual_seed(0)
-    module = build(TorchvisionModel(family="torchvision", name="squeezenet1_1"), 1000, 3, 32)
+    module = build(
+        TorchvisionModel(family="torchvision", name="squeezenet1_1"), 1000, image_inputs(3, 32, 32)
+    )
     save_file(dict(module.state_dict()), tmp_path / "thousand.safetensors")
     return tmp_path / "thousand.safetensors"
 

@@ -21,7 +21,9 @@ from edgedistill.artifact import BrokenSeal
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.errors import UserError
+from edgedistill.program import export, graph_of
 from edgedistill.program_file import BadProgram
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 SIZE = 8
@@ -45,7 +47,7 @@ class Mixed(nn.Module):
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("kept") / "float.program"
-    program_file.save(fold(Mixed().eval(), 3, SIZE), path)
+    program_file.save(fold(Mixed().eval(), image_inputs(3, SIZE, SIZE)), path)
     return path
 
 
@@ -54,18 +56,18 @@ def test_modules_may_be_called_anything(name: str, tmp_path: Path) -> None:
     model = nn.Sequential()
     model.add_module(name, nn.Conv2d(3, 2, SIZE))
     model.add_module("flat", nn.Flatten())
-    program_file.save(fold(model.eval(), 3, SIZE), tmp_path / "named")
+    program_file.save(fold(model.eval(), image_inputs(3, SIZE, SIZE)), tmp_path / "named")
     pixels = torch.rand(2, 3, SIZE, SIZE)
-    loaded = program_file.load(tmp_path / "named").module(check_guards=False)
+    loaded = graph_of(program_file.load(tmp_path / "named"))
     torch.testing.assert_close(loaded(pixels), model(pixels))
 
 
 def test_a_program_comes_back_as_it_was(kept: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    program = fold(Mixed().eval(), 3, SIZE)
+    program = fold(Mixed().eval(), image_inputs(3, SIZE, SIZE))
     loaded = program_file.load(kept)
     pixels = torch.rand(3, 3, SIZE, SIZE)
-    first, second = (each.module(check_guards=False) for each in (program, loaded))
+    first, second = map(graph_of, (program, loaded))
     assert torch.equal(first(pixels), second(pixels))
     assert [n.name for n in first.graph.nodes] == [n.name for n in second.graph.nodes]
     program_file.save(loaded, tmp_path / "again")
@@ -74,12 +76,12 @@ def test_a_program_comes_back_as_it_was(kept: Path, tmp_path: Path) -> None:
 
 def test_so_does_a_quantized_one(kept: Path, tmp_path: Path) -> None:
     prepared = prepare(program_file.load(kept), Scheme(), ())
-    calibrate(prepared, [torch.rand(4, 3, SIZE, SIZE)])
+    calibrate(prepared, [(torch.rand(4, 3, SIZE, SIZE),)])
     quantized = convert(prepared)
     program_file.save(quantized, tmp_path / "int8.program")
     loaded = program_file.load(tmp_path / "int8.program")
     pixels = torch.rand(3, 3, SIZE, SIZE)
-    first, second = (each.module(check_guards=False) for each in (quantized, loaded))
+    first, second = map(graph_of, (quantized, loaded))
     assert torch.equal(first(pixels), second(pixels))
 
 
@@ -153,9 +155,7 @@ def test_an_operator_of_ones_own_is_told_and_not_taken_for_damage(tmp_path: Path
             found: Tensor = twice(pixels)
             return found
 
-    batch = {0: torch.export.Dim("batch", min=1)}
-    example = (torch.zeros(2, 3, SIZE, SIZE),)
-    program = torch.export.export(Own(), example, dynamic_shapes=(batch,))
+    program = export(Own(), image_inputs(3, SIZE, SIZE))
     with pytest.raises(
         UserError, match=r"cannot be kept: .*'mine\.twice\.default' is no tensor op"
     ):

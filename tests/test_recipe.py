@@ -37,7 +37,8 @@ def mistakes(**changes: Any) -> list[str]:
 
 def test_a_minimal_recipe_is_enough() -> None:
     recipe = parse_recipe(MINIMAL, "r.yaml")
-    assert recipe.data.image_size == 16
+    assert recipe.data.image_size == (16, 16)
+    assert recipe.data.resize == "crop"
     assert recipe.stages.quantize is not None
 
 
@@ -82,6 +83,22 @@ def test_every_mistake_is_reported_at_once() -> None:
             "huggingface, arrays, function",
         ),
         ({"data": "digits"}, "data: should be a mapping of keys to values (got 'digits')"),
+        (
+            {"data": {"source": "digits", "image_size": [16, 4]}},
+            "data.image_size.1: input should be greater than or equal to 8 (got 4)",
+        ),
+        (
+            {"data": {"source": "digits", "image_size": [16, 16, 3]}},
+            "data.image_size: at most 2 (got 3)",
+        ),
+        (
+            {"data": {"source": "digits", "image_size": 1025}},
+            "data.image_size: input should be less than or equal to 1024 (got 1025)",
+        ),
+        (
+            {"data": {"source": "digits", "image_size": [64, 8], "augment": {"shift": 8}}},
+            "data: `augment.shift: 8` may shift all of an image of 8 pixels out of sight",
+        ),
         (
             {"data": {"source": "folder", "image_size": 32}},
             "data: the key `train` is missing",
@@ -385,12 +402,12 @@ def test_of_many_mistakes_the_first_are_told_and_the_others_counted() -> None:
 
 
 def test_what_a_model_hides_is_not_shown() -> None:
-    class Room(Frozen):
+    class TeacherContext(Frozen):
         key: dict[str, int] = Field(repr=False)
 
     with pytest.raises(ValidationError) as error:
-        Room.model_validate({"key": {"a": "secret"}})
-    assert "secret" not in problems(error.value, Room, "r.yaml")
+        TeacherContext.model_validate({"key": {"a": "secret"}})
+    assert "secret" not in problems(error.value, TeacherContext, "r.yaml")
 
 
 # --- overrides ------------------------------------------------------------------------------
@@ -573,3 +590,8 @@ def test_every_key_is_explained_in_the_schema() -> None:
     assert not unexplained
     assert all("description" in kind for kind in schema["$defs"].values())
     assert schema["additionalProperties"] is False
+
+
+def test_an_image_has_a_height_and_a_width() -> None:
+    data = {"source": "digits", "image_size": [16, 40]}
+    assert parse_recipe({**MINIMAL, "data": data}, "r.yaml").data.image_size == (16, 40)

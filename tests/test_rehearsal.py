@@ -50,7 +50,7 @@ def test_an_untrained_student_is_quantized_and_written(
     monkeypatch.setattr(export, "rehearse", lambda _, programs, *rest: written.update(programs))
     wanted = recipe(tmp_path, f"stages.quantize.method={method}")
     rehearse(wanted, steps(wanted, TARGET), {"data": data}, Lines())
-    targets = [str(node.target) for node in written["int8"].graph.nodes]
+    targets = [str(node.target) for node in written["int8"]["main"].exported.graph.nodes]
     assert list(written) == ["float", "int8"]
     assert any("dequantize_per_channel" in target for target in targets)
 

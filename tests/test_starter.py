@@ -118,7 +118,7 @@ def test_a_small_budget_gets_a_small_student() -> None:
     for kb, depth in ((1000, 20), (200, 14), (50, 8)):
         Path("t.yaml").write_text(yaml.safe_dump({**target, "budget": {"size_kb": kb}}))
         found = Found({}, ("a", "b"), 500, [(96, 96)], False)
-        assert suggested(found, 96, load_target("t.yaml"), False)["depth"] == depth
+        assert suggested(found, (96, 96), load_target("t.yaml"), False)["depth"] == depth
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_images_are_as_large_as_the_models_take_them() -> None:
                           ("torchvision:inception_v3", 96), ("resnet_cifar:8", 16)):  # fmt: skip
         out = Path(f"{side}.{len(teacher)}.yaml")
         write_recipe(out, teacher, None, "digits", "android-arm64", "resnet_cifar:8")
-        assert load_recipe(out).data.image_size == side
+        assert load_recipe(out).data.image_size == (side, side)
 
 
 @pytest.mark.slow
@@ -185,3 +185,12 @@ def test_what_is_pretrained_is_trained_on_gently() -> None:
         assert training is not None
         assert (training.optimizer, training.learning_rate) == ("adamw", 0.001)
     assert (plain.distill.optimizer, plain.distill.learning_rate) == ("sgd", 0.05)
+
+
+def test_images_of_one_size_keep_their_height_and_width() -> None:
+    data = folder_of(28, 1)
+    for path in data.rglob("*.png"):
+        Image.open(path).resize((40, 24)).save(path)
+    notes = write_recipe(Path("r.yaml"), "resnet_cifar:14", None, str(data), "android-arm64")
+    assert "images of 24x40 pixels" in notes[0]
+    assert load_recipe(Path("r.yaml")).data.image_size == (24, 40)

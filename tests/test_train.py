@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from made import data_record
 
 from edgedistill.artifact import Artifact
-from edgedistill.data import Split
+from edgedistill.data import ImageSplit, Split
 from edgedistill.distill.store import Answers, Layout
 from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.recipe import Augment, Exits, Labels, ResidualModel, SoftTargets, Training
-from edgedistill.train import Lesson, epoch_order, learning_rate, open_lesson, train
+from edgedistill.signature import image_inputs
+from edgedistill.train import learning_rate, train
+from edgedistill.training_inputs import TrainingInputs, epoch_order, open_training_inputs
 
 LABELS = (Labels(kind="labels"),)
 
@@ -26,19 +30,21 @@ def split(samples: int = 96) -> Split:
     random = np.random.default_rng(0)
     labels = np.arange(samples, dtype=np.int64) % 2
     images = random.integers(0, 128, (samples, 8, 8, 3)) + 127 * labels[:, None, None, None]
-    return Split(images.astype(np.uint8), labels)
+    return ImageSplit(images.astype(np.uint8), labels)
 
 
 def model() -> torch.nn.Module:
     torch.manual_seed(0)
-    return build(ResidualModel(family="resnet_cifar", depth=8, widths=(8, 8, 8)), 2, 3, 8)
+    return build(
+        ResidualModel(family="resnet_cifar", depth=8, widths=(8, 8, 8)), 2, image_inputs(3, 8, 8)
+    )
 
 
 def fit(network: torch.nn.Module, folder: Path, **changes: Any) -> dict[str, float]:
     config = Training(**{"epochs": 4, "batch_size": 16, "precision": "fp32", **changes})
-    lesson = Lesson(split(), Augment(shift=1, flip=True), seed=3)
+    training_inputs = TrainingInputs(split(), Augment(shift=1, flip=True), seed=3)
     return train(
-        lesson.objective(network, LABELS), lesson, config,
+        training_inputs.objective(network, LABELS), training_inputs, config,
         checkpoint=folder / "run.safetensors", tick=lambda *_: None,
         deterministic=True,
     )  # fmt: skip
@@ -55,21 +61,21 @@ def test_training_learns_an_easy_task(tmp_path: Path) -> None:
     data = split()
     logits = network.eval()(torch.from_numpy(data.pixels(np.arange(96))))
     assert (logits.argmax(1).numpy() == data.labels).mean() > 0.95
-    assert metrics["passes"] == 4 * 96
+    assert metrics["samples_seen"] == 4 * 96
 
 
 def test_from_labels_alone_only_what_is_labelled_is_trained_on(tmp_path: Path) -> None:
     full = split()
     labels = np.where(np.arange(96) < 32, full.labels, -1)
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "data.json").write_text('{"task": "classification"}')
+    data_record().write(tmp_path / "data")
     folder = tmp_path / "data" / "train"
     folder.mkdir()
     for name, values in (("images", full.images), ("labels", labels), ("samples", labels)):
         np.save(folder / f"{name}.npy", values)
     inputs = {"data": Artifact(tmp_path / "data", "data", "")}
-    lesson = open_lesson(inputs, LABELS, Augment(), 0, None)
-    assert len(lesson) == 32
+    training_inputs = open_training_inputs(inputs, LABELS, Augment(), 0, None)
+    assert len(training_inputs) == 32
     seen: list[int] = []
 
     class Watching(torch.nn.Module):
@@ -82,14 +88,14 @@ def test_from_labels_alone_only_what_is_labelled_is_trained_on(tmp_path: Path) -
             return self.weight.sum()
 
     metrics = train(
-        Watching(), lesson, Training(epochs=2, batch_size=16, precision="fp32"),
+        Watching(), training_inputs, Training(epochs=2, batch_size=16, precision="fp32"),
         checkpoint=tmp_path / "run.safetensors", tick=lambda *_: None,
     )  # fmt: skip
-    assert metrics["passes"] == len(seen) == 64
+    assert metrics["samples_seen"] == len(seen) == 64
     assert min(seen) == 0
     # A loss that learns from more than labels has a use for the others.
     others = (*LABELS, Exits(kind="exits"))
-    assert len(open_lesson(inputs, others, Augment(), 0, None)) == 96
+    assert len(open_training_inputs(inputs, others, Augment(), 0, None)) == 96
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
@@ -104,7 +110,7 @@ def test_a_killed_run_ends_with_the_same_weights(
     (tmp_path / "a").mkdir()
     fit(undisturbed, tmp_path / "a", **options)
     config = Training(epochs=4, batch_size=16, precision="fp32", **options)
-    lesson = Lesson(split(), Augment(shift=1, flip=True), seed=3)
+    training_inputs = TrainingInputs(split(), Augment(shift=1, flip=True), seed=3)
     calls = []
 
     def die(share: float) -> None:
@@ -114,7 +120,7 @@ def test_a_killed_run_ends_with_the_same_weights(
 
     checkpoint = tmp_path / "run.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train(lesson.objective(killed, LABELS), lesson, config,
+        train(training_inputs.objective(killed, LABELS), training_inputs, config,
               checkpoint=checkpoint, tick=lambda *_: None, on_step=die,
               deterministic=True)  # fmt: skip
     again = model()
@@ -181,16 +187,15 @@ def test_who_looks_after_each_epoch_sees_statistics_that_fit(tmp_path: Path) -> 
     network, seen = slow(model()), []
 
     def look(_: int) -> None:
-        seen.append(quality(network))
-        network.train()
+        seen.append(quality(copy.deepcopy(network).cpu()))
 
-    lesson = Lesson(split(), Augment(), seed=3)
+    training_inputs = TrainingInputs(split(), Augment(), seed=3)
     config = Training(epochs=4, batch_size=16, learning_rate=0.5, precision="fp32")
-    train(lesson.objective(network, LABELS), lesson, config,
+    train(training_inputs.objective(network, LABELS), training_inputs, config,
           checkpoint=tmp_path / "watched", tick=lambda *_: None, on_epoch=look)  # fmt: skip
     assert seen[-1] > 0.95
     again = slow(model())
-    train(lesson.objective(again, LABELS), lesson, config,
+    train(training_inputs.objective(again, LABELS), training_inputs, config,
           checkpoint=tmp_path / "alone", tick=lambda *_: None)  # fmt: skip
     assert same(network, again)
 
@@ -225,10 +230,10 @@ def test_answers_of_the_right_view_are_used(tmp_path: Path) -> None:
     records = np.stack(
         [layout.pack(view, np.arange(96), np.zeros((96, 2), np.float32), None) for view in (0, 1)]
     )
-    lesson = Lesson(split(), Augment(), 0, Recording(layout, records))
+    training_inputs = TrainingInputs(split(), Augment(), 0, Recording(layout, records))
     config = Training(epochs=3, batch_size=48, precision="fp32")
-    objective = lesson.objective(model(), (SoftTargets(kind="soft_targets"),))
-    train(objective, lesson, config, checkpoint=tmp_path / "r", tick=lambda *_: None)
+    objective = training_inputs.objective(model(), (SoftTargets(kind="soft_targets"),))
+    train(objective, training_inputs, config, checkpoint=tmp_path / "r", tick=lambda *_: None)
     assert seen == [0, 0, 1, 1, 2, 2]
 
 

@@ -111,7 +111,7 @@ def test_code_that_is_nested_too_deeply_has_a_digest(
     def deep(_: object) -> str:
         raise RecursionError
 
-    monkeypatch.setattr("edgedistill.usercode.ast.dump", deep)
+    monkeypatch.setattr("edgedistill.usercode.sources.ast.dump", deep)
     before = source_digest("student:build", "student.function")
     (code / "blocks.py").write_text("width = 8\n")
     assert source_digest("student:build", "student.function") != before
@@ -134,11 +134,13 @@ def test_an_installed_package_is_known_by_its_file_and_version(
 ) -> None:
     seen: list[str] = []
     monkeypatch.setattr(
-        "edgedistill.usercode.file_digest", lambda path: seen.append(path.name) or path.name
+        "edgedistill.usercode.sources.file_digest", lambda path: seen.append(path.name) or path.name
     )
     before = source_digest("jinja2.loaders:FileSystemLoader", "data.function")
     assert seen == ["loaders.py"]
-    monkeypatch.setattr("edgedistill.usercode.metadata.version", lambda name: f"another {name}")
+    monkeypatch.setattr(
+        "edgedistill.usercode.sources.metadata.version", lambda name: f"another {name}"
+    )
     assert source_digest("jinja2.loaders:FileSystemLoader", "data.function") != before
 
 

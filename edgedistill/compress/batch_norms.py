@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgedistill.compress.program import value
 from edgedistill.compress.surgery import (
     argument,
     is_any_conv,
@@ -14,6 +13,7 @@ from edgedistill.compress.surgery import (
     set_weights,
 )
 from edgedistill.errors import UserError
+from edgedistill.program import value
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.compress.cost import Layer, layer_of
-from edgedistill.errors import UserError, exhausted, in_short
-from edgedistill.models.pruned import Step, dependency_graph, fixed_width, steps
+from edgedistill.errors import UserError, in_short, out_of_resources
+from edgedistill.models.pruned import fixed_width
 from edgedistill.models.recurrent import recurrent
-from edgedistill.models.work import products
+from edgedistill.models.work import Product
 from edgedistill.target import Kernel
 
 if TYPE_CHECKING:
@@ -47,25 +46,20 @@ class Candidate:
     touches: list[Touch]
 
 
-_ALIKE = 1e-3
-"""Largest difference of an answer, as a share of the largest, that rounding may make."""
-
-
 class _Whole(Exception):
     """Why a layer keeps all its channels."""
 
 
 def candidates(
     model: nn.Module,
-    example: Tensor,
+    graph: Any,
+    calls: Sequence[Product],
     score: Callable[[Any], Tensor | None],
     round_to: int,
     kernel: Kernel | None,
 ) -> tuple[list[Candidate], dict[str, Layer], dict[str, str]]:
-    """What can go, the layers that it touches by their names, and the layers that stay whole, with
-    the reason."""
-    graph: Any = dependency_graph(model, example)
-    calls = products(model, example)
+    """What might go by the model's dependency `graph`, the layers that it touches by their names,
+    and the layers that stay whole, with the reason. `calls`: what one inference multiplies."""
     found: list[Candidate] = []
     whole: dict[str, str] = {}
     layers: dict[str, Layer] = {}
@@ -83,7 +77,7 @@ def candidates(
             if name and name not in layers and graph.get_out_channels(dep.target):
                 sides = _sides(graph, dep.target)
                 layers[name] = layer_of(dep.target.module, name, calls, sides, kernel)
-    return _that_can_go(model, example, found, whole), layers, whole
+    return found, layers, whole
 
 
 def _kept(model: nn.Module) -> dict[Any, str]:
@@ -98,7 +92,7 @@ def _reason(error: Exception) -> str:
     """Raises what no model is the reason of."""
     if isinstance(error, _Whole):
         return str(error)
-    if isinstance(error, UserError | MemoryError) or exhausted(error) is not None:
+    if isinstance(error, UserError | MemoryError) or out_of_resources(error) is not None:
         raise error
     return f"torch-pruning does not understand it: {in_short(error)}"
 
@@ -198,106 +192,3 @@ def _sides(graph: Any, node: Any) -> tuple[int, int, bool]:
     pruner = graph.get_pruner_of_module(node.module)
     tied = type(pruner).prune_in_channels is type(pruner).prune_out_channels
     return graph.get_out_channels(node), graph.get_in_channels(node), tied
-
-
-def cut(model: nn.Module, example: Tensor, chosen: dict[str, list[int]]) -> list[Step]:
-    """Remove these channels, by the layer that gives them, from `model`, in place. Raises whatever
-    torch-pruning or a model that does not run without them raises."""
-    import torch
-
-    graph: Any = dependency_graph(model, example)
-    with torch.no_grad():
-        for root, channels in chosen.items():
-            layer = model.get_submodule(root)
-            handler = graph.get_pruner_of_module(layer).prune_out_channels
-            graph.get_pruning_group(layer, handler, sorted(channels)).prune()
-        model.eval()(example)
-    return steps(graph.pruning_history())
-
-
-def _that_can_go(
-    model: nn.Module, example: Tensor, found: list[Candidate], whole: dict[str, str]
-) -> list[Candidate]:
-    """The candidates without whose first block the model is what it was; the others into `whole`.
-
-    A shortcut that pads with a fixed number of zeros, say, or a shuffle ties channels in a way that
-    the dependency graph does not see.
-    """
-    kept: list[Candidate] = []
-    parts = [[each for each in found if each.blocks]]
-    while parts:
-        part = parts.pop()
-        reason = _fails_without(model, example, [*kept, *part])
-        if reason is None:
-            kept += part
-        elif len(part) > 1:
-            parts += [part[len(part) // 2 :], part[: len(part) // 2]]
-        else:
-            whole[part[0].root] = reason
-    return kept
-
-
-def _fails_without(model: nn.Module, example: Tensor, found: list[Candidate]) -> str | None:
-    """What is wrong with a copy of the model that lost the first block of each."""
-    import torch
-
-    chosen = {each.root: each.blocks[0].channels for each in found}
-    pixels = torch.rand(example.shape, generator=torch.Generator().manual_seed(0))
-    try:
-        unused, exact = _without_using(copy.deepcopy(model), example, chosen)
-        smaller = copy.deepcopy(model)
-        cut(smaller, example, exact)
-        with torch.no_grad():
-            wanted, answers = unused(pixels), smaller(pixels)
-        if answers.shape != wanted.shape:
-            return "torch-pruning cuts the model's answers with it"
-        if float((wanted - answers).abs().max()) > _ALIKE * float(wanted.abs().max()):
-            return "torch-pruning loses track of where its channels go"
-        if len(exact) < len(chosen):
-            cut(copy.deepcopy(model), example, chosen)
-    except Exception as error:  # torch-pruning's own mistakes are of any kind
-        if exhausted(error) is not None:
-            raise
-        return f"the model does not run with fewer: {in_short(error)}"
-    return None
-
-
-def _without_using(
-    model: nn.Module, example: Tensor, chosen: dict[str, list[int]]
-) -> tuple[nn.Module, dict[str, list[int]]]:
-    """The model, in place, with the weights that read these channels at zero, and those channels:
-    if they can go at all, it answers as the model without them does.
-
-    Left out are channels that are normalized with others, or attend by them: without them, the rest
-    is another.
-    """
-    import torch
-    from torch import nn
-
-    together = (nn.LayerNorm, nn.GroupNorm, nn.MultiheadAttention)
-    graph: Any = dependency_graph(model, example)
-    exact = {}
-    for root, channels in chosen.items():
-        layer = model.get_submodule(root)
-        handler = graph.get_pruner_of_module(layer).prune_out_channels
-        group = list(graph.get_pruning_group(layer, handler, sorted(channels)))
-        if any(isinstance(dep.target.module, together) for dep, _ in group):
-            continue
-        exact[root] = channels
-        with torch.no_grad():
-            for dep, read in group:
-                if dep.handler.__name__ == "prune_in_channels":
-                    _forget(dep.target.module, read)
-    return model, exact
-
-
-def _forget(layer: Any, channels: list[int]) -> None:
-    """Set to zero the weights by which a layer reads these channels."""
-    if getattr(layer, "transposed", False):
-        layer.weight[channels] = 0
-        return
-    per_group = getattr(layer, "in_channels", 0) // getattr(layer, "groups", 1)
-    places = sorted({at % per_group for at in channels}) if per_group else channels
-    for name, weight in layer.named_parameters():
-        if name == "weight" or name == "weight_ih" or name.startswith("weight_ih_l0"):
-            weight[:, places] = 0

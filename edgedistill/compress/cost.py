@@ -24,6 +24,7 @@ class Cost:
     """Multiply-accumulates as a target's kernels compute them; 0 where nobody asked."""
 
     def within(self, goal: Cost) -> bool:
+        """Whether no figure is above the goal's."""
         return not self.over(goal)
 
     def over(self, goal: Cost) -> dict[str, float]:
@@ -34,16 +35,28 @@ class Cost:
         return {name: much for name, much in apart.items() if much > 0}
 
     def __add__(self, other: Cost) -> Cost:
-        return total((self, other))
+        return Cost(
+            self.macs + other.macs,
+            self.params + other.params,
+            self.padded_macs + other.padded_macs,
+        )
 
     def __sub__(self, other: Cost) -> Cost:
-        return self + Cost(-other.macs, -other.params, -other.padded_macs)
+        return Cost(
+            self.macs - other.macs,
+            self.params - other.params,
+            self.padded_macs - other.padded_macs,
+        )
 
 
 def measure_cost(module: nn.Module, example: Tensor, kernel: Kernel | None = None) -> Cost:
     """Cost of one inference on `example` (1, channels, height, width); padded to `kernel`, where
     one is given."""
-    found = products(module, example)
+    return cost_of(module, products(module, example), kernel)
+
+
+def cost_of(module: nn.Module, found: Sequence[Product], kernel: Kernel | None = None) -> Cost:
+    """The same of what one inference of `module` is known to multiply."""
     params = sum(parameter.numel() for parameter in module.parameters())
     padded = 0 if kernel is None else padded_macs(found, kernel)
     return Cost(sum(each.macs for each in found), params, padded)
@@ -68,6 +81,8 @@ class Layer:
     kernel: Kernel | None = None
 
     def cost(self) -> Cost:
+        """What the layer costs with the channels that it has now. Channels that are cut leave
+        fractions of what was counted whole."""
         given = self.outputs / self.whole[0]
         taken = given if self.tied else self.inputs / self.whole[1]
         calls = [_shrunk(each, given, taken, self.tied) for each in self.calls]
@@ -86,12 +101,13 @@ def _shrunk(call: Product, given: float, taken: float, tied: bool) -> Product:
 
 
 def total(costs: Iterable[Cost]) -> Cost:
-    found = list(costs)
-    return Cost(
-        sum(each.macs for each in found),
-        sum(each.params for each in found),
-        sum(each.padded_macs for each in found),
-    )
+    """Their sum."""
+    macs: float = 0
+    params: float = 0
+    padded: float = 0
+    for each in costs:
+        macs, params, padded = macs + each.macs, params + each.params, padded + each.padded_macs
+    return Cost(macs, params, padded)
 
 
 def layer_of(

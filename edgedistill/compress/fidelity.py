@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from edgedistill.compress.operators import WEIGHTED, is_clamp, is_fused, layer_name
-from edgedistill.compress.program import graph_of
+from edgedistill.program import Program, answers, graph_of
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
     from torch.fx import GraphModule, Node
 
 FAR = 10.0
@@ -37,21 +36,21 @@ class Loss:
 
 
 def sqnr_db(wanted: Tensor, found: Tensor) -> float:
-    """Signal to quantization noise of the answers, in decibels; 120 at most."""
+    """Signal to quantization noise of answers of any one shape, in decibels; 120 at most."""
     return _decibels(_power(wanted), _power(found - wanted))
 
 
-def unrounded(program: ExportedProgram, pixels: Tensor) -> tuple[Tensor, list[Loss]]:
+def unrounded(program: Program, *inputs: Tensor) -> tuple[Tensor, list[Loss]]:
     """What a quantized program answers without any rounding, its weights' included, and what
     rounding each layer's values would lose, in the order of the graph.
 
-    pixels: (samples, channels, height, width).
+    inputs: in their order, each (samples, ...).
     """
     graph = graph_of(program)
     watcher = _Unrounded(graph)
     with torch.no_grad():
-        answers = watcher.run(pixels)
-    return answers, watcher.losses
+        outputs = answers(watcher.run(*inputs))
+    return torch.cat([each.flatten(1) for each in outputs], 1), watcher.losses
 
 
 def first_culprit(losses: list[Loss]) -> Loss | None:

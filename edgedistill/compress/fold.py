@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.compress.batch_norms import fold_batch_norms
 from edgedistill.compress.constants import fold_constants
+from edgedistill.compress.pixel_affine import fold_pixel_affine
 from edgedistill.compress.pools import spell_out_pools
-from edgedistill.compress.program import export, graph_of, value
 from edgedistill.compress.surgery import (
     argument,
     is_conv,
-    replace_by_depthwise,
     set_weights,
 )
-from edgedistill.errors import UserError, exhausted
+from edgedistill.errors import UserError, out_of_resources
+from edgedistill.program import Program, answers, export, graph_of, value
+from edgedistill.signature import Inputs, Signature, image_shape, noise
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from torch.export import ExportedProgram
     from torch.fx import GraphModule, Node
 
 _TOLERANCE = 0.01
@@ -26,7 +26,7 @@ _TOLERANCE = 0.01
 _IDENTITIES = ("dropout", "alpha_dropout", "feature_dropout", "clone", "contiguous", "alias")
 
 
-def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
+def fold(module: nn.Module, signature: Signature | Inputs) -> Program:
     """Export `module` for inference with every constant affine map folded into a convolution.
 
     Batch norm goes into the convolution or linear layer before it. What shifts and scales the
@@ -37,8 +37,8 @@ def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
     linear layers after it, or becomes one; one of other axes becomes a product and a sum. Dropout
     and other identities are removed.
 
-    The program maps pixels (batch, channels, image_size, image_size), float32, to the module's
-    output; the batch is dynamic. Weights keep their names, without the normalization's `model.`.
+    The program has the module's inputs and outputs; the batch is dynamic. Weights keep their
+    names, without the normalization's `model.`. The signature is as for `program.export`.
 
     Raises UserError: the module cannot be exported, or what came out answers differently.
     """
@@ -46,27 +46,27 @@ def fold(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
 
     plain = copy.deepcopy(module).eval()
     try:
-        program = _folded(plain, channels, image_size)
+        program = _folded(plain, signature)
     except Exception as error:  # torch.export raises whatever a user's module makes it raise
-        if isinstance(error, UserError) or exhausted(error) is not None:
+        if isinstance(error, UserError) or out_of_resources(error) is not None:
             raise
         raise UserError(
             f"the model cannot be made into one graph: {type(error).__name__}: {error}",
             "torch.export takes no branch on values and no autocast block; see its words above",
         ) from error
-    _check(program, plain, channels, image_size)
+    _check(program, plain)
     return program
 
 
-def _check(program: ExportedProgram, module: nn.Module, channels: int, image_size: int) -> None:
+def _check(program: Program, module: nn.Module) -> None:
     """Raises UserError: the program is not the module."""
     import torch
 
     random = torch.Generator().manual_seed(0)
-    pixels = torch.rand(2, channels, image_size, image_size, generator=random)
+    samples = noise(program.signature.inputs, 2, random)
     with torch.no_grad():
-        wanted, again = module(pixels), module(pixels)
-        found = graph_of(program)(pixels)
+        wanted, again = _flat(module(*samples)), _flat(module(*samples))
+        found = _flat(graph_of(program)(*samples))
     differs = float((wanted - again).abs().max())
     if differs > 1e-5 * float(wanted.abs().max()):
         raise UserError(
@@ -85,20 +85,29 @@ def _check(program: ExportedProgram, module: nn.Module, channels: int, image_siz
         )
 
 
-def _folded(module: nn.Module, channels: int, image_size: int) -> ExportedProgram:
-    graph = graph_of(export(module, channels, image_size))
+def _flat(given: Any) -> Tensor:
+    import torch
+
+    return torch.cat([each.flatten(1) for each in answers(given)], 1)
+
+
+def _folded(module: nn.Module, signature: Signature | Inputs) -> Program:
+    program = export(module, signature)
+    graph, inputs = graph_of(program), program.signature.inputs
     _make_functional(graph)
     _drop_identities(graph)
     fold_constants(graph)
     _slice_instead_of_splitting(graph)
-    _fold_pixel_affine(graph, channels)
+    shape = image_shape(inputs)
+    if shape is not None:
+        fold_pixel_affine(graph, shape[0])
     fold_batch_norms(graph)
     _open_gates(graph)
     _pool_with_axes(graph)
     spell_out_pools(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    return export(_renamed(graph), channels, image_size)
+    return export(_renamed(graph), program.signature)
 
 
 def _make_functional(graph: GraphModule) -> None:
@@ -155,95 +164,6 @@ def _slice_instead_of_splitting(graph: GraphModule) -> None:
             begin = end
 
 
-def _fold_pixel_affine(graph: GraphModule, channels: int) -> None:
-    """Fold `(x - mean) / std` and its like, at the head of the graph."""
-    import torch
-
-    pixels = next(node for node in graph.graph.nodes if node.op == "placeholder")
-    scale, shift = torch.ones(channels), torch.zeros(channels)
-    chain: list[Node] = []
-    tail = pixels
-    while (step := _affine_step(graph, tail, channels)) is not None:
-        tail, factor, offset = step
-        scale, shift = scale * factor, shift * factor + offset
-        chain.append(tail)
-    if not chain:
-        return
-    users = [node for node in tail.users if node.op == "call_function"]
-    if all(_absorbs(node, bool(shift.any())) for node in users):
-        for conv in users:
-            _absorb(graph, conv, scale, shift)
-        tail.replace_all_uses_with(pixels)
-    else:
-        replace_by_depthwise(graph, tail, pixels, scale, shift, "normalize")
-    for node in reversed(chain):
-        graph.graph.erase_node(node)
-
-
-def _affine_step(
-    graph: GraphModule, node: Node, channels: int
-) -> tuple[Node, Tensor, Tensor] | None:
-    """The one user of `node`, where it adds or multiplies by a constant per channel, with its
-    factor and offset."""
-    import torch
-
-    users = [user for user in node.users if user.op == "call_function"]
-    if len(users) != 1 or len(users[0].args) < 2 or users[0].kwargs:
-        return None
-    user, kind = users[0], str(users[0].target).split(".")[1]
-    constant = _per_channel(graph, user.args[1], channels) if user.args[0] is node else None
-    if constant is None:
-        return None
-    one, zero = torch.ones(channels), torch.zeros(channels)
-    steps = {
-        "add": (one, constant),
-        "sub": (one, -constant),
-        "mul": (constant, zero),
-        "div": (1 / constant, zero),
-    }
-    return (user, *steps[kind]) if kind in steps else None
-
-
-def _per_channel(graph: GraphModule, operand: Any, channels: int) -> Tensor | None:
-    import torch
-
-    if isinstance(operand, (int, float)):
-        return torch.full((channels,), float(operand))
-    constant = value(graph, operand)
-    if constant is None or constant.numel() not in (1, channels):
-        return None
-    if constant.numel() > 1 and constant.shape[-3:] != (channels, 1, 1):
-        return None
-    return constant.reshape(-1).expand(channels)
-
-
-def _absorbs(node: Node, shifted: bool) -> bool:
-    padding = argument(node, 4, 0)
-    return is_conv(node) and (not shifted or not any(_each(padding)))
-
-
-def _each(padding: Any) -> list[Any]:
-    if isinstance(padding, str):
-        return [padding != "valid"]
-    return list(padding) if isinstance(padding, (list, tuple)) else [padding]
-
-
-def _absorb(graph: GraphModule, conv: Node, scale: Tensor, shift: Tensor) -> None:
-    """conv(scale * x + shift) as a convolution of x."""
-    weight = value(graph, conv.args[1])
-    assert weight is not None
-    groups = argument(conv, 6, 1)
-    out, per_group = weight.shape[:2]
-
-    def by_input(vector: Tensor) -> Tensor:
-        return vector.reshape(groups, 1, per_group).expand(groups, out // groups, per_group)
-
-    bias = value(graph, argument(conv, 2, None))
-    shifted = weight.sum((2, 3)) * by_input(shift).reshape(out, per_group)
-    bias = shifted.sum(1) if bias is None else bias + shifted.sum(1)
-    set_weights(graph, conv, weight * by_input(scale).reshape(out, per_group, 1, 1), bias)
-
-
 def _open_gates(graph: GraphModule) -> None:
     """Write x * hardsigmoid(conv(y)), read by a convolution, as x * relu6(conv(y) + 3) with that
     convolution's weights divided by 6: exact, and all of it has integer kernels."""
@@ -292,7 +212,7 @@ def _renamed(graph: GraphModule) -> GraphModule:
     """A graph whose weights lie where they lay in the wrapped model."""
     import torch
 
-    root = torch.nn.Module()
+    root, learned = torch.nn.Module(), dict(graph.named_parameters())
     for node in graph.graph.nodes:
         tensor = value(graph, node)
         if tensor is None:
@@ -304,7 +224,7 @@ def _renamed(graph: GraphModule) -> GraphModule:
             if part not in dict(place.named_children()):
                 place.add_module(part, torch.nn.Module())
             place = getattr(place, part)
-        if tensor.is_floating_point():
+        if str(node.target) in learned:
             setattr(place, last, torch.nn.Parameter(tensor))
         else:
             place.register_buffer(last, tensor)

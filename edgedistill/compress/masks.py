@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgedistill.compress.operators import SAME_SCALE, UNBOUNDED, is_unbounded
-from edgedistill.compress.program import value
+from edgedistill.program import value
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node

@@ -66,6 +66,7 @@ def is_fused(node: Node) -> bool:
 
 
 def is_clamp(node: Node) -> bool:
+    """Whether `node` is a ReLU or a ReLU6, under whatever name."""
     if str(node.target) == "aten.hardtanh.default":
         return tuple(node.args[1:]) == (0, 6)
     return str(node.target) in CLAMPS
@@ -103,5 +104,6 @@ def padding_value(node: Node) -> float | None:
 
 
 def is_unbounded(value: Any) -> bool:
+    """Whether a number in a graph stands for infinity: `UNBOUNDED` or further out, or NaN."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return number and not abs(value) < UNBOUNDED

@@ -11,10 +11,12 @@ import copy
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgedistill.compress.candidates import Candidate, Touch, candidates, cut
-from edgedistill.compress.cost import Cost, Layer, measure_cost, total
+from edgedistill.compress.candidates import Candidate, Touch, candidates
+from edgedistill.compress.cost import Cost, Layer, cost_of, measure_cost, total
+from edgedistill.compress.trial import Trial, cut, that_can_go
 from edgedistill.errors import UserError
-from edgedistill.models.pruned import Step, understanding
+from edgedistill.models.pruned import Step, dependency_graph, understanding
+from edgedistill.models.work import products
 from edgedistill.target import Kernel
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def importance(
     """
     import torch_pruning as tp
 
-    options: dict[str, Any] = {"group_reduction": "sum", "normalizer": None}
+    options: dict[str, str | None] = {"group_reduction": "sum", "normalizer": None}
     if kind == "magnitude":
         magnitude: Callable[[Any], Tensor | None] = tp.importance.GroupMagnitudeImportance(
             p=2, **options
@@ -84,28 +86,39 @@ def prune(
     not understand the model.
     """
     with understanding():
-        found, layers, whole = candidates(model, example, score, round_to, kernel)
+        graph: Any = dependency_graph(model, example)
+        calls = products(model, example)
+        found, layers, whole = candidates(model, graph, calls, score, round_to, kernel)
+        found = that_can_go(model, graph, example, found, whole)
     if whole:
         say(f"pruning: these layers keep all their channels: {_list(whole)}")
-    start = measure_cost(model, example, kernel)
+    start = cost_of(model, calls, kernel)
     wanted = goal
     for _ in range(_TRIES):
         chosen = _Choice(start, layers).reach(wanted, found, goal, whole)
-        trial = copy.deepcopy(model)
-        with understanding():
-            cut(trial, example, chosen)
-        over = measure_cost(trial, example, kernel).over(goal)
-        if not over:
-            break
+        with Trial(model, graph) as trial:
+            taken = _cut_and_run(model, graph, example, chosen)
+            over = measure_cost(model, example, kernel).over(goal)
+            if not over:
+                trial.keep()
+                model.zero_grad()
+                return taken
         wanted = wanted - Cost(**{"macs": 0, "params": 0, **over})
-    else:
-        raise UserError(
-            f"pruning does not come to {_told(goal, over)}: the model as cut costs more than was "
-            "foreseen", "lower `round_to`, or begin with a smaller student",
-        )  # fmt: skip
-    with understanding():
-        taken = cut(model, example, chosen)
-    model.zero_grad()
+    raise UserError(
+        f"pruning does not come to {_told(goal, over)}: the model as cut costs more than was "
+        "foreseen", "lower `round_to`, or begin with a smaller student",
+    )  # fmt: skip
+
+
+def _cut_and_run(
+    model: nn.Module, graph: Any, example: Tensor, chosen: dict[str, list[int]]
+) -> list[Step]:
+    """Raises UserError: it does not run without these channels."""
+    import torch
+
+    with understanding(), torch.no_grad():
+        taken = cut(model, graph, chosen)
+        model.eval()(example)
     return taken
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
-import logging
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from edgedistill.compress.observers import ActivationRounding, Echo, Rounding, WeightRounding
+from edgedistill.compress.fake_quantize import (
+    ActivationFakeQuantize,
+    FakeQuantize,
+    SharedFakeQuantize,
+    WeightFakeQuantize,
+)
 from edgedistill.compress.operators import (
     AVERAGES,
     SAME_SCALE,
@@ -23,15 +25,19 @@ from edgedistill.compress.operators import (
     layer_name,
     padding_value,
 )
-from edgedistill.compress.program import export, graph_of, image_of, value
 from edgedistill.compress.quantizer import SchemeQuantizer
-from edgedistill.errors import UserError, exhausted, in_short, nearest
+from edgedistill.errors import UserError, nearest
+from edgedistill.program import Program, export, graph_of, value
+from edgedistill.signature import Signature
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
     from torch.fx import GraphModule, Node
 
     from edgedistill.target import Scheme
+
+
+Batch = tuple[Tensor, ...]
+"""A program's inputs, in their order."""
 
 
 class Prepared(nn.Module):
@@ -41,23 +47,26 @@ class Prepared(nn.Module):
     `freeze_observers`; evaluation never changes them.
     """
 
-    def __init__(self, graph: GraphModule, channels: int, image_size: int) -> None:
+    def __init__(self, graph: GraphModule, signature: Signature) -> None:
         super().__init__()
         self.graph = graph
-        self.channels, self.image_size = channels, image_size
+        self.signature = signature
         self.frozen = False
         self.train(False)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.graph(pixels)
-        for each in self.roundings(ActivationRounding):
-            each.settle()
-        return logits
+    def forward(self, *inputs: Tensor) -> Any:
+        """What the model answers, its tensors rounded; ranges of what was seen are updated
+        afterwards, so that they count from the next call on."""
+        given = self.graph(*inputs)
+        for each in self.roundings(ActivationFakeQuantize):
+            each.update_range()
+        return given
 
     def train(self, mode: bool = True) -> Prepared:
+        """Watch ranges in training mode, unless they are frozen; returns the model itself."""
         # The graph has neither dropout nor batch norm, and refuses to be switched.
         self.training = mode
-        for each in self.roundings(ActivationRounding):
+        for each in self.roundings(ActivationFakeQuantize):
             each.enable_observer(mode and not self.frozen)
         return self
 
@@ -66,11 +75,12 @@ class Prepared(nn.Module):
         self.frozen = True
         self.train(self.training)
 
-    def roundings(self, kind: type[Rounding] = Rounding) -> list[Any]:
+    def roundings(self, kind: type[FakeQuantize] = FakeQuantize) -> list[Any]:
+        """The fake quantizers of that kind, in the graph's order."""
         return [module for module in self.graph.modules() if isinstance(module, kind)]
 
 
-def prepare(program: ExportedProgram, scheme: Scheme, keep_float: tuple[str, ...] = ()) -> Prepared:
+def prepare(program: Program, scheme: Scheme, keep_float: tuple[str, ...] = ()) -> Prepared:
     """A trainable copy of a folded program that rounds as `scheme` says; calibrate it first.
 
     Raises UserError: `keep_float` names what is no layer with weights of the program.
@@ -81,14 +91,14 @@ def prepare(program: ExportedProgram, scheme: Scheme, keep_float: tuple[str, ...
     check_names(graph, keep_float)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        prepared = prepare_pt2e(graph, SchemeQuantizer(scheme, keep_float))
+        prepared = prepare_pt2e(graph, SchemeQuantizer(scheme, keep_float, program.signature))
     _name_roundings(prepared)
-    return Prepared(prepared, *image_of(program))
+    return Prepared(prepared, program.signature)
 
 
 def check_names(graph: GraphModule, keep_float: tuple[str, ...]) -> None:
     """Raises UserError: `keep_float` names what is no layer with weights of the graph."""
-    names = [layer_name(node) for node in graph.graph.nodes if str(node.target) in WEIGHTED]
+    names = _weighted_names(graph)
     for name in keep_float:
         if name not in names:
             raise UserError(
@@ -96,23 +106,32 @@ def check_names(graph: GraphModule, keep_float: tuple[str, ...]) -> None:
             )
 
 
+def weighted_layers(program: Program) -> list[str]:
+    """The names of a program's layers with weights."""
+    return _weighted_names(graph_of(program))
+
+
+def _weighted_names(graph: GraphModule) -> list[str]:
+    return [layer_name(node) for node in graph.graph.nodes if str(node.target) in WEIGHTED]
+
+
 def _name_roundings(graph: GraphModule) -> None:
     """Give every fake quantizer one name, after what it rounds, and let those behind operators
     that only move values repeat their head's: it has seen and rounded them already."""
     modules: dict[int, str] = {}
-    heads: dict[Node, Rounding] = {}
+    heads: dict[Node, FakeQuantize] = {}
     given = [name for name in vars(graph)["_modules"] if name.startswith("activation_post_")]
     for node in list(graph.graph.nodes):
         if node.op != "call_module":
             continue
         rounding = graph.get_submodule(str(node.target))
-        if not isinstance(rounding, Rounding):
+        if not isinstance(rounding, FakeQuantize):
             continue
         heads[node] = rounding
         source: Any = node.args[0]
         name = f"round_{source.name}"
         if _only_moves(source, rounding, heads):
-            rounding = Echo(rounding)
+            rounding = SharedFakeQuantize(rounding)
         if id(rounding) not in modules:
             modules[id(rounding)] = name
             graph.add_submodule(name, rounding)
@@ -122,7 +141,7 @@ def _name_roundings(graph: GraphModule) -> None:
     graph.recompile()
 
 
-def _only_moves(node: Node, rounding: Rounding, heads: dict[Node, Rounding]) -> bool:
+def _only_moves(node: Node, rounding: FakeQuantize, heads: dict[Node, FakeQuantize]) -> bool:
     """Whether all that `node` gives was rounded by `rounding` before: no value of its own comes
     in, but for one that stands for infinity, and is clamped to the range."""
     if str(node.target) not in SAME_SCALE - AVERAGES:
@@ -132,13 +151,13 @@ def _only_moves(node: Node, rounding: Rounding, heads: dict[Node, Rounding]) -> 
     return moved and (not padded or is_unbounded(padded))
 
 
-def calibrate(prepared: Prepared, batches: Iterable[Tensor]) -> None:
+def calibrate(prepared: Prepared, batches: Iterable[Batch]) -> None:
     """Set every range to the mean of the batches' extremes, as the float model computes them.
 
-    batches: pixels (batch, channels, height, width).
+    batches: the inputs in their order, each (batch, ...).
     """
     roundings = prepared.roundings()
-    watchers = prepared.roundings(ActivationRounding)
+    watchers = prepared.roundings(ActivationFakeQuantize)
     for each in roundings:
         each.disable_fake_quant()
     for each in watchers:
@@ -146,10 +165,10 @@ def calibrate(prepared: Prepared, batches: Iterable[Tensor]) -> None:
         each.low.fill_(torch.nan)
     momentum = watchers[0].momentum if watchers else 0.0
     with torch.no_grad():
-        for count, pixels in enumerate(batches, start=1):
+        for count, inputs in enumerate(batches, start=1):
             for each in watchers:
                 each.momentum = 1 / count
-            prepared(pixels)
+            prepared(*inputs)
     for each in roundings:
         each.enable_fake_quant()
     for each in watchers:
@@ -157,86 +176,21 @@ def calibrate(prepared: Prepared, batches: Iterable[Tensor]) -> None:
     prepared.train(prepared.training)
 
 
-def post_training(
-    program: ExportedProgram,
-    scheme: Scheme,
-    batches: Iterable[Tensor],
-    keep_float: tuple[str, ...] = (),
-    say: Callable[[str], None] = lambda _: None,
-) -> ExportedProgram:
-    """Quantize a folded program without training: ranges are the mean of the batches' extremes,
-    biases are corrected by NNCF's fast bias correction (Nagel et al. 2019, section 4.2).
-
-    The correction takes each layer's input for constant, which is wrong at padded borders; it is
-    kept only where the logits of the batches come closer to the float program's. NNCF rounds
-    weights to 8 bits: with a scheme of 7 the correction makes up for a part of the rounding. A
-    graph that NNCF does not take is quantized without.
-
-    batches: pixels (batch, channels, height, width); `say` gets a line on what was done.
-    """
-    images = list(batches)
-    plain = prepare(program, scheme, keep_float)
-    calibrate(plain, images)
-    corrected = copy.deepcopy(plain)
-    try:
-        _correct_biases(corrected, program, SchemeQuantizer(scheme, keep_float), images)
-    except Exception as error:  # NNCF knows fewer graphs than torch exports
-        if exhausted(error) is not None:
-            raise
-        say(f"bias correction skipped: NNCF does not take this graph ({in_short(error)})")
-        return convert(plain)
-    before, after = (_distance(program, each, images) for each in (plain, corrected))
-    kept = "kept" if after < before else "undone"
-    say(f"bias correction {kept}: the logits' error is {after:.4g} with it, {before:.4g} without")
-    return convert(corrected if after < before else plain)
-
-
-def _distance(program: ExportedProgram, prepared: Prepared, images: list[Tensor]) -> float:
-    """Root of the mean squared difference of the logits."""
-    graph = graph_of(program)
-    with torch.no_grad():
-        errors = [(prepared(pixels) - graph(pixels)).flatten() for pixels in images]
-    return float(torch.cat(errors).square().mean().sqrt())
-
-
-def _correct_biases(
-    prepared: Prepared, program: ExportedProgram, quantizer: SchemeQuantizer, images: list[Tensor]
-) -> None:
-    import nncf
-    from nncf.experimental.torch.fx import quantize_pt2e
-
-    graph = copy.deepcopy(graph_of(program))
-    # NNCF takes a symmetric weight without negative values for unsigned and clips it to nothing.
-    positive = [layer_name(node) for node in graph.graph.nodes if _is_positive(graph, node)]
-    nncf.set_log_level(logging.ERROR)
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        corrected = quantize_pt2e(
-            graph,
-            SchemeQuantizer(quantizer.scheme, (*quantizer.keep_float, *positive)),
-            calibration_dataset=nncf.Dataset(images),
-            subset_size=len(images),
-            fast_bias_correction=True,
-            fold_quantize=False,
-        )
-    found = {node.name: node.args[2:3] for node in corrected.graph.nodes if _weighted(node)}
-    for node in prepared.graph.graph.nodes:
-        if _weighted(node) and found[node.name]:
-            bias, better = value(prepared.graph, node.args[2]), value(corrected, *found[node.name])
-            if bias is not None and better is not None:
-                bias.copy_(better.view_as(bias))
-
-
-def _is_positive(graph: GraphModule, node: Node) -> bool:
-    weight = value(graph, node.args[1]) if _weighted(node) else None
-    return weight is not None and bool(weight.min() >= 0)
-
-
 def _weighted(node: Node) -> bool:
     return str(node.target) in WEIGHTED
 
 
-def convert(prepared: Prepared) -> ExportedProgram:
+def trained(program: Program, prepared: Prepared) -> Program:
+    """A folded program with the weights that another one of the same model was trained to."""
+    graph, learned = copy.deepcopy(graph_of(program)), dict(prepared.graph.named_parameters())
+    with torch.no_grad():
+        for name, weight in graph.named_parameters():
+            if name in learned and learned[name].shape == weight.shape:
+                weight.copy_(learned[name])
+    return export(graph, program.signature)
+
+
+def convert(prepared: Prepared) -> Program:
     """The program that `prepared` stands for: float arithmetic between quantize and dequantize
     nodes (`quantized_decomposed`), weights still float before theirs, batch dynamic.
 
@@ -252,7 +206,7 @@ def convert(prepared: Prepared) -> ExportedProgram:
         graph = convert_pt2e(graph, fold_quantize=False)
         _round_biases(graph)
         _bound_paddings(graph)
-    return export(graph, prepared.channels, prepared.image_size)
+    return export(graph, prepared.signature)
 
 
 def _refresh_weight_scales(graph: GraphModule) -> None:
@@ -261,7 +215,7 @@ def _refresh_weight_scales(graph: GraphModule) -> None:
         if node.op == "call_module":
             rounding = graph.get_submodule(str(node.target))
             weight = value(graph, node.args[0])
-            if isinstance(rounding, WeightRounding) and weight is not None:
+            if isinstance(rounding, WeightFakeQuantize) and weight is not None:
                 rounding(weight)
 
 

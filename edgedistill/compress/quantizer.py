@@ -11,8 +11,12 @@ from torchao.quantization.pt2e.quantizer import (
     SharedQuantizationSpec,
 )
 
+from edgedistill.compress.fake_quantize import (
+    ActivationFakeQuantize,
+    FixedFakeQuantize,
+    WeightFakeQuantize,
+)
 from edgedistill.compress.masks import masked
-from edgedistill.compress.observers import ActivationRounding, FixedRounding, WeightRounding
 from edgedistill.compress.operators import (
     FIXED,
     KNOWN,
@@ -26,14 +30,19 @@ from edgedistill.compress.operators import (
     layer_name,
     padding_value,
 )
+from edgedistill.program import placeholders, results
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch.fx import GraphModule, Node
 
+    from edgedistill.signature import Signature
     from edgedistill.target import Scheme
 
 PIXEL_SCALE, PIXEL_ZERO_POINT = 1 / 255, -128
-"""Of the first input: pixels 0..1 are the integers `uint8 - 128`, exactly."""
+"""Of pictures: pixels 0..1 are the integers `uint8 - 128`, exactly."""
+_PICTURE = "is_picture"
 
 
 class SchemeQuantizer(Quantizer):  # type: ignore[misc]
@@ -43,25 +52,34 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
     scale goes behind the ReLU. Operators that only move values share the scale of their inputs.
     Where an input's scale is fixed, and cannot hold what it is joined or padded with, a ReLU
     brings it to the scale of the result. Constants that are added or multiplied have a
-    scale of their own. What holds infinities, as masks do, and what reads it stay in float.
+    scale of their own. What holds infinities, as masks do, and what reads it stay in float. Both
+    ends of a state share one scale: what a step gives back, the next reads as it is.
     `keep_float` names layers (see `layer_name`) that stay in float.
     """
 
-    def __init__(self, scheme: Scheme, keep_float: tuple[str, ...] = ()) -> None:
+    def __init__(self, scheme: Scheme, keep_float: tuple[str, ...], signature: Signature) -> None:
         super().__init__()
         self.scheme = scheme
         self.keep_float = keep_float
+        self.signature = signature
 
     def annotate(self, model: GraphModule) -> GraphModule:
+        """Annotate the graph's nodes in place, as torchao's `Quantizer` demands."""
+        _note_pictures(model, self.signature)
         quantized = self._integers(model)
         if _separate(model, quantized):
             quantized = self._integers(model)
         groups = _grouped(quantized)
+        for given, taken in _states(model, self.signature):
+            if given in groups and taken in groups and not groups.differ(given, taken):
+                groups.join(given, taken)
         for node in model.graph.nodes:
             if node in groups:
                 head = groups.head(node)
                 _note(node).output_qspec = (
-                    self._output_spec(node) if head is node else SharedQuantizationSpec(head)
+                    self._output_spec(groups.fixed(node))
+                    if head is node
+                    else SharedQuantizationSpec(head)
                 )
         for node in quantized:
             self._annotate_constants(node)
@@ -83,9 +101,10 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         elif name in RANGED:
             for each in node.all_input_nodes:
                 if each.op == "get_attr":
-                    edges[each] = self._activation_spec(WeightRounding)
+                    edges[each] = self._activation_spec(WeightFakeQuantize)
 
     def validate(self, model: GraphModule) -> None:
+        """Nothing: torchao's `Quantizer` demands the method."""
         pass
 
     def _is_integer(self, node: Node) -> bool:
@@ -103,12 +122,11 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
             is_fused(within) and layer_name(within) in self.keep_float
         )
 
-    def _output_spec(self, node: Node) -> Any:
-        scale = _fixed_scale(node)
+    def _output_spec(self, scale: tuple[float, int] | None) -> Any:
         if scale is None:
-            return self._activation_spec(ActivationRounding)
+            return self._activation_spec(ActivationFakeQuantize)
         return self._activation_spec(
-            FixedRounding.with_args(fixed_scale=scale[0], fixed_zero_point=scale[1]), False
+            FixedFakeQuantize.with_args(fixed_scale=scale[0], fixed_zero_point=scale[1]), False
         )
 
     def _activation_spec(self, rounding: Any, symmetric: bool | None = None) -> Any:
@@ -136,7 +154,7 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
             quant_max=high,
             qscheme=getattr(torch, f"per_{grain}_{kind}"),
             ch_axis=0 if scheme.per_channel else None,
-            observer_or_fake_quant_ctr=WeightRounding,
+            observer_or_fake_quant_ctr=WeightFakeQuantize,
         )
 
 
@@ -154,8 +172,22 @@ def _is_real(node: Node) -> bool:
 def _fixed_scale(node: Node) -> tuple[float, int] | None:
     """Scale and zero point, where they are not for the data to say."""
     if node.op == "placeholder":
-        return PIXEL_SCALE, PIXEL_ZERO_POINT
+        return (PIXEL_SCALE, PIXEL_ZERO_POINT) if node.meta.get(_PICTURE) else None
     return FIXED.get(str(node.target))
+
+
+def _note_pictures(model: GraphModule, signature: Signature) -> None:
+    for node, spec in zip(placeholders(model), signature.inputs, strict=True):
+        node.meta[_PICTURE] = spec.layout == "NCHW" and spec.range == (0.0, 1.0)
+
+
+def _states(model: GraphModule, signature: Signature) -> Iterator[tuple[Node, Node]]:
+    """What a step gives back, and where the next one reads it."""
+    given = {spec.name: node for spec, node in zip(signature.outputs, results(model), strict=True)}
+    taken = zip(signature.inputs, placeholders(model), strict=True)
+    takes = {spec.name: node for spec, node in taken}
+    for output, fed in signature.state.items():
+        yield given[output], takes[fed]
 
 
 def _grouped(quantized: list[Node]) -> _Groups:
@@ -226,6 +258,17 @@ class _Groups:
         while self._parent[node] is not node:
             node = self._parent[node]
         return node
+
+    def fixed(self, node: Node) -> tuple[float, int] | None:
+        """The scale and zero point that one of a group's tensors prescribes to all."""
+        head = self.head(node)
+        members = (each for each in self._parent if self.head(each) is head)
+        return next((scale for scale in map(_fixed_scale, members) if scale is not None), None)
+
+    def differ(self, one: Node, other: Node) -> bool:
+        """Whether two groups have scales prescribed that are not the same."""
+        scales = {self.fixed(one), self.fixed(other)} - {None}
+        return len(scales) > 1
 
     def join(self, one: Node, other: Node) -> None:
         first, second = sorted((self.head(one), self.head(other)))

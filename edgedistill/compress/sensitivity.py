@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgedistill.compress.observers import Echo, FixedRounding, Rounding
+from edgedistill.compress.fake_quantize import FakeQuantize, FixedFakeQuantize, SharedFakeQuantize
 from edgedistill.compress.operators import WEIGHTED, is_clamp, is_fused, layer_name
+from edgedistill.program import answers
+from edgedistill.records import LayerSensitivity
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -25,37 +27,36 @@ _BATCH = 64
 
 
 def sensitivity(
-    prepared: Prepared, pixels: Tensor, quality: Callable[[Outputs], float]
-) -> list[dict[str, Any]]:
+    prepared: Prepared, inputs: tuple[Tensor, ...], quality: Callable[[Outputs], float]
+) -> list[LayerSensitivity]:
     """Round one layer's weights and output at a time, all others in float, and compare.
 
-    prepared: calibrated; pixels: (samples, channels, height, width); quality: of outputs
+    prepared: calibrated; inputs: in their order, each (samples, ...); quality: of outputs
     (samples, values), in percent.
-    Returns a row for each layer, the costliest first: `layer`, `has_weights`, `drop_points` (points
-    of quality lost) and `sqnr_db` (of the logits, in decibels: the higher, the less noise).
+    Returns a row for each layer, the costliest first.
     """
     training = prepared.training
     prepared.train(False)
     roundings = prepared.roundings()
-    enabled = [each.fake_quant_enabled.clone() for each in roundings]
+    enabled = [each.rounds for each in roundings]
     for each in roundings:
         each.disable_fake_quant()
     layers = _layers(prepared)
     tallies = {name: _Tally() for name in layers}
     with torch.no_grad():
-        for start in range(0, len(pixels), _BATCH):
-            batch = slice(start, start + _BATCH)
-            _measure(prepared, layers, pixels[batch], tallies)
+        for start in range(0, len(inputs[0]), _BATCH):
+            batch = tuple(each[start : start + _BATCH] for each in inputs)
+            _measure(prepared, layers, batch, tallies)
     for each, was in zip(roundings, enabled, strict=True):
-        each.fake_quant_enabled.copy_(was)
+        each.enable_fake_quant(was)
     prepared.train(training)
     nodes = prepared.graph.graph.nodes
     weighted = {layer_name(node) for node in nodes if str(node.target) in WEIGHTED}
     rows = [
-        {"layer": name, "has_weights": name in weighted, **tally.row(quality)}
+        LayerSensitivity(name, name in weighted, tally.drop_points(quality), tally.sqnr_db())
         for name, tally in tallies.items()
     ]
-    return sorted(rows, key=lambda row: (-row["drop_points"], row["sqnr_db"]))
+    return sorted(rows, key=lambda row: (-row.drop_points, row.sqnr_db))
 
 
 class _Tally:
@@ -70,11 +71,13 @@ class _Tally:
         self.signal += float(exact.double().square().sum())
         self.noise += float((rounded - exact).double().square().sum())
 
-    def row(self, quality: Callable[[Outputs], float]) -> dict[str, float]:
+    def drop_points(self, quality: Callable[[Outputs], float]) -> float:
         before, after = (quality(torch.cat(each).numpy()) for each in (self.exact, self.rounded))
+        return before - after
+
+    def sqnr_db(self) -> float:
         ratio = self.signal / max(self.noise, 1e-12 * self.signal, 1e-30)
-        sqnr = 10 * math.log10(max(ratio, 1e-12))
-        return {"drop_points": before - after, "sqnr_db": sqnr}
+        return 10 * math.log10(max(ratio, 1e-12))
 
 
 def _layers(prepared: Prepared) -> dict[str, list[Node]]:
@@ -85,7 +88,9 @@ def _layers(prepared: Prepared) -> dict[str, list[Node]]:
         if node.op != "call_module":
             continue
         rounding = graph.get_submodule(str(node.target))
-        if not isinstance(rounding, Rounding) or isinstance(rounding, (Echo, FixedRounding)):
+        if not isinstance(rounding, FakeQuantize) or isinstance(
+            rounding, (SharedFakeQuantize, FixedFakeQuantize)
+        ):
             continue
         source = node.args[0]
         if source.op == "get_attr":
@@ -99,23 +104,24 @@ def _layers(prepared: Prepared) -> dict[str, list[Node]]:
 def _measure(
     prepared: Prepared,
     layers: dict[str, list[Node]],
-    images: Tensor,
+    inputs: tuple[Tensor, ...],
     tallies: dict[str, _Tally],
 ) -> None:
     """Run a batch once in float; then, for each layer, only what comes after its rounding."""
     graph = prepared.graph
     recorder = torch.fx.Interpreter(graph, garbage_collect_values=False)
-    exact = recorder.run(images)
+    exact = recorder.run(*inputs)
     for name, nodes in layers.items():
         changed = _after(prepared, nodes)
         known = {node: kept for node, kept in recorder.env.items() if node not in changed}
         modules: list[Any] = [graph.get_submodule(str(node.target)) for node in nodes]
         for each in modules:
             each.enable_fake_quant()
-        rounded = torch.fx.Interpreter(graph).run(images, initial_env=known)
+        rounded = torch.fx.Interpreter(graph).run(*inputs, initial_env=known)
         for each in modules:
             each.disable_fake_quant()
-        tallies[name].add(_first(exact), _first(rounded))
+        place = prepared.signature.answer
+        tallies[name].add(answers(exact)[place], answers(rounded)[place])
 
 
 def _after(prepared: Prepared, nodes: list[Node]) -> set[Node]:
@@ -125,8 +131,3 @@ def _after(prepared: Prepared, nodes: list[Node]) -> set[Node]:
         if node.op == "output" or any(each in changed for each in node.all_input_nodes):
             changed.add(node)
     return changed
-
-
-def _first(output: Any) -> Tensor:
-    logits: Tensor = output[0] if isinstance(output, (tuple, list)) else output
-    return logits

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
 
 def argument(node: Node, position: int, default: Any) -> Any:
+    """The positional argument at `position`, or `default` where the call leaves it out."""
     return node.args[position] if len(node.args) > position else default
 
 
 def is_conv(node: Node) -> bool:
+    """Whether `node` is a convolution of two dimensions."""
     return str(node.target) in ("aten.conv2d.default", "aten.conv2d.padding")
 
 
@@ -24,7 +26,8 @@ def is_any_conv(node: Node) -> bool:
 
 
 def set_weights(graph: GraphModule, layer: Node, weight: Tensor, bias: Tensor) -> None:
-    """Give `layer` a weight and a bias of its own, named after its present weight."""
+    """Give `layer` a weight (outputs, ...) and a bias (outputs,) of its own, named after its
+    present weight."""
     import torch
 
     old = layer.args[1]
@@ -55,7 +58,8 @@ def _constants(
 def replace_by_depthwise(
     graph: GraphModule, node: Node, source: Node, scale: Tensor, shift: Tensor, name: str
 ) -> None:
-    """Put scale * source + shift, channel by channel, in the place of `node`."""
+    """Put scale * source + shift, (channels,) each, channel by channel of (batch, channels, height,
+    width), in the place of `node`."""
     import torch
 
     weight, bias = _constants(graph, node, name, scale.reshape(-1, 1, 1, 1), shift)
@@ -85,7 +89,8 @@ def replace_by_linear(
 def replace_by_product_and_sum(
     graph: GraphModule, node: Node, source: Node, scale: Tensor, shift: Tensor, name: str
 ) -> None:
-    """Put scale * source + shift, along the second axis of any number, in the place of `node`."""
+    """Put scale * source + shift, (channels,) each, along the second axis of any number, in the
+    place of `node`."""
     import torch
 
     columns = (1, -1, *[1] * (node.meta["val"].dim() - 2))

@@ -1,19 +1,24 @@
 """Samples in: sources, splits and their checks, augmentation, batches."""
 
-from edgedistill.data import augment
 from edgedistill.data.fingerprint import fingerprint, listing
-from edgedistill.data.images import Read, read_images, read_unlabelled, to_pixels
+from edgedistill.data.image import augment
+from edgedistill.data.image.decode import Form
+from edgedistill.data.image.reading import Read, read_images, read_unlabelled, to_pixels
 from edgedistill.data.loading import batches
 from edgedistill.data.prepare import prepare
-from edgedistill.data.splits import Split, open_split
+from edgedistill.data.splits import ImageSplit, Split, View, open_images, open_split
 
 __all__ = [
+    "Form",
+    "ImageSplit",
     "Read",
     "Split",
+    "View",
     "augment",
     "batches",
     "fingerprint",
     "listing",
+    "open_images",
     "open_split",
     "prepare",
     "read_images",

@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.augment import view as augmented
-from edgedistill.data.splits import Split
+from edgedistill.data.splits import Split, View
 from edgedistill.recipe import Augment
 
 if TYPE_CHECKING:
     import torch
 
-    Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    Batch = tuple[torch.Tensor, tuple[torch.Tensor, ...], torch.Tensor]
 
-SMALL = 64
-"""Images up to this size are read and augmented in no time, where they are asked for."""
 MOST = 8
 """Threads, unless a recipe says otherwise: each holds two batches."""
 
@@ -34,18 +31,20 @@ def batches(
     augment: Augment | None = None,
     workers: int | None = None,
 ) -> Iterator[Batch]:
-    """Yields (ids, pixels, labels) for each array of ids in `order`, in order.
+    """Yields (ids, inputs, labels) for each array of ids in `order`, in order.
 
-    ids, labels: (batch,), int64; pixels: (batch, channels, height, width), float32 in 0..1,
-    channels-last in memory. With `augment`, pixels are view number `view` under `seed`; without,
-    the images as they are. `workers` threads read and augment ahead (0: this one, when asked; None:
-    by the images' size). The same batches come whatever `workers` is, and torch's own random state
-    is neither used nor moved on, so an epoch can be taken up in its middle: pass the rest of
-    `order`.
+    ids, labels: (batch,), int64; inputs: what a model is called with, such as pixels (batch,
+    channels, height, width), float32 in 0..1, channels-last in memory. With `augment` they are
+    view number `view` under `seed`; without, the samples as they are. `workers` threads read and
+    augment ahead (0: this one, when asked; None: by the images' size). The same batches come
+    whatever `workers` is, and torch's own random state is neither used nor moved on, so an epoch
+    can be taken up in its middle: pass the rest of `order`.
     """
 
+    changes = None if augment is None else View(augment, seed, view)
+
     def read(ids: NDArray[np.int64]) -> Batch:
-        return _read(split, ids, view, seed, augment)
+        return _read(split, ids, changes)
 
     count = worker_count(split, workers, len(order))
     yield from _ahead(read, order, count) if count else map(read, order)
@@ -69,20 +68,16 @@ def _ahead(
             threads.shutdown(cancel_futures=True)
 
 
-def _read(
-    split: Split, ids: NDArray[np.int64], view: int, seed: int, augment: Augment | None
-) -> Batch:
+def _read(split: Split, ids: NDArray[np.int64], view: View | None) -> Batch:
     import torch
 
-    if augment is None:
-        pixels = split.pixels(ids)
-    else:
-        pixels = augmented(np.asarray(split.images[ids]), ids, seed, view, augment)
-    return torch.from_numpy(ids), torch.from_numpy(pixels), torch.from_numpy(split.labels[ids])
+    inputs = tuple(map(torch.from_numpy, split.inputs(ids, view).values()))
+    return torch.from_numpy(ids), inputs, torch.from_numpy(split.labels[ids])
 
 
 def worker_count(split: Split, workers: int | None, steps: int) -> int:
+    """Threads that read ahead, no more than there are batches: `workers`, or by default none where
+    reading takes no time, else one less than there are processors, up to `MOST`."""
     if workers is None:
-        small = split.images.shape[1] <= SMALL
-        workers = 0 if small else min(MOST, max(1, (os.cpu_count() or 2) - 1))
+        workers = 0 if split.quick else min(MOST, max(1, (os.cpu_count() or 2) - 1))
     return min(workers, steps)

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import write_json
-from edgedistill.data import duplicates
-from edgedistill.data.decode import Form
+from edgedistill.artifact import JsonObject, write_json
+from edgedistill.data import twins
+from edgedistill.data.image import duplicates
 from edgedistill.data.sources import Samples, Source, open_source
-from edgedistill.data.sources.base import ONE_OF_MANY, UNLABELLED, check_labels
+from edgedistill.data.sources.base import UNLABELLED, check_labels
 from edgedistill.data.splits import (
     SPLITS,
     TEST_SEED,
     Labels,
-    SplitWriter,
-    balanced,
     held_out,
-    known,
+    limited,
+    open_images,
     open_split,
 )
-from edgedistill.data.workers import decode_all, worker_count
+from edgedistill.data.writing import (
+    UNUSED,
+    Codes,
+    Part,
+    Size,
+    Written,
+    write_arrays,
+    write_images,
+)
 from edgedistill.errors import UserError
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Data
+from edgedistill.records import DataRecord, Pictures
+from edgedistill.signature import TensorSpec
+from edgedistill.tasks import TASKS
+from edgedistill.tasks.labels import LabelForm, known
 
 EXAMPLES = 20
-UNUSED = -1
-
-Codes = NDArray[np.int8]
-"""For each sample of a source the number of its split in `SPLITS`, or `UNUSED`."""
 
 
 def prepare(
@@ -46,8 +50,12 @@ def prepare(
     out: Path,
     reporter: Reporter,
     embedding: int | None = None,
-) -> dict[str, Any]:
+    sizes: Sequence[Size] = (),
+) -> JsonObject:
     """Decode, split and check `data` into folder `out`; returns metrics.
+
+    sizes: further ones, (height, width), that a model sees the images in; each takes that many
+    bytes more for each image and channel.
 
     Writes `train|validation|test/{images,labels,samples}.npy`, `test/names.json` and `data.json`.
     Which training images are used and which of them validate is drawn from `seed`; the test set
@@ -59,55 +67,59 @@ def prepare(
     for note in source.notes:
         reporter.say(f"data: {note}")
     parts = assign(source, data, task, seed)
-    written = _write(parts, data, out, reporter)
+    specs: tuple[TensorSpec, ...] = ()
+    if data.arrays is None:
+        written = write_images(parts, data, sizes, out, reporter)
+    else:
+        reporter.say(
+            "data: samples are no pictures: they are not augmented, what is nearly the same is not "
+            "looked for, and there is no audit"
+        )
+        written, specs = write_arrays(parts, data.arrays, out, reporter)
     _check_classes(written.labels, source.classes, task)
-    left_out = _left_out(written, parts, source.classes, task)
+    left_out = _left_out(written, parts, source.classes)
     for text in left_out:
         reporter.say(f"data: {text}")
-    twins = duplicates.find({name: open_split(out, name) for name in SPLITS}, reporter)
-    found = _describe(twins, written, source.classes)
-    _say_duplicates(found, written, reporter)
-    metrics = {
-        "counts": {name: len(labels) for name, labels in written.labels.items()},
-        "unlabelled": int(np.sum(~known(written.labels["train"]))),
-        "class_counts": _class_counts(written.labels, source.classes, task),
-        "duplicates": {kind: found[kind] for kind in ("exact", "near")},
-        "skipped": len(written.skipped),
-    }
-    document = {
-        "task": task,
-        # What the models' outputs are; of an embedding, its dimensions.
-        "classes": [f"dimension {n}" for n in range(embedding)]
-        if embedding
-        else list(source.classes),
-        "labels": list(source.classes),
-        "captions": [data.caption.replace("{}", name) for name in source.classes],
-        "image_size": data.image_size,
-        "channels": data.channels,
-        "own_test": source.test is not None,
-        "preprocessing": "the square in the middle, resized bilinearly",
-    }
-    write_json(out / "test" / "names.json", list(written.names_of("test")))
-    write_json(
-        out / "data.json",
-        {
-            **metrics,
-            **document,
-            "duplicates": found,
-            "skipped": [text for _, text in written.skipped[:EXAMPLES]],
-        },
+    found = twins.describe(_twins(out, specs, reporter), written, source.classes)
+    twins.say(found, written, "samples" if specs else "images", reporter)
+    labels = tuple(source.classes)
+    dimensions = tuple(f"dimension {number}" for number in range(embedding or 0))
+    record = DataRecord(
+        task=task,
+        classes=dimensions or labels,
+        labels=labels,
+        captions=tuple(data.caption.replace("{}", name) for name in labels),
+        pictures=None if specs else Pictures(data.picture_size, data.resize, data.channels),
+        arrays=specs,
+        own_test=source.test is not None,
+        counts={name: len(labels) for name, labels in written.labels.items()},
+        unlabelled=int(np.sum(~known(written.labels["train"]))),
+        class_counts=_class_counts(written.labels, labels, task),
+        duplicates=found,
+        skipped=tuple(text for _, text in written.skipped[:EXAMPLES]),
     )
-    # Not in the file: they name where the data lies, which no later stage depends on.
-    return {**metrics, "warnings": [*source.notes, *left_out]}
+    write_json(out / "test" / "names.json", list(written.names_of("test")))
+    record.write(out)
+    return _metrics(record, len(written.skipped), [*source.notes, *left_out])
 
 
-@dataclass(frozen=True)
-class Part:
-    """Samples of the source, the split of each, and the place of the first in the user's data."""
+def _twins(out: Path, specs: tuple[TensorSpec, ...], reporter: Reporter) -> list[duplicates.Twin]:
+    if specs:
+        return twins.same_arrays({name: open_split(out, name) for name in SPLITS})
+    return duplicates.find({name: open_images(out, name) for name in SPLITS}, reporter)
 
-    samples: Samples
-    codes: Codes
-    first: int = 0
+
+def _metrics(record: DataRecord, skipped: int, warnings: list[str]) -> JsonObject:
+    """Warnings are not in the record: they name where the data lies, which no later stage depends
+    on."""
+    return {
+        "counts": record.counts,
+        "unlabelled": record.unlabelled,
+        "class_counts": record.class_counts,
+        "duplicates": {"exact": record.duplicates.exact, "near": record.duplicates.near},
+        "skipped": skipped,
+        "warnings": warnings,
+    }
 
 
 def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
@@ -115,7 +127,7 @@ def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
 
     Raises UserError: one class only, labels outside the classes, a class missing from a split.
     """
-    if task in ONE_OF_MANY and len(source.classes) < 2:
+    if len(source.classes) < TASKS[task].fewest_names:
         raise UserError(
             f"there is one class only: `{source.classes[0]}`" if source.classes
             else "there are no classes",
@@ -124,7 +136,7 @@ def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
     given = [source.train] if source.test is None else [source.train, source.test]
     for samples in given:
         check_labels(samples, source.classes, task)
-    train = _train_codes(source, data, seed)
+    train = _train_codes(source, data, seed, TASKS[task].labels)
     parts = [Part(source.train, train)]
     if source.test is not None:
         parts.append(Part(source.test, np.full(len(source.test.labels), 2, np.int8)))
@@ -139,35 +151,36 @@ def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
     return parts
 
 
-def test_part(source: Source) -> tuple[Samples, NDArray[np.int64]]:
-    """The test samples: of the source's own test split, or those kept aside from its train."""
+def test_part(source: Source, form: LabelForm) -> tuple[Samples, NDArray[np.int64]]:
+    """The test samples, and their numbers there (samples,): of the source's own test split, or
+    those kept aside from its train."""
     if source.test is not None:
         return source.test, np.arange(len(source.test.labels))
-    aside = held_out(source.train.labels, source.test_share, TEST_SEED)
+    aside = held_out(source.train.labels, source.test_share, TEST_SEED, form)
     return source.train, np.flatnonzero(aside)
 
 
-def _train_codes(source: Source, data: Data, seed: int) -> Codes:
+def _train_codes(source: Source, data: Data, seed: int, form: LabelForm) -> Codes:
     labels = source.train.labels
     codes = np.zeros(len(labels), np.int8)
     if source.test is None:
-        codes[test_part(source)[1]] = 2
+        codes[test_part(source, form)[1]] = 2
     pool = np.flatnonzero(codes == 0)
     if data.limit is not None:
-        used = balanced(labels[pool], data.limit, seed)
+        used = limited(labels[pool], data.limit, seed, form)
         codes[pool[~used]] = UNUSED
         pool = pool[used]
-    codes[pool[held_out(labels[pool], data.validation, seed)]] = 1
+    codes[pool[held_out(labels[pool], data.validation, seed, form)]] = 1
     return codes
 
 
 def _check_classes(
     labels: dict[str, Labels], classes: Sequence[str], task: str, limit: int | None = None
 ) -> None:
+    form = TASKS[task].labels
     for name, values in labels.items():
-        counts = _counts(values, len(classes))
-        # What is rare beside other labels may be missing where choices are made, not elsewhere.
-        if task == "regression" or counts.all() or (task, name) == ("multilabel", "validation"):
+        counts = form.counts(values, classes)
+        if counts is None or counts.all() or not form.must_occur(name):
             continue
         missing = classes[int(np.argmin(counts))]
         if limit is not None and limit < 2 * len(classes):
@@ -183,167 +196,27 @@ def _check_classes(
         )
 
 
-@dataclass
-class _Written:
-    labels: dict[str, Labels] = field(default_factory=dict)
-    names: dict[str, list[tuple[Samples, NDArray[np.int64]]]] = field(
-        default_factory=lambda: {name: [] for name in SPLITS}
-    )
-    """For each split, chunk by chunk, which samples of the source became its images."""
-    skipped: list[tuple[int, str]] = field(default_factory=list)
-    """Of each image that could not be decoded its class, or `UNLABELLED`, and what is wrong."""
-
-    def name_of(self, split: str, image: int) -> str:
-        for samples, chosen in self.names[split]:
-            if image < len(chosen):
-                return samples.name(int(chosen[image]))
-            image -= len(chosen)
-        raise AssertionError("an image that was never written")
-
-    def names_of(self, split: str) -> Iterator[str]:
-        return (samples.name(int(each)) for samples, chosen in self.names[split] for each in chosen)
-
-
-def _write(parts: list[Part], data: Data, out: Path, reporter: Reporter) -> _Written:
-    written = _Written()
-    writers = {name: SplitWriter(out / name, data.image_size, data.channels) for name in SPLITS}
-    total = sum(int(np.sum(part.codes != UNUSED)) for part in parts)
-    done, started = 0, time.monotonic()
-    for part in parts:
-        samples, codes = part.samples, part.codes
-        for read, kept, images in _usable(samples, codes, data, total, written.skipped):
-            for code, name in enumerate(SPLITS):
-                here = codes[kept] == code
-                if here.any():
-                    labels, places = samples.labels[kept[here]], kept[here] + part.first
-                    writers[name].add(images[here], labels, places)
-                    written.names[name].append((samples, kept[here]))
-            done += read
-            speed = done / max(time.monotonic() - started, 1e-9)
-            reporter.tick("decode", done, total, f"{speed:.0f} images/s")
-    written.labels = {name: writer.close() for name, writer in writers.items()}
-    return written
-
-
-def _usable(
-    samples: Samples, codes: Codes, data: Data, total: int, skipped: list[tuple[int, str]]
-) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.uint8]]]:
-    """How many were read, the numbers of those that could be decoded, and their pixels."""
-    wanted = np.flatnonzero(codes != UNUSED)
-    form = Form(data.image_size, data.channels, data.convert_channels)
-    workers = worker_count(data.workers, samples.encoded_bytes)
-    start = 0
-    for chunk in decode_all(samples.read(wanted), form, workers):
-        read = len(chunk.images) + len(chunk.failures)
-        ids = wanted[start : start + read]
-        start += read
-        for failure in chunk.failures:
-            sample = int(ids[failure.at])
-            problem = f"{samples.name(sample)}: {failure.reason}"
-            if not failure.skippable or not data.skip_unreadable:
-                raise UserError(problem, failure.hint)
-            label = samples.labels[sample]
-            skipped.append((UNLABELLED if np.ndim(label) else int(label), problem))
-        if len(skipped) > data.skip_unreadable * total:
-            raise UserError(
-                f"{len(skipped)} images or more of {total} cannot be decoded, past "
-                f"`data.skip_unreadable: {data.skip_unreadable}`; first {skipped[0][1]}",
-                "mend or remove them, or allow a larger share",
-            )
-        yield read, np.delete(ids, [failure.at for failure in chunk.failures]), chunk.images
-    assert start == len(wanted), "a source must give every image it is asked for"
-
-
-def _left_out(
-    written: _Written, parts: list[Part], classes: Sequence[str], task: str
-) -> tuple[str, ...]:
+def _left_out(written: Written, parts: list[Part], classes: Sequence[str]) -> tuple[str, ...]:
     """What images that cannot be decoded took from each class, in a sentence; none, if none."""
     if not written.skipped:
         return ()
-    lost = Counter(label for label, _ in written.skipped)
+    lost = Counter(label for label, _ in written.skipped if label != UNLABELLED)
     told = ""
-    if task in ONE_OF_MANY:
+    if lost:
         used = [part.samples.labels[part.codes != UNUSED] for part in parts]
         totals = Counter(np.concatenate(used).tolist())
-        named = [each for each in lost if each != UNLABELLED]
-        worst = sorted(named, key=lambda each: -lost[each] / totals[each])
+        worst = sorted(lost, key=lambda each: -lost[each] / totals[each])
         shares = [f"class {classes[at]}: {lost[at]} of {totals[at]}" for at in worst[:EXAMPLES]]
-        told = f" ({', '.join(shares)})" if shares else ""
+        told = f" ({', '.join(shares)})"
     return (f"images left out: {len(written.skipped)}{told}; first {written.skipped[0][1]}",)
 
 
 def _class_counts(
     labels: dict[str, Labels], classes: Sequence[str], task: str
 ) -> dict[str, dict[str, int]]:
-    if task == "regression":
-        return {}
+    counted = {name: TASKS[task].labels.counts(each, classes) for name, each in labels.items()}
     return {
-        name: dict(zip(classes, _counts(values, len(classes)).tolist(), strict=True))
-        for name, values in labels.items()
+        name: dict(zip(classes, counts.tolist(), strict=True))
+        for name, counts in counted.items()
+        if counts is not None
     }
-
-
-def _counts(labels: Labels, classes: int) -> NDArray[np.int64]:
-    """How many samples each class has."""
-    there = labels[known(labels)]
-    counts: NDArray[np.int64]
-    if there.ndim == 2:
-        counts = np.count_nonzero(there, axis=0)
-    else:
-        counts = np.bincount(there, minlength=classes)
-    return counts
-
-
-def _describe(
-    twins: list[duplicates.Twin], written: _Written, classes: Sequence[str]
-) -> dict[str, Any]:
-    """Counts of images of the second split that are in the first too, and examples."""
-    pairs = [(a, b) for at, a in enumerate(SPLITS) for b in SPLITS[at + 1 :]]
-    counts = {
-        kind: {
-            f"{a}/{b}": sum((t.first, t.second, t.exact) == (a, b, exact) for t in twins)
-            for a, b in pairs
-        }
-        for kind, exact in (("exact", True), ("near", False))
-    }
-    examples = [
-        {
-            "exact": twin.exact,
-            twin.first: written.name_of(twin.first, twin.known),
-            twin.second: written.name_of(twin.second, twin.held),
-            "classes": [
-                _named(classes, written.labels[twin.first][twin.known]),
-                _named(classes, written.labels[twin.second][twin.held]),
-            ],
-        }
-        for twin in _spread(twins)
-    ]
-    return {**counts, "examples": examples}
-
-
-def _named(classes: Sequence[str], label: Any) -> Any:
-    if np.ndim(label):
-        return None if np.isnan(label).any() else label.tolist()
-    return classes[int(label)] if label >= 0 else None
-
-
-def _spread(twins: list[duplicates.Twin]) -> list[duplicates.Twin]:
-    """A few of each kind and pair of splits."""
-    groups: dict[tuple[str, str, bool], list[duplicates.Twin]] = {}
-    for twin in twins:
-        groups.setdefault((twin.first, twin.second, twin.exact), []).append(twin)
-    return [twin for group in groups.values() for twin in group[: EXAMPLES // 4]]
-
-
-def _say_duplicates(found: dict[str, Any], written: _Written, reporter: Reporter) -> None:
-    for pair in found["exact"]:
-        exact, near = found["exact"][pair], found["near"][pair]
-        if exact + near:
-            first, second = pair.split("/")
-            total = len(written.labels[second])
-            one = next(each for each in found["examples"] if {first, second} <= each.keys())
-            reporter.say(
-                f"data: {exact + near} of {total} {second} images are in {first} too "
-                f"({exact} exactly, {near} nearly), such as {one[second]}; the report "
-                "gives the path of a list"
-            )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgedistill.artifact import Artifact, file_digest
 from edgedistill.errors import UserError, nearest
 from edgedistill.files import check_regular, read_text
+from edgedistill.records import read_record
 
 SAMPLE = "sample"
 MOST = 100
@@ -66,8 +67,7 @@ def slices_digest(path: Path) -> str:
 
 def sample_names(data: Artifact) -> list[str]:
     """What messages call the test images, in their order."""
-    names: list[str] = data.json("test/names.json")
-    return names
+    return read_record(list[str], data.file("test/names.json"))
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:

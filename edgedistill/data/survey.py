@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.data.decode import open_image
+from edgedistill.data.image.decode import open_image
 from edgedistill.data.sources import Samples, open_source
 from edgedistill.data.sources.base import is_folder
 from edgedistill.data.sources.parquet import holds_images, open_parquet
@@ -20,11 +20,15 @@ from edgedistill.recipe import Data
 LOOKED_AT = 64
 
 
+Keys = dict[str, str | Path]
+"""Of a recipe's `data`."""
+
+
 @dataclass(frozen=True)
 class Found:
     """What lies where the user pointed."""
 
-    keys: dict[str, Any]
+    keys: Keys
     """The recipe's `data`, as far as it is certain; paths as Path."""
     classes: tuple[str, ...]
     images: int
@@ -33,9 +37,9 @@ class Found:
     grey: bool
 
     @property
-    def side(self) -> int | None:
+    def size(self) -> tuple[int, int] | None:
         """The images' common height and width, where they have one."""
-        distinct = {side for size in self.sizes for side in size}
+        distinct = {(height, width) for width, height in self.sizes}
         return distinct.pop() if len(distinct) == 1 else None
 
 
@@ -50,7 +54,7 @@ def look(data: str) -> Found:
     return Found(keys, source.classes, images, sizes, grey)
 
 
-def _data_keys(data: str) -> dict[str, Any]:
+def _data_keys(data: str) -> Keys:
     if data == "digits":
         return {"source": "digits"}
     path = _path(data)
@@ -62,15 +66,17 @@ def _data_keys(data: str) -> dict[str, Any]:
     for suffix, source in ((".parquet", "parquet"), (".npz", "arrays")):
         files = sorted(path.glob(f"*{suffix}"))
         if files:
-            keys: dict[str, Any] = {"source": source}
-            keys |= {split: _one(files, split, path) for split in ("train", "test")}
-            return {**keys, **(_columns(keys["train"]) if source == "parquet" else {})}
+            first, second = (_one(files, split, path) for split in ("train", "test"))
+            columns = _columns(first) if source == "parquet" else {}
+            return {"source": source, "train": first, "test": second, **columns}
     train = next((path / name for name in ("train", "training") if (path / name).is_dir()), None)
     if train is None:
         return {"source": "folder", "train": path}
     names = ("test", "val", "valid", "validation")
     test = next((path / name for name in names if (path / name).is_dir()), None)
-    return {"source": "folder", "train": train} | ({"test": test} if test else {})
+    if test is None:
+        return {"source": "folder", "train": train}
+    return {"source": "folder", "train": train, "test": test}
 
 
 def _path(data: str) -> Path:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgedistill.apart import follow_parent
-from edgedistill.data.decode import Decoded, Form, decode_chunk
+from edgedistill.data.image.decode import Decoded, Form, decode_chunk
 from edgedistill.errors import UserError
 
 if TYPE_CHECKING:
-    from edgedistill.data.decode import Payload
+    from edgedistill.data.image.decode import Payload
 
 CHUNK_BYTES = 16 << 20
 CHUNK_IMAGES = 256
@@ -33,18 +34,20 @@ def worker_count(workers: int | None, encoded_bytes: int) -> int:
     return processors if processors > 1 and encoded_bytes >= WORTH_PROCESSES else 0
 
 
-def decode_all(payloads: Iterable[Payload], form: Form, workers: int) -> Iterator[Decoded]:
-    """Decode chunk by chunk, in the order given.
+def decode_all(
+    payloads: Iterable[Payload], forms: Sequence[Form], workers: int
+) -> Iterator[Decoded]:
+    """Decode chunk by chunk, in the order given, into each of the forms.
 
     Raises UserError: a worker process died.
     """
-    chunks = _chunks(payloads, form)
+    chunks = _chunks(payloads, forms)
     if not workers:
         for chunk in chunks:
-            yield decode_chunk(chunk, form)
+            yield decode_chunk(chunk, forms)
         return
     try:
-        yield from _in_processes(chunks, form, workers)
+        yield from _in_processes(chunks, forms, workers)
     except BrokenProcessPool:
         raise UserError(
             "a process that decodes images died: out of memory, or started from a script "
@@ -53,7 +56,9 @@ def decode_all(payloads: Iterable[Payload], form: Form, workers: int) -> Iterato
         ) from None
 
 
-def _in_processes(chunks: Iterator[list[Payload]], form: Form, workers: int) -> Iterator[Decoded]:
+def _in_processes(
+    chunks: Iterator[list[Payload]], forms: Sequence[Form], workers: int
+) -> Iterator[Decoded]:
     import multiprocessing
 
     # Not `fork`: the parent may run threads of torch, arrow or BLAS, whose locks a fork copies.
@@ -63,7 +68,7 @@ def _in_processes(chunks: Iterator[list[Payload]], form: Form, workers: int) -> 
     try:
         ahead: deque[Future[Decoded]] = deque()
         for chunk in chunks:
-            ahead.append(executor.submit(decode_chunk, chunk, form))
+            ahead.append(executor.submit(decode_chunk, chunk, forms))
             if len(ahead) > 2 * workers:
                 yield ahead.popleft().result()
         while ahead:
@@ -72,9 +77,9 @@ def _in_processes(chunks: Iterator[list[Payload]], form: Form, workers: int) -> 
         executor.shutdown(cancel_futures=True)
 
 
-def _chunks(payloads: Iterable[Payload], form: Form) -> Iterator[list[Payload]]:
+def _chunks(payloads: Iterable[Payload], forms: Sequence[Form]) -> Iterator[list[Payload]]:
     """Lists that neither encoded nor decoded pass `CHUNK_BYTES`, unless one image does."""
-    decoded_bytes = form.image_size**2 * form.channels
+    decoded_bytes = sum(math.prod(form.shape) for form in forms)
     most = min(CHUNK_IMAGES, max(1, CHUNK_BYTES // decoded_bytes))
     chunk: list[Payload] = []
     size = 0

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
 
 from edgedistill.devices.machine import is_machine, machine, name_of
+from edgedistill.records import Figures, How, OperatorRow
 
 __all__ = [
     "DEVICES", "Device", "Job", "Measurement", "Protocol", "Record", "Tick",
-    "in_short", "in_turn", "is_machine",
-    "machine", "measurements", "name_of", "percentile", "row",
+    "figures", "in_short", "in_turn", "is_machine",
+    "machine", "measurements", "name_of", "percentile",
 ]  # fmt: skip
-
-How = Literal["measured", "emulated", "estimated"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +34,17 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Job:
+    """What a device is to measure, and how."""
+
     model: Path
     """A model file; for the runtime `torch`, a model folder."""
     runtime: str
     inputs: Path
-    """`.npy`, float32 (samples, channels, height, width) in 0..1. One sample is one run."""
+    """`.npz` of real values (samples, ...) by the inputs' names, pictures (samples, channels,
+    height, width) in 0..1. One sample is one run."""
     protocol: Protocol = Protocol()
+    program: str = "main"
+    """Which of the file's programs."""
     profile: bool = True
     """Also ask for per-operator times (after the other figures were taken) and for outputs."""
 
@@ -60,7 +63,7 @@ class Record:
     peak_memory_mb: float | None
     """Peak resident memory of a load and its runs, above the process with the runtime imported.
     None where the system does not tell."""
-    operators: list[dict[str, Any]] = field(default_factory=list)
+    operators: list[OperatorRow] = field(default_factory=list)
     outputs: list[list[float]] = field(default_factory=list)
     """Logits of each input."""
 
@@ -78,19 +81,23 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Device:
+    """A line of the table."""
+
     name: str
+    in_file: str
+    """The module with `run(job) -> Record` and `where() -> str`."""
 
     @property
     def run(self) -> Callable[[Job], Record]:
         """Run one job in a fresh process of the device."""
-        module = importlib.import_module(f"edgedistill.devices.{self.name}")
+        module = importlib.import_module(self.in_file)
         run: Callable[[Job], Record] = module.run
         return run
 
     @property
     def where(self) -> Callable[[], str]:
         """The device in words, for people."""
-        module = importlib.import_module(f"edgedistill.devices.{self.name}")
+        module = importlib.import_module(self.in_file)
         where: Callable[[], str] = module.where
         return where
 
@@ -105,7 +112,7 @@ def in_short(job: Job, record: Record) -> str:
     return f"{job.model.name} in {job.runtime}: {median:.3g} ms, {len(record.samples_ms)} runs"
 
 
-DEVICES = {device.name: device for device in (Device("local"),)}
+DEVICES = {device.name: device for device in (Device("local", "edgedistill.devices.local"),)}
 
 
 def in_turn(
@@ -156,30 +163,36 @@ def percentile(samples: Sequence[float], share: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
-def row(record: Record, threads: int, where: str) -> dict[str, Any]:
-    """A record as a row of `measurements.json`."""
-    figures = {name: value for name, value in asdict(record).items() if name != "outputs"}
-    figures = {name: round(v, 4) if isinstance(v, float) else v for name, v in figures.items()}
-    figures["samples_ms"] = [round(sample, 5) for sample in record.samples_ms]
-    for share in (50, 90, 99):
-        figures[f"p{share}_ms"] = round(percentile(record.samples_ms, share), 5)
-    return {**figures, "threads": threads, "how": "measured", "where": where}
+def figures(record: Record, threads: int, where: str) -> Figures:
+    """A record as it is reported: with percentiles, and rounded."""
+    peak = record.peak_memory_mb
+    p50, p90, p99 = (round(percentile(record.samples_ms, share), 5) for share in (50, 90, 99))
+    return Figures(
+        import_ms=round(record.import_ms, 4),
+        cold_load_ms=round(record.cold_load_ms, 4),
+        warm_load_ms=round(record.warm_load_ms, 4),
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        samples_ms=tuple(round(sample, 5) for sample in record.samples_ms),
+        peak_memory_mb=None if peak is None else round(peak, 4),
+        operators=tuple(record.operators),
+        threads=threads,
+        how="measured",
+        where=where,
+    )
 
 
 _FIGURES = {"cold_load_ms": "ms", "warm_load_ms": "ms", "p50_ms": "ms", "p90_ms": "ms",
             "p99_ms": "ms", "peak_memory_mb": "MB"}  # fmt: skip
 
 
-def measurements(row: dict[str, Any]) -> dict[str, Measurement]:
-    """The figures of a row of `measurements.json`, each with how and where."""
+def measurements(row: Figures) -> dict[str, Measurement]:
+    """The figures of a file by name, each with how and where; without those nobody measured."""
     return {
         name: Measurement(
-            row[name],
-            unit,
-            row["how"],
-            row["where"],
-            tuple(row["samples_ms"]) if name == "p50_ms" else (),
+            value, unit, row.how, row.where, row.samples_ms if name == "p50_ms" else ()
         )
         for name, unit in _FIGURES.items()
-        if row.get(name) is not None
+        if (value := getattr(row, name)) is not None
     }

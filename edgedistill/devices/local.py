@@ -13,6 +13,7 @@ from pathlib import Path
 from edgedistill.devices import Job, Record
 from edgedistill.devices.machine import machine, name_of
 from edgedistill.errors import UserError
+from edgedistill.records import from_json
 from edgedistill.scratch import scratch_folder
 
 _PATIENCE = 600.0
@@ -20,6 +21,7 @@ _PATIENCE = 600.0
 
 
 def where() -> str:
+    """The machine by its processor's name."""
     return f"this machine: {name_of(machine())}"
 
 
@@ -57,7 +59,7 @@ def run(job: Job) -> Record:
         found = json.loads(answer.read_text())
     if "error" in found:
         raise UserError(found["error"], found["hint"])
-    return Record(**found)
+    return from_json(Record, found, str(job.model))
 
 
 def _ending(code: int) -> str:

@@ -6,8 +6,9 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+from edgedistill.runtime_table import TABLE
 from edgedistill.target import Target
 
 _FLAGS = (
@@ -16,10 +17,27 @@ _FLAGS = (
     "asimd", "asimddp", "i8mm", "bf16", "sve", "sme",
 )  # fmt: skip
 _ARM_NAMES = {"asimd": "neon", "asimddp": "dotprod"}
-_PACKAGES = ("torch", "onnxruntime", "ai-edge-litert", "openvino", "numpy")
+_PACKAGES = ("torch", *(entry.runs_in for entry in TABLE.values()), "numpy")
 
 
-def machine() -> dict[str, Any]:
+class Instructions(TypedDict):
+    """What of a machine decides which kernels a runtime takes, whatever it measures."""
+
+    processor: str
+    isa: str
+    flags: list[str]
+
+
+class ThisMachine(Instructions):
+    """With what else decides how fast they are."""
+
+    cores: int
+    memory_gb: float
+    system: str
+    versions: dict[str, str]
+
+
+def machine() -> ThisMachine:
     """This machine: processor, cores a process may use, memory in GB, kernel, and versions of
     what measures on it. No heavy import."""
     processor, flags = _processor()
@@ -34,19 +52,23 @@ def machine() -> dict[str, Any]:
     }
 
 
-def name_of(machine: dict[str, Any]) -> str:
+def name_of(machine: ThisMachine) -> str:
     """A machine in one line."""
     special = [flag for flag in ("avx512_vnni", "amx_int8", "dotprod") if flag in machine["flags"]]
     words = ", ".join([machine["isa"], f"{machine['cores']} cores", *special])
     return f"{machine['processor']} ({words})"
 
 
-def instructions(machine: dict[str, Any]) -> dict[str, Any]:
+def instructions(machine: Instructions) -> Instructions:
     """What of a machine decides which kernels a runtime takes, whatever it measures."""
-    return {key: machine[key] for key in ("processor", "isa", "flags")}
+    return {
+        "processor": machine["processor"],
+        "isa": machine["isa"],
+        "flags": machine["flags"],
+    }
 
 
-def is_machine(target: Target, machine: dict[str, Any]) -> bool:
+def is_machine(target: Target, machine: Instructions) -> bool:
     """Whether figures of this machine are figures of the target.
 
     True for a Linux target of the same instruction set whose features this processor has. Targets

@@ -8,20 +8,29 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from edgedistill.devices import Job, Protocol, Record
 from edgedistill.errors import UserError, reading
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edgedistill.records import OperatorRow
 
 _KEPT_INPUTS = 32
 
 
 def main(order: Path, answer: Path) -> None:
+    """Measure the job in file `order` and write the record into `answer`, in one rename; of an
+    error that the user can mend, its message and hint."""
     try:
-        job = json.loads(order.read_text())
-        with reading(job["model"], "the file is damaged or of another kind; export it again"):
-            found = measure(job)
+        job = _job(order)
+        with reading(str(job.model), "the file is damaged or of another kind; export it again"):
+            found = asdict(measure(job))
     except UserError as error:
         found = {"error": error.message, "hint": error.hint}
     scratch = answer.with_suffix(".part")
@@ -29,36 +38,36 @@ def main(order: Path, answer: Path) -> None:
     os.replace(scratch, answer)
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:
-    """A job (the fields of `devices.Job`) to a record (the fields of `devices.Record`)."""
+def _job(order: Path) -> Job:
+    said = json.loads(order.read_text())
+    paths = {key: Path(said[key]) for key in ("model", "inputs")}
+    return Job(**{**said, **paths, "protocol": Protocol(**said["protocol"])})
+
+
+def measure(job: Job) -> Record:
+    """Load the job's file, run it on the job's inputs, and say what that took."""
     import numpy as np
 
-    protocol = job["protocol"]
-    pixels = np.ascontiguousarray(np.load(job["inputs"])[:_KEPT_INPUTS])
-    import_ms, _ = _timed(lambda: _import(job["runtime"]))
+    with np.load(job.inputs) as arrays:
+        samples = {name: np.ascontiguousarray(arrays[name][:_KEPT_INPUTS]) for name in arrays}
+    import_ms, _ = _timed(lambda: _import(job.runtime))
     empty = _begin_memory()
-    cold_ms, loaded = _timed(lambda: _load(job["runtime"], job["model"], protocol["threads"]))
-    inputs = [loaded.encode(pixels[i : i + 1]) for i in range(len(pixels))]
-    samples = _sample(loaded, inputs, protocol)
+    cold_ms, loaded = _timed(lambda: _load(job))
+    count = min(map(len, samples.values()))
+    inputs = [
+        loaded.encode({name: values[i : i + 1] for name, values in samples.items()})
+        for i in range(count)
+    ]
+    latencies = _sample(loaded, inputs, job.protocol)
     peak = _peak_above(empty)
-    warm_ms, _ = _timed(lambda: _load(job["runtime"], job["model"], protocol["threads"]))
-    details: dict[str, Any] = {}
-    if job["profile"]:
-        # Outputs may be views of the runtime's own buffer, hence decoded one by one.
-        outputs = [loaded.decode(loaded.run(native)) for native in inputs]
-        details["outputs"] = np.concatenate(outputs).astype(float).tolist()
-        details["operators"] = [
-            asdict(row) if is_dataclass(row) and not isinstance(row, type) else dict(row)
-            for row in loaded.operators()
-        ]
-    return {
-        "import_ms": import_ms,
-        "cold_load_ms": cold_ms,
-        "warm_load_ms": warm_ms,
-        "samples_ms": samples,
-        "peak_memory_mb": peak,
-        **details,
-    }
+    warm_ms, _ = _timed(lambda: _load(job))
+    record = Record(import_ms, cold_ms, warm_ms, latencies, peak)
+    if not job.profile:
+        return record
+    # Outputs may be views of the runtime's own buffer, hence decoded one by one.
+    outputs = [loaded.judged(loaded.decode(loaded.run(native))) for native in inputs]
+    answered = np.concatenate(outputs).astype(float).tolist()
+    return replace(record, operators=loaded.operators(), outputs=answered)
 
 
 def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
@@ -68,14 +77,14 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
     return (time.perf_counter_ns() - begin) / 1e6, result
 
 
-def _sample(loaded: Any, inputs: list[Any], protocol: dict[str, Any]) -> list[float]:
+def _sample(loaded: Any, inputs: list[Any], protocol: Protocol) -> list[float]:
     """Milliseconds of each run, after the warm-up."""
-    for turn in range(protocol["warmup"]):
+    for turn in range(protocol.warmup):
         loaded.run(inputs[turn % len(inputs)])
     samples: list[float] = []
     run, clock = loaded.run, time.perf_counter_ns
-    end = clock() + protocol["seconds"] * 1e9
-    while len(samples) < protocol["minimum"] or (len(samples) < protocol["runs"] and clock() < end):
+    end = clock() + protocol.seconds * 1e9
+    while len(samples) < protocol.minimum or (len(samples) < protocol.runs and clock() < end):
         native = inputs[len(samples) % len(inputs)]
         begin = clock()
         run(native)
@@ -96,12 +105,13 @@ def _import(runtime: str) -> None:
         RUNTIMES[runtime].prepare()
 
 
-def _load(runtime: str, model: str, threads: int) -> Any:
-    if runtime == "torch":
-        return _Torch(Path(model), threads)
+def _load(job: Job) -> Any:
+    threads = job.protocol.threads
+    if job.runtime == "torch":
+        return _Torch(job.model, threads)
     from edgedistill.runtimes import RUNTIMES
 
-    return RUNTIMES[runtime].load(Path(model), threads=threads)
+    return RUNTIMES[job.runtime].load(job.model, threads=threads, program=job.program)
 
 
 class _Torch:
@@ -116,17 +126,20 @@ class _Torch:
         self._torch = torch
         self._module = load(folder).eval()
 
-    def encode(self, pixels: Any) -> Any:
-        return self._torch.from_numpy(pixels)
+    def encode(self, inputs: dict[str, NDArray[np.float32]]) -> Any:
+        return [self._torch.from_numpy(values) for values in inputs.values()]
 
     def run(self, native: Any) -> Any:
         with self._torch.inference_mode():
-            return self._module(native)
+            return self._module(*native)
 
     def decode(self, native: Any) -> Any:
-        return native.numpy()
+        return native
 
-    def operators(self) -> list[dict[str, Any]]:
+    def judged(self, outputs: Any) -> Any:
+        return outputs.numpy()
+
+    def operators(self) -> list[OperatorRow]:
         return []
 
 

@@ -12,6 +12,7 @@ from edgedistill.artifact import Artifact
 from edgedistill.data import open_split
 from edgedistill.data.sources.base import require
 from edgedistill.distill.store import Answers, open_answers
+from edgedistill.records import DataRecord
 
 Array = np.ndarray[Any, Any]
 _ROWS = 16_384
@@ -32,7 +33,7 @@ def write_parquet(teach: Artifact, data: Artifact, path: Path) -> int:
 
     answers, labelled = open_answers(teach.path), open_split(data.path, "train").labels
     written = 0
-    classes = data.json("data.json")["classes"]
+    classes = DataRecord.read(data).classes
     fields = {"sample": arrow.int64(), "view": arrow.int32(), "label": arrow.int64()}
     if labelled.ndim == 2:
         fields["label"] = arrow.list_(arrow.float32(), labelled.shape[1])
@@ -44,7 +45,7 @@ def write_parquet(teach: Artifact, data: Artifact, path: Path) -> int:
     part = path.with_name(path.name + ".part")
     with parquet.ParquetWriter(part, schema) as writer:
         for view, samples, labels, records in _parts(answers, teach, data):
-            columns: dict[str, Any] = {
+            columns: dict[str, Array] = {
                 "sample": samples,
                 "view": np.full(len(records), view, np.int32),
                 "label": labels,

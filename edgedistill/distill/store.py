@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import read_json
+from edgedistill.artifact import JsonObject, read_json
 from edgedistill.distill.private import make_folder, owner_only, write_json
 from edgedistill.errors import UserError, reading
 
@@ -48,6 +48,8 @@ class Layout:
 
     @property
     def record(self) -> np.dtype[np.void]:
+        """One answer as it lies on disk: numbers of its view and sample, an ensemble's agreement,
+        and the logits or the few likeliest classes."""
         head = [("view", "<u4"), ("sample", "<u4"), ("agreement", "<f4")]
         if self.form == "top_k":
             few = [("classes", "<u4", (self.k,)), ("log_probabilities", "<f2", (self.k,))]
@@ -95,6 +97,7 @@ class Layout:
 
 
 def log_softmax(logits: Floats) -> Floats:
+    """Logarithms of the probabilities, (batch, classes), in nats, of logits (batch, classes)."""
     shifted = logits - logits.max(axis=1, keepdims=True)
     result: Floats = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return result
@@ -116,6 +119,7 @@ class Loss:
     same: int = 0
 
     def add(self, exact: Floats, kept: Floats) -> None:
+        """Count answers: their logits (batch, classes), and these as they are read back."""
         self.answers += len(exact)
         self.divergence += float(divergence(exact, kept).sum())
         self.same += int((exact.argmax(axis=1) == kept.argmax(axis=1)).sum())
@@ -142,7 +146,7 @@ class Store:
         self._shard = self.folder / f"shard-{max(numbers, default=-1) + 1:05d}.bin"
 
     def missing(self, view: int) -> Ids:
-        """Samples not answered in `view` yet."""
+        """(n,): the samples not answered in `view` yet."""
         return np.flatnonzero(~self._known[view])
 
     def add(self, view: int, ids: Ids, logits: Floats, agreement: Floats | None = None) -> None:
@@ -173,7 +177,7 @@ def opened(
     layout: Layout,
     views: int,
     samples: int,
-    made_by: dict[str, Any],
+    made_by: JsonObject,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Store]:
     """The store in `folder`, made where there is none, held alone.
@@ -198,10 +202,10 @@ def opened(
                 _same(read_json(path), head, folder)
         else:
             write_json(path, head)
-        yield Store(folder, layout, views, samples, made_by.get("split", "train"))
+        yield Store(folder, layout, views, samples, str(made_by.get("split", "train")))
 
 
-def _same(head: Any, wanted: dict[str, Any], folder: Path) -> None:
+def _same(head: Any, wanted: Any, folder: Path) -> None:
     own = {**head["made_by"], **{k: v for k, v in head.items() if k != "made_by"}}
     other = {**wanted["made_by"], **{k: v for k, v in wanted.items() if k != "made_by"}}
     differs = [key for key in other if own.get(key) != other[key]]
@@ -250,6 +254,7 @@ class Answers:
 
     @property
     def views(self) -> int:
+        """How many looks at each sample were answered."""
         return int(self.records.shape[0])
 
     def __call__(self, ids: Ids, view: int) -> Floats:

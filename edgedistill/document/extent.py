@@ -67,6 +67,7 @@ def _parts(value: Any) -> list[Any]:
 
 
 def weight(value: Any) -> int:
+    """How many items a value counts as; a long text is more than one."""
     return 1 + len(value) // _LONG_TEXT if isinstance(value, str) else 1
 
 

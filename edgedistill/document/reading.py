@@ -20,7 +20,7 @@ from edgedistill.document.extent import (
     weight,
 )
 from edgedistill.document.mistakes import cut, one_line, shown
-from edgedistill.errors import UserError, exhausted, in_short
+from edgedistill.errors import UserError, in_short, out_of_resources
 from edgedistill.files import read_text
 
 MOST_BYTES = 1_000_000
@@ -153,7 +153,7 @@ def _parse(text: str) -> Any:
         raise
     except Exception as error:
         # The scanner lets some through: a code of no character in `"\\UFFFFFFFF"`.
-        if exhausted(error) is not None:
+        if out_of_resources(error) is not None:
             raise
         raise yaml.MarkedYAMLError(
             problem=in_short(error), problem_mark=loader.get_mark()

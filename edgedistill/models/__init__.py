@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.artifact import file_digest, text_digest, write_json
+from edgedistill.artifact import JsonObject, JsonValue, file_digest, text_digest, write_json
 from edgedistill.models.making import (
     Origin,
     build,
@@ -22,7 +23,8 @@ from edgedistill.models.making import (
     whole,
     without_weights,
 )
-from edgedistill.recipe import Model
+from edgedistill.recipe import FunctionModel, Model
+from edgedistill.signature import Inputs, blank, with_channels
 
 if TYPE_CHECKING:
     import torch
@@ -30,28 +32,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Origin", "build", "check_knows", "count", "describe", "device_of", "fingerprint", "fresh",
-    "load", "origin", "preview", "save",
+    "inputs_of", "load", "origin", "preview", "save",
 ]  # fmt: skip
 
 
 def describe(
     model: Model,
     classes: int,
-    channels: int,
-    image_size: int,
+    inputs: Inputs,
     pruning: list[Any] | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """What `save` writes to `model.json`. The weights' origin is left out: they lie beside it."""
     return {
         "model": {**model.model_dump(mode="json"), "weights": None},
         "classes": classes,
-        "channels": channels,
-        "image_size": image_size,
+        "inputs": [asdict(each) for each in inputs],
         "pruning": pruning,
     }
 
 
-def save(module: nn.Module, folder: Path, description: dict[str, Any]) -> None:
+def save(module: nn.Module, folder: Path, description: JsonObject) -> None:
     """Write `model.json` and `weights.safetensors` into `folder`."""
     from safetensors.torch import save_file
 
@@ -64,8 +64,8 @@ def save(module: nn.Module, folder: Path, description: dict[str, Any]) -> None:
         for name, tensor in module.state_dict().items()
     }
     save_file(tensors, folder / "weights.safetensors")
-    inside = module.mean.numel() if isinstance(module, Spread) else description["channels"]
-    write_json(folder / "model.json", {**description, "inside": inside})
+    spread = module.mean.numel() if isinstance(module, Spread) else None
+    write_json(folder / "model.json", {**description, "spread_to": spread})
 
 
 def load(folder: Path) -> nn.Module:
@@ -88,13 +88,23 @@ def fresh(folder: Path) -> nn.Module:
 
     saved = json.loads((folder / "model.json").read_text())
     model: Model = TypeAdapter(Model).validate_python(saved["model"])
-    shape = saved["channels"], saved["image_size"]
+    inputs = inputs_of(folder)
+    inside = with_channels(inputs, saved["spread_to"]) if saved["spread_to"] else inputs
     # Pretrained weights are not fetched again: the folder's own replace them.
-    inner = make(without_weights(model), saved["classes"], saved["inside"], saved["image_size"])
-    module = whole(inner, model, saved["channels"], saved["inside"]).eval()
+    inner = make(without_weights(model), saved["classes"], inside)
+    module = whole(inner, model, inputs, inside).eval()
     if saved["pruning"]:
-        replay(module, saved["pruning"], *shape)
+        replay(module, saved["pruning"], inputs)
     return module
+
+
+def inputs_of(folder: Path) -> Inputs:
+    """What the model in `folder` is called with."""
+    from pydantic import TypeAdapter
+
+    saved = json.loads((folder / "model.json").read_text())
+    found: Inputs = TypeAdapter(Inputs).validate_python(saved["inputs"])
+    return found
 
 
 def fingerprint(model: Model) -> str:
@@ -104,26 +114,24 @@ def fingerprint(model: Model) -> str:
     """
     from edgedistill.models.weights import check
 
-    content: dict[str, Any] = model.model_dump(mode="json")
+    content: dict[str, JsonValue] = model.model_dump(mode="json")
     if model.weights is not None:
         check(model.weights)
         content["weights"] = file_digest(model.weights)
-    if model.family == "function":
+    if isinstance(model, FunctionModel):
         from edgedistill.usercode import source_digest
 
         content["source"] = source_digest(model.function, "function")
     return text_digest(content)
 
 
-def count(module: nn.Module, channels: int, image_size: int) -> tuple[float, float]:
+def count(module: nn.Module, inputs: Inputs) -> tuple[float, float]:
     """Multiply-accumulates of one inference in millions, parameters in thousands; what counts is
     told in `models/work.py`."""
-    import torch
-
     from edgedistill.models.work import products
 
-    pixels = torch.zeros(1, channels, image_size, image_size, device=device_of(module))
-    macs = sum(each.macs for each in products(module, pixels))
+    example = blank(inputs, device=device_of(module))
+    macs = sum(each.macs for each in products(module, *example))
     parameters = sum(parameter.numel() for parameter in module.parameters())
     return macs / 1e6, parameters / 1e3
 

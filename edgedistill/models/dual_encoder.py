@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgedistill.recipe import DualEncoderModel
+from edgedistill.signature import Inputs
 
 FIRST_SCALE, LARGEST_SCALE = 1 / 0.07, 100.0
 """Of the cosines: where it starts, and what it is not to pass (Radford et al. 2021)."""
@@ -48,11 +49,13 @@ class DualEncoder(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
 
     def forward(self, pixels: Tensor) -> Tensor:
+        """pixels: (batch, channels, height, width); gives (batch, dimensions), of any length."""
         embedded: Tensor = self.image(pixels)
         return embedded
 
     @property
     def scale(self) -> Tensor:
+        """What cosines are multiplied by: learned, a scalar up to `LARGEST_SCALE`."""
         return self.log_scale.exp().clamp(max=LARGEST_SCALE)
 
     def texts(self, captions: Sequence[str]) -> Tensor:
@@ -68,13 +71,13 @@ class DualEncoder(nn.Module):
         return self.scale * F.normalize(images, dim=1) @ self.texts(captions).T
 
 
-def make(model: DualEncoderModel, classes: int, channels: int, image_size: int) -> nn.Module:
+def make(model: DualEncoderModel, classes: int, inputs: Inputs) -> nn.Module:
     """classes: the space's dimensions."""
     family = importlib.import_module(f"edgedistill.models.{model.image.family}")
-    image = family.make(model.image, classes, channels, image_size)
+    image = family.make(model.image, classes, inputs)
     return DualEncoder(image, TextEncoder(model.text_width, model.text_layers, model.text_length,
                                           classes))  # fmt: skip
 
 
 def normalization(model: DualEncoderModel) -> None:
-    return None
+    """None: no weights come with it."""

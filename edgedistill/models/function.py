@@ -6,12 +6,13 @@ from torch import nn
 
 from edgedistill.errors import UserError
 from edgedistill.recipe import FunctionModel
+from edgedistill.signature import Inputs
 from edgedistill.usercode import load_function, running
 
 CALLED = "it is called with `classes=` and the recipe's `args`"
 
 
-def make(model: FunctionModel, classes: int, channels: int, image_size: int) -> nn.Module:
+def make(model: FunctionModel, classes: int, inputs: Inputs) -> nn.Module:
     """Calls it with `classes` and the recipe's `args`.
 
     Raises UserError: it fails, or gives no torch module.
@@ -35,4 +36,4 @@ def make(model: FunctionModel, classes: int, channels: int, image_size: int) -> 
 
 
 def normalization(model: FunctionModel) -> None:
-    return None
+    """None: nothing is known of its weights but the recipe's `mean` and `std`."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgedistill.errors import UserError
 from edgedistill.recipe import Model
+from edgedistill.signature import Inputs, blank, image_shape, in_words, with_channels
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,9 +30,9 @@ class Origin:
     notes: tuple[str, ...] = ()
 
 
-def build(model: Model, classes: int, channels: int, image_size: int) -> nn.Module:
-    """A module of float32 pixels (batch, channels, height, width) in 0..1 to logits
-    (batch, classes). Weights are loaded where given; else they are pretrained or random. Where
+def build(model: Model, classes: int, inputs: Inputs) -> nn.Module:
+    """A module of `inputs`, for pictures float32 (batch, channels, height, width) in 0..1, to
+    logits (batch, classes). Weights are loaded where given; else pretrained or random. Where
     they answer with another number of classes, their output layer is left out and is random; where
     they are of three channels and the images grey, all three see the same image (`origin` tells).
 
@@ -42,19 +43,19 @@ def build(model: Model, classes: int, channels: int, image_size: int) -> nn.Modu
 
     tensors = read(model.weights) if model.weights is not None else None
     given = None if tensors is None else shapes_of(tensors)
-    inside = _inside(model, classes, channels, image_size, given)
-    inner = make(model, classes, inside, image_size)
+    inside = _inside(model, classes, inputs, given)
+    inner = make(model, classes, inside)
     left_out: set[str] = set()
     if tensors is not None:
-        heads = _heads(inner, model, inside, image_size)
+        heads = _heads(inner, model, inside)
         left_out = fit(inner, tensors, str(model.weights), heads)
-    module = whole(inner, model, channels, inside)
-    _try(module, model, classes, channels, image_size)
-    vars(module)["origin"] = _origin(model, classes, channels, inside, given, left_out)
+    module = whole(inner, model, inputs, inside)
+    _try(module, model, classes, inputs)
+    vars(module)["origin"] = _origin(model, classes, inputs, inside, given, left_out)
     return module
 
 
-def preview(model: Model, classes: int, channels: int, image_size: int) -> Origin:
+def preview(model: Model, classes: int, inputs: Inputs) -> Origin:
     """What `build` would make, without its weights: nothing is downloaded, and of a file of
     weights no more is read than its tensors' names and shapes.
 
@@ -63,19 +64,19 @@ def preview(model: Model, classes: int, channels: int, image_size: int) -> Origi
     from edgedistill.models.weights import misfits, shapes, shapes_of
 
     given = None if model.weights is None else shapes(model.weights)
-    inside = _inside(model, classes, channels, image_size, given)
-    blank = without_weights(model)
+    inside = _inside(model, classes, inputs, given)
+    untrained = without_weights(model)
 
     def look() -> set[str]:
-        inner = make(blank, classes, inside, image_size)
-        _try(whole(inner, model, channels, inside), model, classes, channels, image_size)
+        inner = make(untrained, classes, inside)
+        _try(whole(inner, model, inputs, inside), model, classes, inputs)
         if given is None:
             return set()
-        heads = _heads(inner, model, inside, image_size)
+        heads = _heads(inner, model, inside)
         return misfits(shapes_of(inner.state_dict()), given, str(model.weights), heads)
 
     left_out = _weightless(look)
-    return _origin(model, classes, channels, inside, given, left_out)
+    return _origin(model, classes, inputs, inside, given, left_out)
 
 
 def origin(module: nn.Module) -> Origin:
@@ -84,13 +85,13 @@ def origin(module: nn.Module) -> Origin:
     return found
 
 
-def check_knows(model: Model, classes: int, channels: int, image_size: int) -> Origin:
+def check_knows(model: Model, classes: int, inputs: Inputs) -> Origin:
     """`preview` of a teacher that is not trained here.
 
     Raises UserError: its weights are for another number of classes, so that its last layer would
     be new, and its answers chance; or as `preview`.
     """
-    found = preview(model, classes, channels, image_size)
+    found = preview(model, classes, inputs)
     if found.new_head:
         raise UserError(
             f"teacher `{label_of(model)}`: {found.notes[0]}, and would answer by chance",
@@ -101,19 +102,21 @@ def check_knows(model: Model, classes: int, channels: int, image_size: int) -> O
 
 
 def family_of(model: Model) -> Any:
-    """The file here of the same name: `make(model, classes, channels, image_size) -> nn.Module`,
-    and `normalization(model) -> (mean, std) | None`, what its own pretrained weights expect."""
-    return importlib.import_module(f"edgedistill.models.{model.family}")
+    """The file here of the same name: `make(model, classes, inputs) -> nn.Module`, and
+    `normalization(model) -> (mean, std) | None`, what its own pretrained weights expect."""
+    return importlib.import_module(model.made_in)
 
 
-def make(model: Model, classes: int, inside: int, image_size: int) -> nn.Module:
+def make(model: Model, classes: int, inside: Inputs) -> nn.Module:
+    """A family's own module, of the inputs that it takes itself."""
     # `weights` replace those of the library, which are not fetched then.
     wanted = without_weights(model) if model.weights is not None else model
-    module: nn.Module = family_of(model).make(wanted, classes, inside, image_size)
+    module: nn.Module = family_of(model).make(wanted, classes, inside)
     return module
 
 
 def without_weights(model: Model) -> Model:
+    """The same model, its library's weights not wanted; the recipe's own `weights` stay."""
     return model.model_copy(update={"pretrained": False} if hasattr(model, "pretrained") else {})
 
 
@@ -133,11 +136,13 @@ def _weightless(make: Callable[[], T]) -> T:
         return make()
 
 
-def _inside(
-    model: Model, classes: int, channels: int, image_size: int, given: Shapes | None
-) -> int:
-    """How many channels the model itself takes: those of its weights. Raises UserError: they are
+def _inside(model: Model, classes: int, inputs: Inputs, given: Shapes | None) -> Inputs:
+    """What the model itself takes: channels as its weights have them. Raises UserError: they are
     neither the images' nor, of grey ones, three."""
+    shape = image_shape(inputs)
+    if shape is None:
+        return inputs
+    channels = shape[0]
     if _is_pretrained(model):
         own = int(family_of(model).pretrained_channels(model))
         if own not in (channels, 3) or channels not in (own, 1):
@@ -146,29 +151,26 @@ def _inside(
                 f"images have {channels}",
                 f"set `data.channels` to {own}, or `pretrained` to false",
             )
-        return own
+        return with_channels(inputs, own)
     if given is None or channels != 1:
-        return channels
+        return inputs
     shapes: Shapes = given
-    blank = without_weights(model)
+    untrained = without_weights(model)
+    possible = (inputs, with_channels(inputs, 3))
     fits = (
-        each
-        for each in (channels, 3)
-        if _weightless(partial(_reads, blank, classes, each, image_size, shapes))
+        each for each in possible if _weightless(partial(_reads, untrained, classes, each, shapes))
     )
-    return next(fits, channels)
+    return next(fits, inputs)
 
 
-def _reads(model: Model, classes: int, inside: int, image_size: int, given: Shapes) -> bool:
-    """Whether the layers that read the pixels, of a model of so many channels, are as `given`."""
-    import torch
-
+def _reads(model: Model, classes: int, inside: Inputs, given: Shapes) -> bool:
+    """Whether the layers that read the pixels, of a model of these inputs, are as `given`."""
     from edgedistill.models.outer import input_layers
     from edgedistill.models.weights import shapes_of
 
     try:
-        inner = family_of(model).make(model, classes, inside, image_size)
-        first = input_layers(inner, torch.zeros(1, inside, image_size, image_size))
+        inner = family_of(model).make(model, classes, inside)
+        first = input_layers(inner, *blank(inside))
     except Exception:  # a function's model, of other channels, raises whatever it does
         return False
     return all(
@@ -178,20 +180,18 @@ def _reads(model: Model, classes: int, inside: int, image_size: int, given: Shap
     )
 
 
-def _heads(inner: nn.Module, model: Model, inside: int, image_size: int) -> list[str]:
-    import torch
-
+def _heads(inner: nn.Module, model: Model, inside: Inputs) -> list[str]:
     from edgedistill.models.outer import output_layers, taking
 
-    with taking(label_of(model), inside, image_size):
-        return output_layers(inner, torch.zeros(1, inside, image_size, image_size))
+    with taking(label_of(model), inside):
+        return output_layers(inner, *blank(inside))
 
 
 def _origin(
     model: Model,
     classes: int,
-    channels: int,
-    inside: int,
+    inputs: Inputs,
+    inside: Inputs,
     given: Shapes | None,
     left_out: set[str],
 ) -> Origin:
@@ -209,52 +209,63 @@ def _origin(
             "kept, the output layer is new"
         )
     new_head = bool(notes)
-    if inside != channels:
+    if inside != inputs:
+        own = inside[0].shape[1]
         notes.append(
-            f"its weights take {inside} channels and the images are grey: all {inside} see the "
-            "same image, each in its own normalization"
+            f"its weights take {own} channels and the images are grey: all {own} see the same "
+            "image, each in its own normalization"
         )
     return Origin(new_head, tuple(notes))
 
 
 def label_of(model: Model) -> str:
+    """What messages call a model: its name, its function, or its family."""
     return str(getattr(model, "name", None) or getattr(model, "function", model.family))
 
 
-def whole(inner: nn.Module, model: Model, channels: int, inside: int) -> nn.Module:
-    """The model of `inside` channels as one of plain pixels."""
+def whole(inner: nn.Module, model: Model, inputs: Inputs, inside: Inputs) -> nn.Module:
+    """The model of what it takes `inside` as one of plain inputs."""
     from edgedistill.models.normalized import Normalized, Spread
 
     values: Any = (model.mean, model.std) if model.mean else family_of(model).normalization(model)
-    if values is None and inside == channels:
+    if values is None and inside == inputs:
         return inner
-    mean, std = (tuple(each) for each in values or ((0.0,) * inside, (1.0,) * inside))
-    if inside != channels and len(mean) == len(std) == channels:
-        mean, std = mean * inside, std * inside
-    if not len(mean) == len(std) == inside:
+    shape, own = image_shape(inputs), image_shape(inside)
+    if shape is None or own is None:
+        raise UserError(
+            f"model `{label_of(model)}`: `mean` and `std` are of pictures, the data are "
+            f"{in_words(inputs)}",
+            "leave them out, and normalize within the model",
+        )
+    channels, count = shape[0], own[0]
+    mean, std = (tuple(each) for each in values or ((0.0,) * count, (1.0,) * count))
+    if count != channels and len(mean) == len(std) == channels:
+        mean, std = mean * count, std * count
+    if not len(mean) == len(std) == count:
         raise UserError(
             f"`mean` has {len(mean)} and `std` {len(std)} values, the images {channels} channel(s)",
             "give one value for each channel",
         )
-    return Spread(inner, mean, std) if inside != channels else Normalized(inner, mean, std)
+    return Spread(inner, mean, std) if count != channels else Normalized(inner, mean, std)
 
 
-def _try(module: nn.Module, model: Model, classes: int, channels: int, image_size: int) -> None:
-    """One blank image through the model, so that a misfit shows here and not hours later."""
+def _try(module: nn.Module, model: Model, classes: int, inputs: Inputs) -> None:
+    """One blank sample through the model, so that a misfit shows here and not hours later."""
     import torch
 
     from edgedistill.models.outer import taking
 
-    label, size = label_of(model), f"{channels}x{image_size}x{image_size}"
-    training = module.training
+    label, training = label_of(model), module.training
     try:
-        with torch.no_grad(), taking(label, channels, image_size):
-            logits = module.eval()(torch.zeros(1, channels, image_size, image_size))
+        with torch.no_grad(), taking(label, inputs):
+            logits = module.eval()(*blank(inputs))
     finally:
         module.train(training)
     got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if got != (1, classes):
+        kind = "image" if image_shape(inputs) else "sample"
         raise UserError(
-            f"model `{label}` gives {got} for one {size} image, expected logits (1, {classes})",
+            f"model `{label}` gives {got} for one {in_words(inputs)} {kind}, expected logits "
+            f"(1, {classes})",
             f"the data has {classes} classes: let the model's last layer give as many",
         )

@@ -22,6 +22,7 @@ class Normalized(nn.Module):
         self.model = model
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """What `model` gives, such as logits (batch, classes)."""
         logits: torch.Tensor = self.model((pixels - self.mean) / self.std)
         return logits
 
@@ -39,6 +40,7 @@ class Spread(Normalized):
         self.spread = _Spreading(self.mean.flatten(), self.std.flatten())
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """What `model` gives; pixels: (batch, 1, height, width) in 0..1."""
         logits: torch.Tensor = self.model(self.spread(pixels))
         return logits
 

@@ -4,7 +4,7 @@ than one answer takes (auxiliary heads, branches that only training needs)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,31 +13,47 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from edgedistill.errors import UserError, in_short
+from edgedistill.signature import Inputs, image_shape, in_words
+
+
+def required_image_shape(inputs: Inputs, label: str) -> tuple[int, int, int]:
+    """(channels, height, width) for a family of pictures. Raises UserError: the data are none."""
+    shape = image_shape(inputs)
+    if shape is None:
+        raise UserError(
+            f"model `{label}` takes pictures, the data are {in_words(inputs)}",
+            "take a model of your own for them: `family: function`",
+        )
+    return shape
 
 
 @torch.enable_grad()
-def input_layers(module: nn.Module, example: Tensor) -> list[str]:
-    """Names of the layers with weights that read `example` (1, channels, height, width), or what
-    was made of it without weights, in the order in which they run.
+def input_layers(module: nn.Module, *example: Tensor) -> list[str]:
+    """Names of the layers with weights that read `example`, the model's inputs for one sample, or
+    what was made of it without weights, in the order in which they run.
 
     Raises whatever the module does on `example`.
     """
-    pixels = example.detach().clone().requires_grad_()
+    sources = [each.detach().clone() for each in example]
+    for each in sources:
+        if each.is_floating_point():
+            each.requires_grad_()
     read: list[tuple[str, Tensor]] = []
 
     def cut(name: str, inputs: Any, output: Any) -> Any:
         read.extend((name, each) for each in tree_leaves(inputs) if _is_differentiable(each))
         return tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), output)
 
-    _run(module, pixels, cut)
-    found = [name for name, tensor in read if _depends(tensor, [pixels])[0]]
+    _run(module, sources, cut)
+    found = [name for name, tensor in read if any(_depends(tensor, sources))]
     return list(dict.fromkeys(found))
 
 
 @torch.enable_grad()
-def output_layers(module: nn.Module, example: Tensor) -> list[str]:
-    """Names of the layers with weights whose outputs become the answer to `example` (1, channels,
-    height, width) without passing another layer of weights; with them, norms and scales in between.
+def output_layers(module: nn.Module, *example: Tensor) -> list[str]:
+    """Names of the layers with weights whose outputs become the answer to `example`, the model's
+    inputs for one sample, without passing another layer of weights; with them, norms and scales
+    in between.
 
     Raises whatever the module does on `example`.
     """
@@ -65,8 +81,8 @@ def output_layers(module: nn.Module, example: Tensor) -> list[str]:
 
 
 @contextmanager
-def taking(label: str, channels: int, image_size: int) -> Iterator[None]:
-    """Around a model that is given a blank image: it may raise whatever it does.
+def taking(label: str, inputs: Inputs) -> Iterator[None]:
+    """Around a model that is given a blank sample: it may raise whatever it does.
 
     Raises UserError: it cannot take it.
     """
@@ -75,9 +91,9 @@ def taking(label: str, channels: int, image_size: int) -> Iterator[None]:
     except (UserError, KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
+        kind = "images" if image_shape(inputs) else "samples"
         raise UserError(
-            f"model `{label}` cannot take {channels}x{image_size}x{image_size} images: "
-            f"{in_short(error)}",
+            f"model `{label}` cannot take {in_words(inputs)} {kind}: {in_short(error)}",
             "set `data.image_size` and `data.channels` to what the model takes",
         ) from error
 
@@ -86,7 +102,7 @@ Cut = Callable[[str, Any, Any], Any]
 """A layer's name, inputs and output; gives what the next layers see in the output's place."""
 
 
-def _run(module: nn.Module, example: Tensor, cut: Cut) -> Any:
+def _run(module: nn.Module, example: Sequence[Tensor], cut: Cut) -> Any:
     """The module's answer in evaluation mode, each layer's output replaced by what `cut` gives."""
 
     def hook(name: str) -> Any:
@@ -96,7 +112,7 @@ def _run(module: nn.Module, example: Tensor, cut: Cut) -> Any:
     handles = [layer.register_forward_hook(hook(name)) for name, layer in layers]
     training = module.training
     try:
-        return module.eval()(example)
+        return module.eval()(*example)
     finally:
         module.train(training)
         for handle in handles:

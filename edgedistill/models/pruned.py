@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.errors import blaming
+from edgedistill.signature import Inputs, blank
 
 if TYPE_CHECKING:
     import torch_pruning
@@ -63,9 +64,7 @@ def steps(history: list[Any]) -> list[Step]:
     ]
 
 
-def replay(module: nn.Module, recorded: list[Any], channels: int, image_size: int) -> None:
+def replay(module: nn.Module, recorded: list[Any], inputs: Inputs) -> None:
     """Cut `module`, as built, in place to the shape that the recorded steps left."""
-    import torch
-
-    graph = dependency_graph(module, torch.zeros(1, channels, image_size, image_size))
+    graph = dependency_graph(module, *blank(inputs))
     graph.load_pruning_history(steps(recorded))

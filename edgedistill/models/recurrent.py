@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
+    from torch_pruning.pruner.function import BasePruningFunc
 
 
 def recurrent(module: nn.Module) -> list[Any]:
@@ -73,7 +74,7 @@ def _without_gradient(run: Any, tensors: Any) -> Any:
         return run(tensors)
 
 
-def pruners(module: nn.Module) -> dict[Any, Any]:
+def pruners(module: nn.Module) -> dict[type[nn.Module], BasePruningFunc]:
     """What takes channels from the recurrent layers in `module`, by their types."""
     import torch
     from torch.nn.modules.rnn import RNNBase

@@ -6,7 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from edgedistill.models.outer import required_image_shape
 from edgedistill.recipe import ResidualModel
+from edgedistill.signature import Inputs
 
 
 class PadShortcut(nn.Module):
@@ -19,11 +21,14 @@ class PadShortcut(nn.Module):
         self.after = outputs - inputs - self.before
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: (batch, channels, height, width); gives fewer pixels and more channels."""
         x = x[:, :, :: self.stride, :: self.stride]
         return functional.pad(x, (0, 0, 0, 0, self.before, self.after))
 
 
 class Block(nn.Module):
+    """Two 3x3 convolutions and the shortcut around them."""
+
     def __init__(self, inputs: int, outputs: int, stride: int, shortcut: str) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
@@ -40,6 +45,7 @@ class Block(nn.Module):
             )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: (batch, inputs, ...); gives (batch, outputs, ...), its sides over the stride."""
         y = functional.relu(self.bn1(self.conv1(x)))
         return functional.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
 
@@ -63,6 +69,7 @@ class ResidualNetwork(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (batch, classes) of x: (batch, channels, height, width), of any size."""
         x = functional.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         logits: torch.Tensor = self.linear(x.mean((2, 3)))
@@ -82,9 +89,11 @@ def _group(inputs: int, outputs: int, stride: int, blocks: int, shortcut: str) -
     return nn.Sequential(first, *(Block(outputs, outputs, 1, shortcut) for _ in range(blocks - 1)))
 
 
-def make(model: ResidualModel, classes: int, channels: int, image_size: int) -> nn.Module:
+def make(model: ResidualModel, classes: int, inputs: Inputs) -> nn.Module:
+    """Its weights are drawn anew. Raises UserError: the data are no pictures."""
+    channels, _, _ = required_image_shape(inputs, "resnet_cifar")
     return ResidualNetwork(model.depth, model.widths, model.shortcut, classes, channels)
 
 
 def normalization(model: ResidualModel) -> None:
-    return None
+    """None: no weights come with it."""

@@ -9,16 +9,21 @@ from typing import Any
 from torch import nn
 
 from edgedistill.errors import UserError, nearest
+from edgedistill.models.outer import required_image_shape
 from edgedistill.recipe import TimmModel
+from edgedistill.signature import Inputs
 
 
-def make(model: TimmModel, classes: int, channels: int, image_size: int) -> nn.Module:
+def make(model: TimmModel, classes: int, inputs: Inputs) -> nn.Module:
+    """A model built for one image size, as vision transformers are, is built for the data's. Raises
+    UserError: timm is missing or has no such model, or the data are no pictures."""
     timm = _timm()
     _check_name(timm, model)
-    arguments: dict[str, Any] = {"num_classes": classes, "in_chans": channels}
+    channels, *size = required_image_shape(inputs, model.name)
+    arguments: dict[str, int | tuple[int, ...]] = {"num_classes": classes, "in_chans": channels}
     if not timm.get_pretrained_cfg(model.name).to_dict().get("fixed_input_size"):
         return _create(timm, model, arguments)
-    return _create(timm, model, {**arguments, "img_size": image_size})
+    return _create(timm, model, {**arguments, "img_size": tuple(size)})
 
 
 def normalization(model: TimmModel) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
@@ -37,6 +42,7 @@ def pretrained_classes(model: TimmModel) -> int:
 
 
 def pretrained_channels(model: TimmModel) -> int:
+    """How many channels timm's own weights take."""
     timm = _timm()
     _check_name(timm, model)
     return int(timm.get_pretrained_cfg(model.name).input_size[0])
@@ -88,7 +94,7 @@ def _close(name: str, names: list[str]) -> str:
     )
 
 
-def _create(timm: Any, model: TimmModel, arguments: dict[str, Any]) -> nn.Module:
+def _create(timm: Any, model: TimmModel, arguments: dict[str, int | tuple[int, ...]]) -> nn.Module:
     try:
         module: nn.Module = timm.create_model(model.name, pretrained=model.pretrained, **arguments)
     except Exception as error:  # timm raises whatever its model or the hub raised

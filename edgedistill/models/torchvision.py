@@ -10,25 +10,27 @@ import torchvision.models as zoo
 from torch import nn
 
 from edgedistill.errors import UserError, nearest
-from edgedistill.models.outer import input_layers, output_layers, taking
+from edgedistill.models.outer import input_layers, output_layers, required_image_shape, taking
 from edgedistill.models.weights import without_pickles
 from edgedistill.recipe import TorchvisionModel
+from edgedistill.signature import Inputs
 
 _FROM_TENSORFLOW = ("googlenet", "inception_v3")
 """With their own weights these turn ImageNet's normalization into that of -1 to 1 in `forward`."""
 
 
-def make(model: TorchvisionModel, classes: int, channels: int, image_size: int) -> nn.Module:
+def make(model: TorchvisionModel, classes: int, inputs: Inputs) -> nn.Module:
     """Pretrained weights are of three channels; a model without may have any number."""
     _check_name(model)
-    arguments = {"image_size": image_size} if model.name.startswith("vit_") else {}
-    with taking(model.name, channels, image_size):  # the size of these is among their arguments
+    channels, height, width = required_image_shape(inputs, model.name)
+    arguments = {"image_size": height} if model.name.startswith("vit_") else {}
+    with taking(model.name, inputs):  # the size of these is among their arguments
         module = _from_the_zoo(model, arguments)
     _drop_auxiliary_heads(module)
     if hasattr(module, "transform_input"):
         vars(module)["transform_input"] = False  # see `normalization`
-    example = torch.zeros(1, 3, image_size, image_size)
-    with taking(model.name, channels, image_size):
+    example = torch.zeros(1, 3, height, width)
+    with taking(model.name, inputs):
         first, last = input_layers(module, example), output_layers(module, example)
     for name in last:
         _fit_head(module, name, classes)
@@ -69,6 +71,7 @@ def pretrained_classes(model: TorchvisionModel) -> int:
 
 
 def pretrained_channels(model: TorchvisionModel) -> int:
+    """All of torchvision's own weights take red, green and blue."""
     return 3
 
 

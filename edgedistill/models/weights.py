@@ -84,6 +84,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def shapes_of(tensors: Mapping[str, torch.Tensor]) -> Shapes:
+    """The shape of each tensor, by its name."""
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,7 @@ class Product:
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
         return self.groups * self.outputs * self.inputs * self.kernel * self.positions
 
     def padded(self, kernel: Kernel) -> int:
@@ -64,6 +65,7 @@ def _up(count: int, tile: int) -> int:
 
 
 def padded_macs(products: Iterable[Product], kernel: Kernel) -> int:
+    """Multiply-accumulates of one inference as such kernels compute them; see `Product.padded`."""
     return sum(each.padded(kernel) for each in products)
 
 
@@ -76,7 +78,7 @@ def listed(found: Iterable[Product]) -> list[list[int]]:
     return [[times, *sizes] for sizes, times in alike.items()]
 
 
-def padded_of(rows: Iterable[list[int]], kernel: Kernel) -> int:
+def padded_of(rows: Iterable[Sequence[int]], kernel: Kernel) -> int:
     """Padded multiply-accumulates of what `listed` gave."""
     return sum(
         times * Product(groups, outputs, inputs, size, positions).padded(kernel)
@@ -84,8 +86,8 @@ def padded_of(rows: Iterable[list[int]], kernel: Kernel) -> int:
     )
 
 
-def products(module: nn.Module, example: Tensor) -> list[Product]:
-    """Every product of one inference on `example` (1, channels, height, width)."""
+def products(module: nn.Module, *example: Tensor) -> list[Product]:
+    """Every product of one inference on `example`, the model's inputs for one sample."""
     import torch
 
     training = module.training
@@ -93,7 +95,7 @@ def products(module: nn.Module, example: Tensor) -> list[Product]:
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        graph = _graph(module.eval(), example)
+        graph = _graph(module.eval(), *example)
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
         module.train(training)
@@ -106,16 +108,20 @@ def products(module: nn.Module, example: Tensor) -> list[Product]:
     return list(products_of(graph, names))
 
 
-def _graph(module: nn.Module, example: Tensor) -> GraphModule:
+def _graph(module: nn.Module, *example: Tensor) -> GraphModule:
     """The operators of one inference, those that torch.export would list: but also for a model that
     it does not take, as for a teacher that branches on values."""
     import torch
+    from torch._guards import TracingContext, tracing
+    from torch._subclasses import FakeTensorMode
     from torch.fx.experimental.proxy_tensor import make_fx
 
-    with warnings.catch_warnings(), torch.no_grad():
+    # Where there is none, make_fx makes a mode anew for every value: half of its time.
+    shapes = tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True)))
+    with warnings.catch_warnings(), torch.no_grad(), shapes:
         warnings.simplefilter("ignore")
         traced = make_fx(module, pre_dispatch=True, _error_on_data_dependent_ops=False)
-        return traced(example)
+        return traced(*example)
 
 
 def products_of(graph: GraphModule, names: dict[str, str]) -> Iterator[Product]:

@@ -2,15 +2,47 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from edgedistill.document import mapping, override, problems, read_yaml
 from edgedistill.errors import UserError
+from edgedistill.families.models import (
+    DualEncoderModel,
+    FunctionModel,
+    ModelCommon,
+    ResidualModel,
+    TimmModel,
+    TorchvisionModel,
+)
+from edgedistill.families.teachers import (
+    ClipTeacher,
+    HttpTeacher,
+    HuggingFaceTeacher,
+    KerasTeacher,
+    Normalization,
+    OnnxTeacher,
+    PythonTeacher,
+    StoredTeacher,
+    TfliteTeacher,
+)
+from edgedistill.losses.attention import Attention
+from edgedistill.losses.bounded import Bounded
+from edgedistill.losses.decoupled import Decoupled
+from edgedistill.losses.exits import Exits
+from edgedistill.losses.hints import Hints
+from edgedistill.losses.labels import Labels
+from edgedistill.losses.layers import FeatureLoss, Pair
+from edgedistill.losses.peers import Peers
+from edgedistill.losses.relations import Relations
+from edgedistill.losses.similarity import Similarity
+from edgedistill.losses.soft_targets import SoftTargets
+from edgedistill.recipe.answers import JudgeConfig, TeachConfig
+from edgedistill.recipe.arrays import unfit_for_arrays
+from edgedistill.recipe.checks import AuditConfig, BenchmarkConfig, ExportConfig, VerifyConfig
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.data import (
     ArraysData,
@@ -24,62 +56,23 @@ from edgedistill.recipe.data import (
     ParquetData,
     TorchvisionData,
 )
-from edgedistill.recipe.losses import (
-    DISTILLATION,
-    Attention,
-    Bounded,
-    Decoupled,
-    Exits,
-    FeatureLoss,
-    Hints,
-    Labels,
-    Loss,
-    Pair,
-    Peers,
-    Relations,
-    Similarity,
-    SoftTargets,
-)
-from edgedistill.recipe.models import (
-    DualEncoderModel,
-    FunctionModel,
-    Model,
-    ModelCommon,
-    ResidualModel,
-    TimmModel,
-    TorchvisionModel,
-)
+from edgedistill.recipe.losses import DISTILLATION, Loss
+from edgedistill.recipe.models import Model
+from edgedistill.recipe.paths import with_absolute_paths
 from edgedistill.recipe.stages import (
-    AuditConfig,
-    BenchmarkConfig,
     DistillConfig,
-    ExportConfig,
-    JudgeConfig,
     PruneConfig,
     QuantizeConfig,
     SearchConfig,
     Stages,
-    TeachConfig,
     TeacherConfig,
     Training,
-    VerifyConfig,
+    unfit_for_labels,
 )
-from edgedistill.recipe.tasks import unfit
-from edgedistill.recipe.teachers import (
-    ClipTeacher,
-    Ensemble,
-    HttpTeacher,
-    HuggingFaceTeacher,
-    KerasTeacher,
-    Member,
-    Normalization,
-    OnnxTeacher,
-    PythonTeacher,
-    StoredTeacher,
-    Teacher,
-    TfliteTeacher,
-)
+from edgedistill.recipe.tasks import TaskName, unfit
+from edgedistill.recipe.teachers import Ensemble, Member, Teacher
 from edgedistill.target import FileName, Frozen
+from edgedistill.tasks import TASKS
 from edgedistill.usercode import make_importable
 
 __all__ = [
@@ -151,7 +144,7 @@ class Recipe(Frozen):
 
     name: FileName
     """Of the files and the bundle."""
-    task: Literal["classification", "multilabel", "regression", "retrieval"] = "classification"
+    task: TaskName = "classification"
     """One class for each image; a yes or no for each class; one or more numbers; or a place in a
     space that images share with texts."""
     data: Data
@@ -199,28 +192,15 @@ class Recipe(Frozen):
     @model_validator(mode="after")
     def _classes_are_told_apart(self) -> Recipe:
         named = getattr(self.data, "classes", None)
-        if self.task in ("classification", "retrieval") and named and len(named) < 2:
+        if named and len(named) < TASKS[self.task].fewest_names:
             raise ValueError(f"`task: {self.task}` needs two classes or more in `data.classes`")
         return self
 
     @model_validator(mode="after")
     def _labels_can_stand_in(self) -> Recipe:
-        wanted = self.stages
-        if "labels" not in (wanted.judge.wrong, wanted.judge.unsure, wanted.judge.disagreeing):
-            return self
-        learning = {"distill": wanted.distill, "prune": wanted.prune, "quantize": wanted.quantize}
-        for name, stage in learning.items():
-            losses = stage.losses if stage else ()
-            if losses and not any(isinstance(x, Labels) and x.weight > 0 for x in losses):
-                raise ValueError(
-                    "`stages.judge` lets labels stand in for the teacher, but "
-                    f"`stages.{name}.losses` have none of the kind `labels`"
-                )
-        if wanted.distill.search and wanted.distill.search.share[1] == 1:
-            raise ValueError(
-                "`stages.judge` lets labels stand in for the teacher, but "
-                "`stages.distill.search.share` may leave them no weight"
-            )
+        problem = unfit_for_labels(self.stages)
+        if problem:
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
@@ -233,6 +213,38 @@ class Recipe(Frozen):
                         f"`{role}.{key}` has {len(given)} values, the images have "
                         f"{self.data.channels} channels"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_may_be_arrays(self) -> Recipe:
+        if self.data.arrays is not None:
+            problem = unfit_for_arrays(
+                self.task, self._models(), len(self.data.arrays), self.stages, self.contract
+            )
+            if problem:
+                raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _teacher_sees_the_same(self) -> Recipe:
+        for role, model in self._models():
+            if model.image_size is not None and role != "teacher":
+                raise ValueError(
+                    f"`{role}.image_size`: only `teacher` sees the images in a size of its own"
+                )
+        own = self.teacher.image_size
+        if own is None or self.data.arrays is not None:
+            return self
+        size = self.data.picture_size
+        if self.teacher.family == "stored":
+            raise ValueError("`teacher.image_size`: stored answers were given already")
+        # Another shape would be cut out of another part of the picture.
+        if self.data.resize == "crop" and abs(own[1] - own[0] * size[1] / size[0]) > 1.0:
+            raise ValueError(
+                f"`teacher.image_size: {list(own)}` has other proportions than "
+                f"`data.image_size: {list(size)}`; of a picture that is cut to its middle, the "
+                "teacher would see another part"
+            )
         return self
 
     @model_validator(mode="after")
@@ -277,27 +289,5 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     recipe = parse_recipe(read_yaml(path), str(path), overrides)
     folder = path.resolve().parent
     make_importable(folder)
-    absolute: Recipe = _with_absolute_paths(recipe, folder)
+    absolute: Recipe = with_absolute_paths(recipe, folder)
     return absolute
-
-
-_NAMED = (HuggingFaceData, HuggingFaceTeacher, ClipTeacher)
-"""Configs whose `name` is a folder, or else a name on the hub."""
-
-
-def _with_absolute_paths(model: Any, base: Path) -> Any:
-    changes: dict[str, Any] = {}
-    for name in type(model).model_fields:
-        value = getattr(model, name)
-        if isinstance(value, Path):
-            changes[name] = base / value.expanduser()
-        elif isinstance(model, _NAMED) and name == "name" and os.path.isdir(base / value):
-            changes[name] = str(base / value)
-        elif isinstance(value, BaseModel):
-            changes[name] = _with_absolute_paths(value, base)
-        elif isinstance(value, tuple):
-            changes[name] = tuple(
-                _with_absolute_paths(item, base) if isinstance(item, BaseModel) else item
-                for item in value
-            )
-    return model.model_copy(update=changes) if changes else model

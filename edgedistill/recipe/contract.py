@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from edgedistill.recipe.fields import Points, Share
+from edgedistill.fields import Points, Share
 from edgedistill.target import Frozen
 
 

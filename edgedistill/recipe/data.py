@@ -6,8 +6,24 @@ from typing import Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
-from edgedistill.recipe.fields import ClassNames, FilePath, Function, Line, Name, Share
+from edgedistill.fields import (
+    ClassNames,
+    FilePath,
+    Function,
+    ImageSize,
+    Line,
+    Name,
+    Resize,
+    Share,
+)
 from edgedistill.target import Frozen
+
+_ArrayName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,59}$")]
+_Side = Annotated[int, Field(ge=1, le=10_000_000)]
+Arrays = Annotated[
+    dict[_ArrayName, Annotated[tuple[_Side, ...], Field(min_length=1, max_length=6)]],
+    Field(min_length=1, max_length=32),
+]
 
 
 class Augment(Frozen):
@@ -25,12 +41,18 @@ class Augment(Frozen):
     contrast: float = Field(default=0.0, ge=0.0, lt=1.0)
     """The same."""
     erase: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """Side of a grey square put at a random place, as a share of the image's side."""
+    """Side of a grey square put at a random place, as a share of the image's shorter side."""
 
 
 class DataCommon(Frozen):
-    image_size: int = Field(ge=8, le=1024)
-    """Height and width, in pixels, that the model sees."""
+    """What every source has."""
+
+    image_size: ImageSize
+    """What the model sees, in pixels: one number for height and width, or `[height, width]`."""
+    resize: Resize = "crop"
+    """How a picture of another shape gets there. `crop`: its largest part in the middle that has
+    the wanted shape; `fit`: all of it, in the middle of black; `stretch`: all of it, out of
+    proportion. Always bilinear, averaging where it shrinks."""
     channels: Literal[1, 3] = 3
     """1: grey; 3: red, green, blue."""
     validation: float = Field(default=0.1, gt=0.0, lt=0.9)
@@ -53,12 +75,25 @@ class DataCommon(Frozen):
     """Processes that decode, threads that augment; none given: as many as the images' size calls
     for."""
 
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """`image_size` of samples that are pictures."""
+        assert self.image_size is not None, "samples that are no pictures"
+        return self.image_size
+
+    @property
+    def arrays(self) -> dict[str, tuple[int, ...]] | None:
+        """The shapes of a sample's arrays, by name; None where samples are pictures."""
+        return None
+
     @model_validator(mode="after")
     def _shift_leaves_something(self) -> DataCommon:
-        if self.augment.shift >= self.image_size:
+        if self.arrays is not None or self.image_size is None:
+            return self
+        if self.augment.shift >= min(self.image_size):
             raise ValueError(
                 f"`augment.shift: {self.augment.shift}` may shift all of an image of "
-                f"{self.image_size} pixels out of sight"
+                f"{min(self.image_size)} pixels out of sight"
             )
         return self
 
@@ -67,8 +102,8 @@ class DigitsData(DataCommon):
     """scikit-learn's handwritten digits: 1,797 images of 8x8 pixels, shipped in that package."""
 
     source: Literal["digits"]
-    image_size: int = Field(default=16, ge=8, le=1024)
-    """Height and width, in pixels, that the model sees."""
+    image_size: ImageSize = (16, 16)
+    """What the model sees, in pixels: one number for height and width, or `[height, width]`."""
     channels: Literal[1, 3] = 1
     """1: grey; 3: red, green, blue."""
 
@@ -134,9 +169,49 @@ class HuggingFaceData(DataCommon):
     """The labels' column."""
 
 
-class ArraysData(DataCommon):
-    """`.npz` files with `images`, uint8 (samples, height, width[, channels]), and `labels`
-    (samples,), whole numbers; or numbers, (samples[, values])."""
+_OF_PICTURES = (
+    "image_size", "resize", "channels", "convert_channels", "skip_unreadable", "unlabelled",
+    "caption", "augment",
+)  # fmt: skip
+
+
+class PicturesOrArrays(DataCommon):
+    """Samples may be arrays of any shape, several of them by name: sound, sensors, positions."""
+
+    image_size: ImageSize | None = None  # type: ignore[assignment]
+    """What the model sees, in pixels: one number for height and width, or `[height, width]`.
+    Needed unless there are `inputs`."""
+    inputs: Arrays | None = None
+    """Where samples are no pictures: each array's name and its shape, such as
+    `{frames: [100, 8], position: [4]}`, in the order in which the model takes them. Stored as
+    float32; neither resized nor augmented."""
+
+    @property
+    def arrays(self) -> dict[str, tuple[int, ...]] | None:
+        """`inputs`; None where samples are pictures."""
+        return self.inputs
+
+    @model_validator(mode="after")
+    def _are_one_or_the_other(self) -> PicturesOrArrays:
+        if self.inputs is None:
+            if self.image_size is None:
+                raise ValueError(
+                    "the key `image_size` is missing; or `inputs`, where samples are no pictures"
+                )
+            return self
+        for name in _OF_PICTURES:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"`{name}` is of pictures, and `inputs` says that samples are none; leave out "
+                    "one of them"
+                )
+        return self
+
+
+class ArraysData(PicturesOrArrays):
+    """`.npz` files with `images`, uint8 (samples, height, width[, channels]), or with one array for
+    each of `inputs`, numbers (samples, ...); and `labels` (samples,), whole numbers; or numbers,
+    (samples[, values])."""
 
     source: Literal["arrays"]
     train: FilePath
@@ -147,10 +222,10 @@ class ArraysData(DataCommon):
     """Names in label order: of classes, or of a label's values; by default numbers."""
 
 
-class FunctionData(DataCommon):
+class FunctionData(PicturesOrArrays):
     """A user's own `module:function`. Called with "train" or "test", it yields (image, label):
-    image uint8 (height, width[, channels]) or a Pillow image; label an int, or numbers, as many
-    for each image."""
+    image uint8 (height, width[, channels]) or a Pillow image, or with `inputs` their arrays: by
+    name, or in order; label an int, or numbers, as many for each image."""
 
     source: Literal["function"]
     function: Function

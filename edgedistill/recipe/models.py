@@ -1,112 +1,14 @@
-"""What a recipe says of its teacher and its student."""
+"""Whatever may be trained, or built."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Union
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from edgedistill.recipe.fields import Arguments, Deviations, FilePath, Function, Means, Name
-from edgedistill.target import Frozen
+from edgedistill.families.models import FAMILIES, ModelCommon
 
-Width = Annotated[int, Field(ge=1, le=4096)]
-
-
-class ModelCommon(Frozen):
-    weights: FilePath | None = None
-    """A safetensors file. Pickles are refused: loading one can run any code."""
-    mean: Means | None = None
-    """Per-channel mean that the weights expect to be taken off pixels in 0..1."""
-    std: Deviations | None = None
-    """Per-channel deviation that the weights expect pixels to be divided by."""
-
-    @model_validator(mode="after")
-    def _normalization_is_whole(self) -> ModelCommon:
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("`mean` and `std` come together")
-        return self
-
-
-class ResidualModel(ModelCommon):
-    """CIFAR-style residual network of depth 6n+2 (He et al. 2015, section 4.2)."""
-
-    family: Literal["resnet_cifar"]
-    depth: int = Field(default=20, ge=8, le=1202)
-    """8, 14, 20, ... layers."""
-    widths: tuple[Width, Width, Width] = (16, 32, 64)
-    """Channels at each of the three resolutions."""
-    shortcut: Literal["pad", "conv"] = "pad"
-    """What a block that changes shape adds: strided input padded with zeros (the paper's option
-    A) or a 1x1 convolution (option B)."""
-
-    @model_validator(mode="after")
-    def _depth_is_6n_plus_2(self) -> ResidualModel:
-        if (self.depth - 2) % 6:
-            raise ValueError(f"depth must be 8, 14, 20, ... (6n+2), got {self.depth}")
-        return self
-
-
-class TorchvisionModel(ModelCommon):
-    """A torchvision classification model by name."""
-
-    family: Literal["torchvision"]
-    name: Name
-    """As `torchvision.models.list_models()` has it."""
-    pretrained: bool = False
-    """Start from torchvision's own weights (a download where they are not on disk)."""
-
-
-class TimmModel(ModelCommon):
-    """A timm model by name."""
-
-    family: Literal["timm"]
-    name: Name
-    """As `timm.list_models()` has it."""
-    pretrained: bool = False
-    """Start from timm's own weights (a download where they are not on disk)."""
-
-
-class FunctionModel(ModelCommon):
-    """A user's own `module:function`, called with `classes` and `args`; returns a torch module
-    that takes (batch, channels, height, width) and gives logits (batch, classes)."""
-
-    family: Literal["function"]
-    function: Function
-    """The module lies beside the recipe, or is installed."""
-    args: Arguments = Field(default_factory=dict)
-    """Further keyword arguments."""
-
-
-class DualEncoderModel(ModelCommon):
-    """An image and a text encoder that meet in one space, in the manner of CLIP (Radford et al.
-    2021): the teacher of `task: retrieval`. The text encoder reads bytes."""
-
-    family: Literal["dual_encoder"]
-    image: Annotated[
-        Union[ResidualModel, TorchvisionModel, TimmModel, FunctionModel],
-        Field(discriminator="family"),
-    ]
-    """Gives embeddings where it otherwise gives logits."""
-    embedding: int = Field(default=64, ge=2, le=65536)
-    """Dimensions of the space."""
-    text_width: int = Field(default=64, ge=4, le=8192, multiple_of=4)
-    """Channels of the text encoder's layers."""
-    text_layers: int = Field(default=2, ge=1, le=100)
-    """Of its transformer."""
-    text_length: int = Field(default=64, ge=8, le=8192)
-    """Bytes of a text; what is beyond is not read."""
-
-    @model_validator(mode="after")
-    def _weights_are_of_both(self) -> DualEncoderModel:
-        inner = self.image
-        if inner.weights or inner.mean or getattr(inner, "pretrained", False):
-            raise ValueError(
-                "`weights`, `mean` and `std` are of the whole; `image` has none of its own"
-            )
-        return self
-
-
-Model = Annotated[
-    Union[ResidualModel, TorchvisionModel, TimmModel, FunctionModel, DualEncoderModel],
-    Field(discriminator="family"),
-]
+if TYPE_CHECKING:
+    Model = ModelCommon
+else:
+    Model = Annotated[Union[tuple(FAMILIES)], Field(discriminator="family")]

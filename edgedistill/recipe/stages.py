@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from edgedistill.recipe.fields import (
+from edgedistill.fields import (
     Epochs,
-    FilePath,
     LayerNames,
     Points,
     Rate,
@@ -16,22 +15,14 @@ from edgedistill.recipe.fields import (
     Temperature,
     any_counts,
 )
-from edgedistill.recipe.losses import (
-    DISTILLATION,
-    Attention,
-    Decoupled,
-    Exits,
-    Hints,
-    Labels,
-    Loss,
-    Losses,
-    Peers,
-    Relations,
-    Similarity,
-    SoftTargets,
-)
+from edgedistill.losses.base import Stage
+from edgedistill.losses.labels import Labels
+from edgedistill.losses.peers import Peers
+from edgedistill.recipe.answers import JudgeConfig, TeachConfig
+from edgedistill.recipe.checks import AuditConfig, BenchmarkConfig, ExportConfig, VerifyConfig
+from edgedistill.recipe.losses import DISTILLATION, Loss, Losses
 from edgedistill.recipe.models import Model
-from edgedistill.target import Frozen, Precisions
+from edgedistill.target import Frozen
 
 C = TypeVar("C", bound=Any)
 
@@ -70,10 +61,10 @@ def _something_counts(config: C) -> C:
     return config
 
 
-def _only(config: C, kinds: tuple[type, ...], reason: str) -> C:
-    """The config, if all its losses are of these kinds."""
+def _only(config: C, stage: Stage, reason: str) -> C:
+    """The config, if all its losses may stand in this stage."""
     for loss in config.losses:
-        if not isinstance(loss, kinds):
+        if stage not in loss.stages:
             raise ValueError(f"`losses`: `{loss.kind}` cannot be used here: {reason}")
     return config
 
@@ -91,51 +82,7 @@ class TeacherConfig(Frozen):
     def _learns_from_labels(self) -> TeacherConfig:
         if self.train is not None:
             _something_counts(self)
-        return _only(self, (Labels, Exits), "the teacher has no teacher of its own")
-
-
-class TeachConfig(Frozen):
-    """What the teacher is asked, and what is kept of its answers."""
-
-    views: int = Field(default=4, ge=1, le=10_000)
-    """Augmented versions of each image that the teacher answers for; epoch e trains on view
-    e mod `views`."""
-    batch_size: int = Field(default=256, ge=1, le=65536)
-    """Images that the teacher is shown at once."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of a torch teacher; `auto` takes bf16 where this processor multiplies it natively."""
-    keep: Literal["full", "half", "top_k"] = "full"
-    """Of each answer: all logits in float32 or float16, or the likeliest classes only."""
-    top_k: int = Field(default=5, ge=1, le=100_000)
-    """How many classes `keep: top_k` keeps; what is left over is spread over the others."""
-
-
-Action = Literal["keep", "weigh", "labels", "drop"]
-
-
-class JudgeConfig(Frozen):
-    """What becomes of training samples on which the teacher is not to be believed: `keep`;
-    `weigh`, count the teacher less; `labels`, learn from the label in its place; `drop`."""
-
-    wrong: Action = "keep"
-    """Where its answer is not the label."""
-    unsure: Action = "keep"
-    """Where its two likeliest classes are close."""
-    disagreeing: Action = "keep"
-    """Where not all teachers of an ensemble vote for its answer."""
-    margin: float = Field(default=0.1, gt=0.0, lt=1.0)
-    """Difference of the two likeliest classes' probabilities below which it is unsure."""
-    weight: Share = 0.3
-    """How far the teacher counts where its answers are weighed."""
-    calibrate: bool = False
-    """Divide its logits by the temperature that fits them to the validation labels (Guo et al.
-    2017). Of use only if it was not trained on those images."""
-
-    @property
-    def acts(self) -> bool:
-        """Whether students see anything of it."""
-        kept = self.wrong == self.unsure == self.disagreeing == "keep"
-        return self.calibrate or not kept
+        return _only(self, "teacher", "the teacher has no teacher of its own")
 
 
 class SearchConfig(Frozen):
@@ -188,9 +135,8 @@ class DistillConfig(Training):
         heard = any(isinstance(loss, Peers) for loss in self.losses)
         if heard and not self.peers:
             raise ValueError("the loss `peers` needs models that train along: give `peers`")
-        both = (Labels, (SoftTargets, Decoupled))
-        counted = [loss for loss in self.losses if loss.weight > 0]
-        if self.search and not all(any(isinstance(x, k) for x in counted) for k in both):
+        counted = {loss.learns_from for loss in self.losses if loss.weight > 0}
+        if self.search and not {"labels", "answers"} <= counted:
             raise ValueError("`search` weighs answers against labels: `losses` need both")
         if self.search and self.peers:
             raise ValueError(
@@ -242,8 +188,7 @@ class PruneConfig(Training):
     @model_validator(mode="after")
     def _recovers_alone(self) -> PruneConfig:
         _something_counts(self)
-        apart = (Labels, SoftTargets, Decoupled, Hints, Attention, Relations, Similarity)
-        return _only(self, apart, "the student recovers alone")
+        return _only(self, "prune", "the student recovers alone")
 
 
 class QuantizeConfig(Training):
@@ -286,64 +231,7 @@ class QuantizeConfig(Training):
     def _looks_at_logits(self) -> QuantizeConfig:
         if self.method == "qat":
             _something_counts(self)
-        return _only(
-            self, (Labels, SoftTargets, Decoupled), "the quantized graph's layers have no names"
-        )
-
-
-class ExportConfig(Frozen):
-    """Which files are written."""
-
-    precisions: Precisions | None = None
-    """By default the target's."""
-
-
-class VerifyConfig(Frozen):
-    """How closely each file must follow the torch graph."""
-
-    agreement: Share = 0.995
-    """Share of the test set on which top-1 must agree."""
-    within_step: Share = 0.99
-    """int8: share of output values within one quantization step."""
-    within_step_litert: Share = 0.95
-    """The same for LiteRT, whose fixed-point rounding adds up with depth."""
-    float_tolerance: float = Field(default=1e-3, gt=0.0, le=1e6)
-    """fp32: largest difference of an output, relative to the outputs' range."""
-    half_tolerance: float = Field(default=2e-2, gt=0.0, le=1e6)
-    """fp16: the same."""
-    quality: Points = 0.3
-    """int8: points of quality by which a runtime may differ from the torch graph."""
-    layer_samples: int = Field(default=16, ge=1, le=100_000)
-    """Images for the layer-by-layer comparison."""
-
-
-class AuditConfig(Frozen):
-    """What is asked of the student beyond its accuracy."""
-
-    corruption_samples: int = Field(default=1000, ge=0, le=10**9)
-    """Test images that are blurred, made noisy and so on at three strengths; 0 leaves it out."""
-    out_of_distribution: FilePath | None = None
-    """A folder of images that belong to no class; without, noise stands in."""
-    slices: FilePath | None = None
-    """A CSV file that parts the test images: a column `sample` with an image's name as messages
-    call it (`test/cat/1.png`, `test.parquet row 12`), and others, such as `camera` or `light`;
-    each of their values is a slice."""
-    control: bool = False
-    """Train the student's shape once more, from the labels alone and for as many image-passes, to
-    see what the teacher was worth."""
-    routing_drop: Points = 0.5
-    """Points of accuracy below the teacher that routing to it may end at."""
-
-
-class BenchmarkConfig(Frozen):
-    """How latency and memory are measured."""
-
-    runs: int = Field(default=200, ge=10, le=10**7)
-    """Of each file, one image each."""
-    seconds: float = Field(default=5.0, gt=0.0, le=1e6)
-    """Measured runs of each file; fewer where `seconds` are over before."""
-    warmup: int = Field(default=10, ge=0, le=10**7)
-    """Runs before those that are measured."""
+        return _only(self, "quantize", "the quantized graph's layers have no names")
 
 
 class Stages(Frozen):
@@ -369,3 +257,24 @@ class Stages(Frozen):
     """What is asked beyond accuracy."""
     benchmark: BenchmarkConfig = BenchmarkConfig()
     """How latency and memory are measured."""
+
+
+def unfit_for_labels(stages: Stages) -> str:
+    """Why labels cannot stand in for the teacher as `judge` wants; empty where they can."""
+    judge = stages.judge
+    if "labels" not in (judge.wrong, judge.unsure, judge.disagreeing):
+        return ""
+    learning = {"distill": stages.distill, "prune": stages.prune, "quantize": stages.quantize}
+    for name, stage in learning.items():
+        losses = stage.losses if stage else ()
+        if losses and not any(isinstance(x, Labels) and x.weight > 0 for x in losses):
+            return (
+                "`stages.judge` lets labels stand in for the teacher, but "
+                f"`stages.{name}.losses` have none of the kind `labels`"
+            )
+    if stages.distill.search and stages.distill.search.share[1] == 1:
+        return (
+            "`stages.judge` lets labels stand in for the teacher, but "
+            "`stages.distill.search.share` may leave them no weight"
+        )
+    return ""

@@ -1,190 +1,39 @@
-"""Teachers that are no torch model of ours, but answer."""
+"""Whoever may be the teacher: one of the families, or several together."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Literal, Union
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    SerializationInfo,
-    field_serializer,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
-from edgedistill.recipe.endpoint import (
-    WHOLE,
-    check_headers,
-    check_url,
-    shown_headers,
-    shown_url,
-)
-from edgedistill.recipe.fields import Deviations, FilePath, Function, Means, Name
-from edgedistill.recipe.models import (
-    DualEncoderModel,
-    FunctionModel,
-    ResidualModel,
-    TimmModel,
-    TorchvisionModel,
-)
+from edgedistill.families.models import FAMILIES, TeacherCommon
+from edgedistill.families.teachers import TEACHERS
 from edgedistill.target import Frozen
 
-
-class Normalization(Frozen):
-    """How a teacher wants its pixels, which otherwise are 0..1."""
-
-    mean: Means | None = None
-    """Per channel, taken off the pixels."""
-    std: Deviations | None = None
-    """Per channel, by which the pixels are divided afterwards."""
-    outputs: Literal["logits", "probabilities"] = "logits"
-    """What comes out of it."""
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> Normalization:
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("`mean` and `std` come together")
-        return self
-
-
-class OnnxTeacher(Normalization):
-    """An ONNX file with one float input (batch, channels, height, width) or, where its shape says
-    so, (batch, height, width, channels)."""
-
-    family: Literal["onnx"]
-    path: FilePath
-    """The file."""
-
-
-class TfliteTeacher(Normalization):
-    """A TFLite file with one float or integer input."""
-
-    family: Literal["tflite"]
-    path: FilePath
-    """The file."""
-
-
-class KerasTeacher(Normalization):
-    """A Keras model: a `.keras` file, an `.h5` file, or a SavedModel folder. Needs
-    `pip install 'edgedistill[tensorflow]'`."""
-
-    family: Literal["keras"]
-    path: FilePath
-    """File or folder."""
-
-
-class HuggingFaceTeacher(Frozen):
-    """An image classifier from Hugging Face: a hub name, or a local folder in the same format.
-    Its own image processor resizes and normalizes the data's images."""
-
-    family: Literal["huggingface"]
-    name: Name
-    """On the hub, or a folder."""
-    backend: Literal["auto", "torch", "openvino"] = "auto"
-    """`openvino` goes through Optimum (`pip install optimum-intel`); `auto` takes what answers
-    faster on this machine, of those that are installed."""
-
-
-class ClipTeacher(Frozen):
-    """An image-text encoder from Hugging Face, such as CLIP (Radford et al. 2021) or SigLIP: a hub
-    name, or a local folder in the same format. The teacher of a retrieval."""
-
-    family: Literal["clip"]
-    name: Name
-    """On the hub, or a folder."""
-    embedding: int = Field(ge=2, le=65536)
-    """Dimensions of its space."""
-
-
-class PythonTeacher(Frozen):
-    """A user's own `module:function`: images uint8 (batch, height, width, channels) to an array
-    (batch, classes)."""
-
-    family: Literal["python"]
-    function: Function
-    """The module lies beside the recipe, or is installed."""
-    outputs: Literal["logits", "probabilities"] = "logits"
-    """What it gives."""
-
-
-class HttpTeacher(Frozen):
-    """An endpoint that is sent one image a request. Answers are kept: none is paid for twice.
-
-    A secret is named and not written out: `${NAME}`, in the address or in a header, is read from
-    the environment when the endpoint is asked, and kept and shown nowhere. Proxies are taken from
-    the environment too (`HTTPS_PROXY` and the like); `~/.netrc` is not read.
-    """
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    family: Literal["http"]
-    url: str = Field(repr=False)
-    """Each image is sent there by POST. `${NAME}` may stand for a user, a password, a part of the
-    path or a value of the query; it is percent-encoded there."""
-    send: Literal["json", "png"] = "json"
-    """`json`: {"image": base64 of a PNG}; `png`: the PNG itself as the body."""
-    headers: dict[str, str] = Field(default_factory=dict, repr=False)
-    """Those that say who asks need `${NAME}`, such as `Authorization: "Bearer ${TOKEN}"`."""
-    answer: Literal["logits", "probabilities", "log_probabilities", "label"] = "probabilities"
-    """What comes back: a list in class order, or a mapping from class name to number, which may
-    name the top few only; or one class's name or number."""
-    at: str = Field(default="", max_length=1000)
-    """JSON pointer (RFC 6901) to it in the response, such as `/predictions/0`."""
-    concurrency: int = Field(default=4, ge=1, le=256)
-    """Requests under way at once."""
-    per_second: float | None = Field(default=None, ge=1e-5, le=1e6)
-    """At most this many requests begin in a second."""
-    max_requests: int | None = Field(default=None, ge=1, le=10**12)
-    """Stop, with all answers kept, after this many requests in one run, retries included."""
-    timeout: float = Field(default=30.0, gt=0, le=86_400)
-    """Seconds for one request, from its beginning to its answer's last byte."""
-    retries: int = Field(default=5, ge=0, le=1000)
-    """After a timeout, a broken connection, 429 or 5xx; waits double, or follow Retry-After."""
-
-    _url_is_fit = field_validator("url", mode="before")(check_url)
-    _headers_are_fit = field_validator("headers", mode="before")(check_headers)
-
-    @field_serializer("url")
-    def _shown_url(self, url: str, info: SerializationInfo) -> str:
-        return url if info.context == WHOLE else shown_url(url)
-
-    @field_serializer("headers")
-    def _shown_headers(self, headers: dict[str, str], info: SerializationInfo) -> dict[str, str]:
-        return headers if info.context == WHOLE else shown_headers(headers)
-
-
-class StoredTeacher(Frozen):
-    """Answers that exist already: parquet with a column `sample` (the image's number in the
-    training data, from 0), maybe `view`, and one of `logits`, `probabilities`, `label`, or
-    `classes` with `log_probabilities` (the top few)."""
-
-    family: Literal["stored"]
-    path: FilePath
-    """Of the training and validation images."""
-    test: FilePath | None = None
-    """The same for the test data, to know how good the teacher is."""
+if TYPE_CHECKING:
+    MemberTeacher = TeacherCommon
+else:
+    MemberTeacher = Annotated[
+        Union[tuple(each for each in (*FAMILIES, *TEACHERS) if each.in_ensemble)],
+        Field(discriminator="family"),
+    ]
 
 
 class Member(Frozen):
     """One of an ensemble."""
 
-    teacher: Annotated[
-        Union[
-            ResidualModel, TorchvisionModel, TimmModel, FunctionModel, OnnxTeacher, TfliteTeacher,
-            KerasTeacher, HuggingFaceTeacher, PythonTeacher, HttpTeacher,
-        ],
-        Field(discriminator="family"),
-    ]  # fmt: skip
+    teacher: MemberTeacher
     """Any but a stored one, a dual encoder or another ensemble."""
     weight: float = Field(default=1.0, gt=0.0, le=1e6)
     """Of its probabilities in the mean."""
 
 
-class Ensemble(Frozen):
+class Ensemble(TeacherCommon):
     """Several teachers, whose probabilities are averaged."""
 
     family: Literal["ensemble"]
+    opened_by = "edgedistill.distill.teachers.ensemble"
+    takes_arrays = True
     members: tuple[Member, ...] = Field(min_length=2, max_length=64)
     """Two or more."""
 
@@ -198,11 +47,7 @@ class Ensemble(Frozen):
         return self
 
 
-Teacher = Annotated[
-    Union[
-        ResidualModel, TorchvisionModel, TimmModel, FunctionModel, DualEncoderModel, OnnxTeacher,
-        TfliteTeacher, KerasTeacher, HuggingFaceTeacher, ClipTeacher, PythonTeacher, HttpTeacher,
-        StoredTeacher, Ensemble,
-    ],
-    Field(discriminator="family"),
-]  # fmt: skip
+if TYPE_CHECKING:
+    Teacher = TeacherCommon
+else:
+    Teacher = Annotated[Union[(*FAMILIES, *TEACHERS, Ensemble)], Field(discriminator="family")]

@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
+from edgedistill.records import AuditRecord, from_json
+from edgedistill.records.audit import (
+    Audited,
+    Corruption,
+    HardnessScore,
+    OtherImages,
+    OutOfDistribution,
+    Routing,
+    SliceScore,
+    StepChange,
+    StudentAudit,
+)
+
+T = TypeVar("T")
+THE_AUDIT = "the audit"
+"""What messages call it that is read here."""
 Table = tuple[str, list[str], list[list[Any]]]
 """A title, a header, and rows; numbers stay numbers."""
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
-    """What `audit.json` holds, in the order in which one asks."""
-    students = ordered(found["students"], found["order"])
-    told = [_overall(students), _classes(students["shipped"])]
-    if students["shipped"]["slices"]:
-        told.append(_slices(students))
-    if students["shipped"]["agreement"]:
-        told += [_agreement(students), _hardness(students["shipped"])]
-    if found.get("drops"):
-        told.append(_drops(found["drops"]))
-    if found.get("corruptions"):
-        told.append(_corruptions(found["corruptions"], found["order"]))
-    if found.get("out_of_distribution"):
-        told.append(_unknown(found["out_of_distribution"], found["order"]))
-    if found.get("routing"):
-        told.append(_routing(found["routing"]))
+    """What `edgedistill.audit` returns, in the order in which one asks. Raises UserError: it is no
+    audit."""
+    if "drops" in found:
+        record = from_json(AuditRecord, found, THE_AUDIT)
+        return [*_of_students(record), *_of_compile(record)]
+    return _of_students(from_json(OtherImages, found, THE_AUDIT))
+
+
+def _of_students(record: Audited) -> list[Table]:
+    students = ordered(record.students, record.order)
+    shipped = students["shipped"]
+    told = [_overall(students), _classes(shipped)]
+    if shipped.slices:
+        told.append(_slices(shipped.slices, students))
+    if shipped.agreement:
+        told.append(_agreement(students))
+    if shipped.hardness:
+        told.append(_hardness(shipped.hardness))
     return told
 
 
-def ordered(figures: dict[str, Any], order: list[str]) -> dict[str, Any]:
+def _of_compile(record: AuditRecord) -> list[Table]:
+    told = [_drops(record.drops)] if record.drops else []
+    if record.corruptions:
+        told.append(_corruptions(record.corruptions, record.order))
+    told.append(_detected(record.out_of_distribution, record.order))
+    if record.routing:
+        told.append(_routing(record.routing))
+    return told
+
+
+def ordered(figures: Mapping[str, T], order: Sequence[str]) -> dict[str, T]:
     """Figures of models in the order in which the models were made."""
     return {name: figures[name] for name in order if name in figures}
 
@@ -36,38 +66,36 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else 100.0 * share
 
 
-def _overall(students: dict[str, Any]) -> Table:
+def _overall(students: dict[str, StudentAudit]) -> Table:
     header = ["student", "accuracy %", "kept %", "worst class", "kept there %",
               "calibration error %", "overconfident by %"]  # fmt: skip
-    rows = []
-    for name, told in students.items():
-        worst = told["worst"] or {}
-        rows.append([
-            name, told["overall"]["student_accuracy"], _percent(told["overall"]["retention"]),
-            worst.get("class"), _percent(worst.get("retention")), told["student"]["ece"],
-            told["student"]["overconfidence"],
-        ])  # fmt: skip
+    rows = [
+        [name, told.overall.student_accuracy, _percent(told.overall.retention),
+         told.worst.class_ if told.worst else None,
+         _percent(told.worst.retention if told.worst else None),
+         told.student.ece, told.student.overconfidence]
+        for name, told in students.items()
+    ]  # fmt: skip
     return "Students, and the file that ships", header, rows
 
 
-def _classes(told: dict[str, Any]) -> Table:
+def _classes(told: StudentAudit) -> Table:
     header = ["class", "images", "trained on", "accuracy %", "teacher %", "kept %"]
     rows = [
-        [row["class"], row["samples"], row["train_count"], row["student_accuracy"],
-         row["teacher_accuracy"], _percent(row["retention"])]
-        for row in told["classes"]
+        [row.class_, row.samples, row.train_count, row.student_accuracy, row.teacher_accuracy,
+         _percent(row.retention)]
+        for row in told.classes
     ]  # fmt: skip
     return "Classes, of the file that ships", header, rows
 
 
-def _slices(students: dict[str, Any]) -> Table:
+def _slices(shipped: Sequence[SliceScore], students: dict[str, StudentAudit]) -> Table:
     """Each slice, and what each student keeps there: which step lost it."""
-    shipped = students["shipped"]["slices"]
     kept = [f"{name}, kept %" for name in students]
     header = ["slice", "images", "accuracy %", "teacher %", *kept]
     rows = [
-        [row["slice"], row["samples"], row["student_accuracy"], row["teacher_accuracy"],
-         *(_percent(told["slices"][number]["retention"]) for told in students.values())]
+        [row.slice, row.samples, row.student_accuracy, row.teacher_accuracy,
+         *(_percent(told.slices[number].retention) for told in students.values())]
         for number, row in enumerate(shipped)
     ]  # fmt: skip
     return "Slices, of the file that ships", header, rows
@@ -82,62 +110,55 @@ _PARTS = {
 }
 
 
-def _agreement(students: dict[str, Any]) -> Table:
+def _agreement(students: dict[str, StudentAudit]) -> Table:
     header = ["student", *_PARTS.values(), "teacher's errors copied %"]
     rows = [
-        [name, *(_percent(told["agreement"][part]["share"]) for part in _PARTS),
-         _percent(told["agreement"]["copied_error_share"])]
+        [name, *(_percent(getattr(told.agreement, part).share) for part in _PARTS),
+         _percent(told.agreement.copied_error_share)]
         for name, told in students.items()
+        if told.agreement
     ]  # fmt: skip
     return "Against the teacher", header, rows
 
 
-def _hardness(told: dict[str, Any]) -> Table:
+def _hardness(quarters: Sequence[HardnessScore]) -> Table:
     header = ["quarter", "teacher's margin", "accuracy %", "teacher %", "kept %"]
     rows = [
-        [row["quartile"], f"{row['margin_low']:.2f} to {row['margin_high']:.2f}",
-         row["student_accuracy"], row["teacher_accuracy"], _percent(row["retention"])]
-        for row in told["hardness"]
+        [row.quartile, f"{row.margin_low:.2f} to {row.margin_high:.2f}", row.student_accuracy,
+         row.teacher_accuracy, _percent(row.retention)]
+        for row in quarters
     ]  # fmt: skip
     return "From the hardest quarter of the images to the easiest", header, rows
 
 
-def _drops(drops: list[dict[str, Any]]) -> Table:
+def _drops(drops: Sequence[StepChange]) -> Table:
     header = ["from", "to", "lost, points", "became wrong", "became right"]
-    rows = [
-        [row["before"], row["stage"], row["drop"], row["became_wrong"], row["became_right"]]
-        for row in drops
-    ]
+    rows = [[row.before, row.stage, row.drop, row.became_wrong, row.became_right] for row in drops]
     return "What each step lost", header, rows
 
 
-def _corruptions(rows: list[dict[str, Any]], order: list[str]) -> Table:
-    models = list(ordered(rows[0]["accuracy"], order))
+def _corruptions(found: Sequence[Corruption], order: Sequence[str]) -> Table:
+    models = list(ordered(found[0].accuracy, order))
     header = ["corruption", "strength", *(f"{name} %" for name in models)]
-    return (
-        "On images made worse",
-        header,
-        [[row["kind"], row["strength"], *(row["accuracy"][name] for name in models)]
-         for row in rows],
-    )  # fmt: skip
+    rows = [[row.kind, row.strength, *(row.accuracy[name] for name in models)] for row in found]
+    return "On images made worse", header, rows
 
 
-def _unknown(found: dict[str, Any], order: list[str]) -> Table:
-    header = ["model", "told apart (AUROC)", "confidence on test", "on strangers"]
+def _detected(found: OutOfDistribution, order: Sequence[str]) -> Table:
+    header = ["model", "told apart (AUROC)", "confidence on test", "out of distribution"]
     rows = [
-        [name, each["auroc"], each["in_confidence"], each["out_confidence"]]
-        for name, each in ordered(found["models"], order).items()
+        [name, each.auroc, each.in_confidence, each.out_confidence]
+        for name, each in ordered(found.models, order).items()
     ]
     return "Images of no class", header, rows
 
 
-def _routing(found: dict[str, Any]) -> Table:
+def _routing(found: Routing) -> Table:
     header = ["routed %", "accuracy %"]
-    rows = [[_percent(row["share_routed"]), row["accuracy"]] for row in found["curve"][::10]]
-    chosen = found["test"]
+    rows = [[_percent(row.share_routed), row.accuracy] for row in found.curve[::10]]
     title = (
-        f"Routing to the teacher below a confidence of {found['threshold']:.3f}, chosen on "
-        f"validation: on test {100 * chosen['share_routed']:.1f} % routed, "
-        f"{chosen['accuracy']:.2f} % right"
+        f"Routing to the teacher below a confidence of {found.threshold:.3f}, chosen on "
+        f"validation: on test {100 * found.test.share_routed:.1f} % routed, "
+        f"{found.test.accuracy:.2f} % right"
     )
     return title, header, rows

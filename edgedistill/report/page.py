@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from edgedistill.records import AuditRecord, MeasurementRow, OperatorRow, ReportRecord
+from edgedistill.records.audit import StudentAudit
 from edgedistill.report.audit import ordered
 from edgedistill.report.contract import verdict
 from edgedistill.report.terminal import (
@@ -21,12 +23,13 @@ from edgedistill.report.warnings import grouped
 _OPERATORS_SHOWN = _LAYERS_SHOWN = 12
 
 
-def write_html(report: dict[str, Any], path: Path) -> None:
+def write_html(report: ReportRecord, path: Path) -> None:
     """Write a report (of `build_report`) as a self-contained page."""
     path.write_text(page(report), encoding="utf-8")
 
 
-def page(report: dict[str, Any]) -> str:
+def page(report: ReportRecord) -> str:
+    """The whole page as HTML; what comes from a report is escaped."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -46,21 +49,21 @@ def page(report: dict[str, Any]) -> str:
     )
     rendered: str = environment.get_template("page.html.j2").render(
         report=report,
-        students=_students(report["audit"]),
+        students=_students(report.audit),
         headline=headline(report),
         verdict=verdict(report),
-        warnings=grouped(report["warnings"]),
+        warnings=grouped(report.warnings),
         latencies=_bars(report),
         spread=_spread(report),
         operators=_operators(report),
         layers_shown=_LAYERS_SHOWN,
-        recipe=json.dumps(report["recipe"], indent=2),
+        recipe=json.dumps(report.recipe, indent=2),
     )
     return rendered
 
 
-def _students(audit: dict[str, Any] | None) -> dict[str, Any]:
-    return ordered(audit["students"], audit["order"]) if audit else {}
+def _students(audit: AuditRecord | None) -> dict[str, StudentAudit]:
+    return ordered(audit.students, audit.order) if audit else {}
 
 
 def _percent(share: float | None) -> str:
@@ -70,53 +73,88 @@ def _percent(share: float | None) -> str:
 _WHO = {"teacher": "teacher, ", "distill": "before pruning, ", "student": ""}
 
 
-def _named(row: dict[str, Any]) -> str:
-    return f"{_WHO[row['model']]}{row['runtime']} {row['precision']}"
+def _named(row: MeasurementRow) -> str:
+    return f"{_WHO[row.model]}{row.runtime} {row.precision}"
 
 
-def _bars(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Latencies as bars, slowest first; widths in percent of the slowest."""
-    rows = sorted(report["measurements"], key=lambda row: -row["p50_ms"])
-    longest = max((row["p50_ms"] for row in rows), default=1)
-    shipped = report["summary"]["file"]
+@dataclass(frozen=True)
+class _Bar:
+    """The latency of one file, as a part of the longest."""
+
+    name: str
+    p50_ms: float
+    width: float
+    """In percent of the slowest."""
+    tone: str
+    shipped: bool
+
+
+def _bars(report: ReportRecord) -> list[_Bar]:
+    """Latencies, slowest first."""
+    rows = sorted(report.measurements, key=lambda row: -row.p50_ms)
+    longest = max((row.p50_ms for row in rows), default=1)
+    shipped = report.summary.file
     return [
-        {
-            "name": _named(row),
-            "p50_ms": row["p50_ms"],
-            "width": max(100 * row["p50_ms"] / longest, 0.4),
-            "tone": "student" if row["model"] == "student" else "other",
-            "shipped": row["model"] == "student" and row["file"] == shipped,
-        }
+        _Bar(
+            name=_named(row),
+            p50_ms=row.p50_ms,
+            width=max(100 * row.p50_ms / longest, 0.4),
+            tone="student" if row.model == "student" else "other",
+            shipped=row.model == "student" and row.file == shipped,
+        )
         for row in rows
     ]
 
 
-def _spread(report: dict[str, Any]) -> dict[str, Any] | None:
-    """All runs of the shipped file as points of a drawing 600 wide and 120 high, in order. What
-    took more than twice the 99th percentile is drawn at the top."""
-    shipped = report["summary"]["file"]
-    row = next((row for row in report["measurements"] if row["file"] == shipped), None)
+@dataclass(frozen=True)
+class _Line:
+    """A percentile, at the height `y`, and its label at the height `text`."""
+
+    name: str
+    y: float
+    text: float
+    ms: float
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """All runs of a file as points of a drawing 600 wide and 120 high, in order."""
+
+    file: str
+    points: list[tuple[float, float]]
+    lines: list[_Line]
+    count: int
+    top: float
+    """Milliseconds at its upper edge."""
+
+
+def _spread(report: ReportRecord) -> _Spread | None:
+    """Of the shipped file. What took more than twice the 99th percentile is drawn at the top."""
+    row = _shipped(report)
     if row is None:
         return None
-    samples = row["samples_ms"]
-    top = max(1.15 * row["p99_ms"], min(2 * row["p99_ms"], max(samples)))
+    samples = row.samples_ms
+    top = max(1.15 * row.p99_ms, min(2 * row.p99_ms, max(samples)))
 
     def height(value: float) -> float:
         return float(120 - 116 * min(value, top) / top)
 
     step = 600 / max(len(samples) - 1, 1)
-    lines: list[dict[str, Any]] = []
-    for name in ("p50", "p90", "p99"):
-        y = height(row[f"{name}_ms"])
-        text = min(y + 3, lines[-1]["text"] - 12) if lines else y + 3
-        lines.append({"name": name, "y": y, "text": text, "ms": row[f"{name}_ms"]})
+    lines: list[_Line] = []
+    for name, value in (("p50", row.p50_ms), ("p90", row.p90_ms), ("p99", row.p99_ms)):
+        y = height(value)
+        text = min(y + 3, lines[-1].text - 12) if lines else y + 3
+        lines.append(_Line(name, y, text, value))
     points = [(step * place, height(sample)) for place, sample in enumerate(samples)]
-    return {"file": shipped, "points": points, "lines": lines, "count": len(samples), "top": top}
+    return _Spread(report.summary.file, points, lines, len(samples), top)
 
 
-def _operators(report: dict[str, Any]) -> list[dict[str, Any]]:
+def _shipped(report: ReportRecord) -> MeasurementRow | None:
+    return next((row for row in report.measurements if row.file == report.summary.file), None)
+
+
+def _operators(report: ReportRecord) -> list[OperatorRow]:
     """The operators of the shipped file that take the longest; without times, the first ones."""
-    shipped = report["summary"]["file"]
-    measured = (row for row in report["measurements"] if row["file"] == shipped)
-    found: list[dict[str, Any]] = next((row["operators"] for row in measured), [])
-    return sorted(found, key=lambda row: -(row.get("microseconds") or 0))[:_OPERATORS_SHOWN]
+    row = _shipped(report)
+    found = row.operators if row else ()
+    return sorted(found, key=lambda each: -(each.microseconds or 0))[:_OPERATORS_SHOWN]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from edgedistill.records import ContractLine, FileRow, ReportRecord
 from edgedistill.report.contract import verdict
 from edgedistill.report.warnings import grouped
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 _STYLES = {"ok": "green", "missed": "bold red", "not measured": "yellow"}
 
 
-def summary(report: dict[str, Any], width: int = 100, bundle: str = "") -> str:
+def summary(report: ReportRecord, width: int = 100, bundle: str = "") -> str:
     """The summary as plain text, at most `width` columns wide; `bundle`: where that lies."""
     from rich.console import Console
 
@@ -28,51 +29,50 @@ def summary(report: dict[str, Any], width: int = 100, bundle: str = "") -> str:
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
-def show(report: dict[str, Any], console: Console) -> None:
+def show(report: ReportRecord, console: Console) -> None:
     """Print the summary: the headline, stages, files, contract."""
     from rich.markup import escape
 
     told = verdict(report)
-    name = f"[bold]{report['name']}[/] for [bold]{escape(report['target']['name'])}[/]"
-    style = "not measured" if "not measured" in told else "ok" if report["ok"] else "missed"
-    console.print(f"{name}: [{_STYLES[style]}]{told if report['ok'] else told.upper()}[/]")
+    name = f"[bold]{report.name}[/] for [bold]{escape(str(report.target['name']))}[/]"
+    style = "not measured" if "not measured" in told else "ok" if report.ok else "missed"
+    console.print(f"{name}: [{_STYLES[style]}]{told if report.ok else told.upper()}[/]")
     console.print(headline(report), highlight=False)
     console.print()
     console.print(_stages(report, console.width))
     console.print(_files(report, console.width))
     console.print(_contract(report))
-    console.print(f"Latency and memory: {report['where']}.", markup=False, highlight=False)
+    console.print(f"Latency and memory: {report.where}.", markup=False, highlight=False)
 
 
-def show_warnings(report: dict[str, Any], console: Console) -> None:
+def show_warnings(report: ReportRecord, console: Console) -> None:
     """Print what to know before shipping, by what it is about, with what to do."""
-    for group in grouped(report["warnings"]):
-        console.print(f"\n[yellow]{group['about']}[/]")
-        for text in group["texts"]:
+    for group in grouped(report.warnings):
+        console.print(f"\n[yellow]{group.about}[/]")
+        for text in group.texts:
             console.print(f"- {text}", markup=False, highlight=False)
-        console.print(f"  To do: {group['do']}.", markup=False, highlight=False, style="dim")
+        console.print(f"  To do: {group.do}.", markup=False, highlight=False, style="dim")
 
 
-def headline(report: dict[str, Any]) -> str:
+def headline(report: ReportRecord) -> str:
     """The result in one sentence."""
-    reached = report["summary"]
-    parts = [f"{reached['precision']} student in {reached['runtime']}"]
-    if reached["quality"] is not None:
-        parts.append(f"{reached['metric']} {reached['quality']:.2f} % on the test set")
-    if reached["quality_drop"] is not None:
-        parts.append(
-            f"teacher {reached['teacher_quality']:.2f} % ({100 * reached['retention']:.1f} % kept)"
-        )
-    size = f"{reached['size_kb']:.1f} KB"
-    if reached["smaller_than_teacher"]:
-        size += f" ({reached['smaller_than_teacher']:.1f}x smaller)"
+    reached = report.summary
+    parts = [f"{reached.precision} student in {reached.runtime}"]
+    if reached.quality is not None:
+        parts.append(f"{reached.metric} {reached.quality:.2f} % on the test set")
+    if reached.quality_drop is not None:
+        kept = 100 * (reached.retention or 0)
+        parts.append(f"teacher {reached.teacher_quality:.2f} % ({kept:.1f} % kept)")
+    size = f"{reached.size_kb:.1f} KB"
+    if reached.smaller_than_teacher:
+        size += f" ({reached.smaller_than_teacher:.1f}x smaller)"
     parts.append(size)
-    if reached["p50_ms"]:
-        speed = f"{reached['p50_ms']:.3g} ms here"
-        if reached["faster_than_teacher"]:
+    if reached.p50_ms:
+        speed = f"{reached.p50_ms:.3g} ms here"
+        if reached.faster_than_teacher:
             speed += (
-                f" ({reached['faster_than_teacher']:.1f}x faster than the teacher in "
-                f"{reached['teacher_runtime']})"
+                f" ({reached.faster_than_teacher:.1f}x faster than the teacher in "
+                f"{reached.teacher_runtime})"
             )
         parts.append(speed)
     return "; ".join(parts) + "."
@@ -81,18 +81,20 @@ def headline(report: dict[str, Any]) -> str:
 _CAUSES = {"this machine's kernels": "kernels here", "rounding": "rounding"}
 
 
-def parity_of(row: dict[str, Any]) -> str:
+def parity_of(row: FileRow) -> str:
     """`ok`, `missed`, or where a tolerance was missed by a right file, what is why."""
-    if row["parity"] is None:
+    if row.parity is None:
         return "-"
-    return _CAUSES.get(row["cause"], "ok" if row["parity"] else "missed")
+    return _CAUSES.get(row.cause or "", "ok" if row.parity else "missed")
 
 
 def number(value: float | None, digits: int = 2) -> str:
+    """With commas between thousands and so many decimals; `-` for None."""
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def milliseconds(value: float | None) -> str:
+    """To three significant digits; `-` for None."""
     return "-" if value is None else f"{value:#.3g}".rstrip(".")
 
 
@@ -103,43 +105,43 @@ def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
 
 
-def _stages(report: dict[str, Any], width: int) -> Table:
-    rows = report["stages"]
-    padded = {"padded M": [number(row["padded_macs"]) for row in rows]}
+def _stages(report: ReportRecord, width: int) -> Table:
+    rows = report.stages
+    padded = {"padded M": [number(row.padded_macs) for row in rows]}
     return _grid(
         "What each stage did",
         width,
-        {"stage": [row["stage"] for row in rows]},
+        {"stage": [row.stage for row in rows]},
         {
-            "val %": [number(row["validation_quality"]) for row in rows],
-            "test %": [number(row["test_quality"]) for row in rows],
-            "M MACs": [number(row["macs"]) for row in rows],
-            **(padded if report["summary"]["padded_macs"] else {}),
-            "KB": [number(row["size_kb"], 1) for row in rows],
-            "p50 ms": [milliseconds(row["p50_ms"]) for row in rows],
-            "k params": [number(row["params"], 1) for row in rows],
-            "seconds": [number(row["seconds"], 0) for row in rows],
+            "val %": [number(row.validation_quality) for row in rows],
+            "test %": [number(row.test_quality) for row in rows],
+            "M MACs": [number(row.macs) for row in rows],
+            **(padded if report.summary.padded_macs else {}),
+            "KB": [number(row.size_kb, 1) for row in rows],
+            "p50 ms": [milliseconds(row.p50_ms) for row in rows],
+            "k params": [number(row.params, 1) for row in rows],
+            "seconds": [number(row.seconds, 0) for row in rows],
         },
     )
 
 
-def _files(report: dict[str, Any], width: int) -> Table:
-    rows = report["files"]
+def _files(report: ReportRecord, width: int) -> Table:
+    rows = report.files
     return _grid(
         "Files",
         width,
         {
-            "runtime": [row["runtime"] for row in rows],
-            "precision": [row["precision"] + (" *" if row["shipped"] else "") for row in rows],
+            "runtime": [row.runtime for row in rows],
+            "precision": [row.precision + (" *" if row.shipped else "") for row in rows],
         },
         {
-            "test %": [number(row["quality"]) for row in rows],
+            "test %": [number(row.quality) for row in rows],
             "parity": [parity_of(row) for row in rows],
-            "KB": [number(row["size_kb"], 1) for row in rows],
-            "p50 ms": [milliseconds(row["p50_ms"]) for row in rows],
-            "p90": [milliseconds(row["p90_ms"]) for row in rows],
-            "p99": [milliseconds(row["p99_ms"]) for row in rows],
-            "memory MB": [number(row["peak_memory_mb"], 1) for row in rows],
+            "KB": [number(row.size_kb, 1) for row in rows],
+            "p50 ms": [milliseconds(row.p50_ms) for row in rows],
+            "p90": [milliseconds(row.p90_ms) for row in rows],
+            "p99": [milliseconds(row.p99_ms) for row in rows],
+            "memory MB": [number(row.peak_memory_mb, 1) for row in rows],
         },
     )
 
@@ -151,10 +153,10 @@ def _grid(
     report.html has them all."""
     table = _table(title)
     columns = {**names, **figures}
-    room, kept = width - 2, []
+    left, kept = width - 2, []
     for name, cells in columns.items():
-        room -= max(map(len, [name, *cells])) + 2
-        if name in names or room >= 0:
+        left -= max(map(len, [name, *cells])) + 2
+        if name in names or left >= 0:
             table.add_column(name, no_wrap=True, justify="left" if name in names else "right")
             kept.append(cells)
     for row in zip(*kept, strict=True):
@@ -162,18 +164,19 @@ def _grid(
     return table
 
 
-def limit_of(line: dict[str, Any]) -> str:
+def limit_of(line: ContractLine) -> str:
     """What a contract line promises."""
-    if line["limit"] is None:
+    if line.limit is None:
         return "as the torch graph"
-    return f"at {'least' if line['at_least'] else 'most'} {line['limit']:g} {line['unit']}"
+    return f"at {'least' if line.at_least else 'most'} {line.limit:g} {line.unit}"
 
 
-def reached_by(line: dict[str, Any]) -> str:
-    return "" if line["value"] is None else f"{line['value']:.4g}"
+def reached_by(line: ContractLine) -> str:
+    """What was measured, to four significant digits; empty where nothing was."""
+    return "" if line.value is None else f"{line.value:.4g}"
 
 
-def _contract(report: dict[str, Any]) -> Table:
+def _contract(report: ReportRecord) -> Table:
     from rich.markup import escape
 
     table = _table("Contract (of the file marked *)")
@@ -182,7 +185,7 @@ def _contract(report: dict[str, Any]) -> Table:
     table.add_column("reached", no_wrap=True)
     table.add_column("status", no_wrap=True)
     table.add_column("note", overflow="fold")
-    for line in report["contract"]:
-        status = f"[{_STYLES[line['status']]}]{line['status']}[/]"
-        table.add_row(line["name"], limit_of(line), reached_by(line), status, escape(line["note"]))
+    for line in report.contract:
+        status = f"[{_STYLES[line.status]}]{line.status}[/]"
+        table.add_row(line.name, limit_of(line), reached_by(line), status, escape(line.note))
     return table

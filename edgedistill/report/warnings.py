@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from edgedistill.records import DataMetrics, FileRow, ReportRecord, StageMetrics, StageRow
 
 if TYPE_CHECKING:
     from edgedistill.pipeline import Result
@@ -35,41 +39,50 @@ _GROUPS = {
 _ALIAS = {"teacher": "training", "distill": "training", "control": "training", "search": "training"}
 
 
-def grouped(texts: list[str]) -> list[dict[str, Any]]:
-    """Warnings by what they are about, in the order of the compile: rows {about, do, texts}."""
-    found: dict[str, dict[str, Any]] = {}
+@dataclass(frozen=True)
+class Group:
+    """Warnings of one kind."""
+
+    about: str
+    do: str
+    """What to do."""
+    texts: list[str]
+
+
+def grouped(texts: Sequence[str]) -> list[Group]:
+    """Warnings by what they are about, in the order of the compile."""
+    found: dict[str, Group] = {}
     for text in texts:
         stage = text.partition(": ")[0]
         about, do = _GROUPS.get(_ALIAS.get(stage, stage), _GROUPS["files"])
-        group = found.setdefault(about, {"about": about, "do": do, "texts": []})
-        group["texts"].append(text)
+        found.setdefault(about, Group(about, do, [])).texts.append(text)
     order = [about for about, _ in _GROUPS.values()]
-    return sorted(found.values(), key=lambda group: order.index(group["about"]))
+    return sorted(found.values(), key=lambda group: order.index(group.about))
 
 
-def warnings(result: Result, report: dict[str, Any]) -> list[str]:
+def warnings(result: Result, report: ReportRecord) -> list[str]:
     """Sentences: what the stages warned of, quality lost beyond what the recipe allows, sizes
     and costs that grew, and files slower than those they should beat."""
     told = [
         f"{name}: {text}"
         for name, artifact in result.artifacts.items()
-        for text in artifact.metrics.get("warnings", [])
+        for text in StageMetrics.read(artifact).warnings
     ]
     return (
         _twins(result)
         + told
         + _elsewhere(report)
         + _undone(result)
-        + _lost(result, report["stages"])
+        + _lost(result, report.stages)
         + _grown(report)
-        + _slower(report["files"])
+        + _slower(report.files)
     )
 
 
 def _twins(result: Result) -> list[str]:
     """Images that lie in two splits, with the path of the file that names some."""
     data = result.artifacts["data"]
-    found = data.metrics.get("duplicates", {"exact": {}})
+    found = DataMetrics.read(data).duplicates or {"exact": {}}
     return [
         f"data: {count + found['near'][pair]} images of {second} are in {first} too; "
         f"{data.file('data.json')} names some"
@@ -79,14 +92,14 @@ def _twins(result: Result) -> list[str]:
     ]
 
 
-def _elsewhere(report: dict[str, Any]) -> list[str]:
+def _elsewhere(report: ReportRecord) -> list[str]:
     """Files whose quality is not what this machine's kernels reach."""
     return [
-        f"verify: {row['file']}: its quality is given as the torch graph's, "
-        f"{row['quality']:.2f} %; the kernels of this machine, which is not "
-        f"{report['target']['name']}, reach {row['quality_here']:.2f} %"
-        for row in report["files"]
-        if row["quality_here"] is not None
+        f"verify: {row.file}: its quality is given as the torch graph's, "
+        f"{row.quality:.2f} %; the kernels of this machine, which is not "
+        f"{report.target['name']}, reach {row.quality_here:.2f} %"
+        for row in report.files
+        if row.quality_here is not None
     ]
 
 
@@ -94,51 +107,53 @@ def _undone(result: Result) -> list[str]:
     """What the compile did not do to the student, though the recipe asked for it."""
     found = []
     for name in ("prune", "quantize"):
-        metrics = result.artifacts[name].metrics if name in result.artifacts else {}
-        if metrics.get("undone"):
-            drop = metrics["drop"]
-            found.append(f"{name}: undone, as it cost {drop:.1f} points of validation quality")
+        metrics = StageMetrics.read(result.artifacts[name]) if name in result.artifacts else None
+        if metrics and metrics.undone:
+            cost = f"{metrics.drop:.1f} points of validation quality"
+            found.append(f"{name}: undone, as it cost {cost}")
     return found
 
 
-def _lost(result: Result, stages: list[dict[str, Any]]) -> list[str]:
+def _lost(result: Result, stages: Sequence[StageRow]) -> list[str]:
     """Stages that cost more validation quality than the recipe allows them."""
     found = []
     for before, after in pairwise(stages):
-        allowed = getattr(getattr(result.recipe.stages, after["stage"], None), "max_drop", None)
-        old, new = before["validation_quality"], after["validation_quality"]
-        if None not in (allowed, old, new) and old - new > allowed:
+        allowed = getattr(getattr(result.recipe.stages, after.stage, None), "max_drop", None)
+        old, new = before.validation_quality, after.validation_quality
+        if allowed is None or old is None or new is None:
+            continue
+        if old - new > allowed:
             found.append(
-                f"{after['stage']}: validation quality fell by {old - new:.1f} points "
+                f"{after.stage}: validation quality fell by {old - new:.1f} points "
                 f"({old:.1f} to {new:.1f} %); the recipe allows {allowed:g}"
             )
     return found
 
 
-def _grown(report: dict[str, Any]) -> list[str]:
+def _grown(report: ReportRecord) -> list[str]:
     found = []
-    for before, after in pairwise(report["stages"]):
+    for before, after in pairwise(report.stages):
         for key, what in (("macs", "MACs"), ("params", "parameters")):
-            old, new = before[key], after[key]
-            if None not in (old, new) and new > old:
-                found.append(f"{after['stage']}: more {what} than before ({old:g} to {new:g})")
-    teacher, reached = report["stages"][0], report["summary"]
-    if reached["size_kb"] and teacher["size_kb"] and reached["size_kb"] > teacher["size_kb"]:
-        found.append(f"{reached['file']} is larger than the teacher's weights")
-    if (reached["faster_than_teacher"] or 1) < 1 / _NOISE:
-        found.append(f"{reached['file']} is slower than the teacher on this machine")
+            old, new = getattr(before, key), getattr(after, key)
+            if old is not None and new is not None and new > old:
+                found.append(f"{after.stage}: more {what} than before ({old:g} to {new:g})")
+    teacher, reached = report.stages[0], report.summary
+    if reached.size_kb and teacher.size_kb and reached.size_kb > teacher.size_kb:
+        found.append(f"{reached.file} is larger than the teacher's weights")
+    if (reached.faster_than_teacher or 1) < 1 / _NOISE:
+        found.append(f"{reached.file} is slower than the teacher on this machine")
     return found
 
 
-def _slower(files: list[dict[str, Any]]) -> list[str]:
+def _slower(files: Sequence[FileRow]) -> list[str]:
     """Lower precisions that are slower here than fp32 in the same runtime."""
-    full = {row["runtime"]: row["p50_ms"] for row in files if row["precision"] == "fp32"}
+    full = {row.runtime: row.p50_ms or 0.0 for row in files if row.precision == "fp32"}
     return [
-        f"{row['file']}: slower than fp32 in {row['runtime']} on this machine "
-        f"({row['p50_ms']:.3g} against {full[row['runtime']]:.3g} ms)"
+        f"{row.file}: slower than fp32 in {row.runtime} on this machine "
+        f"({row.p50_ms:.3g} against {full[row.runtime]:.3g} ms)"
         for row in files
-        if row["precision"] != "fp32"
-        and row["p50_ms"]
-        and full.get(row["runtime"])
-        and row["p50_ms"] > _NOISE * full[row["runtime"]]
+        if row.precision != "fp32"
+        and row.p50_ms
+        and full.get(row.runtime)
+        and row.p50_ms > _NOISE * full[row.runtime]
     ]

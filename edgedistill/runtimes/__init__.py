@@ -1,7 +1,7 @@
 """What runs a model file: for each runtime a writer, a loader, and a look into its files.
 
-Every file maps `pixels` (0..1) to `logits`. A loaded file is called with float32
-(batch, channels, height, width), whatever its own layout and numbers are.
+A loaded program is called with the real values of its signature's inputs, pictures as float32
+(batch, channels, height, width) in 0..1, whatever the file's own layout and numbers are.
 """
 
 from __future__ import annotations
@@ -9,22 +9,26 @@ from __future__ import annotations
 import importlib
 import re
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from edgedistill.errors import UserError, exhausted, in_short, nearest
+from edgedistill.errors import UserError, in_short, nearest, out_of_resources
+from edgedistill.program import MAIN
+from edgedistill.records import Look, OperatorRow
+from edgedistill.runtime_table import TABLE, RuntimeEntry
+from edgedistill.signature import Signature
 from edgedistill.target import Precision
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from torch.export import ExportedProgram
+
+    from edgedistill.program import Program
 
     Array = NDArray[np.generic]
     Floats = NDArray[np.float32]
-
-INPUT, OUTPUT = "pixels", "logits"
 
 
 @dataclass(frozen=True)
@@ -38,63 +42,40 @@ class Spec:
     name: str = "model"
 
 
-@dataclass(frozen=True)
-class Tensor:
-    """A file's input or output, as an app meets it. `real = scale * (stored - zero_point)`."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    """None where any size goes (the batch)."""
-    layout: Literal["NHWC", "NCHW", "NC"]
-    dtype: str = "float32"
-    scale: float | None = None
-    zero_point: int | None = None
-    range: tuple[float, float] | None = None
-    """Of the real values an app feeds."""
-
-
-@dataclass(frozen=True)
-class OperatorRow:
-    """One operator as the runtime executes it."""
-
-    name: str
-    type: str
-    dtype: str
-    microseconds: float | None
-    """Of one inference; None where the runtime's Python package reaches no profiler."""
-    where: str
-    """The delegate, provider or kernel that ran it."""
-
-
 class Loaded(Protocol):
-    """A model file, ready to run."""
+    """A program of a model file, ready to run; see `native.Running`."""
 
-    input: Tensor
-    output: Tensor
+    signature: Signature
+    """With the file's own shapes, layouts and scales. LiteRT files take a batch of 1."""
 
-    def encode(self, pixels: Floats) -> Array:
-        """The file's own input for `pixels`: float32 (batch, channels, height, width) in 0..1."""
+    def encode(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The file's own inputs for real values (batch, ...) by name, pictures NCHW in 0..1."""
 
-    def run(self, native: Array) -> Array:
-        """One inference. LiteRT files take a batch of 1."""
+    def encode_some(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The same of a part of the inputs, as those of a stream that are no state."""
 
-    def decode(self, native: Array) -> Floats:
-        """Logits, float32 (batch, classes), of the file's own output."""
+    def run(self, native: dict[str, Array]) -> dict[str, Array]:
+        """One inference: the file's own inputs to its own outputs, by name."""
 
-    def __call__(self, pixels: Floats) -> Floats: ...
+    def decode(self, native: dict[str, Array]) -> dict[str, Array]:
+        """Real values (batch, ...) of the file's own outputs."""
 
-    def operators(self) -> list[OperatorRow]: ...
+    def answer(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Real inputs (batch, ...) of any batch size to all real outputs (batch, ...)."""
+
+    def judged(self, outputs: Mapping[str, Array]) -> Floats:
+        """Of the real outputs the one that a task judges, float32 (batch, values)."""
+
+    def __call__(self, *inputs: Floats) -> Floats:
+        """What a task judges, float32 (batch, values), for inputs in the signature's order."""
+
+    def operators(self) -> list[OperatorRow]:
+        """Each operator with the time that it takes, where the runtime tells."""
 
 
 @dataclass(frozen=True)
-class Runtime:
-    """One file of this folder. Its module has the functions named here."""
-
-    name: str
-    suffix: str
-    package: str
-    """What to install."""
-    import_name: str
+class Runtime(RuntimeEntry):
+    """A line of the table, and what its module does."""
 
     def prepare(self) -> Any:
         """Import the package, and our adapter to it. Raises UserError: what to install."""
@@ -105,18 +86,18 @@ class Runtime:
                 f"{self.name}: the package `{self.package}` is missing ({error})",
                 f"pip install {self.package}",
             ) from None
-        return importlib.import_module(f"edgedistill.runtimes.{self.name}")
+        return importlib.import_module(self.in_file)
 
-    def write(self, program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
-        """Write `program` (logits of pixels NCHW) as a file; returns its input and output.
+    def write(self, program: Program, path: Path, spec: Spec) -> Signature:
+        """Write `program` as a file; returns its signature as the file has it.
 
         Raises UserError: the converter does not know what the program computes.
         """
         module = self.prepare()
         try:
-            described: tuple[Tensor, Tensor] = module.write(program, path, spec)
+            described: Signature = module.write(program, path, spec)
         except Exception as error:  # converters raise whatever they stumble over
-            if isinstance(error, UserError) or exhausted(error) is not None:
+            if isinstance(error, UserError) or out_of_resources(error) is not None:
                 raise
             place = _operator(error)
             raise UserError(
@@ -127,8 +108,11 @@ class Runtime:
             ) from error
         return described
 
-    def load(self, path: Path, threads: int = 1, optimize: bool = True) -> Loaded:
-        """Without `optimize`, the runtime's plainest kernels run: what the file itself says.
+    def load(
+        self, path: Path, threads: int = 1, optimize: bool = True, program: str = MAIN
+    ) -> Loaded:
+        """One of a file's programs. Without `optimize`, the runtime's plainest kernels run: what
+        the file itself says.
 
         Raises UserError: no such file, or not one that this runtime reads.
         """
@@ -136,7 +120,7 @@ class Runtime:
         if not path.is_file():
             raise UserError(f"model file not found: {path}", "check the path")
         try:
-            loaded: Loaded = module.load(path, threads, optimize)
+            loaded: Loaded = module.load(path, threads, optimize, program)
         except Exception as error:  # each runtime raises its own kinds
             raise UserError(
                 f"{path}: {self.name} cannot load it: {str(error).strip()[:300]}",
@@ -144,13 +128,22 @@ class Runtime:
             ) from error
         return loaded
 
-    def inspect(self, path: Path) -> dict[str, Any]:
+    def join(self, paths: Mapping[str, Path], joined: Path) -> str | None:
+        """Put several programs' files into one, `joined`, where the runtime's format can and the
+        file is smaller for it. Returns why not; None where it was written."""
+        join = getattr(self.prepare(), "join", None)
+        if join is None:
+            return f"{self.name}: a file holds one graph"
+        reason: str | None = join(paths, joined)
+        return reason
+
+    def inspect(self, path: Path) -> Look:
         """What is in a file and how it runs here: {"operators": {type: count}, "inner_pairs":
         quantize/dequantize operators that are not at the file's boundary, "transposes": count,
         and what `native.in_float` says of the operators that the runtime executes}. Of LiteRT's
-        files also what transposes cost (`tflite_transposes.transposes_left`); of ONNX Runtime's
+        files also what transposes cost (`tflite.transposes.transposes_left`); of ONNX Runtime's
         int8 files under "arm64" what it executes there."""
-        found: dict[str, Any] = self.prepare().inspect(path)
+        found: Look = self.prepare().inspect(path)
         return found
 
 
@@ -172,14 +165,7 @@ def _operator(error: BaseException) -> str:
     return f"{frames[-1].name}, {frames[-1].line}: " if frames else ""
 
 
-RUNTIMES = {
-    runtime.name: runtime
-    for runtime in (
-        Runtime("litert", ".tflite", "litert-torch ai-edge-litert", "ai_edge_litert.interpreter"),
-        Runtime("onnxruntime", ".onnx", "onnxruntime onnx onnxscript", "onnxruntime"),
-        Runtime("openvino", ".xml", "openvino", "openvino"),
-    )
-}
+RUNTIMES = {name: Runtime(**vars(entry)) for name, entry in TABLE.items()}
 
 
 def runtime_of(path: Path) -> Runtime:

@@ -16,85 +16,92 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgedistill.runtimes import OUTPUT, RUNTIMES
+from edgedistill.records import LayerParity
+from edgedistill.runtimes import RUNTIMES
+from edgedistill.runtimes.native import to_native, to_real
 
 if TYPE_CHECKING:
-    from edgedistill.runtimes import Array, Floats
+    from edgedistill.program import Program
+    from edgedistill.runtimes import Array
     from edgedistill.runtimes.program import Layer
 
     Compute = Callable[
-        [Path, Array, dict[str, Array], list[Layer], bool], tuple[dict[str, Array], Array]
+        [Path, list[Array], dict[str, Array], list[Layer], bool],
+        tuple[dict[str, Array], list[Array]],
     ]
-    """(path, native input, the graph's integers by layer name, layers, optimize) to what the file
+    """(path, native inputs, the graph's integers by layer name, layers, optimize) to what the file
     computes for those of the layers that it has, NCHW, each from the graph's integers before it;
-    and to the native output. `optimize` as for `Runtime.load`."""
+    and to the native outputs. `optimize` as for `Runtime.load`."""
 
-MODULES = {"litert": "tflite_layers", "onnxruntime": "onnx_layers", "openvino": "openvino_layers"}
 _SHARE_OF_RANGE = 1e-3
-_FEW = 0.5
 
 
 @dataclass(frozen=True)
 class Given:
-    """What the torch graph computed for some images."""
+    """What the torch graph computed for some samples."""
 
     layers: list[Layer]
-    pixels: Floats
-    """(images, channels, height, width), 0..1."""
+    inputs: tuple[Array, ...]
+    """Each (samples, ...), pictures NCHW in 0..1."""
     integers: dict[str, Array]
     """int8 by layer name, laid out NCHW, as `program.record` gives them."""
-    logits: Floats
-    step: float | None
-    """The output's scale; None where it is float."""
+    outputs: tuple[Array, ...]
+    steps: tuple[float | None, ...]
+    """The outputs' scales; None where one is float."""
 
     @property
-    def by_image(self) -> list[Layer]:
-        """The layers that have a row of values for each image. What attention lays out in another
-        order cannot be given image by image, and is judged within the layer that reads it."""
-        images = len(self.pixels)
+    def by_sample(self) -> list[Layer]:
+        """The layers that have a row of values for each sample. What attention lays out in another
+        order cannot be given sample by sample, and is judged within the layer that reads it."""
+        samples = len(self.inputs[0])
         return [
             layer
             for layer in self.layers
-            if self.integers[layer.name].shape == (images, *layer.shape)
+            if self.integers[layer.name].shape == (samples, *layer.shape)
         ]
 
 
-@dataclass(frozen=True)
-class Alone:
-    """How far one layer of a file is from the graph's, given the same integers."""
+def given_of(program: Program, *inputs: Array) -> Given:
+    """What the graph of a quantized program computes for `inputs`."""
+    import torch
 
-    layer: str
-    max_steps: float
-    exact: float
-    """Share of values that are the graph's own."""
+    from edgedistill.program import answers, graph_of
+    from edgedistill.runtimes.program import layers, output_scales, record
 
-    @property
-    def strays(self) -> bool:
-        """Rounding moves values by a step at most, and few of them; a zero point that is one off
-        moves nearly all."""
-        return self.max_steps > 1 or self.exact < _FEW
+    with torch.no_grad():
+        outputs = answers(graph_of(program)(*map(torch.from_numpy, inputs)))
+    return Given(
+        layers(program), inputs, record(program, *inputs),
+        tuple(each.numpy() for each in outputs), tuple(output_scales(program)),
+    )  # fmt: skip
 
 
-def compare_alone(runtime: str, path: Path, given: Given, optimize: bool) -> list[Alone]:
-    """A row for each layer that the file has, in the program's order, then one for its output."""
-    module = importlib.import_module(f"edgedistill.runtimes.{MODULES[runtime]}")
+def compare_alone(runtime: str, path: Path, given: Given, optimize: bool) -> list[LayerParity]:
+    """A row for each layer that the file has, in the program's order, then one for each output."""
+    module = importlib.import_module(RUNTIMES[runtime].in_layers)
     compute: Compute = module.compute
-    loaded = RUNTIMES[runtime].load(path)
-    native = loaded.encode(given.pixels)
-    computed, outputs = compute(path, native, given.integers, given.by_image, optimize)
-    if loaded.input.scale is not None:
-        first = native.transpose(0, 3, 1, 2) if loaded.input.layout == "NHWC" else native
-        computed[given.layers[0].name] = first
+    signature = RUNTIMES[runtime].load(path).signature
+    pairs = zip(given.inputs, signature.inputs, strict=True)
+    native = [to_native(values, spec) for values, spec in pairs]
+    computed, outputs = compute(path, native, given.integers, given.by_sample, optimize)
+    for layer in given.layers:
+        if layer.input is not None and signature.inputs[layer.input].scale is not None:
+            nhwc = signature.inputs[layer.input].layout == "NHWC"
+            values = native[layer.input]
+            computed[layer.name] = values.transpose(0, 3, 1, 2) if nhwc else values
     rows = [
         _alone(layer.label, computed[layer.name], given.integers[layer.name], 1.0)
         for layer in given.layers
         if layer.name in computed
     ]
-    # Where the output is float, a thousandth of its range counts as a step.
-    step = given.step or _SHARE_OF_RANGE * float(np.ptp(given.logits)) or 1.0
-    return [*rows, _alone(OUTPUT, loaded.decode(outputs), given.logits, step)]
+    ends = zip(signature.outputs, outputs, given.outputs, given.steps, strict=True)
+    for spec, values, reference, scale in ends:
+        # Where an output is float, a thousandth of its range counts as a step.
+        step = scale or _SHARE_OF_RANGE * float(np.ptp(reference)) or 1.0
+        rows.append(_alone(spec.name, to_real(values, spec), reference, step))
+    return rows
 
 
-def _alone(name: str, values: Array, reference: Array, step: float) -> Alone:
+def _alone(name: str, values: Array, reference: Array, step: float) -> LayerParity:
     apart = np.abs(values.astype(np.float64) - reference.astype(np.float64)) / step
-    return Alone(name, float(np.rint(apart.max())), float((apart < 0.5).mean()))
+    return LayerParity(name, float(np.rint(apart.max())), float((apart < 0.5).mean()))

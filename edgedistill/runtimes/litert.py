@@ -2,172 +2,136 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from edgedistill.runtimes import INPUT, OUTPUT, OperatorRow, Spec, Tensor
-from edgedistill.runtimes.native import METADATA, describe, hushed, in_float, to_native, to_real
+from edgedistill.program import MAIN
+from edgedistill.records import Look, OperatorRow
+from edgedistill.runtimes import Spec
+from edgedistill.runtimes.native import (
+    METADATA,
+    Running,
+    describe,
+    hushed,
+    look,
+    to_native,
+)
+from edgedistill.runtimes.tflite.signature import live_signature, own_words
+from edgedistill.signature import Layout, Signature, TensorSpec, noise
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
+    from edgedistill.program import Program
+    from edgedistill.runtimes import Array
+    from edgedistill.runtimes.tflite.file import File
 
-    from edgedistill.runtimes import Array, Floats
-    from edgedistill.runtimes.tflite_file import File
 
-
-def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
+def write(program: Program, path: Path, spec: Spec) -> Signature:
     """int8 files hold int8 weights and int32 biases, and float32 only at the boundary where
     `spec.io` asks for it; fp16 files hold float16 weights that the runtime unpacks as it loads."""
-    from edgedistill.runtimes import tflite_edit
     from edgedistill.runtimes.program import fold_weights, made_once
-    from edgedistill.runtimes.tflite_file import File
-    from edgedistill.runtimes.tflite_layout import remove_transposes
+    from edgedistill.runtimes.tflite import edit
+    from edgedistill.runtimes.tflite.convert import convert
+    from edgedistill.runtimes.tflite.file import File
+    from edgedistill.runtimes.tflite.layout import remove_transposes
 
     quantized = spec.precision == "int8"
-    file = File(made_once(program, "litert", lambda: _convert(program, quantized)))
+    file = File(made_once(program, "litert", lambda: convert(program, quantized)))
+    file.order_boundary(
+        [each.name for each in program.signature.inputs],
+        [each.name for each in program.signature.outputs],
+    )
     remove_transposes(file)
-    tflite_edit.remove_fences(file)
-    tflite_edit.name_tensors(file, [])
+    edit.remove_fences(file)
+    edit.name_tensors(file, [], program.signature)
     if quantized:
         _name_layers(file, made_once(program, "folded", lambda: fold_weights(program)))
     if spec.precision == "fp16":
-        tflite_edit.halve_weights(file)
+        edit.halve_weights(file)
     if quantized and spec.io == "float":
-        tflite_edit.float_boundary(file)
-    tflite_edit.name_the_rest(file)
-    pixels = _described(file, file.graph.inputs[0], INPUT)
-    logits = _described(file, file.graph.outputs[0], OUTPUT)
+        edit.float_boundary(file)
+    edit.name_the_rest(file)
+    signature = _described(file, program.signature)
     file.model.description = f"{spec.name}, {spec.precision}".encode()
-    file.attach(METADATA, describe(spec, pixels, logits).encode())
+    file.attach(METADATA, describe(spec, signature).encode())
     path.write_bytes(file.pack())
-    return pixels, logits
+    return signature
 
 
-def _name_layers(file: File, program: ExportedProgram) -> None:
+def _name_layers(file: File, program: Program) -> None:
     """Name an int8 file's tensors after the program's layers, by what both compute of noise."""
-    from edgedistill.runtimes import tflite_edit
-    from edgedistill.runtimes.program import image_shape, layers, record
-
-    found = layers(program)
-    tflite_edit.name_tensors(file, found)
-    noise = np.random.default_rng(0).random((1, *image_shape(program)), np.float32)
-    pixels = _described(file, file.graph.inputs[0], INPUT)
-    given = {"pixels": to_native(noise, pixels)}
-    labels = {layer.label: layer.name for layer in found}
-    tflite_edit.forget_reordered(file, {**record(program, noise), **given}, labels)
-
-
-def _convert(program: ExportedProgram, quantized: bool) -> bytes:
     import torch
 
-    from edgedistill.runtimes.program import fence_floats, image_shape, module
+    from edgedistill.runtimes.program import layers, record
+    from edgedistill.runtimes.tflite import edit
 
-    class ChannelsLast(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = module(program)
-            if quantized:
-                fence_floats(self.inner)
-
-        def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-            return {OUTPUT: self.inner(pixels.permute(0, 3, 1, 2))}
-
-    wrapped = ChannelsLast()
-    wrapped.training = False
-    for weight in wrapped.parameters():
-        # The converter tells constants apart by their address: of a weight in channels-last order
-        # it takes a temporary copy's, and the next copy of that size stands at the same place.
-        weight.data = weight.data.contiguous()
-    channels, height, width = image_shape(program)
-    logging.getLogger("litert_torch").setLevel(logging.ERROR)
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        hushed(),
-        torch.no_grad(),
-    ):
-        warnings.simplefilter("ignore")
-        import litert_torch
-
-        converted = litert_torch.convert(
-            wrapped,
-            sample_kwargs={INPUT: torch.zeros(1, height, width, channels)},
-            quant_config=_static() if quantized else None,
-        )
-        content: bytes = bytes(converted.model_content())
-    return content
+    found = layers(program)
+    edit.name_tensors(file, found, program.signature)
+    drawn = noise(program.signature.inputs, 1, torch.Generator().manual_seed(0))
+    inputs = [each.numpy() for each in drawn]
+    native = _described(file, program.signature).inputs
+    given = [to_native(values, each) for values, each in zip(inputs, native, strict=True)]
+    labels = {layer.label: layer.name for layer in found}
+    edit.forget_reordered(file, given, record(program, *inputs), labels)
 
 
-def _static() -> Any:
-    """Only says that the graph is statically quantized: its own nodes carry every scale."""
-    from litert_torch.quantize import pt2e_quantizer, quant_config
+def _described(file: File, signature: Signature) -> Signature:
+    """The program's signature with the file's shapes, layouts, types and scales."""
 
-    static = pt2e_quantizer.get_symmetric_quantization_config(is_per_channel=True)
-    return quant_config.QuantConfig(
-        pt2e_quantizer=pt2e_quantizer.PT2EQuantizer().set_global(static)
+    def of(index: int, spec: TensorSpec) -> TensorSpec:
+        tensor, scale, zero_point = file.tensor(index), None, None
+        if tensor.quantization is not None and len(_listed(tensor.quantization.scale)):
+            scale = float(tensor.quantization.scale[0])
+            zero_point = int(tensor.quantization.zeroPoint[0])
+        layout: Layout = "NHWC" if spec.layout == "NCHW" else spec.layout
+        shape = tuple(map(int, _listed(tensor.shape)))
+        return replace(spec, shape=shape, layout=layout, dtype=file.dtype(index), scale=scale,
+                       zero_point=zero_point)  # fmt: skip
+
+    inputs = zip(file.graph.inputs, signature.inputs, strict=True)
+    outputs = zip(file.graph.outputs, signature.outputs, strict=True)
+    return replace(
+        signature,
+        inputs=tuple(of(index, spec) for index, spec in inputs),
+        outputs=tuple(of(index, spec) for index, spec in outputs),
     )
 
 
-def _described(file: Any, index: int, name: str) -> Tensor:
-    quantization = file.tensor(index).quantization
-    scale = zero_point = None
-    if quantization is not None and quantization.scale is not None and len(quantization.scale):
-        scale, zero_point = float(quantization.scale[0]), int(quantization.zeroPoint[0])
-    return _tensor(name, file.tensor(index).shape, file.dtype(index), scale, zero_point)
+def _listed(values: Any) -> Any:
+    return () if values is None else values
 
 
-def _tensor(
-    name: str, shape: Any, dtype: str, scale: float | None, zero_point: int | None
-) -> Tensor:
-    sizes = tuple(int(size) for size in shape)
-    images = len(sizes) == 4
-    layout: Literal["NHWC", "NCHW", "NC"] = "NC"
-    if images:
-        layout = "NCHW" if sizes[1] in (1, 3) and sizes[3] not in (1, 3) else "NHWC"
-    limits = (0.0, 1.0) if images else None
-    return Tensor(name, sizes, layout, dtype, scale, zero_point, limits)
+def load(
+    path: Path, threads: int = 1, optimize: bool = True, program: str = MAIN
+) -> _Loaded | _OneOfSeveral:
+    """See `Runtime.load`. A program beside others in the file has an interpreter of the whole."""
+    content = path.read_bytes()
+    words = own_words(content, program)
+    if program != MAIN and words is not None:
+        return _OneOfSeveral(content, threads, optimize, program, words)
+    return _Loaded(content, threads, optimize, words or own_words(content, MAIN))
 
 
-def load(path: Path, threads: int = 1, optimize: bool = True) -> _Loaded:
-    return _Loaded(path.read_bytes(), threads, optimize)
-
-
-class _Loaded:
-    def __init__(self, content: bytes, threads: int, optimize: bool) -> None:
+class _Loaded(Running):
+    def __init__(
+        self, content: bytes, threads: int, optimize: bool, words: Signature | None
+    ) -> None:
         self._optimized = optimize
         self._interpreter = interpreter(content, threads, optimize)
-        self._in, self._out = (
-            details[0]
-            for details in (
-                self._interpreter.get_input_details(),
-                self._interpreter.get_output_details(),
-            )
-        )
-        self.input, self.output = _live(self._in), _live(self._out)
+        inputs = self._interpreter.get_input_details()
+        outputs = self._interpreter.get_output_details()
+        self.signature = live_signature(inputs, outputs, words)
+        self._inputs = _places(self.signature.inputs, inputs)
+        self._outputs = _places(self.signature.outputs, outputs)
 
-    def encode(self, pixels: Floats) -> Array:
-        return to_native(pixels, self.input)
-
-    def run(self, native: Array) -> Array:
-        self._interpreter.set_tensor(self._in["index"], native)
+    def run(self, native: dict[str, Array]) -> dict[str, Array]:
+        for name, index in self._inputs.items():
+            self._interpreter.set_tensor(index, native[name])
         self._interpreter.invoke()
-        result: Array = self._interpreter.get_tensor(self._out["index"])
-        return result
-
-    def decode(self, native: Array) -> Floats:
-        return to_real(native, self.output)
-
-    def __call__(self, pixels: Floats) -> Floats:
-        native = self.encode(pixels)
-        return self.decode(
-            np.concatenate([self.run(native[i : i + 1]) for i in range(len(native))])
-        )
+        return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
 
     def operators(self) -> list[OperatorRow]:
         """Without times: LiteRT's Python package reaches no profiler."""
@@ -196,15 +160,41 @@ class _Loaded:
         return rows
 
 
-def _live(details: dict[str, Any]) -> Tensor:
-    scales = details["quantization_parameters"]["scales"]
-    scale, zero_point = details["quantization"] if len(scales) else (None, None)
-    name = details["name"].removeprefix("serving_default_").removesuffix(":0")
-    shape, dtype = details["shape"], np.dtype(details["dtype"]).name
-    return _tensor(name, shape, dtype, scale, zero_point)
+class _OneOfSeveral(_Loaded):
+    """A program of a file that has several, each under a signature of its own."""
+
+    def __init__(
+        self, content: bytes, threads: int, optimize: bool, program: str, words: Signature
+    ) -> None:
+        self._optimized = optimize
+        self._interpreter = interpreter(content, threads, optimize)
+        self._runner = self._interpreter.get_signature_runner(program)
+        inputs, outputs = self._runner.get_input_details(), self._runner.get_output_details()
+        self.signature = live_signature(
+            [inputs[each.name] for each in words.inputs],
+            [outputs[each.name] for each in words.outputs],
+            words,
+        )
+
+    def run(self, native: dict[str, Array]) -> dict[str, Array]:
+        found: dict[str, Array] = self._runner(**native)
+        return found
 
 
-def _delegated(operators: list[dict[str, Any]]) -> set[int]:
+def _places(specs: tuple[TensorSpec, ...], details: list[Any]) -> dict[str, int]:
+    return {spec.name: row["index"] for spec, row in zip(specs, details, strict=True)}
+
+
+class _Operator(TypedDict):
+    """What the interpreter says of an operator; tensors by their numbers."""
+
+    index: int
+    op_name: str
+    inputs: Sequence[int]
+    outputs: Sequence[int]
+
+
+def _delegated(operators: list[_Operator]) -> set[int]:
     """Operators between the inputs and the outputs of a DELEGATE node."""
     makers = {
         int(output): operator
@@ -245,20 +235,39 @@ def interpreter(content: bytes, threads: int, optimize: bool, keep_all: bool = F
     return made
 
 
-def inspect(path: Path) -> dict[str, Any]:
+def join(paths: Mapping[str, Path], joined: Path) -> str | None:
+    """Put the programs of several files into one, where that is smaller: weights that they share
+    are stored once. Returns why not, else None; nothing is written then."""
+    from edgedistill.runtimes.tflite.file import File
+    from edgedistill.runtimes.tflite.merge import merge
+
+    apart = sum(path.stat().st_size for path in paths.values())
+    try:
+        content = merge({name: File.read(path) for name, path in paths.items()}).pack()
+    except ValueError as error:
+        return str(error)
+    if len(content) >= apart:
+        return f"one file would have {len(content)} bytes, several have {apart}"
+    joined.write_bytes(content)
+    return None
+
+
+def inspect(path: Path) -> Look:
     """See `Runtime.inspect`."""
-    from edgedistill.runtimes import tflite_edit
-    from edgedistill.runtimes.tflite_file import File
-    from edgedistill.runtimes.tflite_transposes import transposes_left
+    from edgedistill.runtimes.tflite import edit
+    from edgedistill.runtimes.tflite.file import File
+    from edgedistill.runtimes.tflite.transposes import transposes_left
 
     file = File.read(path)
-    return {
-        "operators": dict(file.count()),
-        **in_float(tflite_edit.executed(file)),
-        "inner_pairs": tflite_edit.inner_pairs(file),
-        **transposes_left(file),
-    }
+    left = transposes_left(file)
+    found = look(
+        dict(file.count()), edit.inner_pairs(file), left["transposes"], edit.executed(file)
+    )
+    found["transposed_bytes"] = left["transposed_bytes"]
+    found["transposed_around"] = left["transposed_around"]
+    return found
 
 
 def to_channels_first(values: Array) -> Array:
+    """(batch, height, width, channels) as NCHW; arrays of other dimensions stay."""
     return values.transpose(0, 3, 1, 2) if values.ndim == 4 else values

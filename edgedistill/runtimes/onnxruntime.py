@@ -5,75 +5,70 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from edgedistill.runtimes import OperatorRow, Spec, Tensor, onnx_graph
+from edgedistill.program import MAIN
+from edgedistill.records import Look, OperatorRow
+from edgedistill.runtimes import Spec
 from edgedistill.runtimes.native import (
     METADATA,
+    Running,
     describe,
     in_float,
+    look,
     read_description,
-    to_native,
-    to_real,
 )
+from edgedistill.runtimes.onnx import graph as onnx_graph
 from edgedistill.scratch import scratch_folder
+from edgedistill.signature import Layout, Signature, TensorSpec
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
+    from edgedistill.program import Program
+    from edgedistill.runtimes import Array
 
-    from edgedistill.runtimes import Array, Floats
 
-
-def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
+def write(program: Program, path: Path, spec: Spec) -> Signature:
     """Weights are int8 and biases int32 in an int8 file; fp16 keeps float32 at its boundary."""
     import onnx
 
-    model, pixels, logits = onnx_graph.build(program, spec)
-    _attach(model, spec, pixels, logits)
+    model, signature = onnx_graph.build(program, spec)
+    _attach(model, spec, signature)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
-    return pixels, logits
+    return signature
 
 
-def _attach(model: Any, spec: Spec, pixels: Tensor, logits: Tensor) -> None:
+def _attach(model: Any, spec: Spec, signature: Signature) -> None:
     import onnx
 
     words = {
-        METADATA: describe(spec, pixels, logits),
+        METADATA: describe(spec, signature),
         "labels": json.dumps(spec.labels),
-        "input_range": json.dumps(pixels.range),
-        "input_layout": pixels.layout,
+        "input_range": json.dumps(signature.inputs[0].range),
+        "input_layout": signature.inputs[0].layout,
     }
     onnx.helper.set_model_props(model, words)
 
 
-def load(path: Path, threads: int = 1, optimize: bool = True) -> _Loaded:
+def load(path: Path, threads: int = 1, optimize: bool = True, program: str = MAIN) -> _Loaded:
+    """A file holds one program; `program` is of runtimes whose files hold several."""
     return _Loaded(path, threads, optimize)
 
 
-class _Loaded:
+class _Loaded(Running):
     def __init__(self, path: Path, threads: int, optimize: bool) -> None:
         self._path, self._threads, self._optimize = path, threads, optimize
         self._session = _session(path, threads, optimize)
         words = self._session.get_modelmeta().custom_metadata_map
         if METADATA in words:
-            self.input, self.output = read_description(words[METADATA])
+            self.signature = read_description(words[METADATA])
         else:
-            self.input = _plain(self._session.get_inputs()[0], "NCHW")
-            self.output = _plain(self._session.get_outputs()[0], "NC")
+            self.signature = _plain(self._session)
+        self._outputs = [each.name for each in self.signature.outputs]
 
-    def encode(self, pixels: Floats) -> Array:
-        return to_native(pixels, self.input)
-
-    def run(self, native: Array) -> Array:
-        result: Array = self._session.run([self.output.name], {self.input.name: native})[0]
-        return result
-
-    def decode(self, native: Array) -> Floats:
-        return to_real(native, self.output)
-
-    def __call__(self, pixels: Floats) -> Floats:
-        return self.decode(self.run(self.encode(pixels)))
+    def run(self, native: dict[str, Array]) -> dict[str, Array]:
+        given = self._session.run(self._outputs, native)
+        return dict(zip(self._outputs, given, strict=True))
 
     def operators(self) -> list[OperatorRow]:
         """Times are the median of 20 profiled inferences of one image."""
@@ -82,14 +77,16 @@ class _Loaded:
         with scratch_folder() as folder:
             prefix = str(folder / "profile")
             session = _session(self._path, self._threads, self._optimize, prefix)
-            shape = [size or 1 for size in self.input.shape]
+            zeros = {
+                each.name: np.zeros(each.of_batch(1), each.dtype) for each in self.signature.inputs
+            }
             for _ in range(22):
-                session.run(None, {self.input.name: np.zeros(shape, self.input.dtype)})
+                session.run(None, zeros)
             # Names in a file need not be text, and the profile repeats them as they are.
             profile = Path(session.end_profiling()).read_text(errors="replace")
             events = json.loads(profile, strict=False)
         times: dict[str, list[float]] = {}
-        about: dict[str, dict[str, Any]] = {}
+        about: dict[str, _Ran] = {}
         for event in events:
             if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
                 name = event["name"].removesuffix("_kernel_time")
@@ -105,6 +102,14 @@ class _Loaded:
             )
             for name, each in times.items()
         ]
+
+
+class _Ran(TypedDict):
+    """What a profile says of an operator."""
+
+    op_name: str
+    provider: str
+    output_type_shape: list[dict[str, list[int]]]
 
 
 def _session(
@@ -134,32 +139,43 @@ def _session(
     )
 
 
-def _plain(value: Any, layout: Any) -> Tensor:
+def _plain(session: Any) -> Signature:
     """For a file that says nothing about itself."""
-    shape = tuple(size if isinstance(size, int) else None for size in value.shape)
-    dtype = {"tensor(float)": "float32", "tensor(float16)": "float16"}.get(value.type)
-    return Tensor(value.name, shape, layout, dtype or value.type.removeprefix("tensor(")[:-1])
+
+    def spec(value: Any, layouts: dict[int, Layout]) -> TensorSpec:
+        shape = tuple(size if isinstance(size, int) else None for size in value.shape)
+        return TensorSpec(value.name, shape, layouts.get(len(shape), ""), _dtype(value))
+
+    return Signature(
+        tuple(spec(each, {4: "NCHW"}) for each in session.get_inputs()),
+        tuple(spec(each, {2: "NC"}) for each in session.get_outputs()),
+    )
+
+
+def _dtype(value: Any) -> str:
+    """numpy's word for `tensor(float)` and its like."""
+    known = {"tensor(float)": "float32", "tensor(double)": "float64"}
+    return known.get(value.type) or str(value.type).removeprefix("tensor(")[:-1]
 
 
 _INTEGER = ("QLinear", "QGemm", "QAttention", "MatMulInteger", "ConvInteger")
 
 
-def inspect(path: Path) -> dict[str, Any]:
+def inspect(path: Path) -> Look:
     """See `Runtime.inspect`. Asked of the runtime, by a profile of one inference: what it joins to
     integer kernels depends on the processor. On x86 it makes some activations unsigned first, and a
     layer between both kinds stays in float; `arm64` says what it does where it need not."""
     import onnx
 
     graph = onnx.load(path).graph
-    found = {
-        "operators": dict(Counter(node.op_type for node in graph.node)),
-        **in_float(_executed(path)),
-        "inner_pairs": onnx_graph.inner_pairs(graph),
-        "transposes": sum(node.op_type == "Transpose" for node in graph.node),
-    }
+    kinds = Counter(node.op_type for node in graph.node)
+    found = look(dict(kinds), onnx_graph.inner_pairs(graph), kinds["Transpose"], _executed(path))
     if onnx_graph.Q in found["operators"]:
         signed = in_float(_executed(path, {"session.qdqisint8allowed": "1"}))
-        found["arm64"] = {key: signed[key] for key in ("executed", "float_counts")}
+        found["arm64"] = {
+            "executed": signed["executed"],
+            "float_counts": signed["float_counts"],
+        }
     return found
 
 
@@ -169,10 +185,13 @@ def _executed(path: Path, settings: dict[str, str] | None = None) -> list[tuple[
 
     with scratch_folder() as folder:
         session = _session(path, 1, True, str(folder / "profile"), settings)
-        (pixels,) = session.get_inputs()
-        shape = [size if isinstance(size, int) else 1 for size in pixels.shape]
-        kind = np.int8 if pixels.type == "tensor(int8)" else np.float32
-        session.run(None, {pixels.name: np.zeros(shape, kind)})
+        zeros = {
+            each.name: np.zeros(
+                [size if isinstance(size, int) else 1 for size in each.shape], _dtype(each)
+            )
+            for each in session.get_inputs()
+        }
+        session.run(None, zeros)
         profile = Path(session.end_profiling()).read_text(errors="replace")
     rows = []
     for event in json.loads(profile, strict=False):

@@ -10,44 +10,52 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.runtimes import OperatorRow, Spec, Tensor, onnx_graph, openvino_graph
+from edgedistill.program import MAIN
+from edgedistill.records import Look, OperatorRow
+from edgedistill.runtimes import Spec
 from edgedistill.runtimes.native import (
     METADATA,
+    Running,
     describe,
-    in_float,
+    look,
     read_description,
-    to_native,
-    to_real,
 )
+from edgedistill.runtimes.onnx import graph as onnx_graph
+from edgedistill.runtimes.openvino_ir import graph as openvino_graph
 from edgedistill.scratch import scratch_folder
+from edgedistill.signature import Inputs, Layout, Signature, TensorSpec
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
+    from edgedistill.program import Program
+    from edgedistill.runtimes import Array
 
-    from edgedistill.runtimes import Array, Floats
 
-
-def write(program: ExportedProgram, path: Path, spec: Spec) -> tuple[Tensor, Tensor]:
+def write(program: Program, path: Path, spec: Spec) -> Signature:
     """The weights are int8 in an int8 file and float16 in an fp16 file."""
     import openvino as ov
 
     full = dataclasses.replace(spec, precision="fp32") if spec.precision == "fp16" else spec
-    graph, pixels, logits = onnx_graph.build(program, full)
+    graph, signature = onnx_graph.build(program, full)
     onnx_graph.unshare(graph.graph)
-    pixels, logits = (
-        dataclasses.replace(each, shape=(1, *each.shape[1:])) for each in (pixels, logits)
+    signature = dataclasses.replace(
+        signature, inputs=_of_one(signature.inputs), outputs=_of_one(signature.outputs)
     )
-    model = _convert(graph, pixels)
-    for value, tensor in ((model.inputs[0], pixels), (model.outputs[0], logits)):
+    model = _convert(graph, signature.inputs)
+    ends = (*model.inputs, *model.outputs), (*signature.inputs, *signature.outputs)
+    for value, tensor in zip(*ends, strict=True):
         value.get_tensor().set_names({tensor.name})
-    model.set_rt_info(describe(spec, pixels, logits), [METADATA, "description"])
+    model.set_rt_info(describe(spec, signature), [METADATA, "description"])
     model.set_rt_info(json.dumps(spec.labels), [METADATA, "labels"])
     model.friendly_name = spec.name
     ov.save_model(model, path, compress_to_fp16=spec.precision == "fp16")
-    return pixels, logits
+    return signature
 
 
-def _convert(graph: Any, pixels: Tensor) -> Any:
+def _of_one(tensors: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    return tuple(dataclasses.replace(each, shape=each.of_batch(1)) for each in tensors)
+
+
+def _convert(graph: Any, inputs: Inputs) -> Any:
     """What `openvino.convert_model` does, which besides reports its use over the network."""
     import onnx
     import openvino as ov
@@ -60,7 +68,7 @@ def _convert(graph: Any, pixels: Tensor) -> Any:
         source = folder / "model.onnx"
         onnx.save(graph, source)
         model = ov.Core().read_model(source)
-        model.reshape(list(pixels.shape))
+        model.reshape({each.name: list(each.shape) for each in inputs})
         apply_moc_transformations(model, cf=False, smart_reshape=True)
         compress_quantize_weights_transformation(model)
     openvino_graph.keep_rounding(model)
@@ -68,48 +76,37 @@ def _convert(graph: Any, pixels: Tensor) -> Any:
     return model
 
 
-def load(path: Path, threads: int = 1, optimize: bool = True) -> _Loaded:
+def load(path: Path, threads: int = 1, optimize: bool = True, program: str = MAIN) -> _Loaded:
+    """A file holds one program; `program` is of runtimes whose files hold several."""
     return _Loaded(path, threads, optimize)
 
 
-class _Loaded:
+class _Loaded(Running):
     def __init__(self, path: Path, threads: int, optimize: bool) -> None:
         model = _read(path)
         self._made_of = path, threads, optimize
         self._request = _compile(model, threads, optimize).create_infer_request()
         if model.has_rt_info([METADATA, "description"]):
             text = model.get_rt_info([METADATA, "description"]).astype(str)
-            self.input, self.output = read_description(text)
+            self.signature = read_description(text)
         else:
-            self.input = _plain(model.inputs[0], "NCHW")
-            self.output = _plain(model.outputs[0], "NC")
+            self.signature = _plain(model)
+        self._inputs = [each.name for each in self.signature.inputs]
+        self._outputs = [each.name for each in self.signature.outputs]
 
-    def encode(self, pixels: Floats) -> Array:
-        return to_native(pixels, self.input)
-
-    def run(self, native: Array) -> Array:
-        result: Array = self._request.infer([native])[0]
-        return result
-
-    def decode(self, native: Array) -> Floats:
-        return to_real(native, self.output)
-
-    def __call__(self, pixels: Floats) -> Floats:
-        native = self.encode(pixels)
-        size = self.input.shape[0] or len(native)
-        parts = [self.run(native[i : i + size]).copy() for i in range(0, len(native), size)]
-        return self.decode(np.concatenate(parts))
+    def run(self, native: dict[str, Array]) -> dict[str, Array]:
+        results = self._request.infer([native[name] for name in self._inputs])
+        return {name: results[place] for place, name in enumerate(self._outputs)}
 
     def operators(self) -> list[OperatorRow]:
         """Times are the median of 20 profiled inferences of one image."""
-        shape = [size or 1 for size in self.input.shape]
-        native = np.zeros(shape, self.input.dtype)
+        native = [np.zeros(each.of_batch(1), each.dtype) for each in self.signature.inputs]
         path, threads, optimize = self._made_of
         # Counting costs time, so it is done by a copy that nobody else measures.
         request = _compile(_read(path), threads, optimize, count=True).create_infer_request()
         runs = []
         for _ in range(22):
-            request.infer([native])
+            request.infer(native)
             runs.append(request.get_profiling_info())
         rows = []
         for index, info in enumerate(runs[0]):
@@ -136,7 +133,7 @@ def _compile(model: Any, threads: int, optimize: bool, count: bool = False) -> A
     computed in float32, as they are written."""
     import openvino as ov
 
-    config: dict[str, Any] = {
+    config: dict[str, int | str] = {
         "INFERENCE_NUM_THREADS": threads,
         "PERFORMANCE_HINT": "LATENCY",
         "PERF_COUNT": count,
@@ -147,14 +144,29 @@ def _compile(model: Any, threads: int, optimize: bool, count: bool = False) -> A
     return ov.compile_model(model, "CPU", config)
 
 
-def _plain(value: Any, layout: Any) -> Tensor:
+def _plain(model: Any) -> Signature:
     """For a file that says nothing about itself."""
-    shape = tuple(None if size.is_dynamic else size.get_length() for size in value.partial_shape)
-    return Tensor(value.any_name, shape, layout, np.dtype(value.element_type.to_dtype()).name)
+
+    def spec(value: Any, layouts: dict[int, Layout]) -> TensorSpec:
+        sizes = value.partial_shape
+        shape = tuple(None if size.is_dynamic else size.get_length() for size in sizes)
+        dtype = np.dtype(value.element_type.to_dtype()).name
+        return TensorSpec(value.any_name, shape, layouts.get(len(shape), ""), dtype)
+
+    return Signature(
+        tuple(spec(each, {4: "NCHW"}) for each in model.inputs),
+        tuple(spec(each, {2: "NC"}) for each in model.outputs),
+    )
 
 
-def inspect(path: Path) -> dict[str, Any]:
+def inspect(path: Path) -> Look:
     """See `Runtime.inspect`. Asked of the runtime, which compiles a file for the processor."""
     model = _read(path)
     compiled = _compile(model, 1, True).get_runtime_model()
-    return {**openvino_graph.inspect(model), **in_float(openvino_graph.executed(model, compiled))}
+    written = openvino_graph.inspect(model)
+    return look(
+        written["operators"],
+        written["inner_pairs"],
+        written["transposes"],
+        openvino_graph.executed(model, compiled),
+    )

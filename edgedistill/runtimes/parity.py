@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgedistill.records import OutputParity, Parity
+
 if TYPE_CHECKING:
     from edgedistill.recipe import VerifyConfig
     from edgedistill.runtimes import Array, Floats
-
-
-@dataclass(frozen=True)
-class Parity:
-    """Of outputs (batch, values) against the reference on the same pixels."""
-
-    agreement: float | None
-    """Share of images that are decided alike; None where the task decides nothing."""
-    max_difference: float
-    mean_difference: float
-    """As shares of the reference's range."""
-    max_steps: float | None = None
-    mean_steps: float | None = None
-    """In steps of the output's scale."""
-    within_step: float | None = None
-    """Share of values at most one step off."""
 
 
 def compare(
@@ -35,7 +20,11 @@ def compare(
     step: float | None = None,
     agreement: Callable[[Array, Array], float] | None = None,
 ) -> Parity:
-    """step: the output's scale, where it is quantized; agreement: the task's."""
+    """How far a file's outputs are from the reference's, (samples, values) each; differences are
+    shares of the reference's range.
+
+    step: the output's scale, where it is quantized; agreement: the task's.
+    """
     apart = np.abs(outputs.astype(np.float64) - reference)
     width = float(np.ptp(reference)) or 1.0
     same = agreement(outputs, reference) if agreement else None
@@ -68,10 +57,28 @@ def misses(
     return told
 
 
+def misses_over_steps(
+    found: Sequence[OutputParity], runtime: str, precision: str, asked: VerifyConfig
+) -> list[str]:
+    """The tolerances that a program's outputs over a sequence do not keep, in words."""
+    told = []
+    for each in found:
+        if each.within_step is not None:
+            wanted = asked.within_step_litert if runtime == "litert" else asked.within_step
+            if each.within_step < wanted:
+                share = f"{each.within_step:.2%} of `{each.output}`"
+                told.append(f"{share} within one step, {wanted:.2%} wanted")
+        elif each.max_difference > (limit := _float_limit(precision, asked)):
+            told.append(
+                f"`{each.output}` {each.max_difference:.2g} of the range off, {limit:g} allowed"
+            )
+    return told
+
+
 def strays(found: Parity, precision: str, asked: VerifyConfig) -> bool:
     """Whether the values of a float file miss its tolerance, whatever is decided by them."""
     return precision != "int8" and found.max_difference > _float_limit(precision, asked)
 
 
 def _float_limit(precision: str, asked: VerifyConfig) -> float:
-    return asked.float_tolerance if precision == "fp32" else asked.half_tolerance
+    return asked.half_tolerance if precision == "fp16" else asked.float_tolerance

@@ -1,5 +1,4 @@
-"""The one graph that every runtime renders: a torch.export program, with or without
-quantize/dequantize nodes."""
+"""What a quantized program holds: its layers, their integers, and what stayed in float."""
 
 from __future__ import annotations
 
@@ -11,8 +10,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from edgedistill.program import Program, export, graph_of, placeholders, results
+
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
     from torch.fx import GraphModule, Node
 
     from edgedistill.runtimes import Array, Floats
@@ -40,13 +40,18 @@ class Layer:
     """Of one image, without the batch."""
     readers: tuple[str, ...]
     """The dequantize nodes that read it."""
+    input: int | None = None
+    """The place of the program's input that it is."""
+    output: int | None = None
+    """The place of the program's output that it becomes."""
 
     def reals(self, steps: Array) -> Floats:
-        """What its integers stand for."""
+        """What its integers stand for, float32 of the same shape (batch, ...)."""
         return (steps.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
     def steps(self, reals: Array) -> Array:
-        """The integers that stand for real values, however large."""
+        """The integers that stand for real values (batch, ...), however large: whole numbers as
+        float32, not clipped."""
         counted: Array = np.rint(reals.astype(np.float32) / np.float32(self.scale))
         return counted + self.zero_point
 
@@ -54,7 +59,7 @@ class Layer:
 _MADE: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
 
-def made_once(program: ExportedProgram, what: str, make: Callable[[], T]) -> T:
+def made_once(program: Program, what: str, make: Callable[[], T]) -> T:
     """What `make` makes of a program that changes no more, kept as long as that is: several files
     are renderings of one conversion, which takes far longer than the rest."""
     made = _MADE.setdefault(program, {})
@@ -64,36 +69,22 @@ def made_once(program: ExportedProgram, what: str, make: Callable[[], T]) -> T:
     return found
 
 
-def module(program: ExportedProgram) -> GraphModule:
-    """The program as a module of any batch size, for inference."""
-    unlifted: Any = program.module(check_guards=False)
-    return unlifted  # type: ignore[no-any-return]
-
-
-def image_shape(program: ExportedProgram) -> tuple[int, int, int]:
-    """(channels, height, width) of the input."""
-    name = program.graph_signature.user_inputs[0]
-    node = next(node for node in program.graph.nodes if node.name == name)
-    channels, height, width = (int(size) for size in node.meta["val"].shape[1:])
-    return channels, height, width
-
-
 def is_quantize(node: Any) -> bool:
+    """Whether a graph's node turns floats into integers."""
     return str(getattr(node, "target", "")).startswith(_QUANTIZE)
 
 
 def is_dequantize(node: Any) -> bool:
+    """Whether a graph's node turns integers into floats."""
     return str(getattr(node, "target", "")).startswith(_DEQUANTIZE)
 
 
-def fold_weights(program: ExportedProgram) -> ExportedProgram:
+def fold_weights(program: Program) -> Program:
     """The same program with its weights stored as integers, not quantized at run time.
 
     torch itself rounds them, so every rendering starts from the same integers.
     """
-    import torch
-
-    graph = module(program)
+    graph = graph_of(program)
     constants = _constants(graph)
     for node in list(graph.graph.nodes):
         if is_quantize(node) and node in constants:
@@ -105,10 +96,7 @@ def fold_weights(program: ExportedProgram) -> ExportedProgram:
                 node.replace_all_uses_with(folded)
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    batch = {0: torch.export.Dim("batch", min=1)}
-    with torch.no_grad():
-        pixels = torch.zeros(2, *image_shape(program))
-        return torch.export.export(graph, (pixels,), dynamic_shapes=(batch,))
+    return export(graph, program.signature)
 
 
 def _constants(graph: GraphModule) -> set[Any]:
@@ -139,12 +127,14 @@ def _value(graph: GraphModule, node: Any) -> Any:
         )
 
 
-def layers(program: ExportedProgram) -> list[Layer]:
+def layers(program: Program) -> list[Layer]:
     """The quantized activations in the order they are computed, the pixels first."""
     found = []
     labels: Counter[str] = Counter()
-    graph = module(program)
+    graph = graph_of(program)
     constants = _constants(graph)
+    taken = {node: place for place, node in enumerate(placeholders(graph))}
+    given = {node: place for place, node in enumerate(results(graph))}
     for node in graph.graph.nodes:
         if is_quantize(node) and node not in constants:
             scale, zero_point = node.args[1], node.args[2]
@@ -157,19 +147,24 @@ def layers(program: ExportedProgram) -> list[Layer]:
                 Layer(
                     node.name, label, float(scale), int(zero_point), shape,
                     tuple(user.name for user in node.users if is_dequantize(user)),
+                    taken.get(node.args[0]),
+                    next((given[user] for user in node.users if user in given), None),
                 )
             )  # fmt: skip
     return found
 
 
-def output_scale(program: ExportedProgram) -> float | None:
-    """The scale of the output; None where the last layer gives floats."""
-    graph = module(program)
-    (output,) = (node for node in graph.graph.nodes if node.op == "output")
-    last: Any = output.args[0]
-    while isinstance(last, tuple | list):
-        last = last[0]
-    return float(last.args[1]) if is_dequantize(last) else None
+def output_scales(program: Program) -> list[float | None]:
+    """The scale of each output; None where the last layer gives floats."""
+    return [
+        float(node.args[1]) if is_dequantize(node) else None  # type: ignore[arg-type]
+        for node in results(graph_of(program))
+    ]
+
+
+def output_scale(program: Program) -> float | None:
+    """The scale of the output that a task judges."""
+    return output_scales(program)[program.signature.answer]
 
 
 def _label(quantize: Node) -> str:
@@ -192,8 +187,9 @@ def _weight_name(node: Any) -> str:
     return str(node.target)
 
 
-def record(program: ExportedProgram, pixels: Floats) -> dict[str, Array]:
-    """What each quantized activation is for `pixels`: int8, by the name of its layer."""
+def record(program: Program, *inputs: Array) -> dict[str, Array]:
+    """What each quantized activation is for `inputs`, (batch, ...) each: int8 (batch, ...), by the
+    name of its layer."""
     import torch
 
     kept: dict[str, Array] = {}
@@ -207,15 +203,15 @@ def record(program: ExportedProgram, pixels: Floats) -> dict[str, Array]:
             return value
 
     with torch.no_grad():
-        Recorder(module(program)).run(torch.from_numpy(pixels))
+        Recorder(graph_of(program)).run(*map(torch.from_numpy, inputs))
     return kept
 
 
-def float_layers(program: ExportedProgram) -> list[str]:
+def float_layers(program: Program) -> list[str]:
     """Operators of a quantized program that are computed in float, layers by their module's name:
     those that read something no dequantize node gave, weights included, or whose result no
     quantize node takes."""
-    graph = module(program)
+    graph = graph_of(program)
     constants = _constants(graph)
     nodes = (node for node in graph.graph.nodes if node not in constants)
     return [_layer_name(node) for node in nodes if _is_float(node, constants)]

@@ -21,13 +21,9 @@ Only the file is a fault of the compile. The rest is said.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
-if TYPE_CHECKING:
-    from edgedistill.runtimes.layers import Alone
-    from edgedistill.runtimes.parity import Parity
+from edgedistill.records import Cause, LayerParity, Parity
 
-Cause = Literal["the file", "this machine's kernels", "rounding"]
 KERNELS: Cause = "this machine's kernels"
 _APART, _STEPS = 2.0, 0.5
 
@@ -47,21 +43,21 @@ class Evidence:
     images: int = 0
     strays: tuple[bool, bool] = (False, False)
     """Whether a float file's values miss the tolerance by the usual kernels, by the plainest."""
-    alone: tuple[Alone, ...] = ()
+    alone: tuple[LayerParity, ...] = ()
     """An int8 file's layers by the usual kernels."""
-    alone_plain: tuple[Alone, ...] = ()
+    alone_plain: tuple[LayerParity, ...] = ()
     """The same by the plainest, where the usual ones stray."""
     others: tuple[tuple[str, Parity], ...] = ()
     """Other runtimes' files of the same precision against the graph, on the same images."""
 
     @property
-    def wrong(self) -> list[Alone]:
+    def wrong(self) -> list[LayerParity]:
         """Layers that no kernels compute as the graph does."""
         usual = {each.layer for each in self.alone if each.strays}
         return [each for each in self.alone_plain if each.strays and each.layer in usual]
 
     @property
-    def strays_here(self) -> list[Alone]:
+    def strays_here(self) -> list[LayerParity]:
         """Layers that only this machine's usual kernels stray at."""
         wrong = {each.layer for each in self.wrong}
         return [each for each in self.alone if each.strays and each.layer not in wrong]
@@ -124,7 +120,7 @@ def _layers(found: Evidence) -> str:
     )
 
 
-def _off(layer: Alone) -> str:
+def _off(layer: LayerParity) -> str:
     if layer.max_steps > 1:
         return f"up to {layer.max_steps:g} steps off"
     return f"off in {1 - layer.exact:.0%} of its values"

@@ -13,11 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.artifact import CHECKPOINTS, Artifact
+from edgedistill.artifact import CHECKPOINTS, Artifact, JsonObject
 from edgedistill.progress import Reporter
+from edgedistill.runtime_table import TABLE
 
 if TYPE_CHECKING:
-    from edgedistill.distill.teachers import Room
+    from edgedistill.distill.teachers import TeacherContext
+    from edgedistill.predict import State
+    from edgedistill.recipe import Teacher
+    from edgedistill.records import DataRecord
 
 
 @dataclass(frozen=True)
@@ -35,18 +39,22 @@ class Context:
     sent: Counter[str] = field(default_factory=Counter)
     """How many requests this run has sent to each endpoint."""
 
-    def room(self, folder: Path, data: dict[str, Any], precision: str = "fp32") -> Room:
-        """What a teacher is opened with whose own files lie in `folder`; data: `data.json`."""
-        from edgedistill.distill.teachers import Room
+    def teacher_context(
+        self, config: Teacher, folder: Path, data: DataRecord, precision: str = "fp32"
+    ) -> TeacherContext:
+        """What a teacher is opened with whose own files lie in `folder`."""
+        from edgedistill.distill.teachers import TeacherContext
 
-        shape = data["channels"], data["image_size"]
-        return Room(folder, data["classes"], *shape, precision, self.answers, self.sent)
+        seen = data.inputs_at(config.image_size)
+        return TeacherContext(folder, data.classes, seen, precision, self.answers, self.sent)
 
-    def told(self, stage: str, state: dict[str, Any]) -> dict[str, Any]:
-        """A model's state, its warnings said aloud."""
-        for text in state.get("warnings", ()):
+    def told(self, stage: str, state: State | None) -> JsonObject:
+        """A model's state as metrics, its warnings said aloud; none of what was not measured."""
+        if state is None:
+            return {}
+        for text in state.warnings:
             self.reporter.say(f"{stage}: {text}")
-        return state
+        return {name: value for name, value in vars(state).items() if value is not None}
 
     @property
     def checkpoints(self) -> Path:
@@ -67,29 +75,30 @@ class Stage:
     """Distributions whose version is part of the cache key."""
 
     @property
-    def run(self) -> Callable[[Any, dict[str, Artifact], Context], dict[str, Any]]:
+    def run(self) -> Callable[[Any, dict[str, Artifact], Context], JsonObject]:
+        """The stage's own function; its module is imported here."""
         module = importlib.import_module(f"edgedistill.stages.{self.name}")
-        run: Callable[[Any, dict[str, Artifact], Context], dict[str, Any]] = module.run
+        run: Callable[[Any, dict[str, Artifact], Context], JsonObject] = module.run
         return run
 
 
-_EXPORT = ("torch", "onnx", "onnxscript", "onnxruntime", "litert-torch", "openvino")
+_EXPORT = ("torch", *(name for entry in TABLE.values() for name in entry.written_by))
 
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("data", 4, ("pillow", "numpy")),
-        Stage("teacher", 3, ("torch",)),
-        Stage("teach", 3, ("torch",)),
-        Stage("judge", 1, ()),
-        Stage("search", 3, ("torch", "accelerate", "optuna")),
-        Stage("control", 2, ("torch", "accelerate")),
-        Stage("audit", 3, _EXPORT),
-        Stage("distill", 4, ("torch", "accelerate")),
-        Stage("prune", 4, ("torch", "torch-pruning", "accelerate")),
-        Stage("quantize", 7, ("torch", "torchao", "nncf", "accelerate")),
-        Stage("export", 8, _EXPORT),
-        Stage("verify", 5, _EXPORT),
-        Stage("benchmark", 2, _EXPORT),
+        Stage("data", 5, ("pillow", "numpy")),
+        Stage("teacher", 4, ("torch",)),
+        Stage("teach", 4, ("torch",)),
+        Stage("judge", 2, ()),
+        Stage("search", 4, ("torch", "accelerate", "optuna")),
+        Stage("control", 3, ("torch", "accelerate")),
+        Stage("audit", 4, _EXPORT),
+        Stage("distill", 5, ("torch", "accelerate")),
+        Stage("prune", 5, ("torch", "torch-pruning", "accelerate")),
+        Stage("quantize", 8, ("torch", "torchao", "nncf", "accelerate")),
+        Stage("export", 9, _EXPORT),
+        Stage("verify", 6, _EXPORT),
+        Stage("benchmark", 3, _EXPORT),
     )
 }

@@ -4,41 +4,55 @@ is, what it does with bad images, and when it should pass a request on."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edgedistill.artifact import Artifact, write_json
-from edgedistill.data import Split, open_split, read_unlabelled
-from edgedistill.data.corrupt import KINDS, corrupt
+from edgedistill.artifact import Artifact, JsonObject
+from edgedistill.data import ImageSplit, Split, open_images, open_split
+from edgedistill.data.image.corrupt import KINDS, corrupt
+from edgedistill.data.no_class import Size, images_of_no_class
 from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.devices import machine
-from edgedistill.distill.asking import plain_answers
+from edgedistill.distill.embeddings import embeddings
+from edgedistill.distill.labelling import plain_answers
 from edgedistill.distill.teachers import identity
-from edgedistill.models import load
+from edgedistill.models import inputs_of, load
+from edgedistill.predict import Predict, logits_of, torch_predictor
 from edgedistill.progress import Asked
 from edgedistill.recipe import AuditConfig, Teacher
+from edgedistill.records import AuditRecord, DataRecord, ExportRecord, FileEntry, as_json
+from edgedistill.records.audit import (
+    Corruption,
+    Coverage,
+    OutOfDistribution,
+    StepChange,
+    StudentAudit,
+)
 from edgedistill.runtimes import RUNTIMES, features
+from edgedistill.signature import image_size
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks import calibration, drift, judgement, routing
+from edgedistill.tasks import audit as figures
+from edgedistill.tasks import calibration, drift, routing
 from edgedistill.tasks.classification import accuracy
-from edgedistill.tasks.predict import Predict, logits_of, torch_predictor
+from edgedistill.tasks.promised import promised
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from edgedistill.runtimes import Floats
+
 
 _SMALLEST = ("int8", "fp16", "fp32")
 _EMBEDDED = 10_000
 """Images of either split whose nearest neighbours are looked for."""
-_NOISE = 500
 
 
 class Config(Frozen):
+    """What the audit depends on."""
+
     audit: AuditConfig
     models: tuple[str, ...]
     """Steps that leave models, from the teacher to the one that ships."""
@@ -50,102 +64,136 @@ class Config(Frozen):
     """Digest of that file."""
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves `audit.json`, see `AuditRecord`."""
     begin = time.monotonic()
-    data = inputs["data"].json("data.json")
-    test = open_split(inputs["data"].path, "test")
-    held_out = open_split(inputs["data"].path, "validation")
-    with np.load(inputs["verify"].file("logits.npz")) as kept:
-        stored = {name: kept[name] for name in kept.files}
-    strangers, notes = _strangers(config.audit, data, context.seed)
+    data = DataRecord.read(inputs["data"])
+    test, held_out = (open_split(inputs["data"].path, name) for name in ("test", "validation"))
+    sizes = _sizes(config, inputs, data)
+    tests = {size: open_images(inputs["data"].path, "test", size) for size in sizes.values()}
+    others, notes = images_of_no_class(config.audit, data, tuple(tests), context.seed)
     for text in notes:
         context.reporter.say(f"audit: {text}")
-    images = _asked_in_all(config, inputs, len(test), len(held_out), len(strangers))
-    asked = Asked(context.reporter, "audit", images)
-    file, own_file = _shipped(inputs["export"])
-    shipped = asked.of(own_file, file)
-    teacher = stored.get("teacher")
+    images = _asked_in_all(config, inputs, len(test), len(held_out), len(others[None]))
+    models = _open(config, inputs, test, sizes, Asked(context.reporter, "audit", images))
+    own = logits_of(models.shipped, held_out)
+    temperature = calibration.fit_temperature(own, held_out.labels)
+    known = _teacher_on_validation(config, inputs, data, context)
+    record = AuditRecord(
+        file=models.file,
+        images=len(test),
+        order=("teacher", *models.students),
+        students=_students(config.audit, inputs["data"], models, test),
+        drops=_drops(models, test),
+        corruptions=_corruptions(config.audit, models, tests, context),
+        out_of_distribution=_detected(config.audit, models, tests, others),
+        coverage=_coverage(inputs, context.seed),
+        temperature=temperature,
+        routing=None
+        if models.teacher is None or known is None
+        else routing.audited(
+            routing.Pair(own, known, held_out.labels),
+            routing.Pair(models.students["shipped"], models.teacher, test.labels),
+            temperature,
+            config.audit.routing_drop,
+        ),
+        reference=as_json(drift.describe(own, _features(inputs["export"], held_out))),
+    )
+    record.write(context.scratch)
+    return {**promised(record), "warnings": list(notes), "seconds": time.monotonic() - begin}
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The models of a compile, and their answers to the test images."""
+
+    file: str
+    """The one that ships."""
+    predictors: dict[str, Predict]
+    """Torch models by step, and `shipped`."""
+    sizes: dict[str, Size]
+    """In which each of them sees the images."""
+    students: dict[str, Floats]
+    """Logits (samples, classes) by model, in the order in which they were made."""
+    teacher: Floats | None
+
+    @property
+    def shipped(self) -> Predict:
+        return self.predictors["shipped"]
+
+
+def _open(
+    config: Config,
+    inputs: dict[str, Artifact],
+    test: Split,
+    sizes: dict[str, Size],
+    asked: Asked,
+) -> _Models:
+    with np.load(inputs["verify"].file("logits.npz")) as kept:
+        stored = {name: kept[name] for name in kept.files}
+    file, loaded = _shipped(inputs["export"])
+    torch_models = {
+        name: asked.of(each, name) for name, each in _predictors(config, inputs).items()
+    }
+    predictors = {**torch_models, "shipped": asked.of(loaded, file)}
     students = {name: stored[name] for name in config.models[1:] if name in stored}
-    students["shipped"] = logits_of(shipped, test)
+    students["shipped"] = logits_of(predictors["shipped"], test)
     if "control" in inputs:
         students["control"] = logits_of(asked.of(_control(inputs), "control"), test)
-    found: dict[str, Any] = {
-        "file": file,
-        "images": len(test),
-        "order": ["teacher", *students],
-        **_judged(config.audit, inputs["data"], students, teacher, test),
-    }
-    predictors = {
-        name: asked.of(each, name) for name, each in _predictors(config, inputs).items()
-    } | {"shipped": shipped}
-    found["corruptions"] = _corruptions(config.audit, predictors, test, context)
-    noise = config.audit.out_of_distribution is None
-    found["out_of_distribution"] = {
-        "images": "noise" if noise else len(strangers),
-        "models": _unknown(predictors, test, strangers),
-    }
-    found["coverage"] = _coverage(inputs, context.seed)
-    room = context.room(inputs["teacher"].path, data)
-    known = plain_answers(
-        config.teacher, identity(config.teacher, config.fingerprint, inputs["teacher"]), room,
-        inputs["data"], "validation", context.checkpoints, context.reporter,
-    )  # fmt: skip
-    own = logits_of(shipped, held_out)
-    found["temperature"] = calibration.fit_temperature(own, held_out.labels)
-    found["routing"] = None
-    if teacher is not None and known is not None:
-        found["routing"] = _routing(
-            config.audit, found["temperature"], (own, known, held_out.labels),
-            (students["shipped"], teacher, test.labels),
-        )  # fmt: skip
-    found["reference"] = drift.describe(own, _features(inputs["export"], held_out))
-    write_json(context.scratch / "audit.json", found)
-    return {**_figures(found), "warnings": list(notes), "seconds": time.monotonic() - begin}
+    return _Models(file, predictors, sizes, students, stored.get("teacher"))
 
 
-def _judged(
-    asked: AuditConfig,
-    data: Artifact,
-    students: dict[str, Floats],
-    teacher: Floats | None,
-    test: Split,
-) -> dict[str, Any]:
-    """Each student by class and beside the teacher, and what each step lost of the one before."""
-    described = data.json("data.json")
-    classes = described["classes"]
-    counts = [described["class_counts"]["train"][name] for name in classes]
+def _students(
+    asked: AuditConfig, data: Artifact, models: _Models, test: Split
+) -> dict[str, StudentAudit]:
+    """Each student by class and beside the teacher."""
+    described = DataRecord.read(data)
+    classes = described.classes
+    counts = [described.class_counts["train"][name] for name in classes]
     slices = read_slices(asked.slices, sample_names(data)) if asked.slices else {}
-    compiled = {name: each for name, each in students.items() if name != "control"}
     return {
-        "students": {
-            name: judgement.audit(logits, teacher, test.labels, classes, counts, slices)
-            for name, logits in students.items()
-        },
-        "drops": [
-            {key: value for key, value in row.items() if not key.startswith("became")}
-            | {key: len(row[key]) for key in ("became_wrong", "became_right")}
-            for row in judgement.drops(compiled, test.labels)
-        ],
+        name: figures.audit(logits, models.teacher, test.labels, classes, counts, slices)
+        for name, logits in models.students.items()
     }
+
+
+def _drops(models: _Models, test: Split) -> tuple[StepChange, ...]:
+    """What each step of the compile lost against the one before."""
+    compiled = {name: each for name, each in models.students.items() if name != "control"}
+    return figures.drops(compiled, test.labels)
+
+
+def _teacher_on_validation(
+    config: Config, inputs: dict[str, Artifact], data: DataRecord, context: Context
+) -> Floats | None:
+    """The teacher's logits; None where it does not know all of the images."""
+    return plain_answers(
+        config.teacher,
+        identity(config.teacher, config.fingerprint, inputs["teacher"]),
+        context.teacher_context(config.teacher, inputs["teacher"].path, data),
+        inputs["data"],
+        "validation",
+        context.checkpoints,
+        context.reporter,
+    )
 
 
 def _shipped(export: Artifact) -> tuple[str, Predict]:
     """The file that is held against the contract: the primary runtime's, as small as it comes."""
-    entry = _entry(export.json("export.json")["files"])
-    path = export.file("files") / Path(entry["file"]).name
-    return entry["file"], RUNTIMES[entry["runtime"]].load(path, threads=machine()["cores"])
+    entry = _entry(ExportRecord.read(export).main)
+    path = export.file("files") / entry.file
+    return entry.file, RUNTIMES[entry.runtime].load(path, threads=machine()["cores"])
 
 
-def _entry(files: list[dict[str, Any]]) -> dict[str, Any]:
-    own = [entry for entry in files if entry["runtime"] == files[0]["runtime"]]
-    return min(own, key=lambda each: _SMALLEST.index(each["precision"]))
+def _entry(files: Sequence[FileEntry]) -> FileEntry:
+    own = [entry for entry in files if entry.runtime == files[0].runtime]
+    return min(own, key=lambda each: _SMALLEST.index(each.precision))
 
 
 def _features(export: Artifact, split: Split) -> Floats | None:
     """What the file that ships sees before it decides, (samples, dimensions)."""
-    files = export.json("export.json")["files"]
-    path = export.file("files") / Path(_entry(files)["file"]).name
-    seen = features.load(path, files[0]["runtime"])
+    files = ExportRecord.read(export).main
+    seen = features.load(export.file("files") / _entry(files).file, files[0].runtime)
     return None if seen is None else logits_of(lambda pixels: seen(pixels)[1], split)
 
 
@@ -157,141 +205,93 @@ def _predictors(config: Config, inputs: dict[str, Artifact]) -> dict[str, Predic
     }
 
 
+def _sizes(config: Config, inputs: dict[str, Artifact], data: DataRecord) -> dict[str, Size]:
+    """In which size each of the predictors sees the images."""
+    seen = {
+        name: image_size(inputs_of(inputs[name].file("model")))
+        for name in config.models
+        if inputs[name].file("model").exists()
+    }
+    own = {
+        name: None if data.inputs_at(size) == data.inputs else size for name, size in seen.items()
+    }
+    return {**own, "shipped": None}
+
+
 def _control(inputs: dict[str, Artifact]) -> Predict:
     return torch_predictor(load(inputs["control"].file("model")))
 
 
 def _asked_in_all(
-    config: Config, inputs: dict[str, Artifact], test: int, held_out: int, strangers: int
+    config: Config, inputs: dict[str, Artifact], test: int, held_out: int, out_of_distribution: int
 ) -> int:
     """How many images all models are asked about together."""
     models = 1 + sum(inputs[name].file("model").exists() for name in config.models)
     worse = min(config.audit.corruption_samples, test) * (1 + 3 * len(KINDS))
-    return models * (worse + test + strangers) + test * (1 + ("control" in inputs)) + held_out
+    return (
+        models * (worse + test + out_of_distribution)
+        + test * (1 + ("control" in inputs))
+        + held_out
+    )
 
 
 def _corruptions(
-    asked: AuditConfig, predictors: Mapping[str, Predict], test: Split, context: Context
-) -> list[dict[str, Any]]:
-    """Rows {kind, strength, accuracy: of each model}, the first of the images as they are."""
+    asked: AuditConfig, models: _Models, tests: Mapping[Size, ImageSplit], context: Context
+) -> tuple[Corruption, ...]:
+    """The first of the images as they are."""
     if not asked.corruption_samples:
-        return []
+        return ()
+    test = tests[None]
     count = min(asked.corruption_samples, len(test))
     ids = np.sort(np.random.default_rng([context.seed, 3]).permutation(len(test))[:count])
-    images, labels = np.asarray(test.images[ids]), test.labels[ids]
+    labels = test.labels[ids]
+    images = {size: np.asarray(split.images[ids]) for size, split in tests.items()}
 
-    def row(kind: str, strength: int, split: Split) -> dict[str, Any]:
-        scores = {name: accuracy(logits_of(each, split), labels)
-                  for name, each in predictors.items()}  # fmt: skip
-        return {"kind": kind, "strength": strength, "accuracy": scores}
+    def row(kind: str, strength: int, worse: Mapping[Size, NDArray[np.uint8]]) -> Corruption:
+        splits = {size: ImageSplit(each, labels) for size, each in worse.items()}
+        scores = {name: accuracy(logits_of(each, splits[models.sizes[name]]), labels)
+                  for name, each in models.predictors.items()}  # fmt: skip
+        return Corruption(kind, strength, scores)
 
-    rows = [row("none", 0, Split(images, labels))]
+    rows = [row("none", 0, images)]
     for kind in KINDS:
         for strength in (1, 2, 3):
-            worse = corrupt(images, kind, strength, context.seed, ids)
-            rows.append(row(kind, strength, Split(worse, labels)))
-    return rows
+            worse = {size: corrupt(each, kind, strength, context.seed, ids)
+                     for size, each in images.items()}  # fmt: skip
+            rows.append(row(kind, strength, worse))
+    return tuple(rows)
 
 
-def _strangers(
-    asked: AuditConfig, data: dict[str, Any], seed: int
-) -> tuple[Split, tuple[str, ...]]:
-    """Images of no class, and what is not among them, in sentences."""
-    shape = data["image_size"], data["image_size"], data["channels"]
-    notes: tuple[str, ...] = ()
-    if asked.out_of_distribution is None:
-        random = np.random.default_rng([seed, 4])
-        images = random.integers(0, 256, (_NOISE, *shape), np.uint8)
-    else:
-        read = read_unlabelled(asked.out_of_distribution, shape[0], shape[2])
-        images, notes = read.images, read.notes
-    return Split(images, np.zeros(len(images), np.int64)), notes
-
-
-def _unknown(predictors: Mapping[str, Predict], test: Split, other: Split) -> dict[str, Any]:
+def _detected(
+    asked: AuditConfig,
+    models: _Models,
+    tests: Mapping[Size, ImageSplit],
+    others: Mapping[Size, ImageSplit],
+) -> OutOfDistribution:
     """How well each model's confidence tells the test images from images of no class."""
-    return {
-        name: judgement.ood(logits_of(each, test), logits_of(each, other))
-        for name, each in predictors.items()
-    }
+    found = {}
+    for name, each in models.predictors.items():
+        size = models.sizes[name]
+        found[name] = figures.ood(logits_of(each, tests[size]), logits_of(each, others[size]))
+    count = len(others[None])
+    return OutOfDistribution("noise" if asked.out_of_distribution is None else count, found)
 
 
-def _coverage(inputs: dict[str, Artifact], seed: int) -> dict[str, Any] | None:
+def _coverage(inputs: dict[str, Artifact], seed: int) -> Coverage | None:
     """The share of the test images that have nothing like them in train, as the student sees; None
     where it has no linear layer, whose input would be the embedding."""
     import torch
 
-    from edgedistill.distill.taps import last_layer
+    from edgedistill.distill.feature_hooks import last_layer
 
     student = load(inputs["distill"].file("model"))
-    first = open_split(inputs["data"].path, "train").pixels(np.arange(1))
-    if last_layer(student, torch.from_numpy(first)) is None:
+    first = open_images(inputs["data"].path, "train").pixels(np.arange(1))
+    if last_layer(student, (torch.from_numpy(first),)) is None:
         return None
     parts = []
     for name in ("train", "test"):
-        split = open_split(inputs["data"].path, name)
+        split = open_images(inputs["data"].path, name)
         chosen = np.random.default_rng([seed, 5]).permutation(len(split))[:_EMBEDDED]
-        parts.append(_embeddings(student, split, np.sort(chosen)))
+        parts.append(embeddings(student, split, np.sort(chosen)))
     train, test = parts
-    return judgement.coverage(train, test)
-
-
-def _embeddings(model: nn.Module, split: Split, ids: Any) -> Floats:
-    """What enters the layer that gives the answer, (samples, channels)."""
-    import torch
-
-    from edgedistill.distill.taps import EMBEDDING, Taps
-
-    taps = Taps().on(model, [EMBEDDING], "student", torch.from_numpy(split.pixels(ids[:1])))
-    predict: Callable[[Any], Any] = torch_predictor(model)
-    rows = []
-    for start in range(0, len(ids), 500):
-        predict(split.pixels(ids[start : start + 500]))
-        rows.append(taps.seen[EMBEDDING].float().numpy())
-    taps.close()
-    return np.concatenate(rows)
-
-
-def _routing(
-    asked: AuditConfig,
-    temperature: float,
-    chosen_on: tuple[Any, Any, Any],
-    tried_on: tuple[Any, Any, Any],
-) -> dict[str, Any]:
-    """The threshold on the student's confidence, chosen on validation, and what it does on the
-    test set; both curves."""
-
-    def rows(student: Any, teacher: Any, labels: Any, points: int | None) -> list[dict[str, Any]]:
-        sure = calibration.confidence(student, temperature)
-        return routing.curve(
-            sure, student.argmax(axis=1) == labels, teacher.argmax(axis=1) == labels, points
-        )
-
-    everything = rows(*chosen_on, None)
-    wanted = everything[-1]["accuracy"] - asked.routing_drop
-    choice = routing.choose(everything, wanted)
-    exact = rows(*tried_on, None)
-    reached = next(row for row in exact if row["threshold"] >= choice["threshold"])
-    aim = exact[-1]["accuracy"] - asked.routing_drop
-    return {
-        "threshold": choice["threshold"],
-        "temperature": temperature,
-        "validation": {"wanted": wanted, **choice},
-        "test": {"teacher": exact[-1]["accuracy"], "student": exact[0]["accuracy"], **reached},
-        "share_for_teacher_less_drop": routing.choose(exact, aim)["share_routed"],
-        "curve": rows(*tried_on, 101),
-    }
-
-
-def _figures(found: dict[str, Any]) -> dict[str, Any]:
-    """What a contract may promise."""
-    shipped = found["students"]["shipped"]
-    rows = [row["accuracy"]["shipped"] for row in found["corruptions"]]
-    agreed = shipped["agreement"] or {}
-    return {
-        "worst_class": shipped["worst"]["retention"],
-        "worst_class_name": shipped["worst"]["class"],
-        "calibration_error": shipped["student"]["ece"],
-        "copied_errors": agreed.get("copied_error_share"),
-        "robustness": float(np.mean(rows[1:]) / rows[0]) if rows and rows[0] else None,
-    }
+    return figures.coverage(train, test)

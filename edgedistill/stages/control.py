@@ -3,35 +3,43 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.models import fresh, save
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Augment, Labels, Training
+from edgedistill.records import StageMetrics
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import state_of_model, task_of
-from edgedistill.train import open_lesson, train
+from edgedistill.train import train
+from edgedistill.training_inputs import open_training_inputs
 
 
 class Config(Frozen):
+    """What the control depends on."""
+
     train: Training
     """As the student was distilled; for as many image-passes as it took to its final shape."""
     augment: Augment
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves `model`, of the student's final shape, trained from labels alone."""
     import torch
 
     student = inputs.get("prune") or inputs["distill"]
     torch.manual_seed(context.seed)
     model = fresh(student.file("model"))
     losses = (Labels(kind="labels"),)
-    lesson = open_lesson(inputs, losses, config.augment, context.seed, config.workers)
-    settings = config.train.model_copy(update={"epochs": _passes(inputs) / len(lesson)})
+    training_inputs = open_training_inputs(
+        inputs, losses, config.augment, context.seed, config.workers
+    )
+    settings = config.train.model_copy(
+        update={"epochs": _samples_seen(inputs) / len(training_inputs)}
+    )
     metrics = train(
-        lesson.objective(model, losses, settings.precision), lesson, settings,
+        training_inputs.objective(model, losses, settings.precision), training_inputs, settings,
         checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("control", done, total, note),
         deterministic=context.deterministic,
@@ -42,10 +50,10 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     return {**metrics, **context.told("control", state)}
 
 
-def _passes(inputs: dict[str, Artifact]) -> float:
+def _samples_seen(inputs: dict[str, Artifact]) -> float:
     """The image-passes of the student that ships: those of a pruning that was undone are none of
     its own."""
     trained = [inputs["distill"]]
-    if "prune" in inputs and not inputs["prune"].metrics["undone"]:
+    if "prune" in inputs and not StageMetrics.read(inputs["prune"]).undone:
         trained.append(inputs["prune"])
-    return float(sum(each.metrics["passes"] for each in trained))
+    return float(sum(StageMetrics.read(each).samples_seen for each in trained))

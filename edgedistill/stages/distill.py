@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from edgedistill.artifact import Artifact
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.distill.search import Found, changed
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Augment, DistillConfig, Model
+from edgedistill.records import DataRecord, SearchRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import state_of_model, task_of
-from edgedistill.train import open_lesson, train
+from edgedistill.train import train
+from edgedistill.training_inputs import open_training_inputs
 
 
 class Config(Frozen):
+    """What the student depends on."""
+
     model: Model
     fingerprint: str
     peers: tuple[str, ...]
@@ -25,18 +27,20 @@ class Config(Frozen):
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves the student as `model`: of several that train together, the best on validation."""
     import torch
 
     from edgedistill.distill.objective import Cohort
 
-    data = inputs["data"].json("data.json")
-    shape = len(data["classes"]), data["channels"], data["image_size"]
+    data = DataRecord.read(inputs["data"])
+    shape = len(data.classes), data.inputs
     settings = config.train
     if "search" in inputs:
-        found = Found(**inputs["search"].json("search.json")["best"])
+        chosen = SearchRecord.read(inputs["search"]).best
+        found = Found(chosen.temperature, chosen.share)
         settings = settings.model_copy(update={"losses": changed(settings.losses, found)})
-    lesson = open_lesson(
+    training_inputs = open_training_inputs(
         inputs, settings.learned_from, config.augment, context.seed, config.workers
     )
     kinds = [config.model, *settings.peers]
@@ -45,9 +49,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         torch.manual_seed(context.seed + number)
         models.append(build(kind, *shape))
         losses = settings.peer_losses if number and settings.peer_losses else settings.losses
-        objectives.append(lesson.objective(models[-1], losses, settings.precision))
-    metrics: dict[str, Any] = train(
-        Cohort(objectives) if settings.peers else objectives[0], lesson, settings,
+        objectives.append(training_inputs.objective(models[-1], losses, settings.precision))
+    trained = train(
+        Cohort(objectives) if settings.peers else objectives[0], training_inputs, settings,
         checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("distill", done, total, note),
         deterministic=context.deterministic,
@@ -58,10 +62,17 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     states = [state_of_model(model, inputs["data"], task) for model in models]
     # A peer of another shape is not what the recipe wants to ship, however good it is.
     alike = [number for number, kind in enumerate(kinds) if kind == config.model]
-    best = max(alike, key=lambda number: states[number]["validation_quality"])
-    metrics["notes"] = list(origin(models[best]).notes)
+    best = max(alike, key=lambda number: states[number].validation_quality)
+    peers: JsonObject = {}
     if settings.peers:
-        metrics["peers"] = [state["validation_quality"] for state in states]
-        metrics["exported_peer"] = best
+        peers = {
+            "peers": [state.validation_quality for state in states],
+            "exported_peer": best,
+        }
     save(models[best], context.scratch / "model", describe_model(config.model, *shape))
-    return {**metrics, **context.told("distill", states[best])}
+    return {
+        **trained,
+        "notes": list(origin(models[best]).notes),
+        **peers,
+        **context.told("distill", states[best]),
+    }

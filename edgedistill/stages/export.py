@@ -5,23 +5,28 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from edgedistill import program_file
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.devices import machine
-from edgedistill.runtimes import RUNTIMES, Spec, Tensor, size_of
+from edgedistill.program import MAIN
+from edgedistill.records import DataRecord, Executed, ExportRecord, FileEntry, Look, from_json
+from edgedistill.runtimes import RUNTIMES, Spec, size_of
 from edgedistill.scratch import scratch_folder
+from edgedistill.signature import Signature
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Precision, RuntimeName
 
 if TYPE_CHECKING:
-    from torch.export import ExportedProgram
+    from edgedistill.program import Program
 
 
 class Config(Frozen):
+    """What the files depend on."""
+
     name: str
     """The recipe's: files are called after it."""
     runtimes: tuple[RuntimeName, ...]
@@ -32,113 +37,159 @@ class Config(Frozen):
     """Digest of this processor's instructions: on another, other operators run in float."""
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves the model files in `files`, and `export.json`, which describes each."""
     from edgedistill.runtimes.program import float_layers
 
     begin = time.monotonic()
-    labels = tuple(inputs["data"].json("data.json")["classes"])
+    labels = DataRecord.read(inputs["data"]).classes
     folder = context.scratch / "files"
     folder.mkdir(exist_ok=True)
-    stored = inputs["quantize"]
-    programs = {kind: program_file.load(stored.file(f"{kind}.program")) for kind in _kinds(config)}
-    in_float = float_layers(programs["int8"]) if "int8" in programs else []
+    stored = inputs["quantize"].path
+    kinds = {kind: program_file.load_all(stored, kind) for kind in _kinds(config)}
+    in_float = tuple(
+        name for program in kinds.get("int8", {}).values() for name in float_layers(program)
+    )
     warnings = [f"left in float in int8 files: {', '.join(in_float)}"] if in_float else []
-    entries = []
+    entries: list[FileEntry] = []
     total = len(config.runtimes) * len(config.precisions)
-    for runtime in config.runtimes:
-        for precision in config.precisions:
-            program = programs["int8" if precision == "int8" else "float"]
-            spec = Spec(precision, labels, config.io if precision == "int8" else "float",
-                        config.name)  # fmt: skip
-            entry = _write(runtime, program, spec, folder)
-            entries.append(entry)
-            warnings += [*_fallen(entry), *_transposed(entry)]
-            note = f"{entry['file']}, {entry['bytes'] / 1000:.1f} KB"
-            context.reporter.tick("export", len(entries), total, note)
+    for done, (runtime, precision) in enumerate(_renderings(config)):
+        spec = Spec(precision, labels, config.io if precision == "int8" else "float", config.name)
+        made, notes = _write(runtime, kinds[_kind(precision)], spec, folder)
+        entries += made
+        warnings += [
+            *notes,
+            *(text for each in made for text in (*_fallen(each), *_transposed(each))),
+        ]
+        note = ", ".join(f"{name}, {size / 1000:.1f} KB" for name, size in _sizes(made).items())
+        context.reporter.tick("export", done + 1, total, note)
     for text in warnings:
         context.reporter.say(f"export: {text}")
-    document = {"files": entries, "labels": labels, "float_layers": in_float}
-    write_json(context.scratch / "export.json", document)
-    sizes = {entry["file"]: entry["bytes"] for entry in entries}
-    return {"bytes": sizes, "warnings": warnings, "seconds": time.monotonic() - begin}
+    ExportRecord(tuple(entries), labels, in_float).write(context.scratch)
+    return {"bytes": _sizes(entries), "warnings": warnings, "seconds": time.monotonic() - begin}
 
 
 def rehearse(
     config: Config,
-    programs: dict[str, ExportedProgram],
+    kinds: dict[str, dict[str, Program]],
     labels: tuple[str, ...],
     tick: Callable[[int, int, str], None] = lambda *_: None,
 ) -> None:
     """Write a student that has learned nothing yet for every runtime, in float and as int8, and
     throw the files away.
 
-    programs: `float`, and `int8` where there is one; tick: gets how many files are done, of how
-    many, and which one comes next.
-    Raises UserError: a runtime's converter does not take it.
+    kinds: programs by name under `float`, and under `int8` where there are; tick: gets how many
+    files are done, of how many, and which one comes next.
+    Raises UserError: a runtime's converter does not take one.
     """
-    kinds = [kind for kind in programs if kind in _kinds(config)]
-    total = len(config.runtimes) * len(kinds)
+    wanted = [
+        (runtime, kind, name)
+        for runtime in config.runtimes
+        for kind in kinds
+        if kind in _kinds(config)
+        for name in kinds[kind]
+    ]
     with scratch_folder() as folder:
-        for done, (runtime, kind) in enumerate(itertools.product(config.runtimes, kinds)):
+        for done, (runtime, kind, name) in enumerate(wanted):
             precision: Precision = "int8" if kind == "int8" else "fp32"
-            tick(done, total, f"{runtime}, {precision}")
-            writer = RUNTIMES[runtime]
-            path = folder / f"{config.name}.{precision}{writer.suffix}"
+            tick(done, len(wanted), f"{runtime}, {precision}")
             io = config.io if kind == "int8" else "float"
-            writer.write(programs[kind], path, Spec(precision, labels, io, config.name))
+            spec = Spec(precision, labels, io, config.name)
+            RUNTIMES[runtime].write(kinds[kind][name], _path(folder, runtime, spec, name), spec)
+
+
+def _renderings(config: Config) -> Iterator[tuple[RuntimeName, Precision]]:
+    yield from itertools.product(config.runtimes, config.precisions)
+
+
+def _kind(precision: Precision) -> str:
+    return "int8" if precision == "int8" else "float"
 
 
 def _kinds(config: Config) -> set[str]:
-    return {"int8" if precision == "int8" else "float" for precision in config.precisions}
+    return set(map(_kind, config.precisions))
+
+
+def _sizes(entries: Sequence[FileEntry]) -> dict[str, int]:
+    return {entry.file: entry.bytes for entry in entries}
+
+
+def _path(folder: Path, runtime: RuntimeName, spec: Spec, program: str) -> Path:
+    middle = "" if program == MAIN else f".{program}"
+    return folder / f"{spec.name}{middle}.{spec.precision}{RUNTIMES[runtime].suffix}"
 
 
 def _write(
-    runtime: RuntimeName, program: ExportedProgram, spec: Spec, folder: Path
-) -> dict[str, Any]:
+    runtime: RuntimeName, programs: dict[str, Program], spec: Spec, folder: Path
+) -> tuple[list[FileEntry], list[str]]:
+    """The files of a student in one runtime and precision, with what is to be told: programs
+    share one where the format can hold several and it is smaller for it."""
     writer = RUNTIMES[runtime]
-    path = folder / f"{spec.name}.{spec.precision}{writer.suffix}"
-    pixels, logits = writer.write(program, path, spec)
-    found = writer.inspect(path)
-    return {
-        "runtime": runtime,
-        "precision": spec.precision,
-        "file": path.name,
-        "bytes": size_of(path),
-        "input": _plain(pixels),
-        "output": _plain(logits),
-        "operators": found["operators"],
-        "transposes": found["transposes"],
-        "transposed_bytes": found.get("transposed_bytes"),
-        "transposed_around": found.get("transposed_around"),
-        **dict.fromkeys(_FLOATS, None),
-        **({key: found.get(key) for key in _FLOATS} if spec.precision == "int8" else {}),
+    paths = {name: _path(folder, runtime, spec, name) for name in programs}
+    written = {name: writer.write(programs[name], path, spec) for name, path in paths.items()}
+    looks = {name: writer.inspect(path) for name, path in paths.items()}
+    notes = []
+    if len(programs) > 1:
+        joined = folder / f"joined{writer.suffix}"
+        reason = writer.join(paths, joined)
+        if reason is None:
+            for path in paths.values():
+                path.unlink()
+            paths = dict.fromkeys(paths, joined.rename(paths[MAIN]))
+        else:
+            notes.append(f"{paths[MAIN].name}: each program has a file of its own: {reason}")
+    entries = [
+        _entry(runtime, spec, name, paths[name], written[name], looks[name]) for name in programs
+    ]
+    return entries, notes
+
+
+def _entry(
+    runtime: RuntimeName,
+    spec: Spec,
+    program: str,
+    path: Path,
+    signature: Signature,
+    look: Look,
+) -> FileEntry:
+    said = {
+        key: value
+        for key, value in look.items()
+        if spec.precision == "int8" or key not in _OF_INTEGERS
     }
+    return from_json(
+        FileEntry,
+        {
+            **said,
+            "runtime": runtime,
+            "precision": spec.precision,
+            "file": path.name,
+            "bytes": size_of(path),
+            "signature": dataclasses.asdict(signature),
+            "program": program,
+        },
+    )
 
 
-def _plain(tensor: Tensor) -> dict[str, Any]:
-    fields = dataclasses.asdict(tensor)
-    return {**fields, "shape": list(tensor.shape)}
+_OF_INTEGERS = {"executed", "float_operators", "float_counts", "arm64", "inner_pairs"}
+"""Of what a look into a file gives, what is told of int8 files alone."""
 
 
-_FLOATS = ("executed", "float_operators", "float_counts", "arm64", "inner_pairs")
-"""Of what the runtime runs; of int8 files alone."""
-
-
-def _fallen(entry: dict[str, Any]) -> list[str]:
+def _fallen(entry: FileEntry) -> list[str]:
     """What a runtime runs in float of a file that is to be integers."""
-    if not entry["float_operators"]:
+    if not entry.float_operators:
         return []
-    text = f"{entry['file']}: {_share(entry)} in {entry['runtime']}"
-    if entry["runtime"] != "litert":
+    text = f"{entry.file}: {_share(entry)} in {entry.runtime}"
+    if entry.runtime != "litert":
         text += f" on this processor ({_processor()})"
-    kinds = ", ".join(f"{kind} x {count}" for kind, count in entry["float_counts"].items())
-    other = f"; on arm64 {_share(entry['arm64'])}" if entry["arm64"] else ""
+    kinds = ", ".join(f"{kind} x {count}" for kind, count in (entry.float_counts or {}).items())
+    other = f"; on arm64 {_share(entry.arm64)}" if entry.arm64 else ""
     return [f"{text}: {kinds}{other}"]
 
 
-def _share(found: dict[str, Any]) -> str:
-    count = sum(found["float_counts"].values())
-    return f"{count} of {found['executed']} operators run in float"
+def _share(found: FileEntry | Executed) -> str:
+    count = sum((found.float_counts or {}).values())
+    return f"{count} of {found.executed} operators run in float"
 
 
 def _processor() -> str:
@@ -147,14 +198,14 @@ def _processor() -> str:
     return f"{found['isa']}, {' '.join(known) or 'without int8 dot products'}"
 
 
-def _transposed(entry: dict[str, Any]) -> list[str]:
+def _transposed(entry: FileEntry) -> list[str]:
     """What a file pays for operators that have no form for images laid out NHWC."""
-    if not entry["transposed_bytes"]:
+    if not entry.transposed_bytes:
         return []
-    count = entry["transposes"]
+    count = entry.transposes
     plural = "transpose is" if count == 1 else "transposes are"
-    around = ", ".join(entry["transposed_around"])
+    around = ", ".join(entry.transposed_around or ())
     return [
-        f"{entry['file']}: {count} {plural} left around {around}: right, and slower, as "
-        f"{entry['transposed_bytes'] / 1000:.1f} KB are moved in each inference"
+        f"{entry.file}: {count} {plural} left around {around}: right, and slower, as "
+        f"{entry.transposed_bytes / 1000:.1f} KB are moved in each inference"
     ]

@@ -2,71 +2,60 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data import open_split
-from edgedistill.distill.doubts import Doubt, Judgement, doubts
+from edgedistill.distill.label_filter import Floats, LabelFilter, LabelUse, label_uses
 from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
 from edgedistill.recipe import JudgeConfig
+from edgedistill.records import DataRecord, JudgeRecord, as_json
+from edgedistill.records.judge import TeacherCalibration
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks import calibration, judgement
+from edgedistill.tasks import audit, calibration
 
 
 class Config(Frozen):
+    """What the filter depends on."""
+
     judge: JudgeConfig
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves the label filter, `label_uses.npy` and `label_uses.json`, and `judge.json`."""
     split = open_split(inputs["data"].path, "train")
-    classes = inputs["data"].json("data.json")["classes"]
+    classes = DataRecord.read(inputs["data"]).classes
     answers = open_answers(inputs["teach"].path)
     everyone = np.arange(len(split))
-    known = split.labels >= 0
-    codes = []
-    for view in range(answers.views):
-        logits, agreement = answers(everyone, view), answers.agreement(everyone, view)
-        codes.append(doubts(config.judge, logits, agreement, split.labels))
-        if view == 0:
-            found = judgement.teacher_errors(
-                logits[known],
-                split.labels[known],
-                classes,
-                agreement[known].astype(np.float64),
-            )
-            found["confidence"] = judgement.confidence_histogram(logits)
-    calibrated = _calibration(inputs)
-    if config.judge.calibrate and calibrated is None:
-        raise UserError(
-            "`stages.judge.calibrate` fits a temperature to the teacher's answers to the "
-            "validation images, and the stored ones lack some of these",
-            "put them into the file of `teacher.path`, or leave `calibrate` out",
-        )
-    temperature = calibrated["temperature"] if config.judge.calibrate and calibrated else 1.0
-    judged = Judgement(np.stack(codes), config.judge.weight, temperature)
-    judged.save(context.scratch)
-    handled = {doubt.name.lower(): int((judged.codes == doubt).sum()) for doubt in Doubt if doubt}
-    write_json(
-        context.scratch / "judge.json",
-        {"errors": found, "calibration": calibrated, "handled": handled},
+
+    def view(number: int) -> tuple[Floats, Floats]:
+        return answers(everyone, number), answers.agreement(everyone, number)
+
+    codes = np.stack(
+        [label_uses(config.judge, *view(each), split.labels) for each in range(answers.views)]
     )
-    _say(found, calibrated, handled, judged.codes.size, context)
+    logits, agreement = view(0)
+    errors = audit.teacher_errors(logits, split.labels, classes, agreement.astype(np.float64))
+    calibrated = _calibration(inputs)
+    temperature = _temperature(config.judge, calibrated)
+    LabelFilter(codes, config.judge.weight, temperature).save(context.scratch)
+    handled = {use.name.lower(): int((codes == use).sum()) for use in LabelUse if use}
+    record = JudgeRecord(errors, calibrated, handled)
+    record.write(context.scratch)
+    _say(record, codes.size, context)
     return {
-        "wrong_share": found["wrong"]["share"],
-        "unsure_share": found["unsure"]["share"],
+        "wrong_share": errors.wrong.share,
+        "unsure_share": errors.unsure.share,
         "handled": handled,
         "temperature": temperature,
-        "calibration": calibrated,
+        "calibration": as_json(calibrated) if calibrated else None,
     }
 
 
-def _calibration(inputs: dict[str, Artifact]) -> dict[str, Any] | None:
-    """The temperature that fits the teacher's answers to the validation labels, and its expected
-    calibration error (percent) before and after; None where it was not asked about them."""
+def _calibration(inputs: dict[str, Artifact]) -> TeacherCalibration | None:
+    """None where the teacher was not asked about the validation images."""
     path = inputs["teach"].file("validation.npy")
     if not path.exists():
         return None
@@ -74,26 +63,32 @@ def _calibration(inputs: dict[str, Artifact]) -> dict[str, Any] | None:
     temperature = calibration.fit_temperature(logits, labels)
     before = calibration.summary(logits, labels)
     after = calibration.summary(logits, labels, temperature)
-    return {
-        "temperature": temperature,
-        "before": before["ece"],
-        "after": after["ece"],
-    }
+    return TeacherCalibration(temperature, before.ece, after.ece)
 
 
-def _say(
-    found: dict[str, Any],
-    calibrated: dict[str, Any] | None,
-    handled: dict[str, int],
-    answers: int,
-    context: Context,
-) -> None:
-    parts = [f"the teacher is wrong on {found['wrong']['share']:.1%} of the training images",
-             f"unsure on {found['unsure']['share']:.1%}"]  # fmt: skip
+def _temperature(wanted: JudgeConfig, calibrated: TeacherCalibration | None) -> float:
+    """What the answers are divided by. Raises UserError: it cannot be fitted."""
+    if not wanted.calibrate:
+        return 1.0
+    if calibrated is None:
+        raise UserError(
+            "`stages.judge.calibrate` fits a temperature to the teacher's answers to the "
+            "validation images, and the stored ones lack some of these",
+            "put them into the file of `teacher.path`, or leave `calibrate` out",
+        )
+    return calibrated.temperature
+
+
+def _say(record: JudgeRecord, answers: int, context: Context) -> None:
+    errors, calibrated = record.errors, record.calibration
+    parts = [f"the teacher is wrong on {errors.wrong.share:.1%} of the training images",
+             f"unsure on {errors.unsure.share:.1%}"]  # fmt: skip
     if calibrated:
         parts.append(
-            f"its calibration error on validation is {calibrated['before']:.1f} %, "
-            f"{calibrated['after']:.1f} % at temperature {calibrated['temperature']:.2f}"
+            f"its calibration error on validation is {calibrated.before:.1f} %, "
+            f"{calibrated.after:.1f} % at temperature {calibrated.temperature:.2f}"
         )
-    acted = ", ".join(f"{name} {count / answers:.1%}" for name, count in handled.items() if count)
+    acted = ", ".join(
+        f"{name} {count / answers:.1%}" for name, count in record.handled.items() if count
+    )
     context.reporter.say(f"judge: {', '.join(parts)}; answers {acted or 'all kept'}")

@@ -8,24 +8,27 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.compress.cost import Cost, measure_cost
 from edgedistill.compress.prune import importance, prune
-from edgedistill.data.augment import view
 from edgedistill.models import load, save
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Augment, PruneConfig
+from edgedistill.records import DataRecord, PruneRound, StageMetrics, as_json, read_record
+from edgedistill.signature import blank
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Kernel
-from edgedistill.tasks.predict import state_of_model, task_of
-from edgedistill.train import Lesson, open_lesson, train
+from edgedistill.train import train
+from edgedistill.training_inputs import TrainingBatch, TrainingInputs, open_training_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
 class Config(Frozen):
+    """What the pruned student depends on."""
+
     prune: PruneConfig
     round_to: int
     kernel: Kernel | None
@@ -34,29 +37,29 @@ class Config(Frozen):
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
-    import torch
-
-    data = inputs["data"].json("data.json")
-    lesson = open_lesson(inputs, config.prune.losses, config.augment, context.seed, config.workers)
-    example = torch.zeros(1, data["channels"], data["image_size"], data["image_size"])
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves the student as `model`, pruned, or as it was where pruning cost too much."""
+    data = DataRecord.read(inputs["data"])
+    training_inputs = open_training_inputs(
+        inputs, config.prune.losses, config.augment, context.seed, config.workers
+    )
+    (example,) = blank(data.inputs)
     original = inputs["distill"].path / "model"
     before = measure_cost(load(original), example, config.kernel)
     goals = _goals(config.prune, before)
-    history: list[dict[str, float]] = []
-    passes = seconds = 0.0
+    history: list[PruneRound] = []
     folder = original
     for number, goal in enumerate(goals):
         done = context.checkpoints / f"round{number}"
-        if not (done / "round.json").exists():
-            _round(config, lesson, context, folder, goal, number, done)
-        record = json.loads((done / "round.json").read_text())
-        passes, seconds = passes + record["passes"], seconds + record["seconds"]
-        history.append(record)
+        if not (done / PruneRound.FILE).exists():
+            _round(config, training_inputs, context, folder, goal, number, done, example)
+        history.append(read_record(PruneRound, done / PruneRound.FILE))
         folder = done
+    samples_seen = sum(each.samples_seen for each in history)
+    seconds = sum(each.seconds for each in history)
     task = task_of(inputs)
     after = state_of_model(load(folder), inputs["data"], task)
-    drop = inputs["distill"].metrics["validation_quality"] - after["validation_quality"]
+    drop = _quality(inputs["distill"]) - after.validation_quality
     undone = drop > config.prune.max_drop
     if undone:
         context.reporter.say(
@@ -66,17 +69,23 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
     result = state_of_model(load(original), inputs["data"], task) if undone else after
     shutil.copytree(
         original if undone else folder, context.scratch / "model", dirs_exist_ok=True,
-        ignore=shutil.ignore_patterns("round.json", "*.part"),
+        ignore=shutil.ignore_patterns(PruneRound.FILE, "*.part"),
     )  # fmt: skip
     return {
         **context.told("prune", result),
         "undone": undone,
         "drop": drop,
-        "rounds": history,
-        "passes": passes,
+        "rounds": [as_json(each) for each in history],
+        "samples_seen": samples_seen,
         "seconds": seconds,
-        "images_per_second": passes / seconds,
+        "images_per_second": samples_seen / seconds,
     }
+
+
+def _quality(distilled: Artifact) -> float:
+    quality = StageMetrics.read(distilled).validation_quality
+    assert quality is not None, "a distilled student has a quality"
+    return quality
 
 
 def rehearse(config: Config, student: nn.Module, example: Tensor) -> None:
@@ -92,32 +101,28 @@ def rehearse(config: Config, student: nn.Module, example: Tensor) -> None:
 
 def _round(
     config: Config,
-    lesson: Lesson,
+    training_inputs: TrainingInputs,
     context: Context,
     folder: Any,
     goal: Cost,
     number: int,
     done: Any,
+    example: Tensor,
 ) -> None:
     """Prune the model in `folder` to `goal`, train it, and leave it in `done`."""
-    import torch
-
     settings, last = config.prune, number == config.prune.rounds - 1
     model = load(folder)
     description = json.loads((folder / "model.json").read_text())
-    example = torch.zeros(
-        1, description["channels"], description["image_size"], description["image_size"]
-    )
     steps = prune(
         model, example, goal,
-        importance(settings.importance, model, _batch_losses(model, lesson, settings)),
+        importance(settings.importance, model, _batch_losses(model, training_inputs, settings)),
         config.round_to, config.kernel, context.reporter.say,
     )  # fmt: skip
     description["pruning"] = [*(description["pruning"] or []), *steps]
     epochs = settings.epochs if last else settings.epochs_between
-    objective = lesson.objective(model, settings.losses, settings.precision)
+    objective = training_inputs.objective(model, settings.losses, settings.precision)
     metrics = train(
-        objective, lesson, settings.model_copy(update={"epochs": epochs}),
+        objective, training_inputs, settings.model_copy(update={"epochs": epochs}),
         checkpoint=context.checkpoints / f"round{number}.safetensors",
         tick=lambda a, b, note: context.reporter.tick(
             f"prune, round {number + 1} of {settings.rounds}", a, b, note
@@ -127,9 +132,7 @@ def _round(
     objective.close()
     save(model, done, description)
     cost = measure_cost(model, example)
-    write_json(
-        done / "round.json", {**metrics, "macs": cost.macs / 1e6, "params": cost.params / 1e3}
-    )
+    PruneRound(**metrics, macs=cost.macs / 1e6, params=cost.params / 1e3).write(done)
 
 
 def _goals(config: PruneConfig, before: Cost) -> list[Cost]:
@@ -151,26 +154,24 @@ def _goals(config: PruneConfig, before: Cost) -> list[Cost]:
 
 
 def _batch_losses(
-    model: nn.Module, lesson: Lesson, config: PruneConfig
+    model: nn.Module, training_inputs: TrainingInputs, config: PruneConfig
 ) -> Iterator[Callable[[], Tensor]]:
     """The training loss on `importance_samples` images, a batch at a time."""
     import torch
 
-    objective = lesson.objective(model, config.losses)
+    objective = training_inputs.objective(model, config.losses)
     objective.eval()
-    samples = min(config.importance_samples, len(lesson.split))
-    chosen = np.random.default_rng([lesson.seed, 1]).permutation(len(lesson.split))[:samples]
+    samples = min(config.importance_samples, len(training_inputs.split))
+    chosen = np.random.default_rng([training_inputs.seed, 1]).permutation(
+        len(training_inputs.split)
+    )[:samples]
     size = min(config.batch_size, samples)
     for start in range(0, samples - size + 1, size):
         ids = np.sort(chosen[start : start + size])
-        images = np.asarray(lesson.split.images[ids])
-        pixels = torch.from_numpy(view(images, ids, lesson.seed, 0, lesson.augment))
-        target = torch.from_numpy(np.asarray(lesson.split.labels[ids]))
+        (batch,) = training_inputs.batches([ids], 0, torch.device("cpu"))
 
-        def loss(
-            ids: NDArray[np.int64] = ids, pixels: Tensor = pixels, target: Tensor = target
-        ) -> Tensor:
-            return lesson.loss(objective, ids, pixels, target, 0)
+        def loss(batch: TrainingBatch = batch) -> Tensor:
+            return training_inputs.loss(objective, batch, 0)
 
         yield loss
     objective.close()

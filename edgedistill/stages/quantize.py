@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill import program_file
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data import Split, open_split
 from edgedistill.models import load
+from edgedistill.predict import logits_of, task_of, torch_predictor
+from edgedistill.program import MAIN
 from edgedistill.recipe import Augment, QuantizeConfig
+from edgedistill.records import (
+    DataRecord,
+    Fidelity,
+    LayerSensitivity,
+    Quantization,
+    QuantizeRecord,
+)
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Scheme
-from edgedistill.tasks.predict import logits_of, task_of, torch_predictor
-from edgedistill.train import open_lesson, train
+from edgedistill.train import train
+from edgedistill.training_inputs import open_training_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from torch.export import ExportedProgram
+
+    from edgedistill.compress.quantize import Prepared
+    from edgedistill.program import Program
 
 
 _COMPARED = 128
@@ -28,74 +39,99 @@ _COMPARED = 128
 
 
 class Config(Frozen):
+    """What the programs depend on."""
+
     quantize: QuantizeConfig | None
     scheme: Scheme
     augment: Augment
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves each of the student's programs, folded, in float and, where wanted, in int8, and
+    `quantize.json`."""
     from edgedistill.compress.fold import fold
+    from edgedistill.models.programs import programs
 
-    data = inputs["data"].json("data.json")
+    data = DataRecord.read(inputs["data"])
     student = inputs.get("prune") or inputs["distill"]
-    program = fold(load(student.path / "model"), data["channels"], data["image_size"])
-    program = program_file.keep(program, context.scratch / "float.program")
-    metrics = {"float_validation_quality": _validate(program, inputs)}
+    folded = {
+        name: _keep(fold(module, signature), name, "float", context)
+        for name, (module, signature) in programs(load(student.path / "model"), data.inputs).items()
+    }
+    metrics = {"float_validation_quality": _validate(folded[MAIN], inputs)}
     if config.quantize is None:
-        write_json(context.scratch / "quantize.json", {"method": None})
+        QuantizeRecord(None).write(context.scratch)
         return metrics
-    return metrics | _quantize(program, config, config.quantize, inputs, context, metrics)
+    return {**metrics, **_quantize(folded, config, config.quantize, inputs, context, metrics)}
 
 
-def rehearse(config: Config, program: ExportedProgram, pixels: Tensor) -> ExportedProgram | None:
-    """A student that has learned nothing yet, quantized as the recipe asks but for the training, of
-    which one gradient is taken; None where nothing is to be quantized.
+def _keep(program: Program, name: str, kind: str, context: Context) -> Program:
+    return program_file.keep(program, program_file.place(context.scratch, name, kind))
 
-    pixels: a few images (samples, channels, height, width).
+
+def rehearse(
+    config: Config, folded: dict[str, Program], inputs: tuple[Tensor, ...]
+) -> dict[str, Program]:
+    """The programs of a student that has learned nothing yet, quantized as the recipe asks but for
+    the training, of which one gradient is taken; none where nothing is to be quantized.
+
+    inputs: of `main`, for a few samples, in its order.
     Raises UserError: a name of `keep_float` is no layer's.
     """
-    from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
+    from edgedistill.compress.post_training import post_training
+    from edgedistill.compress.quantize import calibrate, convert, prepare
+    from edgedistill.compress.streams import fed
+    from edgedistill.program import answers
 
     settings = config.quantize
     if settings is None:
-        return None
+        return {}
+    program = folded[MAIN]
+    others = {
+        name: post_training(
+            each, config.scheme, list(fed(each, name, [inputs])), _kept(each, settings.keep_float)
+        )
+        for name, each in folded.items()
+        if name != MAIN
+    }
     if settings.method != "qat":
-        return post_training(program, config.scheme, [pixels], settings.keep_float)
+        quantized = post_training(program, config.scheme, [inputs], settings.keep_float)
+        return {MAIN: quantized, **others}
     prepared = prepare(program, config.scheme, settings.keep_float)
-    calibrate(prepared, [pixels])
+    calibrate(prepared, [inputs])
     quantized = convert(prepared)
-    prepared.train()(pixels).sum().backward()
-    return quantized
+    judged = answers(prepared.train()(*inputs))[program.signature.answer]
+    judged.sum().backward()  # type: ignore[no-untyped-call]
+    return {MAIN: quantized, **others}
+
+
+def _kept(program: Program, names: Sequence[str]) -> tuple[str, ...]:
+    """Of the layers that are to stay in float, those that a program has."""
+    from edgedistill.compress.quantize import weighted_layers
+
+    return tuple(name for name in names if name in weighted_layers(program))
 
 
 def _quantize(
-    program: ExportedProgram,
+    folded: dict[str, Program],
     config: Config,
     settings: QuantizeConfig,
     inputs: dict[str, Artifact],
     context: Context,
     before: dict[str, float],
-) -> dict[str, Any]:
+) -> JsonObject:
     from edgedistill.compress.describe import describe
-    from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
-    from edgedistill.compress.sensitivity import sensitivity
+    from edgedistill.compress.post_training import post_training
+    from edgedistill.compress.quantize import calibrate, convert, prepare, trained
+    from edgedistill.compress.streams import fed
 
+    program = folded[MAIN]
     split = open_split(inputs["data"].path, "train")
     prepared = prepare(program, config.scheme, settings.keep_float)
     calibrate(prepared, _calibration(split, settings, context.seed))
-    rows: list[dict[str, Any]] = []
-    if settings.sensitivity_samples:
-        pixels, labels = _held_out(inputs["data"], settings.sensitivity_samples)
-        quality = task_of(inputs).quality
-        rows = sensitivity(prepared, pixels, lambda outputs: quality(outputs, labels))
-    touchy = [
-        row["layer"]
-        for row in rows
-        if row["has_weights"]
-        and settings.float_above is not None
-        and row["drop_points"] > settings.float_above
-    ]
+    rows = _sensitivity(prepared, settings, inputs)
+    touchy = _touchy(rows, settings)
     kept = (*settings.keep_float, *touchy)
     if touchy:
         context.reporter.say(f"quantize: left in float, too sensitive: {', '.join(touchy)}")
@@ -105,57 +141,86 @@ def _quantize(
     if settings.method == "qat":
         training = _train(prepared, config, settings, inputs, context)
         quantized = convert(prepared)
+        folded = {name: trained(each, prepared) for name, each in folded.items()}
     else:
         batches = _calibration(split, settings, context.seed)
         say = context.reporter.say
         quantized = post_training(
             program, config.scheme, batches, kept, lambda text: say(f"quantize: {text}")
         )
-    quantized = program_file.keep(quantized, context.scratch / "int8.program")
+    quantized = _keep(quantized, MAIN, "int8", context)
+    for name, each in folded.items():
+        if name != MAIN:
+            samples = fed(each, name, _calibration(split, settings, context.seed))
+            other = post_training(each, config.scheme, list(samples), _kept(each, kept))
+            _keep(other, name, "int8", context)
     near, notes = _fidelity(program, quantized, inputs)
     for text in notes:
         context.reporter.say(f"quantize: {text}")
-    write_json(
-        context.scratch / "quantize.json",
-        {
-            "method": settings.method,
-            "fidelity": near,
-            "scheme": config.scheme.model_dump(),
-            "kept_in_float": kept,
-            "sensitivity": rows,
-            **describe(quantized),
-        },
+    quantization = Quantization(
+        method=settings.method,
+        scheme=config.scheme,
+        fidelity=near,
+        kept_in_float=kept,
+        sensitivity=rows,
+        **vars(describe(quantized)),
     )
+    QuantizeRecord(quantization).write(context.scratch)
     after = _validate(quantized, inputs)
     drop = before["float_validation_quality"] - after
+    _say_where_it_costs(drop, settings, context)
+    told_near = {name: value for name, value in vars(near).items() if value is not None}
+    return {**training, "validation_quality": after, "drop": drop, **told_near, "warnings": notes}
+
+
+def _say_where_it_costs(drop: float, settings: QuantizeConfig, context: Context) -> None:
     if drop > settings.max_drop:
         context.reporter.say(
             f"quantize: int8 costs {drop:.2f} points of validation quality; "
             f"`stages.quantize.max_drop` is {settings.max_drop:g}"
         )
-    return {**training, "validation_quality": after, "drop": drop, **near, "warnings": notes}
+
+
+def _sensitivity(
+    prepared: Prepared, settings: QuantizeConfig, inputs: dict[str, Artifact]
+) -> tuple[LayerSensitivity, ...]:
+    """What rounding each layer alone costs; nothing where it is not asked for."""
+    from edgedistill.compress.sensitivity import sensitivity
+
+    if not settings.sensitivity_samples:
+        return ()
+    held_out, labels = _held_out(inputs["data"], settings.sensitivity_samples)
+    quality = task_of(inputs).quality
+    return tuple(sensitivity(prepared, held_out, lambda outputs: quality(outputs, labels)))
+
+
+def _touchy(rows: tuple[LayerSensitivity, ...], settings: QuantizeConfig) -> list[str]:
+    """Layers with weights that cost more than is allowed."""
+    above = settings.float_above
+    if above is None:
+        return []
+    return [row.layer for row in rows if row.has_weights and row.drop_points > above]
 
 
 def _fidelity(
-    program: ExportedProgram, quantized: ExportedProgram, inputs: dict[str, Artifact]
-) -> tuple[dict[str, float], list[str]]:
-    """How near int8 answers are to the float program's on held-out images, as `sqnr_db` and
-    `agreement` (in percent), and to those of the same weights without rounding, as `rounding_db`;
-    with what to tell where that is far."""
+    program: Program, quantized: Program, inputs: dict[str, Artifact]
+) -> tuple[Fidelity, list[str]]:
+    """How near int8 answers are, with what to tell where that is far."""
     import torch
 
     from edgedistill.compress.fidelity import advice, sqnr_db, unrounded
-    from edgedistill.compress.program import graph_of
+    from edgedistill.program import answers, graph_of
 
-    pixels, _ = _held_out(inputs["data"], _COMPARED)
+    held_out, _ = _held_out(inputs["data"], _COMPARED)
     with torch.no_grad():
-        wanted, found = graph_of(program)(pixels), graph_of(quantized)(pixels)
-    same, losses = unrounded(quantized, pixels)
-    rounding = sqnr_db(same, found)
-    near = {"sqnr_db": sqnr_db(wanted, found), "rounding_db": rounding}
+        floats, integers = (answers(graph_of(each)(*held_out)) for each in (program, quantized))
+    place = program.signature.answer
+    wanted, found = floats[place], integers[place]
+    same, losses = unrounded(quantized, *held_out)
+    rounding = sqnr_db(same, torch.cat([each.flatten(1) for each in integers], 1))
     agreement = task_of(inputs).agreement
-    if agreement is not None:
-        near["agreement"] = agreement(wanted.numpy(), found.numpy())
+    same_answers = None if agreement is None else agreement(wanted.numpy(), found.numpy())
+    near = Fidelity(sqnr_db(wanted, found), rounding, same_answers)
     told = advice(rounding, losses)
     return near, [told] if told else []
 
@@ -167,7 +232,9 @@ def _train(
     inputs: dict[str, Artifact],
     context: Context,
 ) -> dict[str, float]:
-    lesson = open_lesson(inputs, settings.losses, config.augment, context.seed, config.workers)
+    training_inputs = open_training_inputs(
+        inputs, settings.losses, config.augment, context.seed, config.workers
+    )
 
     def freeze_when_due(share: float) -> None:
         if share >= settings.freeze_observers and not prepared.frozen:
@@ -176,32 +243,37 @@ def _train(
     # Rounding to integers needs products that bf16 cannot tell apart.
     exact = settings.model_copy(update={"precision": "fp32"})
     return train(
-        lesson.objective(prepared, settings.losses), lesson, exact,
+        training_inputs.objective(prepared, settings.losses), training_inputs, exact,
         checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("quantize", done, total, note),
         deterministic=context.deterministic, on_step=freeze_when_due,
     )  # fmt: skip
 
 
-def _validate(program: ExportedProgram, inputs: dict[str, Artifact]) -> float:
+def _validate(program: Program, inputs: dict[str, Artifact]) -> float:
     split = open_split(inputs["data"].path, "validation")
-    predict = torch_predictor(program.module(check_guards=False))
+    from edgedistill.program import graph_of
+
+    predict = torch_predictor(graph_of(program))
     return task_of(inputs).quality(logits_of(predict, split), split.labels)
 
 
-def _calibration(split: Split, settings: QuantizeConfig, seed: int) -> Iterator[Tensor]:
-    """Training images as an app would feed them: without augmentation."""
-    import torch
-
+def _calibration(split: Split, settings: QuantizeConfig, seed: int) -> Iterator[tuple[Tensor, ...]]:
+    """Training samples as an app would feed them: without augmentation."""
     samples = min(settings.calibration_samples, len(split))
     chosen = np.sort(np.random.default_rng([seed, 2]).permutation(len(split))[:samples])
     for start in range(0, samples, 64):
-        yield torch.from_numpy(split.pixels(chosen[start : start + 64])).contiguous()
+        yield _tensors(split, chosen[start : start + 64])
 
 
-def _held_out(data: Artifact, samples: int) -> tuple[Tensor, NDArray[Any]]:
-    import torch
-
+def _held_out(data: Artifact, samples: int) -> tuple[tuple[Tensor, ...], NDArray[Any]]:
     split = open_split(data.path, "validation")
     ids = np.linspace(0, len(split) - 1, min(samples, len(split))).astype(np.int64)
-    return torch.from_numpy(split.pixels(ids)), split.labels[ids]
+    return _tensors(split, ids), split.labels[ids]
+
+
+def _tensors(split: Split, ids: NDArray[np.int64]) -> tuple[Tensor, ...]:
+    import torch
+
+    arrays = split.inputs(ids).values()
+    return tuple(torch.from_numpy(each).contiguous() for each in arrays)

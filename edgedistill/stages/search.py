@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from edgedistill.artifact import Artifact, write_json
+from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.distill.search import Found, changed
 from edgedistill.errors import UserError
 from edgedistill.models import build
+from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Augment, DistillConfig, Model, SearchConfig
+from edgedistill.records import DataRecord, SearchPoint, SearchRecord, Trial
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import state_of_model, task_of
-from edgedistill.train import Lesson, open_lesson, train
+from edgedistill.train import train
+from edgedistill.training_inputs import TrainingInputs, open_training_inputs
 
 
 class Config(Frozen):
+    """What the search depends on."""
+
     search: SearchConfig
     model: Model
     fingerprint: str
@@ -27,11 +31,14 @@ class Config(Frozen):
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves `search.json`: the trials, and the best temperature and share."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    lesson = open_lesson(inputs, config.train.losses, config.augment, context.seed, config.workers)
+    training_inputs = open_training_inputs(
+        inputs, config.train.losses, config.augment, context.seed, config.workers
+    )
     journal = optuna.storages.journal.JournalFileBackend(str(context.checkpoints / "trials.log"))
     study = optuna.create_study(
         study_name="search", storage=optuna.storages.JournalStorage(journal), load_if_exists=True,
@@ -45,25 +52,27 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
         study.enqueue_trial(Found.of(config.train.losses).values())
     while (done := sum(trial.state in ended for trial in study.trials)) < config.search.trials:
         context.reporter.tick("search", done, config.search.trials, "")
-        study.optimize(lambda trial: _trial(trial, config, lesson, inputs, context), n_trials=1)
+        study.optimize(
+            lambda trial: _trial(trial, config, training_inputs, inputs, context), n_trials=1
+        )
     if not any(trial.state == optuna.trial.TrialState.COMPLETE for trial in study.trials):
         raise UserError(
             "search: no trial came to a quality on validation that is a number",
             "is there enough validation data? see `data.validation`",
         )
     best = Found(**study.best_params)
-    trials = [
-        {
-            "number": trial.number,
+    trials = tuple(
+        Trial(
             **trial.params,
-            "state": trial.state.name.lower(),
-            "validation_quality": trial.value,
-            "curve": list(trial.intermediate_values.values()),
-        }
+            number=trial.number,
+            state=trial.state.name.lower(),
+            validation_quality=trial.value,
+            curve=tuple(trial.intermediate_values.values()),
+        )
         for trial in study.trials
         if trial.state in ended
-    ]
-    write_json(context.scratch / "search.json", {"best": best.values(), "trials": trials})
+    )
+    SearchRecord(SearchPoint(best.temperature, best.share), trials).write(context.scratch)
     context.reporter.say(
         f"search: temperature {best.temperature:.2f} and a share of {best.share:.2f} for the "
         f"teacher, {study.best_value:.2f} % on validation after {config.search.epochs} epochs"
@@ -72,7 +81,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
 
 
 def _trial(
-    trial: Any, config: Config, lesson: Lesson, inputs: dict[str, Artifact], context: Context
+    trial: Any,
+    config: Config,
+    training_inputs: TrainingInputs,
+    inputs: dict[str, Artifact],
+    context: Context,
 ) -> float:
     """A short training with the trial's values; its accuracy on validation, in percent."""
     import optuna
@@ -83,11 +96,11 @@ def _trial(
         temperature=trial.suggest_float("temperature", *wanted.temperature, log=True),
         share=trial.suggest_float("share", *wanted.share),
     )
-    data = inputs["data"].json("data.json")
+    data = DataRecord.read(inputs["data"])
     torch.manual_seed(context.seed)
-    model = build(config.model, len(data["classes"]), data["channels"], data["image_size"])
+    model = build(config.model, len(data.classes), data.inputs)
     losses = changed(config.train.losses, found)
-    objective = lesson.objective(model, losses, config.train.precision)
+    objective = training_inputs.objective(model, losses, config.train.precision)
     settings = config.train.model_copy(update={"epochs": wanted.epochs})
     checkpoint = context.checkpoints / f"trial{trial.number}.safetensors"
 
@@ -99,7 +112,7 @@ def _trial(
 
     try:
         train(
-            objective, lesson, settings, checkpoint=checkpoint, on_epoch=judge,
+            objective, training_inputs, settings, checkpoint=checkpoint, on_epoch=judge,
             tick=lambda done, total, note: context.reporter.tick(
                 f"search, trial {trial.number + 1} of {wanted.trials}", done, total, note
             ),
@@ -112,6 +125,6 @@ def _trial(
 
 
 def _score(model: Any, inputs: dict[str, Artifact]) -> float:
-    score: float = state_of_model(model, inputs["data"], task_of(inputs))["validation_quality"]
+    score = state_of_model(model, inputs["data"], task_of(inputs)).validation_quality
     model.train()
     return score

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import Artifact
-from edgedistill.data import open_split
-from edgedistill.data.augment import view
-from edgedistill.distill.asking import ask, plain_answers
+from edgedistill.artifact import Artifact, JsonObject
+from edgedistill.data import View, open_split
+from edgedistill.distill.labelling import ask, plain_answers
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
 from edgedistill.distill.teachers import identity, open_teacher
+from edgedistill.predict import task_of
 from edgedistill.recipe import Augment, Teacher
+from edgedistill.records import DataRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks.predict import task_of
 
 
 class Config(Frozen):
+    """What the teacher's answers depend on."""
+
     teacher: Teacher
     fingerprint: str
     views: int
@@ -30,31 +32,35 @@ class Config(Frozen):
     augment: Augment
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
-    split = open_split(inputs["data"].path, "train")
-    data = inputs["data"].json("data.json")
-    classes = data["classes"]
-    room = context.room(inputs["teacher"].path, data, config.precision)
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves the store of answers to the training data, and `validation.npy`, its answers to the
+    validation data, where it gives any."""
+    split = open_split(inputs["data"].path, "train", config.teacher.image_size)
+    data = DataRecord.read(inputs["data"])
+    classes = data.classes
+    teacher_context = context.teacher_context(
+        config.teacher, inputs["teacher"].path, data, config.precision
+    )
     layout = Layout(len(classes), config.keep, min(config.top_k, len(classes)))
-    made_by: dict[str, Any] = {
-        "teacher": identity(config.teacher, config.fingerprint, inputs["teacher"]),
+    teacher = identity(config.teacher, config.fingerprint, inputs["teacher"])
+    made_by: JsonObject = {
+        "teacher": teacher,
         "data": inputs["data"].digest, "split": "train", "seed": context.seed,
         "augment": config.augment.model_dump(), "precision": config.precision,
     }  # fmt: skip
     place = context.checkpoints / "store"
 
-    def pixels(ids: NDArray[np.int64], number: int) -> NDArray[np.float32]:
-        images = np.asarray(split.images[ids])
-        return view(images, ids, context.seed, number, config.augment)
+    def look(ids: NDArray[np.int64], number: int) -> dict[str, NDArray[np.float32]]:
+        return split.inputs(ids, View(config.augment, context.seed, number))
 
     with opened(place, layout, config.views, len(split), made_by, context.reporter.say) as store:
         asked = ask(
-            open_teacher(config.teacher, room), split, store, pixels, config.batch_size,
+            open_teacher(config.teacher, teacher_context), split, store, look, config.batch_size,
             lambda a, b, note: context.reporter.tick("teacher's answers", a, b, note),
         )  # fmt: skip
         keep(store, context.scratch)
     held_out = plain_answers(
-        config.teacher, made_by["teacher"], room, inputs["data"], "validation",
+        config.teacher, teacher, teacher_context, inputs["data"], "validation",
         context.checkpoints, context.reporter,
     )  # fmt: skip
     if held_out is not None:

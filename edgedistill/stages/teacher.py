@@ -4,26 +4,26 @@ good it is."""
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from edgedistill.artifact import Artifact, write_json
-from edgedistill.distill.asking import plain_answers
-from edgedistill.distill.teachers import Room, open_teacher
+from edgedistill.artifact import Artifact, JsonObject
+from edgedistill.distill.labelling import plain_answers
+from edgedistill.distill.teachers import open_teacher
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
+from edgedistill.predict import SAME_CLASSES, TRAIN_BETTER, state_of_answers, state_of_model
 from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teacher, Training
+from edgedistill.records import DataRecord, TeacherRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.tasks import task_named
-from edgedistill.tasks.predict import SAME_CLASSES, TRAIN_BETTER, state_of_answers, state_of_model
-from edgedistill.tasks.retrieval import Texts
-from edgedistill.train import open_lesson, train
+from edgedistill.tasks import TASKS
+from edgedistill.train import train
+from edgedistill.training_inputs import open_training_inputs
 
 
 class Config(Frozen):
+    """What the teacher depends on."""
+
     model: Teacher
     fingerprint: str
     train: Training | None
@@ -32,13 +32,16 @@ class Config(Frozen):
     workers: int | None
 
 
-def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[str, Any]:
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves `model` where the teacher is one of ours; else `teacher.json`, its fingerprint, and
+    each member of an ensemble that is, as `member0/model`. In a retrieval, also the captions'
+    places."""
     import torch
 
     if isinstance(config.model, ModelCommon):
         return _model(config.model, config, inputs, context)
-    data = inputs["data"].json("data.json")
-    shape = len(data["classes"]), data["channels"], data["image_size"]
+    data = DataRecord.read(inputs["data"])
+    shape = len(data.classes), data.inputs_at(config.model.image_size)
     if isinstance(config.model, Ensemble):
         for at, member in enumerate(config.model.members):
             if isinstance(member.teacher, ModelCommon):
@@ -46,11 +49,14 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
                 module = build(member.teacher, *shape)
                 folder = context.scratch / f"member{at}" / "model"
                 save(module, folder, describe_model(member.teacher, *shape))
-    write_json(context.scratch / "teacher.json", {"teacher": config.fingerprint})
-    room = context.room(context.scratch, data)
-    task = task_named(data["task"], _texts_of(config.model, room, data, context.scratch))
+    TeacherRecord(config.fingerprint).write(context.scratch)
+    teacher_context = context.teacher_context(config.model, context.scratch, data)
+    task = TASKS[data.task]
+    if task.by_texts:
+        teacher = open_teacher(config.model, teacher_context)
+        task = task.with_teacher(teacher, data.captions, context.scratch)
     answers = plain_answers(
-        config.model, config.fingerprint, room, inputs["data"], "validation",
+        config.model, config.fingerprint, teacher_context, inputs["data"], "validation",
         context.checkpoints, context.reporter,
     )  # fmt: skip
     return context.told("teacher", state_of_answers(answers, inputs["data"], task))
@@ -58,46 +64,34 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> dict[s
 
 def _model(
     model: Model, config: Config, inputs: dict[str, Artifact], context: Context
-) -> dict[str, Any]:
+) -> JsonObject:
     import torch
 
     torch.manual_seed(context.seed)
-    data = inputs["data"].json("data.json")
-    shape = len(data["classes"]), data["channels"], data["image_size"]
-    task, captions = data["task"], data["captions"]
+    data = DataRecord.read(inputs["data"])
+    shape = len(data.classes), data.inputs_at(config.model.image_size)
+    task = TASKS[data.task]
     module: Any = build(model, *shape)
-    metrics: dict[str, Any] = {"notes": list(origin(module).notes)}
+    trained: dict[str, float] = {}
     if config.train is not None:
-        lesson = open_lesson(inputs, config.losses, config.augment, context.seed, config.workers)
-        if task == "retrieval":
-            lesson = replace(lesson, head=lambda seen: module.similarities(seen, captions))
-        metrics |= train(
-            lesson.objective(module, config.losses, config.train.precision), lesson, config.train,
+        training_inputs = open_training_inputs(
+            inputs, config.losses, config.augment, context.seed, config.workers, model.image_size
+        )
+        training_inputs = replace(training_inputs, head=task.teacher_head(module, data.captions))
+        trained = train(
+            training_inputs.objective(module, config.losses, config.train.precision),
+            training_inputs,
+            config.train,
             checkpoint=context.checkpoints / "training.safetensors",
             tick=lambda done, total, note: context.reporter.tick("teacher", done, total, note),
             deterministic=context.deterministic,
-        )  # fmt: skip
+        )
     save(module, context.scratch / "model", describe_model(model, *shape))
-    texts = None
-    if task == "retrieval":
-        with torch.no_grad():
-            placed = module.eval().texts(captions).cpu().numpy()
-            texts = _kept(Texts(placed, float(module.scale)), captions, context.scratch)
+    task = task.with_teacher(module.eval(), data.captions, context.scratch)
     advice = TRAIN_BETTER if config.train else SAME_CLASSES
-    state = state_of_model(module, inputs["data"], task_named(task, texts), advice)
-    return {**metrics, **context.told("teacher", state)}
-
-
-def _texts_of(config: Teacher, room: Room, data: dict[str, Any], folder: Path) -> Texts | None:
-    """The captions as a teacher that is no model of ours places them."""
-    if data["task"] != "retrieval":
-        return None
-    teacher: Any = open_teacher(config, room)
-    return _kept(teacher.texts(data["captions"]), data["captions"], folder)
-
-
-def _kept(texts: Texts, captions: list[str], folder: Path) -> Texts:
-    """Write where the captions lie in the space that the teacher's images lie in."""
-    np.save(folder / "texts.npy", texts.embeddings)
-    write_json(folder / "texts.json", {"captions": captions, "scale": texts.scale})
-    return texts
+    state = state_of_model(module, inputs["data"], task, advice, shape[1])
+    return {
+        "notes": list(origin(module).notes),
+        **trained,
+        **context.told("teacher", state),
+    }

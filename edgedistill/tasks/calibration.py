@@ -5,10 +5,12 @@ Accuracy, calibration error and overconfidence are in percent, confidence in 0..
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgedistill.records.audit import Calibration, ConfidenceBin
 
 Logits = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -49,10 +51,9 @@ def _below_largest(logits: Logits) -> Floats:
     return exact
 
 
-def reliability(confidence: Floats, right: Mask, bins: int = BINS) -> list[dict[str, Any]]:
-    """The reliability diagram of Guo et al. 2017, section 2, as rows {low, high, count,
-    confidence, accuracy}: bins of equal width, open below and closed above, over 0..1. Where a
-    bin is empty, its confidence and accuracy are None.
+def reliability(confidence: Floats, right: Mask, bins: int = BINS) -> tuple[ConfidenceBin, ...]:
+    """The reliability diagram of Guo et al. 2017, section 2: bins of equal width, open below and
+    closed above, over 0..1. Where a bin is empty, its confidence and accuracy are None.
 
     confidence, right: (samples,).
     """
@@ -60,47 +61,48 @@ def reliability(confidence: Floats, right: Mask, bins: int = BINS) -> list[dict[
     count = np.bincount(place, minlength=bins)
     certain = np.bincount(place, confidence, minlength=bins)
     hits = np.bincount(place, right, minlength=bins)
-    return [
-        {
-            "low": at / bins,
-            "high": (at + 1) / bins,
-            "count": int(count[at]),
-            "confidence": float(certain[at] / count[at]) if count[at] else None,
-            "accuracy": float(100.0 * hits[at] / count[at]) if count[at] else None,
-        }
+    return tuple(
+        ConfidenceBin(
+            low=at / bins,
+            high=(at + 1) / bins,
+            count=int(count[at]),
+            confidence=float(certain[at] / count[at]) if count[at] else None,
+            accuracy=float(100.0 * hits[at] / count[at]) if count[at] else None,
+        )
         for at in range(bins)
-    ]
+    )
 
 
-def expected_calibration_error(rows: list[dict[str, Any]]) -> float:
+def expected_calibration_error(bins: Sequence[ConfidenceBin]) -> float:
     """In percent, of what `reliability` gives: the bins' gaps between confidence and accuracy,
     weighed by their samples. Guo et al. 2017, eq. 3."""
-    filled = [row for row in rows if row["count"]]
-    gaps = sum(row["count"] * abs(100.0 * row["confidence"] - row["accuracy"]) for row in filled)
-    return float(gaps / sum(row["count"] for row in filled))
+    gaps = (
+        each.count * abs(100.0 * each.confidence - each.accuracy)
+        for each in bins
+        if each.confidence is not None and each.accuracy is not None
+    )
+    return float(sum(gaps) / sum(each.count for each in bins))
 
 
 def overconfidence(confidence: Floats, right: Mask) -> float:
-    """Mean confidence minus accuracy, in percentage points; below 0 the model is too modest."""
+    """Mean confidence minus accuracy, (samples,) each, in percentage points; below 0 the model is
+    too modest."""
     return float(100.0 * (confidence.mean() - right.mean()))
 
 
-def summary(logits: Logits, labels: Labels, temperature: float = 1.0) -> dict[str, Any]:
-    """{accuracy, confidence, overconfidence, ece, nll, reliability} of at least one sample.
-
-    logits: (samples, classes), labels: (samples,).
-    """
+def summary(logits: Logits, labels: Labels, temperature: float = 1.0) -> Calibration:
+    """Of at least one sample. logits: (samples, classes), labels: (samples,)."""
     certain = confidence(logits, temperature)
     right = logits.argmax(axis=1) == labels
-    rows = reliability(certain, right)
-    return {
-        "accuracy": float(100.0 * right.mean()),
-        "confidence": float(certain.mean()),
-        "overconfidence": overconfidence(certain, right),
-        "ece": expected_calibration_error(rows),
-        "nll": negative_log_likelihood(logits, labels, temperature),
-        "reliability": rows,
-    }
+    bins = reliability(certain, right)
+    return Calibration(
+        accuracy=float(100.0 * right.mean()),
+        confidence=float(certain.mean()),
+        overconfidence=overconfidence(certain, right),
+        ece=expected_calibration_error(bins),
+        nll=negative_log_likelihood(logits, labels, temperature),
+        reliability=bins,
+    )
 
 
 def fit_temperature(logits: Logits, labels: Labels) -> float:

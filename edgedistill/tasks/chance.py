@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgedistill.tasks import Array, Task
+from edgedistill.tasks.base import Array, Task
+from edgedistill.tasks.labels import known
 
 SHUFFLES = 19
 """One test in twenty lets answers pass that know nothing (a permutation test; Good 2005)."""
@@ -18,8 +18,8 @@ def by_chance(task: Task, outputs: Array, labels: Array) -> float:
 
     outputs: (samples, values); labels: as the task has them.
     """
-    known = _known(labels)
-    outputs, labels = outputs[known], labels[known]
+    seen = known(labels)
+    outputs, labels = outputs[seen], labels[seen]
     random = np.random.default_rng(0)
     dealt = (
         task.quality(outputs[random.permutation(len(outputs))], labels) for _ in range(SHUFFLES)
@@ -28,8 +28,8 @@ def by_chance(task: Task, outputs: Array, labels: Array) -> float:
 
 
 def chance_warning(task: Task, outputs: Array, labels: Array, advice: str) -> list[str]:
-    """A sentence where the quality is no better than by chance, ending with `advice`; none where
-    it is, or where labels that are all the same cannot tell."""
+    """A sentence where the quality of outputs (samples, values) is no better than by chance, ending
+    with `advice`; none where it is, or where labels that are all the same cannot tell."""
     quality = task.quality(outputs, labels)
     if not quality < 100.0 or task.constant(labels) >= 100.0:
         return []
@@ -40,9 +40,3 @@ def chance_warning(task: Task, outputs: Array, labels: Array, advice: str) -> li
         f"validation {task.metric} of {quality:.1f} % is at chance: without looking at the images, "
         f"{luck:.1f} % is reached. {advice}"
     ]
-
-
-def _known(labels: Array) -> NDArray[np.bool_]:
-    from edgedistill.data.splits import known
-
-    return known(labels)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,11 +31,47 @@ CHANCE_DEVIATES = 3.09
 """The normal distribution's 99.9 % quantile: how seldom chance alone may look like a drift."""
 
 
+class Moments(TypedDict):
+    """Of features."""
+
+    means: list[float]
+    variance: float
+    """The sum of all dimensions'."""
+    dimensions: float
+    """How many of equal variance and without correlation would vary as much."""
+
+
+class Statistics(TypedDict):
+    """Of a set of predictions; `describe` says what each of them is."""
+
+    count: int
+    class_shares: list[float]
+    edges: list[float]
+    confidence_shares: list[float]
+    mean_confidence: float
+    entropy: float
+    features: Moments | None
+
+
+Verdict = Literal["stable", "shifted", "drifted"]
+
+
+class Drift(TypedDict):
+    """How far two sets of predictions are apart; `compare` says what each of it is."""
+
+    verdict: Verdict
+    psi_classes: float | None
+    psi_confidence: float | None
+    confidence_shift: float
+    feature_shift: float | None
+    note: str
+
+
 def describe(
     logits: Logits,
     features: NDArray[np.float32] | None = None,
     edges: Sequence[float] | None = None,
-) -> dict[str, Any]:
+) -> Statistics:
     """The statistics of a set of predictions, for JSON: {count, class_shares, edges,
     confidence_shares, mean_confidence, entropy, features}.
 
@@ -67,11 +103,8 @@ def describe(
     }
 
 
-def _moments(features: NDArray[np.float32]) -> dict[str, Any]:
-    """{means, variance: the sum of all dimensions', dimensions: how many of equal variance and
-    without correlation would vary as much}.
-
-    With S the covariance, variance is tr S, and dimensions (tr S)^2 / tr S^2, its denominator
+def _moments(features: NDArray[np.float32]) -> Moments:
+    """With S the covariance, variance is tr S, and dimensions (tr S)^2 / tr S^2, its denominator
     freed of its bias (Bai & Saranadasa 1996, "Effect of high dimension: by an example of a two
     sample problem", eq. 3.6).
     """
@@ -123,7 +156,7 @@ def _quantile(freedom: float) -> float:
     return freedom * (1.0 - spread + CHANCE_DEVIATES * math.sqrt(spread)) ** 3
 
 
-def compare(reference: dict[str, Any], observed: dict[str, Any]) -> dict[str, Any]:
+def compare(reference: Statistics, observed: Statistics) -> Drift:
     """Two results of `describe`, the second made with the first's edges: {verdict, psi_classes,
     psi_confidence, confidence_shift, feature_shift, note}.
 
@@ -147,7 +180,10 @@ def compare(reference: dict[str, Any], observed: dict[str, Any]) -> dict[str, An
             "the two sets of predictions were counted in different bins",
             "describe the observed set with the reference's `edges`, and with the same classes",
         )
-    found = {name: _index(reference, observed, name) for name in ("class", "confidence")}
+    found = {
+        "class": _index(reference, observed, "class"),
+        "confidence": _index(reference, observed, "confidence"),
+    }
     moved = feature_shift(reference, observed)
     told = [
         *((index, SHIFTED, DRIFTED) for index in found.values() if index is not None),
@@ -160,7 +196,7 @@ def compare(reference: dict[str, Any], observed: dict[str, Any]) -> dict[str, An
             "collect more of them",
         )
     real = [(index, *bounds) for (index, limit), *bounds in told if index > limit]
-    verdict = "stable"
+    verdict: Verdict = "stable"
     if any(index >= shifted for index, shifted, _ in real):
         verdict = "shifted"
     if any(index >= drifted for index, _, drifted in real):
@@ -176,11 +212,16 @@ def compare(reference: dict[str, Any], observed: dict[str, Any]) -> dict[str, An
 
 
 def _index(
-    reference: dict[str, Any], observed: dict[str, Any], name: str
+    reference: Statistics, observed: Statistics, name: Literal["class", "confidence"]
 ) -> tuple[float, float] | None:
     """The index less its mean under no drift, and how much of that chance explains."""
     counts = reference["count"], observed["count"]
-    shares = np.array([each[f"{name}_shares"] for each in (reference, observed)])
+    both_sets = reference, observed
+    shares = np.array(
+        [each["class_shares"] for each in both_sets]
+        if name == "class"
+        else [each["confidence_shares"] for each in both_sets]
+    )
     # Bins are put together by both samples' counts: by one's alone, the other would seem to
     # have drifted away from its peaks.
     both = np.average(shares, axis=0, weights=counts)
@@ -210,9 +251,7 @@ def _together(shares: Floats, least: float) -> NDArray[np.int64]:
     return place
 
 
-def feature_shift(
-    reference: dict[str, Any], observed: dict[str, Any]
-) -> tuple[float, float] | None:
+def feature_shift(reference: Statistics, observed: Statistics) -> tuple[float, float] | None:
     """How far the mean of the features moved, and how far chance alone would move it once in 1000;
     None where either has no features, or fewer than 5 samples, or they do not vary.
 
@@ -235,8 +274,8 @@ def feature_shift(
 
 def _note(
     verdict: str,
-    reference: dict[str, Any],
-    observed: dict[str, Any],
+    reference: Statistics,
+    observed: Statistics,
     found: dict[str, tuple[float, float] | None],
     moved: tuple[float, float] | None,
 ) -> str:

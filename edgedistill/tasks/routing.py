@@ -5,21 +5,32 @@ Accuracies are in percent; confidences, thresholds and shares in 0..1.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import NotRequired, TypedDict
 
 import numpy as np
 
 from edgedistill.errors import UserError
-from edgedistill.tasks.calibration import Floats, Mask
+from edgedistill.records.audit import ChosenPoint, Routing, RoutingPoint, TriedPoint
+from edgedistill.tasks.calibration import Floats, Labels, Logits, Mask, confidence
 
-Row = dict[str, Any]
+
+class Row(TypedDict):
+    """What routing below a confidence does."""
+
+    threshold: float
+    share_routed: float
+    accuracy: float
+    cost: NotRequired[float]
+    """Of a request, expected."""
+
 
 ROUTE_ALL = 2.0
 """Above any confidence, whatever precision a device computes it in."""
 
 
 def curve(
-    confidence: Floats,
+    confidences: Floats,
     student_right: Mask,
     teacher_right: Mask,
     points: int | None = 101,
@@ -31,14 +42,14 @@ def curve(
     A sample goes to the teacher where `confidence < threshold`. Each row is exact for its
     threshold; equal confidences go together, so shares that would part them are not offered.
 
-    confidence (after temperature), student_right, teacher_right: (samples,), at least one.
+    confidences (after temperature), student_right, teacher_right: (samples,), at least one.
     points: keep the rows nearest above so many evenly spaced shares; None keeps all there are.
     costs: of one request to the student and to the teacher, in any one unit. The student is
     always asked, so the expected cost is the student's and, for the share routed, the teacher's.
     """
-    samples = len(confidence)
-    order = np.argsort(confidence, kind="stable")
-    values, counts = np.unique(confidence, return_counts=True)
+    samples = len(confidences)
+    order = np.argsort(confidences, kind="stable")
+    values, counts = np.unique(confidences, return_counts=True)
     routed = np.concatenate([[0], np.cumsum(counts)])
     thresholds = np.concatenate([[0.0], values[1:], [ROUTE_ALL]])
     gains = np.cumsum(teacher_right[order].astype(np.int64) - student_right[order])
@@ -49,7 +60,7 @@ def curve(
     rows = []
     for at in kept:
         share = float(routed[at] / samples)
-        row = {
+        row: Row = {
             "threshold": float(thresholds[at]),
             "share_routed": share,
             "accuracy": float(100.0 * right[at] / samples),
@@ -78,3 +89,44 @@ def choose(rows: list[Row], wanted_accuracy: float | None = None, max_share: flo
             "ask for less, allow a larger share, or train a better student",
         )
     return next(row for row in allowed if row["accuracy"] >= wanted_accuracy)
+
+
+def _point(row: Row) -> tuple[float, float, float]:
+    """A row without what it costs, as `RoutingPoint` takes it."""
+    return row["threshold"], row["share_routed"], row["accuracy"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Logits (samples, classes) of a student and of its teacher, and labels (samples,)."""
+
+    student: Logits
+    teacher: Logits
+    labels: Labels
+
+    def curve(self, temperature: float, points: int | None = None) -> list[Row]:
+        """As `curve`, of the student's confidence at a temperature."""
+        sure = confidence(self.student, temperature)
+        student, teacher = (
+            each.argmax(axis=1) == self.labels for each in (self.student, self.teacher)
+        )
+        return curve(sure, student, teacher, points)
+
+
+def audited(validation: Pair, test: Pair, temperature: float, drop: float) -> Routing:
+    """The threshold that is chosen on validation to end at most `drop` points below the teacher,
+    and what it does on the test set."""
+    everything = validation.curve(temperature)
+    wanted = everything[-1]["accuracy"] - drop
+    choice = choose(everything, wanted)
+    exact = test.curve(temperature)
+    reached = next(row for row in exact if row["threshold"] >= choice["threshold"])
+    teacher, student = exact[-1]["accuracy"], exact[0]["accuracy"]
+    return Routing(
+        threshold=choice["threshold"],
+        temperature=temperature,
+        validation=ChosenPoint(*_point(choice), wanted=wanted),
+        test=TriedPoint(*_point(reached), teacher=teacher, student=student),
+        share_for_teacher_less_drop=choose(exact, teacher - drop)["share_routed"],
+        curve=tuple(RoutingPoint(*_point(row)) for row in test.curve(temperature, 101)),
+    )

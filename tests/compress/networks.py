@@ -94,3 +94,8 @@ def normalized(model: nn.Module) -> nn.Module:
 def pixels(count: int, seed: int = 1) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.rand(count, 3, SIZE, SIZE, generator=generator)
+
+
+def batches(count: int, size: int) -> list[tuple[Tensor, ...]]:
+    """Images in batches, as calibration takes them."""
+    return [(some,) for some in pixels(count).split(size)]

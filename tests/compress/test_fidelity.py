@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from networks import SIZE, Mobile, Residual, normalized, pixels
+from networks import SIZE, Mobile, Residual, batches, normalized, pixels
 from torch import nn
-from torch.export import ExportedProgram
 from torch.nn import functional
 
 from edgedistill.compress import quantize
+from edgedistill.compress.fake_quantize import ActivationFakeQuantize
 from edgedistill.compress.fidelity import advice, sqnr_db, unrounded
 from edgedistill.compress.fold import fold
-from edgedistill.compress.observers import ActivationRounding
-from edgedistill.compress.program import graph_of
+from edgedistill.program import Program, graph_of
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 
@@ -20,13 +20,13 @@ class Padded(Residual):
         return super().forward(functional.pad(torch.relu(x), (1, 1, 1, 1), value=-3.0))
 
 
-def quantized(model: nn.Module) -> ExportedProgram:
-    prepared = quantize.prepare(fold(model, 3, SIZE), Scheme())
-    quantize.calibrate(prepared, pixels(32).split(16))
+def quantized(model: nn.Module) -> Program:
+    prepared = quantize.prepare(fold(model, image_inputs(3, SIZE, SIZE)), Scheme())
+    quantize.calibrate(prepared, batches(32, 16))
     return quantize.convert(prepared)
 
 
-def told(program: ExportedProgram) -> str | None:
+def told(program: Program) -> str | None:
     answers, losses = unrounded(program, pixels(32, seed=2))
     with torch.no_grad():
         found = graph_of(program)(pixels(32, seed=2))
@@ -48,11 +48,11 @@ def test_a_padding_outside_of_the_range_is_named(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(("factor", "cause"), [(0.02, "are clipped"), (200.0, "is too wide")])
 def test_a_scale_of_another_size_is_named(factor: float, cause: str) -> None:
-    prepared = quantize.prepare(fold(normalized(Residual()), 3, SIZE), Scheme())
-    quantize.calibrate(prepared, pixels(32).split(16))
+    prepared = quantize.prepare(fold(normalized(Residual()), image_inputs(3, SIZE, SIZE)), Scheme())
+    quantize.calibrate(prepared, batches(32, 16))
     modules = dict(prepared.graph.named_modules())
     wrong = modules["round_adaptive_avg_pool2d"]
-    assert isinstance(wrong, ActivationRounding)
+    assert isinstance(wrong, ActivationFakeQuantize)
     wrong.scale.mul_(factor)
     text = told(quantize.convert(prepared))
     assert text is not None and "`adaptive_avg_pool2d`" in text and cause in text

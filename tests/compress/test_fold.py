@@ -14,16 +14,17 @@ from torch import Tensor, nn
 
 from edgedistill import program_file
 from edgedistill.compress.fold import fold
-from edgedistill.compress.program import graph_of, image_of
 from edgedistill.errors import UserError
 from edgedistill.models.normalized import Normalized
+from edgedistill.program import Program, graph_of
+from edgedistill.signature import image_inputs
 
 
-def operators(program: torch.export.ExportedProgram) -> list[str]:
-    return [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
+def operators(program: Program) -> list[str]:
+    return [str(node.target) for node in program.exported.graph.nodes if node.op == "call_function"]
 
 
-def assert_same(model: nn.Module, program: torch.export.ExportedProgram, x: Tensor) -> None:
+def assert_same(model: nn.Module, program: Program, x: Tensor) -> None:
     with torch.no_grad():
         expected, got = model(x), graph_of(program)(x)
     assert float((got - expected).abs().max()) <= 1e-5 * max(1.0, float(expected.abs().max()))
@@ -32,7 +33,7 @@ def assert_same(model: nn.Module, program: torch.export.ExportedProgram, x: Tens
 @pytest.mark.parametrize("make", [Residual, lambda: Residual("conv"), Mobile])
 def test_folding_changes_no_output_and_leaves_no_batch_norm(make: Callable[[], nn.Module]) -> None:
     model = normalized(make())
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert_same(model, program, pixels(5))
     names = operators(program)
     assert not any(part in name for name in names for part in ("batch_norm", "dropout", "_."))
@@ -45,22 +46,24 @@ def test_folding_changes_no_output_and_leaves_no_batch_norm(make: Callable[[], n
 def test_torchvision_models_fold_exactly(name: str, size: int) -> None:
     model = normalized(getattr(torchvision.models, name)(num_classes=4))
     x = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(0))
-    assert_same(model, fold(model, 3, size), x)
+    assert_same(model, fold(model, image_inputs(3, size, size)), x)
 
 
 def test_folding_leaves_the_model_alone_and_keeps_weight_names() -> None:
     model = normalized(Residual())
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
-    assert {"stem.weight", "blocks.1.conv2.bias", "linear.weight"} <= set(program.state_dict)
-    assert image_of(program) == (3, SIZE)
+    assert {"stem.weight", "blocks.1.conv2.bias", "linear.weight"} <= set(
+        program.exported.state_dict
+    )
+    assert [each.shape for each in program.signature.inputs] == [(None, 3, SIZE, SIZE)]
 
 
 def test_a_shift_before_zero_padding_becomes_a_depthwise_convolution() -> None:
-    program = fold(normalized(Residual()), 3, SIZE)
-    assert program.state_dict["normalize.weight"].shape == (3, 1, 1, 1)
-    assert program.state_dict["normalize.bias"].shape == (3,)
+    program = fold(normalized(Residual()), image_inputs(3, SIZE, SIZE))
+    assert program.exported.state_dict["normalize.weight"].shape == (3, 1, 1, 1)
+    assert program.exported.state_dict["normalize.bias"].shape == (3,)
 
 
 @settings(max_examples=8, deadline=None)
@@ -77,7 +80,7 @@ def test_a_normalization_disappears_into_the_convolution_where_that_is_exact(
     conv = nn.Conv2d(4, 8, 3, padding=padding, groups=groups, bias=bias)
     shift = mean if padding == 0 else [0.0] * 4
     model = lively(Normalized(conv, shift, std))
-    program = fold(model, 4, SIZE)
+    program = fold(model, image_inputs(4, SIZE, SIZE))
     assert operators(program) == ["aten.conv2d.default"]
     x = torch.rand(3, 4, SIZE, SIZE)
     assert_same(model, program, x)
@@ -85,7 +88,7 @@ def test_a_normalization_disappears_into_the_convolution_where_that_is_exact(
 
 def test_a_batch_norm_without_a_layer_before_it_becomes_a_convolution() -> None:
     model = lively(nn.Sequential(nn.ReLU(), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 4, 3)))
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert operators(program).count("aten.conv2d.default") == 2
     assert_same(model, program, pixels(2) - 0.5)
 
@@ -94,7 +97,7 @@ def test_a_batch_norm_without_a_layer_before_it_becomes_a_convolution() -> None:
 def test_a_batch_norm_of_features_goes_into_a_linear_layer(after: list[nn.Module]) -> None:
     pooled = [nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     model = lively(nn.Sequential(*pooled, nn.BatchNorm1d(4), *after))
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert operators(program).count("aten.linear.default") == 1
     assert not any("batch_norm" in each for each in operators(program))
     assert_same(model, program, pixels(2))
@@ -112,14 +115,14 @@ def test_a_convolution_used_twice_is_folded_with_each_batch_norm() -> None:
             return out
 
     model = lively(Twice())
-    assert_same(model, fold(model, 3, SIZE), pixels(2))
+    assert_same(model, fold(model, image_inputs(3, SIZE, SIZE)), pixels(2))
 
 
 def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
     digests = []
     for run in ("one", "two"):
         path = tmp_path / run
-        program_file.save(fold(normalized(Residual()), 3, SIZE), path)
+        program_file.save(fold(normalized(Residual()), image_inputs(3, SIZE, SIZE)), path)
         digests.append(hashlib.sha256(path.read_bytes()).hexdigest())
     assert digests[0] == digests[1]
 
@@ -136,7 +139,7 @@ def test_a_squeeze_and_excitation_gate_becomes_relu6() -> None:
             return out
 
     model = lively(Gated())
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert "aten.hardsigmoid.default" not in operators(program)
     assert "aten.hardtanh.default" in operators(program)
     assert_same(model, program, 4 * pixels(3) - 2)
@@ -163,12 +166,12 @@ class Written(nn.Module):
 )
 def test_a_write_into_a_part_of_a_tensor_is_told(how: Callable[[Tensor], object]) -> None:
     with pytest.raises(UserError, match="as one graph answers up to"):
-        fold(Written(how), 3, SIZE)
+        fold(Written(how), image_inputs(3, SIZE, SIZE))
 
 
 def test_a_write_into_a_whole_tensor_is_folded() -> None:
     model = Written(lambda x: x.mul_(3)).eval()
-    assert_same(model, fold(model, 3, SIZE), pixels(3))
+    assert_same(model, fold(model, image_inputs(3, SIZE, SIZE)), pixels(3))
 
 
 def test_what_cannot_be_exported_is_told() -> None:
@@ -177,7 +180,7 @@ def test_what_cannot_be_exported_is_told() -> None:
             return x.mean((2, 3)) if float(x.sum()) > 3 else x.sum((2, 3))
 
     with pytest.raises(UserError, match="cannot be made into one graph"):
-        fold(Branching(), 3, SIZE)
+        fold(Branching(), image_inputs(3, SIZE, SIZE))
 
 
 class Tokens(nn.Module):
@@ -196,7 +199,7 @@ class Tokens(nn.Module):
 @pytest.mark.parametrize("layer", [nn.Linear(16, 16), nn.Conv1d(16, 16, 3, padding=1)])
 def test_a_batch_norm_of_other_axes_becomes_a_product_and_a_sum(layer: nn.Module) -> None:
     model = lively(Tokens(layer, SIZE))
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert_same(model, program, pixels(3))
     assert not any("batch_norm" in name for name in operators(program))
 
@@ -212,7 +215,7 @@ def test_a_batch_norm_right_before_the_mean() -> None:
             return found
 
     model = lively(Late())
-    assert_same(model, fold(model, 3, SIZE), pixels(3))
+    assert_same(model, fold(model, image_inputs(3, SIZE, SIZE)), pixels(3))
 
 
 def test_a_batch_norm_without_statistics_is_told() -> None:
@@ -220,7 +223,7 @@ def test_a_batch_norm_without_statistics_is_told() -> None:
         nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, track_running_stats=False), nn.Flatten()
     )
     with pytest.raises(UserError, match="keeps no running statistics"):
-        fold(model, 3, SIZE)
+        fold(model, image_inputs(3, SIZE, SIZE))
 
 
 def test_shuffled_channels_are_folded() -> None:
@@ -237,7 +240,7 @@ def test_shuffled_channels_are_folded() -> None:
             return found
 
     model = Shuffled().eval()
-    assert_same(model, fold(model, 3, SIZE), pixels(3))
+    assert_same(model, fold(model, image_inputs(3, SIZE, SIZE)), pixels(3))
 
 
 class Standardized(nn.Conv2d):
@@ -269,9 +272,9 @@ class Around(nn.Module):
 )
 def test_weights_that_are_computed_become_weights(layer: nn.Module) -> None:
     model = Around(layer).eval()
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert_same(model, program, pixels(3))
-    assert "layer.weight" in program.state_dict
+    assert "layer.weight" in program.exported.state_dict
     kept = [name for name in operators(program) if not name.startswith("aten.")]
     assert not kept and len(operators(program)) == 6
 
@@ -286,7 +289,7 @@ def test_a_shared_computed_weight_keeps_its_source() -> None:
             return found
 
     model = Shared(nn.Conv2d(8, 8, 3)).eval()
-    assert_same(model, fold(model, 3, SIZE), pixels(3))
+    assert_same(model, fold(model, image_inputs(3, SIZE, SIZE)), pixels(3))
 
 
 @pytest.mark.parametrize("parts", [2, 3, [5, 3]])
@@ -302,7 +305,7 @@ def test_parts_become_slices(parts: int | list[int]) -> None:
             return found
 
     model = Padded(Parts()).eval()
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert_same(model, program, pixels(3))
     assert operators(program).count("aten.slice.Tensor") == 2
 
@@ -333,7 +336,7 @@ def test_a_batch_norm_behind_any_convolution_is_folded(make: type[Transposed]) -
         assert tensor is not None
         tensor.data.uniform_(0.5, 2)
     model = Around(layer).eval()
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     assert_same(model, program, pixels(3))
     assert not any("batch_norm" in name for name in operators(program))
     assert sum("conv" in name for name in operators(program)) == 2
@@ -345,4 +348,47 @@ def test_a_model_that_answers_differently_each_time_is_told_as_that() -> None:
             return nn.functional.dropout(x, 0.2)
 
     with pytest.raises(UserError, match="answers differently each time"):
-        fold(Around(Dropping()).eval(), 3, SIZE)
+        fold(Around(Dropping()).eval(), image_inputs(3, SIZE, SIZE))
+
+
+def test_what_is_the_same_for_every_sample_is_a_constant() -> None:
+    """As the zeros that a recurrent net begins with, and what its first step makes of them."""
+
+    class Beginning(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.state, self.joined = nn.Linear(4, 4), nn.Linear(8, 2)
+
+        def forward(self, pixels: Tensor) -> Tensor:
+            x = pixels.mean((2, 3)) @ torch.ones(3, 4)
+            zeros = torch.zeros(pixels.shape[0], 4)
+            seen = torch.sigmoid(x + self.state(zeros))
+            answer: Tensor = self.joined(torch.cat([seen, torch.tanh(self.state(zeros))], 1))
+            return answer
+
+    torch.manual_seed(0)
+    model = Beginning().eval()
+    program = fold(model, image_inputs(3, SIZE, SIZE))
+    assert_same(model, program, pixels(3))
+    nodes = graph_of(program).graph.nodes
+    names = [str(node.target) for node in nodes if node.op == "call_function"]
+    assert names.count("aten.linear.default") == 1
+    assert not any("zeros" in name or "tanh" in name for name in names)
+
+
+def test_what_was_not_learned_is_not_trained_either() -> None:
+    class Placed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, padding=1)
+            self.scale = nn.Parameter(torch.rand(4, 1, 1))
+            self.register_buffer("places", torch.rand(1, 4, SIZE, SIZE))
+
+        def forward(self, x: Tensor) -> Tensor:
+            seen = torch.relu(self.conv(x)) * self.scale + self.places
+            return (seen + torch.arange(SIZE).float()).mean((2, 3))
+
+    graph = graph_of(fold(Placed().eval(), image_inputs(3, SIZE, SIZE)))
+    assert {name for name, _ in graph.named_parameters()} == {
+        "conv.weight", "conv.bias", "scale",
+    }  # fmt: skip

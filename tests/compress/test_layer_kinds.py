@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from networks import SIZE, pixels
+from networks import SIZE, batches, pixels
 from torch import Tensor, nn
 
 from edgedistill.compress.fold import fold
-from edgedistill.compress.program import graph_of
-from edgedistill.compress.quantize import calibrate, convert, post_training, prepare
+from edgedistill.compress.post_training import post_training
+from edgedistill.compress.quantize import calibrate, convert, prepare
+from edgedistill.program import graph_of
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 
@@ -104,13 +106,13 @@ def test_each_kind_of_layer_is_quantized_and_answers_like_its_module(
 ) -> None:
     torch.manual_seed(0)
     model = KINDS[name]().eval()
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     if method == "qat":
         prepared = prepare(program, Scheme())
-        calibrate(prepared, pixels(32).split(16))
+        calibrate(prepared, batches(32, 16))
         quantized = convert(prepared)
     else:
-        quantized = post_training(program, Scheme(), pixels(32).split(16))
+        quantized = post_training(program, Scheme(), batches(32, 16))
     with torch.no_grad():
         wanted, found = model(pixels(32)), graph_of(quantized)(pixels(32))
     assert float((found - wanted).norm() / wanted.norm()) < 0.05

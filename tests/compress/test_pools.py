@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from edgedistill.compress.fold import fold
-from edgedistill.runtimes import RUNTIMES, Spec, program
+from edgedistill.program import graph_of
+from edgedistill.runtimes import RUNTIMES, Spec
+from edgedistill.signature import image_inputs
 
 POOLS: list[dict[str, Any]] = [
     {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True, "count_include_pad": False},
@@ -24,15 +26,15 @@ POOLS: list[dict[str, Any]] = [
 def test_a_pool_spelled_out_answers_as_the_pool(pool: dict[str, Any]) -> None:
     model = nn.Sequential(nn.AvgPool2d(**pool), nn.Flatten()).eval()
     for size in (8, 9):
-        folded = fold(model, 3, size)
+        folded = fold(model, image_inputs(3, size, size))
         pixels = torch.rand(2, 3, size, size)
-        spelled = program.module(folded)
+        spelled = graph_of(folded)
         assert torch.allclose(spelled(pixels), model(pixels), atol=1e-6)
 
 
 def test_a_plain_pool_is_left_alone() -> None:
     model = nn.Sequential(nn.AvgPool2d(2), nn.AvgPool2d(3, 1, 1), nn.Flatten()).eval()
-    folded = program.module(fold(model, 3, 8))
+    folded = graph_of(fold(model, image_inputs(3, 8, 8)))
     assert not [node for node in folded.graph.nodes if "mul" in str(node.target)]
 
 
@@ -52,5 +54,7 @@ def test_every_runtime_counts_as_torch_does(runtime: str, tmp_path: Path) -> Non
     wanted = model(pixels).numpy()
     path = tmp_path / f"pools{RUNTIMES[runtime].suffix}"
     labels = tuple(map(str, range(wanted.shape[1])))
-    RUNTIMES[runtime].write(fold(model, 3, 8), path, Spec("fp32", labels, "float", "pools"))
+    RUNTIMES[runtime].write(
+        fold(model, image_inputs(3, 8, 8)), path, Spec("fp32", labels, "float", "pools")
+    )
     assert np.abs(RUNTIMES[runtime].load(path)(pixels.numpy()) - wanted).max() < 1e-5

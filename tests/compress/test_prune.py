@@ -15,6 +15,7 @@ from edgedistill.errors import UserError
 from edgedistill.models import build, count
 from edgedistill.models.pruned import replay
 from edgedistill.recipe import ResidualModel, TorchvisionModel
+from edgedistill.signature import image_inputs
 from edgedistill.target import Kernel
 
 EXAMPLE = torch.zeros(1, 3, 16, 16)
@@ -26,7 +27,7 @@ def residual(shortcut: str = "conv", widths: tuple[int, int, int] = (16, 24, 32)
     model = ResidualModel.model_validate(
         {"family": "resnet_cifar", "depth": 8, "widths": widths, "shortcut": shortcut}
     )
-    return build(model, 10, 3, 16)
+    return build(model, 10, image_inputs(3, 16, 16))
 
 
 def magnitude(model: nn.Module):  # type: ignore[no-untyped-def]
@@ -61,7 +62,7 @@ def test_replayed_steps_give_the_same_shapes() -> None:
     model, fresh = residual(), residual()
     goal = Cost(measure_cost(model, EXAMPLE).macs * 0.5, 1e9)
     steps = prune(model, EXAMPLE, goal, magnitude(model), 8)
-    replay(fresh, steps, 3, 16)
+    replay(fresh, steps, image_inputs(3, 16, 16))
     fresh.load_state_dict(model.state_dict())
     pixels = torch.rand(2, 3, 16, 16)
     assert torch.equal(model.eval()(pixels), fresh.eval()(pixels))
@@ -111,7 +112,9 @@ def test_zero_padded_shortcuts_keep_their_stream() -> None:
 
 def test_depthwise_convolutions_are_pruned_with_their_neighbours() -> None:
     torch.manual_seed(0)
-    model = build(TorchvisionModel(family="torchvision", name="mobilenet_v2"), 5, 3, 32)
+    model = build(
+        TorchvisionModel(family="torchvision", name="mobilenet_v2"), 5, image_inputs(3, 32, 32)
+    )
     example = torch.zeros(1, 3, 32, 32)
     goal = Cost(measure_cost(model, example).macs * 0.6, 1e9)
     prune(model, example, goal, magnitude(model), 8)
@@ -156,7 +159,7 @@ def test_a_model_that_cannot_be_followed_is_told(monkeypatch: pytest.MonkeyPatch
     def lost(*_: object) -> None:
         raise IndexError("index out of range")
 
-    monkeypatch.setattr("edgedistill.compress.candidates.dependency_graph", lost)
+    monkeypatch.setattr("edgedistill.compress.prune.dependency_graph", lost)
     with pytest.raises(UserError, match="does not understand this model: IndexError: index out"):
         prune(residual(), EXAMPLE, Cost(1, 1), magnitude(residual()), 1)
 
@@ -179,10 +182,10 @@ def test_a_goal_reached_is_reached_as_the_report_counts(kind: str) -> None:
     body, last = BODIES[kind]
     torch.manual_seed(0)
     model, fresh = (nets.Net(body(), last=last).eval() for _ in range(2))
-    goal = Cost(count(model, 3, 16)[0] * 0.7e6, 1e9)
+    goal = Cost(count(model, image_inputs(3, 16, 16))[0] * 0.7e6, 1e9)
     steps = prune(model, EXAMPLE, goal, magnitude(model), 4)
-    assert count(model, 3, 16)[0] * 1e6 <= goal.macs
-    replay(fresh, steps, 3, 16)
+    assert count(model, image_inputs(3, 16, 16))[0] * 1e6 <= goal.macs
+    replay(fresh, steps, image_inputs(3, 16, 16))
     fresh.load_state_dict(model.state_dict())
     pixels = torch.rand(2, 3, 16, 16)
     assert torch.equal(model(pixels), fresh(pixels))

@@ -10,37 +10,38 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import SIZE, Mobile, Residual, normalized, pixels
+from networks import SIZE, Mobile, Residual, batches, normalized, pixels
 from torch import nn
-from torch.export import ExportedProgram
 from torch.nn import functional
 
 from edgedistill import program_file
 from edgedistill.compress.describe import describe
+from edgedistill.compress.fake_quantize import ActivationFakeQuantize
 from edgedistill.compress.fold import fold
-from edgedistill.compress.observers import ActivationRounding
 from edgedistill.compress.operators import padding_value
-from edgedistill.compress.program import graph_of, value
-from edgedistill.compress.quantize import Prepared, calibrate, convert, post_training, prepare
+from edgedistill.compress.post_training import post_training
+from edgedistill.compress.quantize import Prepared, calibrate, convert, prepare
 from edgedistill.compress.sensitivity import sensitivity
 from edgedistill.errors import UserError
+from edgedistill.program import Program, graph_of, value
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 @pytest.fixture(scope="module")
-def program() -> ExportedProgram:
-    return fold(normalized(Residual()), 3, SIZE)
+def program() -> Program:
+    return fold(normalized(Residual()), image_inputs(3, SIZE, SIZE))
 
 
-def calibrated(program: ExportedProgram, scheme: Scheme = Scheme(), keep: Any = ()) -> Prepared:  # noqa: B008
+def calibrated(program: Program, scheme: Scheme = Scheme(), keep: Any = ()) -> Prepared:  # noqa: B008
     prepared = prepare(program, scheme, keep)
-    calibrate(prepared, pixels(64).split(16))
+    calibrate(prepared, batches(64, 16))
     return prepared
 
 
-def integer_weights(program: ExportedProgram) -> dict[str, torch.Tensor]:
+def integer_weights(program: Program) -> dict[str, torch.Tensor]:
     graph = graph_of(program)
     found = {}
     for node in graph.graph.nodes:
@@ -53,23 +54,25 @@ def integer_weights(program: ExportedProgram) -> dict[str, torch.Tensor]:
     return found
 
 
-def test_every_layer_is_quantized_and_none_is_left_in_float(program: ExportedProgram) -> None:
+def test_every_layer_is_quantized_and_none_is_left_in_float(program: Program) -> None:
     said = describe(convert(calibrated(program)))
-    assert said["float_layers"] == []
-    names = {layer["name"] for layer in said["layers"]}
+    assert said.float_layers == ()
+    names = {layer.name for layer in said.layers}
     assert {"normalize", "stem", "blocks.1.conv2", "linear", "add", "pad"} <= names
-    assert all("output_scale" in layer for layer in said["layers"])
-    assert said["quantize_nodes"] <= said["dequantize_nodes"]
+    assert all(layer.output_scale is not None for layer in said.layers)
+    assert said.quantize_nodes <= said.dequantize_nodes
 
 
 def test_a_mobile_network_is_quantized_whole() -> None:
-    program = fold(normalized(Mobile()), 3, SIZE)
-    assert describe(convert(calibrated(program)))["float_layers"] == []
+    program = fold(normalized(Mobile()), image_inputs(3, SIZE, SIZE))
+    assert describe(convert(calibrated(program))).float_layers == ()
 
 
-def test_pixels_are_their_own_integers(program: ExportedProgram) -> None:
+def test_pixels_are_their_own_integers(program: Program) -> None:
     quantized = convert(calibrated(program))
-    first = next(n for n in quantized.graph.nodes if "quantize_per_tensor" in str(n.target))
+    first = next(
+        n for n in quantized.exported.graph.nodes if "quantize_per_tensor" in str(n.target)
+    )
     assert first.args[1:5] == (pytest.approx(1 / 255), -128, -128, 127)
     levels = torch.arange(256, dtype=torch.float32) / 255
     assert torch.equal(
@@ -77,12 +80,12 @@ def test_pixels_are_their_own_integers(program: ExportedProgram) -> None:
     )
 
 
-def test_what_only_moves_values_keeps_their_scale(program: ExportedProgram) -> None:
-    layers = {each["name"]: each for each in describe(convert(calibrated(program)))["layers"]}
-    scales = {name: layers[name]["output_scale"] for name in ("slice_1", "slice_2", "pad")}
+def test_what_only_moves_values_keeps_their_scale(program: Program) -> None:
+    layers = {each.name: each for each in describe(convert(calibrated(program))).layers}
+    scales = {name: layers[name].output_scale for name in ("slice_1", "slice_2", "pad")}
     assert len(set(scales.values())) == 1
-    assert scales["pad"] == layers["add"]["output_scale"]
-    assert layers["flatten"]["output_scale"] == layers["adaptive_avg_pool2d"]["output_scale"]
+    assert scales["pad"] == layers["add"].output_scale
+    assert layers["flatten"].output_scale == layers["adaptive_avg_pool2d"].output_scale
 
 
 @settings(max_examples=8, deadline=None)
@@ -95,7 +98,7 @@ def test_what_only_moves_values_keeps_their_scale(program: ExportedProgram) -> N
 def test_every_scheme_keeps_to_its_range_and_close_to_the_float_network(
     bits: Any, symmetric: bool, per_channel: bool, activations: bool
 ) -> None:
-    program = fold(normalized(Residual()), 3, SIZE)
+    program = fold(normalized(Residual()), image_inputs(3, SIZE, SIZE))
     scheme = Scheme(
         weight_bits=bits,
         weight_symmetric=symmetric,
@@ -111,23 +114,23 @@ def test_every_scheme_keeps_to_its_range_and_close_to_the_float_network(
         exact, rounded = graph_of(program)(pixels(64)), graph_of(quantized)(pixels(64))
     assert float((rounded - exact).norm() / exact.norm()) < 0.15
     if activations:
-        zeros = [each["output_zero_point"] for each in describe(quantized)["layers"]]
+        zeros = [each.output_zero_point for each in describe(quantized).layers]
         assert set(zeros) == {0}
 
 
-def test_the_converted_program_computes_what_training_did(program: ExportedProgram) -> None:
+def test_the_converted_program_computes_what_training_did(program: Program) -> None:
     prepared = calibrated(program)
     quantized = convert(prepared)
-    biases = {k: v for k, v in quantized.state_dict.items() if k.endswith(".bias")}
+    biases = {k: v for k, v in quantized.exported.state_dict.items() if k.endswith(".bias")}
     prepared.graph.load_state_dict(biases, strict=False)
     with torch.no_grad():
         trained, converted = prepared(pixels(32)), graph_of(quantized)(pixels(32))
-    step = describe(quantized)["layers"][-1]["output_scale"]
+    step = describe(quantized).layers[-1].output_scale
     assert float((trained - converted).abs().max()) <= 1.01 * step
     assert float((trained != converted).float().mean()) < 0.02
 
 
-def test_biases_lie_on_the_grid_of_their_integers(program: ExportedProgram) -> None:
+def test_biases_lie_on_the_grid_of_their_integers(program: Program) -> None:
     graph = graph_of(convert(calibrated(program)))
     for node in graph.graph.nodes:
         if str(node.target) == "aten.conv2d.default":
@@ -136,13 +139,13 @@ def test_biases_lie_on_the_grid_of_their_integers(program: ExportedProgram) -> N
             assert float((levels - levels.round()).abs().max()) < 0.01
 
 
-def test_named_layers_stay_in_float(program: ExportedProgram) -> None:
+def test_named_layers_stay_in_float(program: Program) -> None:
     quantized = convert(calibrated(program, keep=("stem", "linear")))
-    assert describe(quantized)["float_layers"] == ["stem", "linear"]
+    assert describe(quantized).float_layers == ("stem", "linear")
     assert "stem.weight" not in integer_weights(quantized)
 
 
-def test_an_unknown_layer_is_refused_with_the_nearest_name(program: ExportedProgram) -> None:
+def test_an_unknown_layer_is_refused_with_the_nearest_name(program: Program) -> None:
     with pytest.raises(UserError) as caught:
         prepare(program, Scheme(), ("blocks.0.conv3",))
     assert (
@@ -151,8 +154,8 @@ def test_an_unknown_layer_is_refused_with_the_nearest_name(program: ExportedProg
     assert caught.value.hint.startswith("did you mean `blocks.0.conv")
 
 
-def test_training_lowers_the_loss_and_leaves_the_program_alone(program: ExportedProgram) -> None:
-    before = {name: tensor.clone() for name, tensor in program.state_dict.items()}
+def test_training_lowers_the_loss_and_leaves_the_program_alone(program: Program) -> None:
+    before = {name: tensor.clone() for name, tensor in program.exported.state_dict.items()}
     prepared = calibrated(program).to(memory_format=torch.channels_last)
     x, y = pixels(32), torch.arange(32) % 4
     optimizer = torch.optim.SGD(prepared.parameters(), 0.05, momentum=0.9)
@@ -161,20 +164,20 @@ def test_training_lowers_the_loss_and_leaves_the_program_alone(program: Exported
     for step in range(25):
         if step == 15:
             prepared.freeze_observers()
-            frozen = [each.scale.clone() for each in prepared.roundings(ActivationRounding)]
+            frozen = [each.scale.clone() for each in prepared.roundings(ActivationFakeQuantize)]
         loss = torch.nn.functional.cross_entropy(prepared(x), y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
-    scales = [each.scale for each in prepared.roundings(ActivationRounding)]
+    scales = [each.scale for each in prepared.roundings(ActivationFakeQuantize)]
     assert all(torch.equal(now, then) for now, then in zip(scales, frozen, strict=True))
-    assert describe(convert(prepared))["float_layers"] == []
-    assert all(torch.equal(program.state_dict[name], was) for name, was in before.items())
+    assert describe(convert(prepared)).float_layers == ()
+    assert all(torch.equal(program.exported.state_dict[name], was) for name, was in before.items())
 
 
-def test_evaluation_moves_no_range(program: ExportedProgram) -> None:
+def test_evaluation_moves_no_range(program: Program) -> None:
     prepared = calibrated(program)
     before = copy.deepcopy(prepared.state_dict())
     prepared.eval()(10 * pixels(8))
@@ -183,7 +186,7 @@ def test_evaluation_moves_no_range(program: ExportedProgram) -> None:
     assert any(not torch.equal(v, before[key]) for key, v in prepared.state_dict().items())
 
 
-def test_a_checkpoint_restores_a_prepared_network(program: ExportedProgram, tmp_path: Path) -> None:
+def test_a_checkpoint_restores_a_prepared_network(program: Program, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     prepared = calibrated(program)
@@ -194,11 +197,11 @@ def test_a_checkpoint_restores_a_prepared_network(program: ExportedProgram, tmp_
 
 
 def test_post_training_stays_close_and_says_what_the_correction_did(
-    program: ExportedProgram,
+    program: Program,
 ) -> None:
     said: list[str] = []
-    quantized = post_training(program, Scheme(), pixels(32).split(8), say=said.append)
-    assert describe(quantized)["float_layers"] == []
+    quantized = post_training(program, Scheme(), batches(32, 8), say=said.append)
+    assert describe(quantized).float_layers == ()
     with torch.no_grad():
         exact, rounded = graph_of(program)(pixels(64)), graph_of(quantized)(pixels(64))
     assert float((rounded - exact).norm() / exact.norm()) < 0.1
@@ -206,7 +209,7 @@ def test_post_training_stays_close_and_says_what_the_correction_did(
 
 
 def test_a_quantized_program_survives_the_disk_with_the_same_bytes(
-    program: ExportedProgram, tmp_path: Path
+    program: Program, tmp_path: Path
 ) -> None:
     digests = []
     for run in ("one", "two"):
@@ -240,15 +243,15 @@ class Joined(nn.Module):
 def test_a_fixed_scale_is_not_forced_on_what_it_is_joined_with(gated: bool) -> None:
     torch.manual_seed(0)
     model = Joined(gated).eval()
-    program = fold(model, 3, SIZE)
+    program = fold(model, image_inputs(3, SIZE, SIZE))
     quantized = convert(calibrated(program))
     with torch.no_grad():
         wanted, found = model(pixels(64)), graph_of(quantized)(pixels(64))
     assert float((found - wanted).pow(2).mean().sqrt()) < 0.05 * float(wanted.std())
-    assert describe(quantized)["float_layers"] == []
+    assert describe(quantized).float_layers == ()
 
 
-def test_what_has_no_weights_cannot_be_left_in_float(program: ExportedProgram) -> None:
+def test_what_has_no_weights_cannot_be_left_in_float(program: Program) -> None:
     with pytest.raises(UserError, match="no layer with weights `add`"):
         prepare(program, Scheme(), ("add",))
 
@@ -259,7 +262,7 @@ def error(model: nn.Module) -> float:
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_uniform_(module.weight)
-    quantized = convert(calibrated(fold(model.eval(), 3, SIZE)))
+    quantized = convert(calibrated(fold(model.eval(), image_inputs(3, SIZE, SIZE))))
     with torch.no_grad():
         wanted, found = model(pixels(64)), graph_of(quantized)(pixels(64))
     return float((found - wanted).norm() / wanted.norm())
@@ -320,7 +323,9 @@ def test_what_is_joined_shares_a_range_that_holds_it_all(name: str, before: int)
 
 
 def test_a_padding_with_infinity_fills_in_the_end_of_the_range() -> None:
-    program = fold(Between(PADDED["an infinite one for pooling"]).eval(), 3, SIZE)
+    program = fold(
+        Between(PADDED["an infinite one for pooling"]).eval(), image_inputs(3, SIZE, SIZE)
+    )
     graph = graph_of(convert(calibrated(program)))
     (node,) = (node for node in graph.graph.nodes if padding_value(node) is not None)
     (quantize,) = node.users
@@ -336,38 +341,42 @@ def test_a_mask_of_infinities_leaves_what_reads_it_in_float() -> None:
 
     model = Between(attend)
     assert error(model) < 0.05
-    said = describe(convert(calibrated(fold(model, 3, SIZE))))
-    assert {"add", "softmax"} <= set(said["float_layers"])
+    said = describe(convert(calibrated(fold(model, image_inputs(3, SIZE, SIZE)))))
+    assert {"add", "softmax"} <= set(said.float_layers)
 
 
 def test_added_constants_are_quantized_like_what_they_are_added_to() -> None:
     position = nn.Parameter(torch.linspace(-1, 1, SIZE).view(1, 1, 1, SIZE))
-    quantized = convert(calibrated(fold(Between(lambda x: x + position).eval(), 3, SIZE)))
+    quantized = convert(
+        calibrated(fold(Between(lambda x: x + position).eval(), image_inputs(3, SIZE, SIZE)))
+    )
     graph = graph_of(quantized)
     (sum_,) = (node for node in graph.graph.nodes if str(node.target) == "aten.add.Tensor")
     assert all("dequantize" in str(each.target) for each in sum_.all_input_nodes)
 
 
 def test_a_padding_of_pixels_has_a_scale_of_its_own_and_its_sensitivity() -> None:
-    prepared = calibrated(fold(Between(lambda x: pad(x, -1.0), 3, 3).eval(), 3, SIZE))
-    rows = sensitivity(prepared, pixels(8), lambda outputs: 0.0)
-    assert {"pad", "last", "linear"} <= {row["layer"] for row in rows}
-    assert describe(convert(prepared))["float_layers"] == []
+    prepared = calibrated(
+        fold(Between(lambda x: pad(x, -1.0), 3, 3).eval(), image_inputs(3, SIZE, SIZE))
+    )
+    rows = sensitivity(prepared, (pixels(8),), lambda outputs: 0.0)
+    assert {"pad", "last", "linear"} <= {row.layer for row in rows}
+    assert describe(convert(prepared)).float_layers == ()
 
 
 def test_an_operator_without_integer_form_is_float_between_quantized_neighbours() -> None:
-    program = fold(Between(functional.gelu).eval(), 3, SIZE)
-    assert describe(convert(calibrated(program)))["float_layers"] == ["gelu"]
+    program = fold(Between(functional.gelu).eval(), image_inputs(3, SIZE, SIZE))
+    assert describe(convert(calibrated(program))).float_layers == ("gelu",)
 
 
 def test_a_graph_that_the_bias_correction_does_not_take_is_quantized_without_it(
-    program: ExportedProgram, monkeypatch: pytest.MonkeyPatch
+    program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise NotImplementedError("no such operator")
 
     monkeypatch.setattr("nncf.experimental.torch.fx.quantize_pt2e", refuse)
     said: list[str] = []
-    quantized = post_training(program, Scheme(), pixels(16).split(8), say=said.append)
-    assert describe(quantized)["float_layers"] == []
+    quantized = post_training(program, Scheme(), batches(16, 8), say=said.append)
+    assert describe(quantized).float_layers == ()
     assert said[0].startswith("bias correction skipped: NNCF does not take this graph (NotImpl")

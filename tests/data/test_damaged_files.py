@@ -23,8 +23,8 @@ from pictures import noise
 from PIL import Image
 
 from edgedistill.data import read_unlabelled
-from edgedistill.data.decode import BadImage, Form, decode, only_meant_formats
-from edgedistill.data.kinds import formats
+from edgedistill.data.image.decode import BadImage, Form, decode, only_meant_formats
+from edgedistill.data.image.kinds import formats
 from edgedistill.data.sources import arrays, parquet
 from edgedistill.errors import UserError
 
@@ -124,7 +124,7 @@ def test_an_npz_file_with_other_bytes_is_read_right_or_refused(
 @pytest.mark.filterwarnings("ignore")
 def test_an_image_with_other_bytes_is_decoded_or_told(kind: str, damage: Damage) -> None:
     with contextlib.suppress(BadImage):
-        assert decode(damaged(encoded(noise(0), kind), damage), Form(8, 3)).shape == (8, 8, 3)
+        assert decode(damaged(encoded(noise(0), kind), damage), Form((8, 8), 3)).shape == (8, 8, 3)
 
 
 # --- parquet
@@ -349,7 +349,7 @@ def test_no_other_formats_are_opened(tmp_path: Path) -> None:
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(BadImage, match="not a picture in a format that edgedistill reads"):
-            decode(str(tmp_path / name), Form(8, 3))
+            decode(str(tmp_path / name), Form((8, 8), 3))
     with only_meant_formats(), pytest.raises(OSError, match="cannot identify"):
         Image.open(tmp_path / "y.png")
     assert Image.open(tmp_path / "y.png").size == (8, 8)
@@ -364,19 +364,21 @@ def test_an_image_that_claims_too_many_pixels(side: int) -> None:
     head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"0"))
     with pytest.raises(BadImage, match="pixels") as caught:
-        decode(content, Form(8, 3))
+        decode(content, Form((8, 8), 3))
     assert caught.value.skippable
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.png")
-    assert refusal(lambda: read_unlabelled(tmp_path, 8, 3)) == (
+    assert refusal(lambda: read_unlabelled(tmp_path, Form((8, 8), 3))) == (
         f"1 of 1 images cannot be read; first {tmp_path.name}/x.png: cannot be decoded: "
         f"{tmp_path / 'x.png'}: is no regular file; image file is meant"
     )
     (tmp_path / "x.png").unlink()
     (tmp_path / "x.png").symlink_to("x.png")
-    assert "Too many levels of symbolic links" in refusal(lambda: read_unlabelled(tmp_path, 8, 3))
+    assert "Too many levels of symbolic links" in refusal(
+        lambda: read_unlabelled(tmp_path, Form((8, 8), 3))
+    )
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b", "pipe", "pipe/x"])
@@ -386,7 +388,7 @@ def test_paths_at_which_nothing_can_lie(tmp_path: Path, name: str) -> None:
     for read in (
         lambda: parquet.samples(path, None, None),
         lambda: arrays.samples(path),
-        lambda: read_unlabelled(path, 8, 3),
+        lambda: read_unlabelled(path, Form((8, 8), 3)),
     ):
         assert "\n" not in refusal(read)
 

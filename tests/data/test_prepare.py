@@ -37,8 +37,8 @@ def test_splits_hold_every_image_once(make_folder, tmp_path, reporter):
     document = json.loads((tmp_path / "out" / "data.json").read_text())
     assert metrics["counts"] == {"train": 21, "validation": 3, "test": 6}
     assert document["classes"] == ["cat", "dog"]
-    assert document["image_size"] == 8
-    assert document["channels"] == 3
+    assert document["pictures"]["size"] == [8, 8]
+    assert document["pictures"]["channels"] == 3
     assert document["counts"] == metrics["counts"]
     assert document["class_counts"]["test"] == {"cat": 2, "dog": 4}
     assert metrics["duplicates"]["exact"] == {
@@ -227,3 +227,15 @@ def test_images_without_numbers_are_found_again_and_counted(tmp_path, reporter):
     assert (metrics["unlabelled"], int(np.isnan(labels).sum())) == (1, 1)
     (twin,) = json.loads((tmp_path / "out" / "data.json").read_text())["duplicates"]["examples"]
     assert twin["classes"] == [None, [pytest.approx(35 / 39)]]
+
+
+def test_images_need_not_be_square(make_folder, tmp_path, reporter):
+    data = folder(make_folder("train", cat=10, dog=20)).model_copy(
+        update={"image_size": (8, 12), "resize": "stretch"}
+    )
+    prepare(data, "classification", 0, tmp_path / "out", reporter)
+    document = json.loads((tmp_path / "out" / "data.json").read_text())
+    assert document["pictures"] == {"size": [8, 12], "resize": "stretch", "channels": 3}
+    split = open_split(tmp_path / "out", "train")
+    assert split.images.shape[1:] == (8, 12, 3)
+    assert split.pixels(np.arange(2)).shape == (2, 3, 8, 12)

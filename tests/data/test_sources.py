@@ -13,8 +13,8 @@ import pytest
 from pictures import noise
 from PIL import Image
 
-from edgedistill.data.decode import Form, decode
 from edgedistill.data.fingerprint import listing
+from edgedistill.data.image.decode import Form, decode
 from edgedistill.data.sources import open_source
 from edgedistill.data.sources.base import check_labels, class_names, read_labels, require
 from edgedistill.errors import UserError
@@ -582,7 +582,7 @@ def test_a_file_whose_name_is_no_text_has_one_that_can_be_written(make_folder):
     names = [source.train.name(at) for at in range(3)]
     assert names == ["train/cat/0.png", "train/cat/\\xff.png", "train/dog/0.png"]
     assert source.notes[0].endswith("first cat/\\xff.txt")
-    assert decode(next(source.train.read(np.array([1]))), Form(8, 3)).shape == (8, 8, 3)
+    assert decode(next(source.train.read(np.array([1]))), Form((8, 8), 3)).shape == (8, 8, 3)
 
 
 def test_folders_that_lead_into_themselves_are_gone_through_once(make_folder):

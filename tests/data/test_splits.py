@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedistill.data import Split, open_split
-from edgedistill.data.splits import SplitWriter, balanced, held_out
+from edgedistill.data import ImageSplit, open_split
+from edgedistill.data.splits import held_out, image_writer, limited
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(
     lambda values: np.array(values, np.int64)
@@ -27,8 +27,8 @@ def test_held_out_takes_its_share_of_every_class_and_leaves_some(labels, share, 
 
 
 @given(LABELS, st.integers(5, 100), st.integers(0, 2**32))
-def test_balanced_is_full_and_as_even_as_the_classes_allow(labels, limit, seed):
-    chosen = balanced(labels, limit, seed)
+def test_limited_is_full_and_as_even_as_the_classes_allow(labels, limit, seed):
+    chosen = limited(labels, limit, seed)
     assert chosen.sum() == min(limit, len(labels))
     sizes = np.bincount(labels, minlength=5)
     taken = np.bincount(labels[chosen], minlength=5)
@@ -40,7 +40,7 @@ def test_balanced_is_full_and_as_even_as_the_classes_allow(labels, limit, seed):
 @given(LABELS, st.integers(0, 1000))
 def test_choices_are_drawn_from_the_seed_alone(labels, seed):
     assert np.array_equal(held_out(labels, 0.3, seed), held_out(labels, 0.3, seed))
-    assert np.array_equal(balanced(labels, 10, seed), balanced(labels, 10, seed))
+    assert np.array_equal(limited(labels, 10, seed), limited(labels, 10, seed))
 
 
 def test_other_seeds_choose_others():
@@ -50,9 +50,9 @@ def test_other_seeds_choose_others():
 
 def written(folder) -> np.ndarray:
     images = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), np.uint8)
-    writer = SplitWriter(folder / "train", 8, 3)
-    writer.add(images[:4], np.arange(4), np.arange(10, 14))
-    writer.add(images[4:], np.arange(4, 7), np.arange(14, 17))
+    writer = image_writer(folder / "train", (8, 8, 3))
+    writer.add([images[:4]], np.arange(4), np.arange(10, 14))
+    writer.add([images[4:]], np.arange(4, 7), np.arange(14, 17))
     writer.close()
     return images
 
@@ -83,5 +83,5 @@ def test_a_mapped_split_travels_to_a_process_by_its_path(tmp_path):
 
 
 def test_a_split_in_memory_travels_whole():
-    split = Split(np.ones((2, 8, 8, 1), np.uint8), np.array([0, 1]))
+    split = ImageSplit(np.ones((2, 8, 8, 1), np.uint8), np.array([0, 1]))
     assert np.array_equal(pickle.loads(pickle.dumps(split)).images, split.images)

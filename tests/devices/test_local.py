@@ -11,21 +11,22 @@ from edgedistill.devices import (
     DEVICES,
     Job,
     Protocol,
+    figures,
     in_short,
     in_turn,
     measurements,
     percentile,
-    row,
 )
 from edgedistill.devices.machine import is_machine, machine, name_of
 from edgedistill.errors import UserError
+from edgedistill.signature import image_inputs
 from edgedistill.target import load_target
 
 
 @pytest.fixture
 def job(tiny_onnx: Path, tmp_path: Path) -> Job:
-    inputs = tmp_path / "inputs.npy"
-    np.save(inputs, np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32))
+    inputs = tmp_path / "inputs.npz"
+    np.savez(inputs, pixels=np.random.default_rng(0).random((5, 1, 8, 8), dtype=np.float32))
     return Job(tiny_onnx, "onnxruntime", inputs, Protocol(warmup=2, runs=31, seconds=5))
 
 
@@ -38,8 +39,8 @@ def test_a_job_runs_in_a_process_of_its_own_and_brings_back_every_figure(job: Jo
     assert record.import_ms > 1
     assert record.peak_memory_mb is not None
     assert record.peak_memory_mb > 0
-    assert {operator["where"] for operator in record.operators} == {"CPUExecutionProvider"}
-    brightness = np.load(job.inputs).mean(axis=(1, 2, 3))
+    assert {operator.where for operator in record.operators} == {"CPUExecutionProvider"}
+    brightness = np.load(job.inputs)["pixels"].mean(axis=(1, 2, 3))
     np.testing.assert_allclose(np.array(record.outputs)[:, 2], 2 * brightness - 0.5, atol=1e-5)
 
 
@@ -56,7 +57,9 @@ def test_rounds_share_the_runs_and_join_the_samples(job: Job) -> None:
 
 
 def test_time_ends_a_measurement_after_the_least_runs(job: Job) -> None:
-    short = Job(job.model, job.runtime, job.inputs, Protocol(0, 10**6, 1e-6, minimum=12), False)
+    short = Job(
+        job.model, job.runtime, job.inputs, Protocol(0, 10**6, 1e-6, minimum=12), profile=False
+    )
     record = DEVICES["local"].run(short)
     assert len(record.samples_ms) == 12
     assert not record.operators
@@ -84,7 +87,11 @@ def test_a_users_own_model_is_found_where_it_was_found_here(
     )
     monkeypatch.syspath_prepend(tmp_path / "project")
     wanted = FunctionModel(family="function", function="my_small_net:net")
-    save(build(wanted, 3, 1, 8), tmp_path / "model", describe(wanted, 3, 1, 8))
+    save(
+        build(wanted, 3, image_inputs(1, 8, 8)),
+        tmp_path / "model",
+        describe(wanted, 3, image_inputs(1, 8, 8)),
+    )
     record = DEVICES["local"].run(Job(tmp_path / "model", "torch", job.inputs, job.protocol))
     assert len(record.samples_ms) == 31
 
@@ -96,7 +103,7 @@ def test_percentiles_lie_between_samples() -> None:
 
 
 def test_every_figure_of_a_row_says_how_and_where(job: Job) -> None:
-    made = row(DEVICES["local"].run(job), 1, "a bench")
+    made = figures(DEVICES["local"].run(job), 1, "a bench")
     found = measurements(made)
     assert found["p50_ms"].unit == "ms"
     assert len(found["p50_ms"].samples) == 31

@@ -6,22 +6,23 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet
 import pytest
+from made import data_record
 
-from edgedistill.artifact import Artifact, write_json
-from edgedistill.data.splits import SplitWriter
+from edgedistill.artifact import Artifact
+from edgedistill.data.splits import image_writer
 from edgedistill.distill.exchange import write_parquet
 from edgedistill.distill.store import Layout, keep, opened
-from edgedistill.distill.teachers import Question, stored
+from edgedistill.distill.teachers import TeacherBatch, stored
 from edgedistill.recipe import StoredTeacher
 
 
 @pytest.mark.parametrize("labels", [np.array([0, 2, -1]), np.float32([[1, 0], [0.5, 1], [0, 0]])])
 def test_labels_and_answers_come_out_as_they_went_in(tmp_path: Path, labels: np.ndarray) -> None:
     data, teach = tmp_path / "data", tmp_path / "teach"
-    writer = SplitWriter(data / "train", 8, 1)
-    writer.add(np.zeros((3, 8, 8, 1), np.uint8), labels, np.array([5, 6, 9]))
+    writer = image_writer(data / "train", (8, 8, 1))
+    writer.add([np.zeros((3, 8, 8, 1), np.uint8)], labels, np.array([5, 6, 9]))
     writer.close()
-    write_json(data / "data.json", {"classes": ["a", "b"]})
+    data_record(["a", "b"]).write(data)
     teach.mkdir()
     logits = np.float32([[1, 2], [3, 4], [5, 6]])
     with opened(tmp_path / "store", Layout(2), 1, 3, {}) as store:
@@ -40,11 +41,11 @@ def test_labels_and_answers_come_out_as_they_went_in(tmp_path: Path, labels: np.
 def test_validation_images_are_answered_for_too(tmp_path: Path, form: Any) -> None:
     data, teach = tmp_path / "data", tmp_path / "teach"
     for name, numbers in (("train", [5, 6, 9]), ("validation", [2, 7])):
-        writer = SplitWriter(data / name, 8, 1)
+        writer = image_writer(data / name, (8, 8, 1))
         count = len(numbers)
-        writer.add(np.zeros((count, 8, 8, 1), np.uint8), np.zeros(count, int), np.array(numbers))
+        writer.add([np.zeros((count, 8, 8, 1), np.uint8)], np.zeros(count, int), np.array(numbers))
         writer.close()
-    write_json(data / "data.json", {"classes": ["a", "b", "c"]})
+    data_record(["a", "b", "c"]).write(data)
     teach.mkdir()
     logits = np.float32([[3, 2, 1], [1, 2, 3], [1, 3, 2]])
     with opened(tmp_path / "store", Layout(3, form, 2), 2, 3, {}) as store:
@@ -58,6 +59,6 @@ def test_validation_images_are_answered_for_too(tmp_path: Path, form: Any) -> No
     asked = stored.StoredTeacher(config, ["a", "b", "c"])
     wanted = np.array([2, 5, 6, 7, 9])
     assert asked.covers(wanted, of_test=False)
-    question = Question(wanted, wanted, False, np.zeros((5, 1, 8, 8), np.float32))
-    (answered,) = asked.ask(question)
+    batch = TeacherBatch(wanted, wanted, False, {"pixels": np.zeros((5, 1, 8, 8), np.float32)})
+    (answered,) = asked.predict(batch)
     assert answered.logits.argmax(axis=1).tolist() == [2, 0, 2, 1, 1]

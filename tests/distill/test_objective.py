@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from edgedistill.distill.doubts import Doubt
-from edgedistill.distill.losses import soft_targets
+from edgedistill.distill.label_filter import LabelUse
 from edgedistill.distill.objective import Cohort, Objective
 from edgedistill.errors import UserError
 from edgedistill.models import build
@@ -24,6 +23,8 @@ from edgedistill.recipe import (
     Similarity,
     SoftTargets,
 )
+from edgedistill.signature import image_inputs
+from edgedistill.tasks.classification import soft_targets
 
 LABELS = Labels(kind="labels", weight=0.3)
 SOFT = SoftTargets(kind="soft_targets", weight=0.7, temperature=2.0)
@@ -33,7 +34,7 @@ TARGET = torch.tensor([0, 1, 2, 3])
 def network(depth: int, seed: int) -> torch.nn.Module:
     torch.manual_seed(seed)
     model = ResidualModel(family="resnet_cifar", depth=depth, widths=(8, 8, 16))
-    return build(model, 4, 3, 16)
+    return build(model, 4, image_inputs(3, 16, 16))
 
 
 def pixels() -> torch.Tensor:
@@ -47,7 +48,7 @@ def answers() -> torch.Tensor:
 def objective(*losses: Any, teacher: bool = True) -> Objective:
     torch.manual_seed(0)
     known = network(14, 9) if teacher else None
-    return Objective(losses, network(8, 3), known, pixels()[:1], weighed=0.5)
+    return Objective(losses, network(8, 3), known, (pixels()[:1],), weighed=0.5)
 
 
 def test_the_value_is_the_weighted_sum() -> None:
@@ -56,39 +57,39 @@ def test_the_value_is_the_weighted_sum() -> None:
     wanted = 0.7 * soft_targets(logits, answers(), 2.0).mean() + 0.3 * F.cross_entropy(
         logits, TARGET
     )
-    assert torch.allclose(both(pixels(), TARGET, answers()), wanted)
+    assert torch.allclose(both((pixels(),), TARGET, answers()), wanted)
 
 
 def test_a_distrusted_answer_counts_as_far_as_it_is_trusted() -> None:
     alone = objective(SOFT).eval()
     each = 0.7 * soft_targets(alone.student(pixels()), answers(), 2.0)
-    doubts = torch.tensor([Doubt.KEEP, Doubt.DROP, Doubt.WEIGH, Doubt.LABELS])
-    got = alone(pixels(), TARGET, answers(), doubts)
+    label_uses = torch.tensor([LabelUse.KEEP, LabelUse.DROP, LabelUse.WEIGH, LabelUse.LABELS])
+    got = alone((pixels(),), TARGET, answers(), label_uses)
     assert torch.allclose(got, (each * torch.tensor([1.0, 0.0, 0.5, 0.0])).mean())
 
 
 def test_where_the_label_stands_in_it_gets_all_the_weight() -> None:
     both = objective(SOFT, LABELS).eval()
     each = F.cross_entropy(both.student(pixels()), TARGET, reduction="none")
-    doubts = torch.full((4,), Doubt.LABELS)
-    assert torch.allclose(both(pixels(), TARGET, answers(), doubts), each.mean())
-    doubts = torch.full((4,), Doubt.DROP)
-    assert both(pixels(), TARGET, answers(), doubts) == 0
+    label_uses = torch.full((4,), LabelUse.LABELS)
+    assert torch.allclose(both((pixels(),), TARGET, answers(), label_uses), each.mean())
+    label_uses = torch.full((4,), LabelUse.DROP)
+    assert both((pixels(),), TARGET, answers(), label_uses) == 0
 
 
 def test_what_layers_are_worth_is_no_part_of_the_weight_that_a_label_takes_over() -> None:
     many = objective(SOFT, LABELS, Hints(kind="hints", weight=50)).eval()
     each = F.cross_entropy(many.student(pixels()), TARGET, reduction="none")
-    doubts = torch.full((4,), Doubt.LABELS)
-    assert torch.allclose(many(pixels(), TARGET, answers(), doubts), each.mean())
+    label_uses = torch.full((4,), LabelUse.LABELS)
+    assert torch.allclose(many((pixels(),), TARGET, answers(), label_uses), each.mean())
 
 
 @pytest.mark.parametrize("loss", [Exits(kind="exits"), Peers(kind="peers")])
 def test_a_dropped_sample_teaches_nothing_by_other_ways_either(loss: Any) -> None:
     torch.manual_seed(0)
-    made = Objective((loss,), network(8, 3), None, pixels()[:1]).eval()
-    dropped, peer = torch.full((4,), Doubt.DROP), [answers()]
-    logits = made.answer(pixels())
+    made = Objective((loss,), network(8, 3), None, (pixels()[:1],)).eval()
+    dropped, peer = torch.full((4,), LabelUse.DROP), [answers()]
+    logits = made.answer((pixels(),))
     assert made.judge(logits, TARGET, None, None, peer) > 0
     assert made.judge(logits, TARGET, None, dropped, peer) == 0
 
@@ -117,7 +118,7 @@ def test_the_teacher_goes_where_the_student_goes() -> None:
 )
 def test_every_loss_moves_the_student_and_not_the_teacher(loss: Any) -> None:
     made = objective(loss).train()
-    made(pixels(), TARGET, answers()).backward()
+    made((pixels(),), TARGET, answers()).backward()
     grads = [p.grad for p in made.student.parameters() if p.grad is not None]
     assert grads and any(grad.abs().max() > 0 for grad in grads)
     assert made._teacher is None or all(p.grad is None for p in made._teacher[0].parameters())
@@ -153,17 +154,17 @@ def test_exits_need_layers_of_different_resolution() -> None:
     with pytest.raises(UserError, match="no two layers of different resolution"):
         Objective(
             (Exits(kind="exits"),),
-            torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 4)), None, pixels()[:1],
+            torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 4)), None, (pixels()[:1],),
         )  # fmt: skip
 
 
 def test_peers_learn_from_each_other_and_not_through_each_other() -> None:
     losses = (Peers(kind="peers", temperature=3.0),)
-    first, second = (Objective(losses, network(8, seed), None, pixels()[:1]) for seed in (1, 2))
+    first, second = (Objective(losses, network(8, seed), None, (pixels()[:1],)) for seed in (1, 2))
     cohort = Cohort([first, second]).eval()
     a, b = first.student(pixels()), second.student(pixels())
     wanted = soft_targets(a, b, 3.0).mean() + soft_targets(b, a, 3.0).mean()
-    value = cohort(pixels(), TARGET, None)
+    value = cohort((pixels(),), TARGET, None)
     assert torch.allclose(value, wanted)
     value.backward()
     alone = soft_targets(first.student(pixels()), b.detach(), 3.0).mean()

@@ -8,8 +8,8 @@ import torch
 
 from edgedistill.models import build
 from edgedistill.recipe import DualEncoderModel
+from edgedistill.signature import image_inputs
 from edgedistill.tasks.retrieval import Texts
-from edgedistill.train import similarities
 
 CAPTIONS = ["a cat", "a photo of a dog", "Zürich, at night, " + "very " * 40 + "late"]
 
@@ -20,7 +20,7 @@ def model() -> Any:
     config = DualEncoderModel(
         family="dual_encoder", image={"family": "resnet_cifar", "depth": 8}, embedding=12
     )
-    return build(config, 12, 3, 8).eval()
+    return build(config, 12, image_inputs(3, 8, 8)).eval()
 
 
 def test_texts_have_length_one_and_do_not_depend_on_each_other(model: Any) -> None:
@@ -36,7 +36,7 @@ def test_a_student_s_similarities_are_those_of_the_teacher_s_texts(model: Any) -
     with torch.no_grad():
         wanted = model.similarities(images, CAPTIONS)
         texts = Texts(model.texts(CAPTIONS).numpy(), float(model.scale))
-    assert torch.allclose(similarities(texts)(images), wanted, atol=1e-5)
+    assert torch.allclose(texts.head()(images), wanted, atol=1e-5)
     assert np.allclose(texts.similarities(images.numpy()), wanted, atol=1e-5)
     assert wanted.abs().max() <= texts.scale + 1e-3
 

@@ -15,6 +15,7 @@ from edgedistill.errors import UserError
 from edgedistill.models import build, count, describe, fingerprint, load, save
 from edgedistill.models.pruned import fixed_width, steps
 from edgedistill.recipe import Model
+from edgedistill.signature import image_inputs
 
 SIZE, CLASSES = 32, 4
 FUNCTION = """
@@ -61,8 +62,8 @@ def test_every_family_builds_saves_and_reloads_strictly(
     values: dict[str, Any], tmp_path: Path
 ) -> None:
     recipe = model(**values)
-    module = build(recipe, CLASSES, 3, SIZE).eval()
-    save(module, tmp_path / "model", describe(recipe, CLASSES, 3, SIZE))
+    module = build(recipe, CLASSES, image_inputs(3, SIZE, SIZE)).eval()
+    save(module, tmp_path / "model", describe(recipe, CLASSES, image_inputs(3, SIZE, SIZE)))
     again = load(tmp_path / "model")
     pixels = torch.rand(2, 3, SIZE, SIZE)
     with torch.no_grad():
@@ -72,7 +73,9 @@ def test_every_family_builds_saves_and_reloads_strictly(
 
 
 def test_tensor_names_of_resnet_cifar_are_the_published_ones() -> None:
-    names = set(build(model(family="resnet_cifar", depth=8), 10, 3, SIZE).state_dict())
+    names = set(
+        build(model(family="resnet_cifar", depth=8), 10, image_inputs(3, SIZE, SIZE)).state_dict()
+    )
     assert {"conv1.weight", "bn1.weight", "layer3.0.conv2.weight", "linear.bias"} <= names
     assert len([name for name in names if not name.endswith("num_batches_tracked")]) == 37
 
@@ -88,23 +91,30 @@ def test_pad_shortcut_puts_half_of_the_zeros_before() -> None:
 def test_normalization_is_inside_the_model() -> None:
     values = {"family": "resnet_cifar", "depth": 8}
     torch.manual_seed(1)
-    plain = build(model(**values), CLASSES, 1, SIZE).eval()
+    plain = build(model(**values), CLASSES, image_inputs(1, SIZE, SIZE)).eval()
     torch.manual_seed(1)
-    inside = build(model(**values, mean=[0.5], std=[0.25]), CLASSES, 1, SIZE).eval()
+    inside = build(
+        model(**values, mean=[0.5], std=[0.25]), CLASSES, image_inputs(1, SIZE, SIZE)
+    ).eval()
     pixels = torch.rand(2, 1, SIZE, SIZE)
     with torch.no_grad():
         assert torch.equal(inside(pixels), plain((pixels - 0.5) / 0.25))
 
 
 def test_count_of_a_resnet_56_is_the_published_one() -> None:
-    macs, parameters = count(build(model(family="resnet_cifar", depth=56), 10, 3, 32), 3, 32)
+    macs, parameters = count(
+        build(model(family="resnet_cifar", depth=56), 10, image_inputs(3, 32, 32)),
+        image_inputs(3, 32, 32),
+    )
     assert macs == pytest.approx(125.49, abs=0.01)
     assert parameters == pytest.approx(853.0, abs=0.1)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_torchvision_takes_grey_images(name: str) -> None:
-    module = build(model(family="torchvision", name=name), CLASSES, 1, SIZE).eval()
+    module = build(
+        model(family="torchvision", name=name), CLASSES, image_inputs(1, SIZE, SIZE)
+    ).eval()
     assert module(torch.zeros(1, 1, SIZE, SIZE)).shape == (1, CLASSES)
 
 
@@ -115,8 +125,8 @@ def test_a_pruned_model_is_rebuilt_from_its_recorded_steps(
     import torch_pruning
 
     recipe = model(**values)
-    module = build(recipe, CLASSES, 3, SIZE).eval()
-    before = count(module, 3, SIZE)
+    module = build(recipe, CLASSES, image_inputs(3, SIZE, SIZE)).eval()
+    before = count(module, image_inputs(3, SIZE, SIZE))
     pruner = torch_pruning.pruner.MagnitudePruner(
         module,
         torch.zeros(1, 3, SIZE, SIZE),
@@ -127,9 +137,15 @@ def test_a_pruned_model_is_rebuilt_from_its_recorded_steps(
     pruner.step()
     recorded = steps(pruner.pruning_history())
     assert recorded
-    save(module, tmp_path / "model", describe(recipe, CLASSES, 3, SIZE, recorded))
+    save(
+        module, tmp_path / "model", describe(recipe, CLASSES, image_inputs(3, SIZE, SIZE), recorded)
+    )
     again = load(tmp_path / "model")
-    assert count(again, 3, SIZE) == count(module, 3, SIZE) < before
+    assert (
+        count(again, image_inputs(3, SIZE, SIZE))
+        == count(module, image_inputs(3, SIZE, SIZE))
+        < before
+    )
     pixels = torch.rand(2, 3, SIZE, SIZE)
     with torch.no_grad():
         assert torch.equal(module(pixels), again(pixels))
@@ -140,9 +156,9 @@ def _last_linear(module: nn.Module) -> nn.Module:
 
 
 def test_padding_shortcuts_name_the_layers_that_must_keep_their_width() -> None:
-    pad = build(model(**FAMILIES[0]), CLASSES, 3, SIZE)
+    pad = build(model(**FAMILIES[0]), CLASSES, image_inputs(3, SIZE, SIZE))
     assert len(fixed_width(pad)) == 4
-    assert fixed_width(build(model(**FAMILIES[1]), CLASSES, 3, SIZE)) == []
+    assert fixed_width(build(model(**FAMILIES[1]), CLASSES, image_inputs(3, SIZE, SIZE))) == []
 
 
 def test_fingerprint_follows_the_weights_and_the_users_source(tmp_path: Path) -> None:
@@ -192,13 +208,13 @@ def test_fingerprint_follows_the_weights_and_the_users_source(tmp_path: Path) ->
 )
 def test_a_model_that_cannot_be_built_says_why(values: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError) as error:
-        build(model(**values), CLASSES, 3, SIZE)
+        build(model(**values), CLASSES, image_inputs(3, SIZE, SIZE))
     assert str(error.value) == message
 
 
 def test_images_too_small_for_a_model_are_said() -> None:
     with pytest.raises(UserError, match=r"model `alexnet` cannot take 3x16x16 images"):
-        build(model(family="torchvision", name="alexnet"), CLASSES, 3, 16)
+        build(model(family="torchvision", name="alexnet"), CLASSES, image_inputs(3, 16, 16))
 
 
 def test_a_model_with_other_classes_is_said() -> None:
@@ -209,7 +225,7 @@ def test_a_model_with_other_classes_is_said() -> None:
 
     my_nets.ten = ten
     with pytest.raises(UserError) as error:
-        build(model(family="function", function="my_nets:ten"), CLASSES, 3, 8)
+        build(model(family="function", function="my_nets:ten"), CLASSES, image_inputs(3, 8, 8))
     assert error.value.message == (
         "model `my_nets:ten` gives (1, 10) for one 3x8x8 image, expected logits (1, 4)"
     )
@@ -240,7 +256,9 @@ def test_what_pretrained_weights_do_to_the_pixels_is_in_the_normalization(
     given = downloaded("googlenet", "DEFAULT").eval()
     monkeypatch.setattr(zoo, "get_model", downloaded)
     built = build(
-        model(family="torchvision", name="googlenet", pretrained=True), 1000, 3, SIZE
+        model(family="torchvision", name="googlenet", pretrained=True),
+        1000,
+        image_inputs(3, SIZE, SIZE),
     ).eval()
     inner = dict(built.named_children())["model"]
     inner.load_state_dict(given.state_dict())

@@ -10,6 +10,7 @@ import pytest
 from edgedistill.errors import UserError
 from edgedistill.models.function import make
 from edgedistill.recipe import FunctionModel
+from edgedistill.signature import image_inputs
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,6 @@ def test_a_function_that_builds_no_model(
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "odd_net", raising=False)
     with pytest.raises(UserError) as caught:
-        make(FunctionModel(family="function", function="odd_net:net"), 2, 3, 8)
+        make(FunctionModel(family="function", function="odd_net:net"), 2, image_inputs(3, 8, 8))
     assert message in caught.value.message
     assert caught.value.hint

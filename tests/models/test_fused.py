@@ -7,6 +7,7 @@ from torch import nn
 from edgedistill.models import build
 from edgedistill.models.fused import fused
 from edgedistill.recipe import ResidualModel
+from edgedistill.signature import image_inputs
 
 
 def living(module: nn.Module) -> nn.Module:
@@ -30,7 +31,7 @@ def test_a_residual_network_answers_the_same_without_batch_norms(shortcut: str) 
     described = ResidualModel(
         family="resnet_cifar", depth=8, shortcut=shortcut, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.3)
     )
-    model = living(build(described, 10, 3, 32))
+    model = living(build(described, 10, image_inputs(3, 32, 32)))
     quick, pixels = fused(model), torch.rand(2, 3, 32, 32)
     assert norms(model) > 0
     assert norms(quick) == 0

@@ -17,6 +17,7 @@ from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.models.weights import check, fit, read, shapes, without_pickles
 from edgedistill.recipe import TorchvisionModel
+from edgedistill.signature import image_inputs
 
 
 def net() -> nn.Module:
@@ -137,7 +138,7 @@ def test_a_library_that_unpickles_weights_is_kept_from_running_code(
     monkeypatch.setattr("torchvision.models.get_model", download)
     wanted = TorchvisionModel(family="torchvision", name="resnet18", pretrained=True)
     with pytest.raises(UserError, match="torchvision model `resnet18` cannot be made: Weights"):
-        build(wanted, 4, 3, 8)
+        build(wanted, 4, image_inputs(3, 8, 8))
 
 
 def test_tensors_are_loaded_still(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from edgedistill.models import count
 from edgedistill.models.work import Product, padded_macs, products, products_of
+from edgedistill.signature import image_inputs
 from edgedistill.target import Kernel
 
 DOT = Kernel(output_channels=16, input_channels=4, depthwise=16)
@@ -104,7 +105,7 @@ NETS: list[tuple[Callable[[], nn.Module], int]] = [
 
 @pytest.mark.parametrize(("make", "wanted"), NETS)
 def test_macs_are_those_of_the_formulas(make: Callable[[], nn.Module], wanted: int) -> None:
-    macs, params = count(make(), 3, 16)
+    macs, params = count(make(), image_inputs(3, 16, 16))
     assert round(macs * 1e6) == wanted
     assert params == sum(each.numel() for each in make().parameters()) / 1e3
 
@@ -153,7 +154,8 @@ def test_padded_macs_are_the_dot_products_that_a_phone_was_seen_to_compute() -> 
 
     recipe = {"family": "resnet_cifar", "depth": 8, "shortcut": "conv"}
     found = products(
-        build(ResidualModel.model_validate(recipe), 10, 3, 32), torch.zeros(1, 3, 32, 32)
+        build(ResidualModel.model_validate(recipe), 10, image_inputs(3, 32, 32)),
+        torch.zeros(1, 3, 32, 32),
     )
     assert sum(each.macs for each in found) == pytest.approx(12.50e6, rel=0.001)
     assert padded_macs(found, DOT) / 16 == pytest.approx(791e3, rel=0.001)

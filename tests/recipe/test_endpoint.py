@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from edgedistill.errors import UserError
+from edgedistill.families.endpoint import WHOLE
 from edgedistill.recipe import Ensemble, HttpTeacher, parse_recipe
-from edgedistill.recipe.endpoint import WHOLE
 
 URL = "http://host"
 SECRET = "hush-5ecret"

@@ -35,22 +35,22 @@ def test_the_report_shows_padded_macs_where_the_kernels_are_known(
 ) -> None:
     report = build_report(padded(make_result()))
     cut = (2 * 32 * 32 * 1000 + 32 * 9 * 1000) / 1e6
-    assert [row["padded_macs"] for row in report["stages"]] == [None, cut, cut, cut, cut]
-    assert report["summary"]["padded_macs"] == cut
+    assert [row.padded_macs for row in report.stages] == [None, cut, cut, cut, cut]
+    assert report.summary.padded_macs == cut
     assert "<th>padded</th>" in page(report)
     plain = build_report(make_result())
-    assert plain["summary"]["padded_macs"] is None
+    assert plain.summary.padded_macs is None
     assert "<th>padded</th>" not in page(plain)
 
 
 def test_a_contract_holds_padded_macs(make_result: Callable[..., Any]) -> None:
     report = build_report(padded(make_result(contract={"max_padded_macs": 2.3})))
-    (line,) = (line for line in report["contract"] if line["name"] == "padded MACs")
-    assert (line["status"], line["value"]) == ("missed", 2.336)
+    (line,) = (line for line in report.contract if line.name == "padded MACs")
+    assert (line.status, line.value) == ("missed", 2.336)
     report = build_report(make_result(contract={"max_padded_macs": 2.3}))
-    (line,) = (line for line in report["contract"] if line["name"] == "padded MACs")
-    assert line["status"] == "not measured"
-    assert line["note"].endswith("does not say in which blocks its kernels compute")
+    (line,) = (line for line in report.contract if line.name == "padded MACs")
+    assert line.status == "not measured"
+    assert line.note.endswith("does not say in which blocks its kernels compute")
 
 
 @pytest.mark.parametrize("name", ["android-arm64", "raspberry-pi-5", "ios-arm64"])

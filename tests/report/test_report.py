@@ -3,12 +3,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgedistill.artifact import Artifact, seal, write_json
+from edgedistill.records import (
+    LayerSensitivity,
+    ReportRecord,
+    SearchPoint,
+    SearchRecord,
+    Trial,
+    as_json,
+    read_record,
+)
 from edgedistill.report import build_report, summary
 from edgedistill.report.page import page
 
@@ -33,21 +43,21 @@ def change(result: Any, stage: str, file: str, edit: Callable[[Any], object]) ->
 
 @pytest.mark.usefixtures("here")
 def test_stages_show_quality_size_and_latency(make_result: Make) -> None:
-    rows = build_report(make_result())["stages"]
-    assert [row["stage"] for row in rows] == ["teacher", "distill", "prune", "quantize", "export"]
-    assert [row["validation_quality"] for row in rows] == [96.0, 95.0, 94.5, 94.0, None]
-    assert [row["test_quality"] for row in rows] == [95.5, 94.6, 94.25, 94.1, 94.0]
-    assert [row["size_kb"] for row in rows[:3]] == [400, 120, 60]
-    assert [row["p50_ms"] for row in rows] == [1.0, 0.4, 0.2, None, 0.1]
-    assert rows[-1]["macs"] == 4.0
+    rows = build_report(make_result()).stages
+    assert [row.stage for row in rows] == ["teacher", "distill", "prune", "quantize", "export"]
+    assert [row.validation_quality for row in rows] == [96.0, 95.0, 94.5, 94.0, None]
+    assert [row.test_quality for row in rows] == [95.5, 94.6, 94.25, 94.1, 94.0]
+    assert [row.size_kb for row in rows[:3]] == [400, 120, 60]
+    assert [row.p50_ms for row in rows] == [1.0, 0.4, 0.2, None, 0.1]
+    assert rows[-1].macs == 4.0
 
 
 @pytest.mark.usefixtures("here")
 def test_summary_holds_the_shipped_file_against_the_teacher(make_result: Make) -> None:
-    found = build_report(make_result())["summary"]
-    assert found["file"] == "tiny.int8.onnx"
-    assert found["quality_drop"] == pytest.approx(1.5)
-    assert found["faster_than_teacher"] == pytest.approx(10)
+    found = build_report(make_result()).summary
+    assert found.file == "tiny.int8.onnx"
+    assert found.quality_drop == pytest.approx(1.5)
+    assert found.faster_than_teacher == pytest.approx(10)
 
 
 @pytest.mark.usefixtures("here")
@@ -55,23 +65,23 @@ def test_contract_lines_are_ok_or_missed(make_result: Make) -> None:
     limits = {"max_drop": 1, "max_size_kb": 50, "max_latency_ms": 5, "max_macs": 5,
               "min_retention": 0.9, "max_memory_mb": 1}  # fmt: skip
     report = build_report(make_result(contract=limits))
-    status = {line["name"]: line["status"] for line in report["contract"]}
+    status = {line.name: line.status for line in report.contract}
     assert status == {
         "quality drop": "missed", "quality kept": "ok", "size": "ok", "MACs": "ok",
         "latency": "ok", "memory": "missed", "parity": "ok",
     }  # fmt: skip
-    assert not report["ok"]
+    assert not report.ok
 
 
 @pytest.mark.usefixtures("here")
 def test_latency_of_a_phone_is_not_taken_from_this_machine(make_result: Make) -> None:
     report = build_report(make_result("android-arm64"))
-    line = next(line for line in report["contract"] if line["name"] == "latency")
-    assert line["status"] == "not measured"
-    assert line["value"] is None
-    assert line["note"] == "this machine is not android-arm64"
-    assert report["ok"]
-    assert "not on android-arm64" in report["where"]
+    line = next(line for line in report.contract if line.name == "latency")
+    assert line.status == "not measured"
+    assert line.value is None
+    assert line.note == "this machine is not android-arm64"
+    assert report.ok
+    assert "not on android-arm64" in report.where
 
 
 @pytest.mark.usefixtures("here")
@@ -79,17 +89,19 @@ def test_a_file_that_drifted_misses_the_contract(make_result: Make) -> None:
     result = make_result()
     change(result, "verify", "verify.json", lambda found: found["rows"][1].update(ok=False))
     report = build_report(result)
-    line = next(line for line in report["contract"] if line["name"] == "parity")
-    assert (line["status"], line["note"]) == ("missed", "tiny.int8.onnx")
-    assert not report["ok"]
+    line = next(line for line in report.contract if line.name == "parity")
+    assert (line.status, line.note) == ("missed", "tiny.int8.onnx")
+    assert not report.ok
 
 
 @pytest.mark.usefixtures("here")
 def test_stages_that_made_things_worse_are_warned_of(make_result: Make) -> None:
     result = make_result(stages={"teacher": {"train": {}}, "quantize": {"max_drop": 0.2},
                                  "prune": {"speedup": 2, "max_drop": 0.2}})  # fmt: skip
-    change(result, "benchmark", "measurements.json", lambda rows: rows[4].update(p50_ms=0.5))
-    assert build_report(result)["warnings"] == [
+    change(
+        result, "benchmark", "measurements.json", lambda found: found["rows"][4].update(p50_ms=0.5)
+    )
+    assert list(build_report(result).warnings) == [
         "prune: validation quality fell by 0.5 points (95.0 to 94.5 %); the recipe allows 0.2",
         "quantize: validation quality fell by 0.5 points (94.5 to 94.0 %); the recipe allows 0.2",
         "tiny.int8.onnx: slower than fp32 in onnxruntime on this machine (0.5 against 0.2 ms)",
@@ -102,7 +114,7 @@ def test_pruning_undone_and_layers_in_float_are_warned_of(make_result: Make) -> 
     result.artifacts["prune"].metrics.update(undone=True, drop=4.0)
     left = ["left in float in int8 files: stem"]
     result.artifacts["export"].metrics.update(warnings=left)
-    assert build_report(result)["warnings"] == [
+    assert list(build_report(result).warnings) == [
         "export: left in float in int8 files: stem",
         "prune: undone, as it cost 4.0 points of validation quality",
     ]
@@ -124,9 +136,9 @@ def test_what_is_no_fault_of_a_file_is_said_alike_everywhere(
     change(result, "verify", "verify.json", explain)
     result.artifacts["verify"].metrics["warnings"] = [f"tiny.int8.onnx: misses; {told}"]
     report = build_report(result)
-    assert report["ok"]
-    line = next(line for line in report["contract"] if line["name"] == "parity")
-    assert (line["status"], line["note"]) == ("ok", f"tiny.int8.onnx: {cause}")
+    assert report.ok
+    line = next(line for line in report.contract if line.name == "parity")
+    assert (line.status, line.note) == ("ok", f"tiny.int8.onnx: {cause}")
     text, html = summary(report, 200), page(report).replace("&#39;", "'")
     assert word in text and word in html
     assert told in text and told in html
@@ -139,7 +151,7 @@ def test_kernels_that_stray_here_count_against_a_file_only_on_their_own_target(
     make_result: Make, target: str
 ) -> None:
     result = make_result(target)
-    shipped = next(row["file"] for row in build_report(result)["files"] if row["shipped"])
+    shipped = next(row.file for row in build_report(result).files if row.shipped)
 
     def stray(found: Any) -> None:
         row = next(row for row in found["rows"] if row["file"] == shipped)
@@ -148,10 +160,10 @@ def test_kernels_that_stray_here_count_against_a_file_only_on_their_own_target(
     change(result, "verify", "verify.json", stray)
     report = build_report(result)
     there = target == "linux-x64"
-    assert report["summary"]["quality"] == (60.0 if there else 94.1)
+    assert report.summary.quality == (60.0 if there else 94.1)
     told = f"its quality is given as the torch graph's, 94.10 %; the kernels of this machine, " \
         f"which is not {target}, reach 60.00 %"  # fmt: skip
-    assert [told in text for text in report["warnings"] if text.startswith("verify: ")] == (
+    assert [told in text for text in report.warnings if text.startswith("verify: ")] == (
         [] if there else [True]
     )
 
@@ -179,7 +191,7 @@ def test_warnings_come_last_by_what_they_are_about_and_with_what_to_do(make_resu
 def test_the_verdict_says_what_was_not_measured(make_result: Make) -> None:
     report = build_report(make_result("android-arm64", contract={"max_latency_ms": 5}))
     wanted = "contract kept as far as measured; not measured: latency"
-    assert report["ok"]
+    assert report.ok
     assert wanted in summary(report, 200).splitlines()[0]
     assert wanted in page(report)
     assert "contract kept" in summary(build_report(make_result()), 200).splitlines()[0]
@@ -191,20 +203,22 @@ def test_images_in_two_splits_are_warned_of_with_the_path_of_the_list(make_resul
     data = result.artifacts["data"]
     pairs = {"train/validation": 0, "train/test": 2, "validation/test": 0}
     data.metrics["duplicates"] = {"exact": pairs, "near": {**pairs, "train/test": 1}}
-    assert build_report(result)["warnings"] == [
+    assert list(build_report(result).warnings) == [
         f"data: 3 images of test are in train too; {data.path / 'data.json'} names some"
     ]
 
 
 @pytest.mark.usefixtures("here")
-def test_a_report_is_json_and_missing_figures_are_none(make_result: Make) -> None:
+def test_a_report_is_json_and_missing_figures_are_none(make_result: Make, tmp_path: Path) -> None:
     result = make_result()
     change(result, "verify", "verify.json", lambda found: (found["torch"].clear(),
                                                            found["rows"].clear()))  # fmt: skip
     report = build_report(result)
-    assert json.loads(json.dumps(report)) == report
-    assert report["summary"]["quality"] is None
-    assert {line["name"]: line["status"] for line in report["contract"]}["parity"] == "not measured"
+    report.write(tmp_path)
+    assert read_record(ReportRecord, tmp_path / "report.json") == report
+    assert json.loads((tmp_path / "report.json").read_text())["summary"]["quality"] is None
+    assert report.summary.quality is None
+    assert {line.name: line.status for line in report.contract}["parity"] == "not measured"
     assert summary(report)
     assert page(report)
 
@@ -238,7 +252,7 @@ def test_the_page_asks_nothing_of_the_network_and_escapes_names(make_result: Mak
         result,
         "benchmark",
         "measurements.json",
-        lambda rows: rows[4]["operators"][0].update(name="<script>"),
+        lambda found: found["rows"][4]["operators"][0].update(name="<script>"),
     )
     text = page(build_report(result))
     assert not re.search(r"(src|href)=|url\(|@import|<script", text)
@@ -251,10 +265,11 @@ def test_operators_without_times_are_not_said_to_be_sorted_by_them(
 ) -> None:
     report = build_report(make_result())
     assert "the longest first" in page(report) and "Where the time goes" in page(report)
-    for row in report["measurements"]:
-        for operator in row["operators"]:
-            operator["microseconds"] = None
-    told = page(report)
+    rows = [
+        replace(row, operators=tuple(replace(each, microseconds=None) for each in row.operators))
+        for row in report.measurements
+    ]
+    told = page(replace(report, measurements=tuple(rows)))
     assert "Where the time goes" not in told and "the longest first" not in told
     assert "What runs where" in told and "gives no times of single operators" in told
 
@@ -263,9 +278,8 @@ def test_what_rounding_a_layer_costs_is_shown_with_what_was_left_in_float(
     make_result: Make,
 ) -> None:
     report = build_report(make_result())
-    assert report["quantized"]["sensitivity"][0] == {
-        "layer": "stem", "has_weights": True, "drop_points": 1.25, "sqnr_db": 20.0
-    }  # fmt: skip
+    assert report.quantized is not None
+    assert report.quantized.sensitivity[0] == LayerSensitivity("stem", True, 1.25, 20.0)
     told = page(report)
     assert "<td>1.25</td>" in told
     assert "linear (left in float)" in told
@@ -275,16 +289,13 @@ def test_what_rounding_a_layer_costs_is_shown_with_what_was_left_in_float(
 
 def test_the_search_for_the_losses_is_shown(make_result: Make, tmp_path: Path) -> None:
     result = make_result()
-    trials = [
-        {"number": 0, "temperature": 4.0, "share": 0.9, "state": "complete",
-         "validation_quality": 91.0, "curve": [80.0, 91.0]},
-        {"number": 1, "temperature": 8.5, "share": 0.4, "state": "pruned",
-         "validation_quality": 70.0, "curve": [70.0]},
-    ]  # fmt: skip
+    trials = (
+        Trial(4.0, 0.9, number=0, state="complete", validation_quality=91.0, curve=(80.0, 91.0)),
+        Trial(8.5, 0.4, number=1, state="pruned", validation_quality=70.0, curve=(70.0,)),
+    )
     folder = tmp_path / "search"
     folder.mkdir()
-    best = {"temperature": 4.0, "share": 0.9}
-    write_json(folder / "search.json", {"best": best, "trials": trials})
+    SearchRecord(SearchPoint(4.0, 0.9), trials).write(folder)
     result.artifacts["search"] = seal(folder, "search", {}, {})
     told = page(build_report(result))
     assert "80.00, 91.00" in told
@@ -294,8 +305,9 @@ def test_the_search_for_the_losses_is_shown(make_result: Make, tmp_path: Path) -
 
 def test_names_in_brackets_are_no_markup(make_result: Make) -> None:
     report = build_report(make_result())
-    report["contract"][0]["note"] = "worst in `[/x]`, then `[other]`"
-    assert "worst in `[/x]`, then `[other]`" in summary(report, 200)
+    line = replace(report.contract[0], note="worst in `[/x]`, then `[other]`")
+    changed = replace(report, contract=(line, *report.contract[1:]))
+    assert "worst in `[/x]`, then `[other]`" in summary(changed, 200)
 
 
 def test_what_is_handed_on_has_no_secrets(make_result: Make) -> None:
@@ -304,7 +316,7 @@ def test_what_is_handed_on_has_no_secrets(make_result: Make) -> None:
         "headers": {"Authorization": "Bearer ${TOKEN}", "X-Tenant": "SECRET"},
     }  # fmt: skip
     report = build_report(make_result(teacher=teacher, stages={}))
-    told = report["recipe"]["teacher"]
+    told = report.recipe["teacher"]
     assert told["url"] == "https://host:8/..."
     assert told["headers"] == {"Authorization": "Bearer ${TOKEN}", "X-Tenant": "***"}
-    assert "SECRET" not in json.dumps(report)
+    assert "SECRET" not in json.dumps(as_json(report))

@@ -14,7 +14,7 @@ from edgedistill.runtimes import features
 
 def head(exported: Exported) -> tuple[np.ndarray, np.ndarray]:
     """Weight (classes, dimensions) and bias of the network's last layer."""
-    state: dict[str, Any] = {**exported.program("float").state_dict}
+    state: dict[str, Any] = {**exported.program("float").exported.state_dict}
     weight = next(each for each in state.values() if each.shape == (4, 16))
     bias = next(each for each in state.values() if each.shape == (4,))
     return weight.detach().numpy(), bias.detach().numpy()

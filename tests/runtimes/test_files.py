@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,8 @@ from torch import nn
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.errors import UserError
-from edgedistill.runtimes import RUNTIMES, Spec, find, program, runtime_of
+from edgedistill.runtimes import RUNTIMES, Loaded, Spec, find, runtime_of
+from edgedistill.signature import TensorSpec, image_inputs
 from edgedistill.target import Scheme
 
 runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
@@ -44,12 +44,17 @@ def skip_where_kernels_saturate(runtime: str) -> None:
         pytest.skip("int8 kernels saturate on this processor: 7-bit weights stand in for 8")
 
 
+def output_of(loaded: Loaded) -> TensorSpec:
+    (output,) = loaded.signature.outputs
+    return output
+
+
 def steps_apart(exported: Exported, runtime: str, optimize: bool) -> float:
     """The furthest that an output of the int8 file is from the program's."""
     pixels = exported.pixels()
     loaded = RUNTIMES[runtime].load(exported.file(runtime, "int8"), optimize=optimize)
     apart = np.abs(loaded(pixels) - answers(exported.program("int8"), pixels))
-    return float(np.rint(apart / loaded.output.scale).max())
+    return float(np.rint(apart / output_of(loaded).scale).max())
 
 
 @runtimes
@@ -91,8 +96,8 @@ def test_float_is_what_the_runtime_runs_in_float(tmp_path: Path) -> None:
     model = nn.Sequential(
         nn.Conv2d(3, 8, 4, 4), nn.Flatten(2), nn.LayerNorm(4), nn.Flatten(), nn.Linear(32, 4)
     )
-    prepared = prepare(fold(model.eval(), 3, SIZE), Scheme())
-    calibrate(prepared, [torch.rand(4, 3, SIZE, SIZE)])
+    prepared = prepare(fold(model.eval(), image_inputs(3, SIZE, SIZE)), Scheme())
+    calibrate(prepared, [(torch.rand(4, 3, SIZE, SIZE),)])
     quantized = convert(prepared)
     counts = {}
     for runtime, suffix in SUFFIXES:
@@ -117,29 +122,28 @@ def test_float_files_are_said_to_be_float(exported: Exported, runtime: str) -> N
 def test_integer_files_take_and_give_integers(exported: Exported, runtime: str) -> None:
     loaded = RUNTIMES[runtime].load(exported.file(runtime, "int8"))
     pixels = exported.pixels(2)
-    native = loaded.encode(pixels)
+    native = loaded.encode({"pixels": pixels})["pixels"]
+    (taken,) = loaded.signature.inputs
     assert native.dtype == np.int8
     bytes_ = np.rint(pixels * 255).astype(int) - 128
-    moved = native.transpose(0, 3, 1, 2) if loaded.input.layout == "NHWC" else native
+    moved = native.transpose(0, 3, 1, 2) if taken.layout == "NHWC" else native
     assert (moved == bytes_).all()
-    result = loaded.run(native[:1])
+    result = loaded.run({"pixels": native[:1]})["logits"]
     assert result.dtype == np.int8
     assert result.shape == (1, len(LABELS))
 
 
 @runtimes
 def test_boundary_is_named_and_described(exported: Exported, runtime: str) -> None:
-    entry = exported.entry(runtime, "int8")
-    loaded = RUNTIMES[runtime].load(exported.file(runtime, "int8"))
-    assert (loaded.input.name, loaded.output.name) == ("pixels", "logits")
-    assert dataclasses.asdict(loaded.input) == {
-        **entry["input"],
-        "shape": tuple(entry["input"]["shape"]),
-        "range": tuple(entry["input"]["range"]),
-    }
-    assert entry["input"]["scale"] == pytest.approx(1 / 255)
-    assert entry["input"]["zero_point"] == -128
-    assert entry["output"]["scale"] == pytest.approx(loaded.output.scale)
+    entry = exported.file_entry(runtime, "int8")
+    signature = RUNTIMES[runtime].load(exported.file(runtime, "int8")).signature
+    assert [each.name for each in signature.inputs] == ["pixels"]
+    assert [each.name for each in signature.outputs] == ["logits"]
+    assert signature.inputs == entry.signature.inputs
+    assert entry.input.range == (0, 1)
+    assert entry.input.scale == pytest.approx(1 / 255)
+    assert entry.input.zero_point == -128
+    assert entry.output.scale == pytest.approx(signature.outputs[0].scale)
 
 
 @runtimes
@@ -157,8 +161,8 @@ def test_float_boundary_gives_the_same_answers(
         assert in_float_anyhow(runtime, found) == {}
         assert found["inner_pairs"] == 0
     loaded = RUNTIMES[runtime].load(path)
-    assert loaded.input.dtype == loaded.output.dtype == "float32"
-    assert loaded.encode(exported.pixels(1)).dtype == np.float32
+    assert loaded.signature.inputs[0].dtype == output_of(loaded).dtype == "float32"
+    assert loaded.encode({"pixels": exported.pixels(1)})["pixels"].dtype == np.float32
     if precision == "int8":
         pixels = exported.pixels(16)
         whole = RUNTIMES[runtime].load(exported.file(runtime, "int8"))
@@ -184,10 +188,8 @@ def test_operators_say_what_ran_and_where(exported: Exported, runtime: str) -> N
 def test_layers_of_7_bits_are_right_by_any_kernels(
     exported_in_7_bits: Exported, runtime: str
 ) -> None:
-    folded = program.fold_weights(exported_in_7_bits.program("int8"))
-    recorded = program.record(folded, exported_in_7_bits.pixels(4))
-    path = exported_in_7_bits.file(runtime, "int8")
-    rows = compare_layers(path, program.layers(folded), recorded)
+    quantized, pixels = exported_in_7_bits.program("int8"), exported_in_7_bits.pixels(4)
+    rows = compare_layers(exported_in_7_bits.file(runtime, "int8"), quantized, pixels)
     assert max(row["max_steps"] for row in rows) <= 1
 
 
@@ -246,14 +248,14 @@ def test_a_damaged_file_is_the_users_to_mend(runtime: str, tmp_path: Path) -> No
 def test_sizes_follow_the_precision(exported: Exported) -> None:
     sizes = {key: exported.entry("litert", key)["bytes"] for key in ("fp32", "fp16", "int8")}
     assert sizes["int8"] < sizes["fp16"] < sizes["fp32"]
-    assert exported.entry("litert", "int8")["input"]["shape"] == [1, SIZE, SIZE, 3]
+    assert exported.file_entry("litert", "int8").input.shape == (1, SIZE, SIZE, 3)
 
 
 def test_an_operator_that_a_converter_does_not_know_is_told(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveMaxPool2d(1), nn.Flatten()).eval()
     spec = Spec("fp32", tuple("abcd"), "float", "odd")
     with pytest.raises(UserError, match=r"cannot be written as odd\.tflite") as got:
-        RUNTIMES["litert"].write(fold(model, 3, 8), tmp_path / "odd.tflite", spec)
+        RUNTIMES["litert"].write(fold(model, image_inputs(3, 8, 8)), tmp_path / "odd.tflite", spec)
     assert "aten.adaptive_max_pool2d" in got.value.message
     assert "leave `litert` out of the target's runtimes" in got.value.hint
     assert not (tmp_path / "odd.tflite").exists()
@@ -289,7 +291,7 @@ def test_attention_in_half_precision_is_opened(tmp_path: Path) -> None:
 
     model, path = Reader().eval(), tmp_path / "a.onnx"
     labels = tuple(map(str, range(16)))
-    RUNTIMES["onnxruntime"].write(fold(model, 1, 16), path, Spec("fp16", labels))
+    RUNTIMES["onnxruntime"].write(fold(model, image_inputs(1, 16, 16)), path, Spec("fp16", labels))
     code = "import onnxruntime, sys; onnxruntime.InferenceSession(sys.argv[1])"
     subprocess.run([sys.executable, "-c", code, str(path)], check=True)
     pixels = torch.rand(2, 1, 16, 16)

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from exported import LABELS, Exported, answers
+from exported import LABELS, Exported
 
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
-from edgedistill.runtimes import RUNTIMES, Spec, program
+from edgedistill.program import Program
+from edgedistill.runtimes import RUNTIMES, Spec, layers, program
 from edgedistill.runtimes.layers import Given, compare_alone
+from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
 runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
 
 
-def given_of(right: Any, pixels: Any) -> Given:
-    folded = program.fold_weights(right)
-    recorded = program.record(folded, pixels)
-    step = program.output_scale(folded)
-    return Given(program.layers(folded), pixels, recorded, answers(right, pixels), step)
+def given_of(right: Program, pixels: Any) -> Given:
+    return layers.given_of(program.fold_weights(right), pixels)
 
 
-def written(wrong: Any, runtime: str, folder: Path) -> Path:
+def written(wrong: Program, runtime: str, folder: Path) -> Path:
     path = folder / f"wrong.int8{RUNTIMES[runtime].suffix}"
     RUNTIMES[runtime].write(wrong, path, Spec("int8", tuple(LABELS), "integer", "wrong"))
     return path
@@ -40,28 +40,28 @@ def test_each_layer_of_a_right_file_is_the_graphs(exported: Exported, runtime: s
     assert [row for row in rows if row.strays] == []
 
 
-def negate(wrong: Any) -> None:
-    wrong.state_dict["body.0.weight"].data.neg_()
+def negate(wrong: Program) -> None:
+    wrong.exported.state_dict["body.0.weight"].data.neg_()
 
 
-def swap_channels(wrong: Any) -> None:
-    weight = wrong.state_dict["body.0.weight"].data
+def swap_channels(wrong: Program) -> None:
+    weight = wrong.exported.state_dict["body.0.weight"].data
     weight.copy_(weight.flip(1))
 
 
-def scale_by_two_percent(wrong: Any) -> None:
-    wrong.state_dict["body.0.weight"].data.mul_(1.02)
+def scale_by_two_percent(wrong: Program) -> None:
+    wrong.exported.state_dict["body.0.weight"].data.mul_(1.02)
 
 
-def drop_the_bias(wrong: Any) -> None:
-    wrong.state_dict["body.0.bias"].data.zero_()
+def drop_the_bias(wrong: Program) -> None:
+    wrong.exported.state_dict["body.0.bias"].data.zero_()
 
 
-def move_the_zero_point(wrong: Any) -> None:
+def move_the_zero_point(wrong: Program) -> None:
     """Of what reads body.0: it takes each value for one that is a step away."""
     labels = {layer.label: layer for layer in program.layers(program.fold_weights(wrong))}
     readers = labels["stem.0"].readers
-    for node in wrong.graph.nodes:
+    for node in wrong.exported.graph.nodes:
         if node.name in readers:
             node.args = (*node.args[:2], node.args[2] + 3, *node.args[3:])
 
@@ -70,7 +70,7 @@ def move_the_zero_point(wrong: Any) -> None:
     "spoil", [negate, swap_channels, scale_by_two_percent, drop_the_bias, move_the_zero_point]
 )
 def test_a_fault_is_found_where_it_is(
-    exported: Exported, tmp_path: Path, spoil: Callable[[Any], None]
+    exported: Exported, tmp_path: Path, spoil: Callable[[Program], None]
 ) -> None:
     wrong = exported.program("int8")
     spoil(wrong)
@@ -83,13 +83,14 @@ def test_a_fault_is_found_where_it_is(
 
 def test_numbers_at_a_files_ends_are_looked_at(exported: Exported) -> None:
     right = given_of(exported.program("int8"), exported.pixels(8))
-    given = Given(right.layers, right.pixels, right.integers, right.logits + 3 * right.step,
-                  right.step)  # fmt: skip
+    (logits,), (step,) = right.outputs, right.steps
+    assert step is not None
+    given = replace(right, outputs=(logits + 3 * step,))
     path = exported.file("onnxruntime", "int8")
     assert [row.layer for row in compare_alone("onnxruntime", path, given, False) if row.strays] \
         == ["logits"]  # fmt: skip
     moved = {**right.integers, right.layers[0].name: right.integers[right.layers[0].name] ^ 1}
-    given = Given(right.layers, right.pixels, moved, right.logits, right.step)
+    given = replace(right, integers=moved)
     assert compare_alone("onnxruntime", path, given, False)[0].strays
 
 
@@ -113,9 +114,9 @@ class Deep(torch.nn.Module):
 @pytest.mark.parametrize("runtime", ["onnxruntime", pytest.param("litert", marks=pytest.mark.slow)])
 def test_a_deep_file_is_right_layer_by_layer(tmp_path: Path, runtime: str) -> None:
     torch.manual_seed(0)
-    prepared = prepare(fold(Deep().eval(), 3, 8), Scheme(), ())
+    prepared = prepare(fold(Deep().eval(), image_inputs(3, 8, 8)), Scheme(), ())
     pixels = torch.rand(16, 3, 8, 8)
-    calibrate(prepared, [pixels])
+    calibrate(prepared, [(pixels,)])
     quantized = convert(prepared)
     given = given_of(quantized, pixels.numpy())
     rows = compare_alone(runtime, written(quantized, runtime, tmp_path), given, optimize=False)
@@ -143,12 +144,12 @@ def test_what_attention_lays_out_anew_is_judged_within_its_reader(
             logits: torch.Tensor = self.linear(self.encoder(tokens).mean(1))
             return logits
 
-    prepared = prepare(fold(Reader().eval(), 3, 8), Scheme(), ())
+    prepared = prepare(fold(Reader().eval(), image_inputs(3, 8, 8)), Scheme(), ())
     pixels = torch.rand(5, 3, 8, 8)
-    calibrate(prepared, [pixels])
+    calibrate(prepared, [(pixels,)])
     quantized = convert(prepared)
     given = given_of(quantized, pixels.numpy())
-    assert len(given.by_image) < len(given.layers)
+    assert len(given.by_sample) < len(given.layers)
     rows = compare_alone(runtime, written(quantized, runtime, tmp_path), given, optimize=False)
     assert {"patches", "logits"} <= {row.layer for row in rows}
 
@@ -160,9 +161,9 @@ def test_an_adaptive_pool_keeps_the_scale_of_its_input(tmp_path: Path) -> None:
         torch.nn.Conv2d(3, 8, 3, 1, 1), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(2),
         torch.nn.Flatten(), torch.nn.Linear(32, len(LABELS)),
     )  # fmt: skip
-    prepared = prepare(fold(net.eval(), 3, 16), Scheme(), ())
+    prepared = prepare(fold(net.eval(), image_inputs(3, 16, 16)), Scheme(), ())
     pixels = torch.rand(16, 3, 16, 16)
-    calibrate(prepared, [pixels])
+    calibrate(prepared, [(pixels,)])
     quantized = convert(prepared)
     given = given_of(quantized, pixels.numpy())
     rows = compare_alone("litert", written(quantized, "litert", tmp_path), given, optimize=False)
@@ -176,9 +177,9 @@ def test_a_pool_made_of_several_operators_is_right_at_each(tmp_path: Path) -> No
         torch.nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False),
         torch.nn.Conv2d(8, 8, 3, 1, 1), torch.nn.Flatten(), torch.nn.Linear(200, len(LABELS)),
     )  # fmt: skip
-    prepared = prepare(fold(net.eval(), 3, 8), Scheme(), ())
+    prepared = prepare(fold(net.eval(), image_inputs(3, 8, 8)), Scheme(), ())
     pixels = torch.rand(16, 3, 8, 8)
-    calibrate(prepared, [pixels])
+    calibrate(prepared, [(pixels,)])
     quantized = convert(prepared)
     given = given_of(quantized, pixels.numpy())
     rows = compare_alone("litert", written(quantized, "litert", tmp_path), given, optimize=False)

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgedistill.recipe import VerifyConfig
-from edgedistill.runtimes.parity import Parity, compare, misses
+from edgedistill.records import Parity
+from edgedistill.runtimes.parity import compare, misses
 from edgedistill.tasks.classification import agreement
 
 

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from edgedistill.runtimes.layers import Alone
-from edgedistill.runtimes.parity import Parity
+from edgedistill.records import LayerParity, Parity
 from edgedistill.runtimes.verdict import Evidence, cause, words
 
-RIGHT = (Alone("stem", 1, 0.999), Alone("logits", 0, 1.0))
-STRAYS = (Alone("stem", 40, 0.98), Alone("logits", 0, 1.0))
+RIGHT = (LayerParity("stem", 1, 0.999), LayerParity("logits", 0, 1.0))
+STRAYS = (LayerParity("stem", 40, 0.98), LayerParity("logits", 0, 1.0))
 MISSED = ("decided alike on 98.80%, 99.50% wanted",)
 
 
@@ -29,7 +28,7 @@ def test_a_layer_that_no_kernels_compute_is_the_file_even_where_nothing_was_miss
 
 
 def test_a_zero_point_that_is_one_off_is_the_file() -> None:
-    moved = (Alone("stem", 1, 0.01),)
+    moved = (LayerParity("stem", 1, 0.01),)
     assert cause(Evidence((), apart(1.0, 1.0), alone=moved, alone_plain=moved)) == "the file"
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from edgedistill.artifact import seal
 from edgedistill.recipe import BenchmarkConfig, ResidualModel
+from edgedistill.signature import image_inputs
 from edgedistill.stages import Context
 from edgedistill.stages.benchmark import Config, run
 
@@ -35,7 +36,11 @@ def inputs(make_result: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
 
     model = ResidualModel(family="resnet_cifar", depth=8, widths=(4, 4, 4))
     folder = tmp_path / "teacher"
-    save(build(model, 3, 1, 8), folder / "model", describe(model, 3, 1, 8))
+    save(
+        build(model, 3, image_inputs(1, 8, 8)),
+        folder / "model",
+        describe(model, 3, image_inputs(1, 8, 8)),
+    )
     artifacts = make_result().artifacts
     return {"data": artifacts["data"], "export": artifacts["export"],
             "teacher": seal(folder, "teacher", {}, {})}  # fmt: skip
@@ -51,7 +56,7 @@ def test_files_and_teacher_are_measured_in_one_run(inputs: dict[str, Any], tmp_p
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     metrics = run(CONFIG, inputs, Context(scratch, 0, False, reporter, scratch / "answers"))
-    rows = seal(scratch, "benchmark", {}, {}).json("measurements.json")
+    rows = seal(scratch, "benchmark", {}, {}).json("measurements.json")["rows"]
     assert [(row["model"], row["runtime"], row["precision"], row["file"]) for row in rows] == [
         ("student", "onnxruntime", "fp32", "tiny.fp32.onnx"),
         ("student", "onnxruntime", "int8", "tiny.int8.onnx"),

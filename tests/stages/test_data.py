@@ -3,6 +3,7 @@ from __future__ import annotations
 from edgedistill.artifact import open_sealed, seal
 from edgedistill.data import fingerprint
 from edgedistill.recipe import Augment, DigitsData
+from edgedistill.records import DataRecord
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.data import Config
 
@@ -24,7 +25,7 @@ def test_stage_leaves_splits_and_their_description(tmp_path):
     seal(tmp_path, "data", metrics, {})
     artifact = open_sealed(tmp_path)
     assert metrics["counts"] == {"train": 40, "validation": 10, "test": 359}
-    assert artifact.json("data.json")["counts"] == metrics["counts"]
+    assert DataRecord.read(artifact).counts == metrics["counts"]
     assert artifact.file("train/images.npy").exists()
 
 

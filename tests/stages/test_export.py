@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from exported import LABELS, Exported, Silent
+from made import file_entry
 
+from edgedistill.records import Executed
 from edgedistill.runtimes import size_of
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.export import Config, _fallen, _transposed
@@ -49,30 +52,28 @@ def test_float_alone_needs_no_quantized_program(exported: Exported, tmp_path: Pa
 
 
 def test_float_inside_an_int8_file_is_told() -> None:
-    entry = {
-        "file": "a.int8.tflite",
-        "runtime": "litert",
-        "executed": 12,
-        "float_operators": ["ADD t9", "ADD t11", "MEAN t3"],
-        "float_counts": {"ADD": 2, "MEAN": 1},
-        "arm64": None,
-    }
-    assert _fallen({**entry, "float_operators": None}) == []
-    assert _fallen({**entry, "float_operators": []}) == []
+    entry = file_entry(
+        file="a.int8.tflite",
+        runtime="litert",
+        executed=12,
+        float_operators=("ADD t9", "ADD t11", "MEAN t3"),
+        float_counts={"ADD": 2, "MEAN": 1},
+    )
+    assert _fallen(replace(entry, float_operators=None)) == []
+    assert _fallen(replace(entry, float_operators=())) == []
     assert _fallen(entry) == [
         "a.int8.tflite: 3 of 12 operators run in float in litert: ADD x 2, MEAN x 1"
     ]
 
 
 def test_what_a_processor_decides_is_told_with_the_processor(monkeypatch: Any) -> None:
-    entry = {
-        "file": "a.int8.onnx",
-        "runtime": "onnxruntime",
-        "executed": 5,
-        "float_operators": ["Conv a"],
-        "float_counts": {"Conv": 1},
-        "arm64": {"executed": 4, "float_counts": {}},
-    }
+    entry = file_entry(
+        file="a.int8.onnx",
+        executed=5,
+        float_operators=("Conv a",),
+        float_counts={"Conv": 1},
+        arm64=Executed(4, {}),
+    )
     for flags, words in (([], "without int8 dot products"), (["avx512_vnni"], "avx512_vnni")):
         found = {"isa": "x86_64", "flags": flags}
         monkeypatch.setattr("edgedistill.stages.export.machine", lambda found=found: found)
@@ -83,14 +84,14 @@ def test_what_a_processor_decides_is_told_with_the_processor(monkeypatch: Any) -
 
 
 def test_transposes_that_are_left_are_told_with_their_cost() -> None:
-    entry = {
-        "file": "a.int8.tflite",
-        "transposes": 2,
-        "transposed_bytes": 2048,
-        "transposed_around": ["RESHAPE", "TOPK_V2"],
-    }
-    assert _transposed({**entry, "transposed_bytes": 0}) == []
-    assert _transposed({**entry, "transposed_bytes": None}) == []
+    entry = file_entry(
+        file="a.int8.tflite",
+        transposes=2,
+        transposed_bytes=2048,
+        transposed_around=("RESHAPE", "TOPK_V2"),
+    )
+    assert _transposed(replace(entry, transposed_bytes=0)) == []
+    assert _transposed(replace(entry, transposed_bytes=None)) == []
     assert _transposed(entry) == [
         "a.int8.tflite: 2 transposes are left around RESHAPE, TOPK_V2: right, and slower, as "
         "2.0 KB are moved in each inference"

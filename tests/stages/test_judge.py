@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from exported import Silent
+from made import data_record
 
-from edgedistill.artifact import Artifact, seal, write_json
-from edgedistill.data.splits import SplitWriter
-from edgedistill.distill.doubts import Doubt
+from edgedistill.artifact import Artifact, seal
+from edgedistill.data.splits import image_writer
+from edgedistill.distill.label_filter import LabelUse
 from edgedistill.distill.store import Layout, keep, opened
 from edgedistill.errors import UserError
 from edgedistill.recipe import JudgeConfig
@@ -30,11 +31,11 @@ def logits(answered: np.ndarray, margin: np.ndarray) -> np.ndarray:
 def stage(tmp_path: Path, judge: JudgeConfig, validation: bool = True) -> Artifact:
     data, teach, out = (tmp_path / name for name in ("data", "teach", "judge"))
     for name in ("train", "validation"):
-        writer = SplitWriter(data / name, 8, 1)
+        writer = image_writer(data / name, (8, 8, 1))
         labels = LABELS if name == "train" else np.abs(LABELS)
-        writer.add(np.zeros((10, 8, 8, 1), np.uint8), labels, np.arange(10))
+        writer.add([np.zeros((10, 8, 8, 1), np.uint8)], labels, np.arange(10))
         writer.close()
-    write_json(data / "data.json", {"classes": ["a", "b"], "task": "classification"})
+    data_record(["a", "b"], 8, 1).write(data)
     teach.mkdir()
     margin = np.where(np.arange(10) == 2, UNSURE, SURE)
     with opened(tmp_path / "store", Layout(2), 1, 10, {}) as store:
@@ -54,7 +55,7 @@ def test_each_doubt_is_handled_as_asked(tmp_path: Path) -> None:
     handled = judged.metrics["handled"]
     assert handled == {
         doubt.name.lower(): {"labels": 2, "drop": 1}.get(doubt.name.lower(), 0)
-        for doubt in Doubt
+        for doubt in LabelUse
         if doubt
     }
     assert judged.metrics["wrong_share"] == pytest.approx(2 / 9)

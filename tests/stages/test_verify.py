@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from exported import EXACT, LABELS, Exported, Silent, answers, export
 
-from edgedistill.artifact import Artifact, seal, write_json
+from edgedistill.artifact import Artifact, seal
 from edgedistill.recipe import VerifyConfig
-from edgedistill.runtimes import RUNTIMES, Spec, layers
+from edgedistill.records import ExportRecord
+from edgedistill.runtimes import RUNTIMES, Spec
+from edgedistill.signature import image_inputs
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.verify import Config
 
@@ -68,7 +70,7 @@ def test_a_last_layer_left_in_float_is_exported_and_checked(tmp_path: Path, io: 
         assert entry["agreement"] >= 0.98
         assert entry["max_steps"] is None, "a float output has no steps"
     for entry in made.export.json("export.json")["files"]:
-        assert entry["output"]["dtype"] == "float32"
+        assert entry["signature"]["outputs"][0]["dtype"] == "float32"
 
 
 @pytest.mark.parametrize(
@@ -109,8 +111,8 @@ def test_models_before_the_files_are_scored_on_the_same_images(
 
     wanted = ResidualModel(family="resnet_cifar", depth=8, widths=(4, 4, 4))
     (tmp_path / "teacher").mkdir()
-    model = build(wanted, classes=4, channels=3, image_size=8)
-    save(model, tmp_path / "teacher" / "model", describe(wanted, 4, 3, 8))
+    model = build(wanted, 4, image_inputs(3, 8, 8))
+    save(model, tmp_path / "teacher" / "model", describe(wanted, 4, image_inputs(3, 8, 8)))
     teacher = seal(tmp_path / "teacher", "teacher", {}, {})
     (tmp_path / "verify").mkdir()
     inputs = {
@@ -131,14 +133,17 @@ def make_kernels(monkeypatch: pytest.MonkeyPatch, runtime: str, saturate: bool) 
     bits, outputs above a limit stop there; with them, integers are what the plainest kernels
     compute."""
     loading = importlib.import_module(f"edgedistill.runtimes.{runtime}")
-    cutting = importlib.import_module(f"edgedistill.runtimes.{layers.MODULES[runtime]}")
+    cutting = importlib.import_module(RUNTIMES[runtime].in_layers)
     load, compute = loading.load, cutting.compute
 
-    def load_other(path: Path, threads: int = 1, optimize: bool = True) -> Any:
-        loaded = load(path, threads, optimize and saturate)
+    def load_other(path: Path, threads: int, optimize: bool, program: str) -> Any:
+        loaded = load(path, threads, optimize and saturate, program)
         if optimize and saturate and "int8" in path.name:
             run = loaded.run
-            monkeypatch.setattr(loaded, "run", lambda native: np.minimum(run(native), 0))
+            monkeypatch.setattr(
+                loaded, "run",
+                lambda native: {name: np.minimum(each, 0) for name, each in run(native).items()},
+            )  # fmt: skip
         return loaded
 
     def compute_other(path: Path, native: Any, given: Any, known: Any, optimize: bool) -> Any:
@@ -182,7 +187,7 @@ def test_kernels_that_do_not_saturate_leave_nothing_to_explain(
     export = int8_alone(exported, runtime, tmp_path / "export")
     make_kernels(monkeypatch, runtime, saturate=False)
     found, warnings = verdict(exported, export, tmp_path)
-    assert (found["missed"], found["cause"], found["first_drift"]) == ([], None, None)
+    assert (found["missed"], found["cause"], found["first_diverging"]) == ([], None, None)
     assert found["ok"] and not warnings
 
 
@@ -210,7 +215,7 @@ def test_a_wrong_file_is_told_on_either_kind_of_processor(
     found, warnings = verdict(exported, export, tmp_path)
     assert not found["ok"]
     assert found["cause"] == "the file"
-    assert found["first_drift"] == "body.0"
+    assert found["first_diverging"] == "body.0"
     assert "it is the file: given the graph's integers, layer `body.0` is" in warnings[0]
     assert "by the plainest kernels too (1 of" in warnings[0]
 
@@ -225,7 +230,7 @@ def test_a_wrong_file_is_told_where_kernels_really_saturate(
     export = int8_alone(exported, runtime, tmp_path / "export", wrong="body.0.weight")
     found, _ = verdict(exported, export, tmp_path)
     assert (found["ok"], found["cause"]) == (False, "the file")
-    assert found["first_drift"] == "body.0"
+    assert found["first_diverging"] == "body.0"
 
 
 def test_progress_counts_images_and_names_files(
@@ -245,7 +250,7 @@ def test_progress_counts_images_and_names_files(
 
 def int8_alone(exported: Exported, runtime: str, folder: Path, wrong: str = "") -> Artifact:
     """An export of one int8 file; `wrong` names weights that are negated in it."""
-    entry = exported.entry(runtime, "int8")
+    entry = exported.file_entry(runtime, "int8")
     (folder / "files").mkdir(parents=True)
     right = exported.file(runtime, "int8")
     for path in (right, right.with_suffix(".bin")):
@@ -253,10 +258,10 @@ def int8_alone(exported: Exported, runtime: str, folder: Path, wrong: str = "") 
             shutil.copyfile(path, folder / "files" / path.name)
     if wrong:
         program = exported.program("int8")
-        program.state_dict[wrong].data.neg_()
+        program.exported.state_dict[wrong].data.neg_()
         spec = Spec("int8", tuple(LABELS), "integer", "tiny")
-        RUNTIMES[runtime].write(program, folder / "files" / entry["file"], spec)
-    write_json(folder / "export.json", {"files": [entry], "labels": LABELS})
+        RUNTIMES[runtime].write(program, folder / "files" / entry.file, spec)
+    ExportRecord((entry,), tuple(LABELS), ()).write(folder)
     return seal(folder, "export", {}, {})
 
 

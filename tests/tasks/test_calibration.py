@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgedistill.records import as_json, from_json
+from edgedistill.records.audit import Calibration, ConfidenceBin
 from edgedistill.tasks.calibration import (
     confidence,
     expected_calibration_error,
@@ -52,10 +54,10 @@ def test_likelihood_is_the_mean_of_minus_the_log_of_the_label_s_probability() ->
 def test_reliability_bins_are_closed_above() -> None:
     certain = np.array([0.5, 0.50001, 0.75, 1.0])
     rows = reliability(certain, np.array([True, False, True, True]), bins=4)
-    assert [row["count"] for row in rows] == [0, 1, 2, 1]
-    assert rows[0] == {"low": 0, "high": 0.25, "count": 0, "confidence": None, "accuracy": None}
-    assert rows[2]["confidence"] == pytest.approx(0.625005)
-    assert rows[2]["accuracy"] == 50.0
+    assert [row.count for row in rows] == [0, 1, 2, 1]
+    assert rows[0] == ConfidenceBin(0.0, 0.25, 0, None, None)
+    assert rows[2].confidence == pytest.approx(0.625005)
+    assert rows[2].accuracy == 50.0
 
 
 def test_calibration_error_is_the_weighted_gap() -> None:
@@ -69,27 +71,28 @@ def test_calibration_error_is_the_weighted_gap() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_an_honest_model_is_calibrated(seed: int) -> None:
     found = summary(*honest(seed))
-    assert found["ece"] < 1.5
-    assert abs(found["overconfidence"]) < 1.0
-    assert len(found["reliability"]) == 15
-    assert sum(row["count"] for row in found["reliability"]) == 20_000
+    assert found.ece < 1.5
+    assert abs(found.overconfidence) < 1.0
+    assert len(found.reliability) == 15
+    assert sum(row.count for row in found.reliability) == 20_000
 
 
 def test_a_boastful_model_is_overconfident_until_it_is_cooled() -> None:
     logits, labels = honest(0)
     boast = summary(3 * logits, labels)
-    assert boast["overconfidence"] > 10
-    assert boast["ece"] == pytest.approx(boast["overconfidence"], abs=0.5)
+    assert boast.overconfidence > 10
+    assert boast.ece == pytest.approx(boast.overconfidence, abs=0.5)
     cooled = summary(3 * logits, labels, temperature=3.0)
-    assert cooled["ece"] == pytest.approx(summary(logits, labels)["ece"], abs=1e-6)
-    assert cooled["accuracy"] == boast["accuracy"]
+    assert cooled.ece == pytest.approx(summary(logits, labels).ece, abs=1e-6)
+    assert cooled.accuracy == boast.accuracy
 
 
 def test_a_summary_is_json() -> None:
     found = summary(LOGITS, LABELS)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["accuracy"] == pytest.approx(200 / 3)
-    assert found["confidence"] == pytest.approx(confidence(LOGITS).mean())
+    written = json.loads(json.dumps(as_json(found), allow_nan=False))
+    assert from_json(Calibration, written) == found
+    assert found.accuracy == pytest.approx(200 / 3)
+    assert found.confidence == pytest.approx(confidence(LOGITS).mean())
 
 
 @settings(max_examples=25, deadline=None)

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgedistill.tasks import TASKS, Task, task_named
+from edgedistill.predict import State
+from edgedistill.tasks import TASKS, Task
 from edgedistill.tasks.chance import by_chance, chance_warning
-from edgedistill.tasks.retrieval import Texts
+from edgedistill.tasks.retrieval import Retrieval, Texts
 
 LABELS = np.repeat(np.arange(5), [40, 20, 20, 10, 10])
 RANDOM = np.random.default_rng(0)
@@ -79,7 +80,7 @@ def test_the_mean_of_all_is_at_chance() -> None:
 
 
 def test_one_place_for_all_images_is_at_chance() -> None:
-    task = task_named("retrieval", Texts(np.eye(5, dtype=np.float32), 10.0))
+    task = Retrieval(Texts(np.eye(5, dtype=np.float32), 10.0))
     assert warned(task, np.tile(np.eye(5)[0], (100, 1)), LABELS)
     assert not warned(task, np.eye(5)[LABELS] + 0.1, LABELS) and task.quality(
         np.eye(5)[LABELS], LABELS
@@ -98,7 +99,9 @@ def test_a_stage_says_it_aloud(tmp_path: Path) -> None:
         def tick(self, *_: Any) -> None: ...
 
     context = Context(tmp_path, 0, False, Listening(), tmp_path)
-    state = {"validation_quality": 20.0, "warnings": ["at chance"]}
-    assert context.told("distill", state) is state
-    assert context.told("control", {"validation_quality": 20.0})
+    state = State(20.0, ["at chance"])
+    told = {"validation_quality": 20.0, "warnings": ["at chance"]}
+    assert context.told("distill", state) == told
+    assert context.told("control", State(20.0, []))["validation_quality"] == 20.0
+    assert context.told("teacher", None) == {}
     assert said == ["distill: at chance"]

@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgedistill.tasks import task_named
-from edgedistill.tasks.retrieval import Texts
+from edgedistill.tasks.retrieval import Retrieval, Texts
 
 TEXTS = Texts(np.eye(3, dtype=np.float32), scale=10.0)
 """Three captions at right angles."""
@@ -25,7 +24,7 @@ def test_precision_looks_for_the_images_of_a_caption() -> None:
 
 
 def test_scores_are_shares_and_agreement_is_of_the_nearest_caption() -> None:
-    task = task_named("retrieval", TEXTS)
+    task = Retrieval(TEXTS)
     assert task.agreement is not None
     first, second = np.eye(3), np.eye(3)[[0, 1, 0]]
     assert task.agreement(first, 7 * second) == pytest.approx(2 / 3)

@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from edgedistill.data.sources import arrays, folder, function, libraries, parquet
-from edgedistill.data.sources.base import ONE_OF_MANY, Samples, Source, for_task
+from edgedistill.data.sources.base import Samples, Source, for_task
 from edgedistill.recipe import Data
+from edgedistill.tasks import TASKS
 
 __all__ = ["OPENERS", "Samples", "Source", "open_source"]
 
@@ -33,7 +32,6 @@ def open_source(data: Data, task: str = "classification") -> Source:
     if data.unlabelled is None:
         return source
     more, notes = folder.unlabelled(data.unlabelled)
-    if task not in ONE_OF_MANY:
-        blank = np.full((len(more.labels), len(source.classes)), np.nan, np.float32)
-        more = dataclasses.replace(more, labels=blank)
+    blank = TASKS[task].labels.unknown(len(more.labels), source.classes)
+    more = dataclasses.replace(more, labels=blank)
     return dataclasses.replace(source, unlabelled=more, notes=(*source.notes, *notes))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.decode import MOST_PIXELS
+from edgedistill.data.image.decode import MOST_PIXELS
 from edgedistill.data.sources.base import (
     Labels,
     Samples,
@@ -40,7 +40,12 @@ WRITE = "an .npz file is meant: np.savez(path, images=..., labels=...) writes on
 
 
 def open_source(data: ArraysData) -> Source:
-    train, test = samples(data.train), samples(data.test)
+    """The two `.npz` files, one for each split. Raises UserError: as `samples` and `named_samples`,
+    or class names that do not fit the labels."""
+    if data.arrays is None:
+        train, test = samples(data.train), samples(data.test)
+    else:
+        train, test = (named_samples(path, data.arrays) for path in (data.train, data.test))
     return Source(class_names(data.classes, train.labels), train, test)
 
 
@@ -76,6 +81,33 @@ def samples(path: Path) -> Samples:
         return f"{shown(path.name)} image {sample}"
 
     return Samples(labels, read, name_of)
+
+
+def named_samples(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Samples:
+    """Samples of an array for each name, (samples, *shape).
+
+    Raises UserError: as `samples` does.
+    """
+    check_regular(path, "file", "check the path in `data`")
+    headers = {name: _header(path, name) for name in shapes}
+    counts = {name: header.shape[0] if header.shape else 0 for name, header in headers.items()}
+    count = next(iter(counts.values()))
+    for name, header in headers.items():
+        wanted = (count, *shapes[name])
+        if header.dtype.kind not in "biuf" or header.shape != wanted or header.fortran_order:
+            order = " in column order" if header.fortran_order else ""
+            raise UserError(
+                f"{path}: `{name}` is {header.dtype} of shape {header.shape}{order}; numbers of "
+                f"shape {wanted} are meant",
+                "see `data.inputs`; save np.ascontiguousarray(...)",
+            )
+    labels = _labels(path, count)
+
+    def read(ids: NDArray[np.int64]) -> Iterator[dict[str, NDArray[Any]]]:
+        columns = [_rows(path, headers[name], ids, name) for name in shapes]
+        return (dict(zip(shapes, row, strict=True)) for row in zip(*columns, strict=True))
+
+    return Samples(labels, read, lambda sample: f"{shown(path.name)} sample {sample}")
 
 
 @dataclass(frozen=True)
@@ -176,15 +208,17 @@ def _exactly(stream: IO[bytes], size: int) -> bytes:
     return bytes(content)
 
 
-def _rows(path: Path, header: _Header, ids: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+def _rows(
+    path: Path, header: _Header, ids: NDArray[np.int64], key: str = "images"
+) -> Iterator[NDArray[Any]]:
     shape = header.shape[1:]
-    size = math.prod(shape)
-    with _array(path, "images") as (stream, _):
+    size = math.prod(shape) * header.dtype.itemsize
+    with _array(path, key) as (stream, _):
         _read_header(stream)
         at = 0
         for each in ids:
             stream.seek((int(each) - at) * size, io.SEEK_CUR)
-            yield np.frombuffer(_exactly(stream, size), np.uint8).reshape(shape)
+            yield np.frombuffer(_exactly(stream, size), header.dtype).reshape(shape)
             at = int(each) + 1
         _check_end(stream)
 

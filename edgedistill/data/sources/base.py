@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from edgedistill.errors import UserError, nearest
 from edgedistill.files import check_regular
+from edgedistill.tasks import TASKS
 
 if TYPE_CHECKING:
-    from edgedistill.data.decode import Payload
+    pass
 
 Labels = NDArray[Any]
-ONE_OF_MANY = ("classification", "retrieval")
-"""Tasks whose labels are classes; in a retrieval a class stands for its caption."""
 UNLABELLED = -1
 """The label of an image whose class nobody knows."""
 
@@ -36,8 +35,9 @@ class Samples:
 
     labels: Labels
     """(samples,)"""
-    read: Callable[[NDArray[np.int64]], Iterator[Payload]]
-    """The images of ascending sample numbers."""
+    read: Callable[[NDArray[np.int64]], Iterator[Any]]
+    """The images of ascending sample numbers, as `decode` takes them; or their arrays, as
+    `writing.as_arrays` does."""
     name: Callable[[int], str]
     """What a person finds a sample by."""
     encoded_bytes: int = 0
@@ -46,6 +46,8 @@ class Samples:
 
 @dataclass(frozen=True)
 class Source:
+    """A data set as its source has it."""
+
     classes: tuple[str, ...]
     train: Samples
     test: Samples | None = None
@@ -83,6 +85,7 @@ def existing_folder(path: Path, meant: str) -> Path:
 
 
 def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; a path that the system refuses to look up is none."""
     try:
         return path.is_dir()
     except OSError:  # too long a name, say
@@ -194,54 +197,17 @@ def _escaped(name: str) -> str:
 
 
 def for_task(samples: Samples, task: str) -> Samples:
-    """The samples, labels as the task has them (see `data.splits.Split`).
+    """The samples, labels as the task has them (see `tasks.labels`).
 
     Raises UserError: labels of another kind.
     """
-    labels = samples.labels
-    if task not in ONE_OF_MANY:
-        values = labels.astype(np.float32).reshape(len(labels), -1)
-        return dataclasses.replace(samples, labels=values)
-    if labels.ndim == 1:
-        return samples
-    raise UserError(
-        f"{samples.name(0)}: its label is {labels[0].tolist()}; a class, as a whole number, is "
-        "meant",
-        "number the classes from 0; or say `task: multilabel` or `task: regression`",
-    )
+    labels = TASKS[task].labels.convert(samples.labels, samples.name)
+    return dataclasses.replace(samples, labels=labels)
 
 
 def check_labels(samples: Samples, classes: Sequence[str], task: str = "classification") -> None:
     """Raises UserError: a label outside the class list, or not as many values as names."""
-    labels = samples.labels
-    if task in ONE_OF_MANY:
-        _check_classes(samples, classes)
-        return
-    if labels.shape[1] != len(classes):
-        raise UserError(
-            f"{samples.name(0)}: {labels.shape[1]} values for the {len(classes)} names in "
-            "`data.classes`",
-            "give a name for each value",
-        )
-    wrong = ~np.isfinite(labels) if task == "regression" else (labels != 0) & (labels != 1)
-    if wrong.any():
-        first = int(np.flatnonzero(wrong.any(axis=1))[0])
-        raise UserError(
-            f"{samples.name(first)}: label {labels[first].tolist()}; {int(wrong.any(1).sum())} "
-            "such in all",
-            "give numbers" if task == "regression" else "give 0 or 1 for each class",
-        )
-
-
-def _check_classes(samples: Samples, classes: Sequence[str]) -> None:
-    outside = np.flatnonzero((samples.labels < 0) | (samples.labels >= len(classes)))
-    if len(outside):
-        first = int(outside[0])
-        raise UserError(
-            f"{samples.name(first)}: label {samples.labels[first]} is outside the "
-            f"{len(classes)} classes (0..{len(classes) - 1}); {len(outside)} such in all",
-            "mend the labels, or list every class in `data.classes`",
-        )
+    TASKS[task].labels.check(samples.labels, classes, samples.name)
 
 
 def to_classes(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data import kinds
+from edgedistill.data.image import kinds
 from edgedistill.data.sources.base import (
     UNLABELLED,
     Samples,
@@ -27,6 +27,8 @@ NAMED = 5
 
 
 def open_source(data: FolderData) -> Source:
+    """The folders of `train` and `test`. Raises UserError: a folder is missing or empty, or a class
+    of `test` is none of `train`'s."""
     classes = class_folders(data.train)
     train, notes = samples(data.train, classes)
     if data.test is None:

@@ -20,12 +20,17 @@ Function = Callable[[str], Iterable[tuple[Any, Any]]]
 
 
 def open_source(data: FunctionData) -> Source:
+    """What the function yields for each split. Raises UserError: it is not there, fails, or yields
+    something else."""
     function = load_function(data.function, "data.function")
-    train, test = (_samples(function, data.function, split) for split in ("train", "test"))
+    given = _image if data.arrays is None else _as_given
+    train, test = (_samples(function, data.function, split, given) for split in ("train", "test"))
     return Source(class_names(data.classes, train.labels), train, test)
 
 
-def _samples(function: Function, name: str, split: str) -> Samples:
+def _samples(
+    function: Function, name: str, split: str, given: Callable[[Any, str], Any]
+) -> Samples:
     """Called once for the labels and once for the images: neither has to fit in memory."""
     values = [label for _, label in _pairs(function, name, split)]
     with _running(name, split):  # labels may be objects of the user's own
@@ -43,7 +48,7 @@ def _samples(function: Function, name: str, split: str) -> Samples:
                     "seed whatever is random in it",
                 )
             if sample in wanted:
-                yield _image(pair[0], f'{name}("{split}"): sample {sample}')
+                yield given(pair[0], f'{name}("{split}"): sample {sample}')
 
     return Samples(labels, read, lambda each: f"{split} sample {each}")
 
@@ -54,6 +59,11 @@ def _same(given: Any, label: Any, name: str, split: str) -> bool:
             return np.array_equal(np.ravel(given).astype(label.dtype), np.ravel(label))
         except (TypeError, ValueError):  # no numbers this time
             return False
+
+
+def _as_given(given: Any, where: str) -> Any:
+    """Arrays are looked at where they are stored."""
+    return given
 
 
 def _image(given: Any, where: str) -> Any:

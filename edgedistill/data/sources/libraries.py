@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.decode import only_meant_formats
+from edgedistill.data.image.decode import only_meant_formats
 from edgedistill.data.sources.base import Samples, Source, class_names, read_labels, require
 from edgedistill.errors import UserError, nearest, reading
 from edgedistill.recipe import DigitsData, HuggingFaceData, TorchvisionData
@@ -34,6 +34,8 @@ def open_digits(data: DigitsData) -> Source:
 
 
 def open_torchvision(data: TorchvisionData) -> Source:
+    """A data set by its name in `torchvision.datasets`. Raises UserError: no such name, or it
+    cannot be built or read."""
     datasets = require("torchvision.datasets", "torchvision", "`torchvision` data")
     if data.name not in datasets.__all__:
         raise UserError(
@@ -87,6 +89,8 @@ def _torchvision_labels(dataset: Any) -> Any:
 
 
 def open_huggingface(data: HuggingFaceData) -> Source:
+    """Two splits of a data set from the Hub or from disk. Raises UserError: it is not there, or has
+    no such split or column."""
     datasets = require("datasets", "datasets", "`huggingface` data")
     splits = _huggingface_splits(datasets, data)
     for name in (data.train, data.test):

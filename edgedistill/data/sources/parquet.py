@@ -35,6 +35,8 @@ NAME_THEM = "give `data.classes`, in label order"
 
 
 def open_source(data: ParquetData) -> Source:
+    """The two files, or folders of files. Raises UserError: a column is missing or of another kind,
+    or the two know other class names."""
     named = data.classes is not None
     train, names = samples(data.train, data.image, data.label, named)
     test, test_names = samples(data.test, data.image, data.label, named)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from edgedistill.artifact import Artifact
 from edgedistill.errors import UserError
 from edgedistill.recipe import ModelCommon
 from edgedistill.recipe import Teacher as Config
+from edgedistill.signature import Inputs, image_shape
 
 Images = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -23,18 +24,23 @@ Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Question:
-    """A batch of images that a teacher is asked about.
+class TeacherBatch:
+    """A batch of samples that a teacher is asked about.
 
-    ids: (batch,), the images' numbers in their split; samples: (batch,), their numbers in the
-    user's own training data (or test data, where `of_test`), in its order; pixels: (batch,
-    channels, height, width), float32 in 0..1.
+    ids: (batch,), the samples' numbers in their split; samples: (batch,), their numbers in the
+    user's own training data (or test data, where `of_test`), in its order; inputs: float32
+    (batch, ...) by name, in the order in which a model takes them.
     """
 
     ids: Ids
     samples: Ids
     of_test: bool
-    pixels: Floats
+    inputs: Mapping[str, Floats]
+
+    @property
+    def pixels(self) -> Floats:
+        """(batch, channels, height, width), float32 in 0..1."""
+        return self.inputs["pixels"]
 
     @property
     def images(self) -> Images:
@@ -44,8 +50,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A part of the answers to a question.
+class Predictions:
+    """A part of the answers to a batch.
 
     at: (n,), their places in the batch; logits: (n, classes), float32. Probabilities are given as
     their logarithms.
@@ -58,7 +64,9 @@ class Answered:
 
 
 class Teacher(Protocol):
-    def ask(self, question: Question) -> Iterator[Answered]:
+    """What is asked for answers. One that also places texts has `texts(captions) -> Texts`."""
+
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
         """Yield the answers as they come, each once, in any order, so that those that came are
         not lost when a later one fails.
 
@@ -67,26 +75,33 @@ class Teacher(Protocol):
 
 
 @dataclass(frozen=True)
-class Room:
+class TeacherContext:
     """What a teacher is opened with."""
 
     artifact: Path
     """Folder of the stage `teacher`; a torch model lies in `model`."""
     classes: Sequence[str]
-    channels: int
-    image_size: int
+    inputs: Inputs
+    """What it is called with."""
     precision: str = "fp32"
     answers: Path | None = None
     """Folder in which answers that are paid for are kept for good."""
     sent: Counter[str] = field(default_factory=Counter)
     """How many requests this run has sent to each endpoint."""
 
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the pictures that it sees."""
+        shape = image_shape(self.inputs)
+        assert shape is not None, "a teacher of pictures, where the samples are none"
+        return shape
 
-def open_teacher(config: Config, room: Room) -> Teacher:
+
+def open_teacher(config: Config, context: TeacherContext) -> Teacher:
     """The teacher that a recipe names. Raises UserError: it is not there, needs a package that is
     missing, or its outputs do not line up with the classes."""
-    module = importlib.import_module(f"edgedistill.distill.teachers.{_FILES[config.family]}")
-    teacher: Teacher = module.open_(config, room)
+    module = importlib.import_module(config.opened_by)
+    teacher: Teacher = module.open_(config, context)
     return teacher
 
 
@@ -96,27 +111,9 @@ def identity(config: Config, fingerprint: str, artifact: Artifact) -> str:
     return artifact.digest if isinstance(config, ModelCommon) else fingerprint
 
 
-# Which file here opens a family. Torch models, which can be trained and looked into, share one.
-_FILES = {
-    "resnet_cifar": "torch_model",
-    "torchvision": "torch_model",
-    "timm": "torch_model",
-    "function": "torch_model",
-    "dual_encoder": "torch_model",
-    "onnx": "onnx",
-    "tflite": "tflite",
-    "keras": "keras",
-    "huggingface": "huggingface",
-    "clip": "clip",
-    "python": "python",
-    "http": "http",
-    "stored": "stored",
-    "ensemble": "ensemble",
-}
-
-
 def log_probabilities(values: Any, least: float = 1e-7) -> Floats:
-    """Probabilities (..., classes) as logits: their logarithms, none below that of `least`."""
+    """Probabilities (..., classes) as logits, float32 (..., classes): their logarithms, none below
+    that of `least`."""
     logits: Floats = np.log(np.maximum(np.asarray(values, np.float64), least)).astype(np.float32)
     return logits
 

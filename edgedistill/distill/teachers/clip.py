@@ -7,22 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.distill.teachers import Answered, Question, Room, check_answers
+from edgedistill.distill.teachers import Predictions, TeacherBatch, TeacherContext, check_answers
 from edgedistill.distill.teachers.huggingface import cannot_run, imported, load, pixels_for
 from edgedistill.errors import UserError
+from edgedistill.predict import torch_predictor
 from edgedistill.recipe import ClipTeacher as Config
-from edgedistill.tasks.predict import torch_predictor
 from edgedistill.tasks.retrieval import Texts
 
 
 class ClipTeacher:
     """Answers with the images' embeddings (batch, dimensions)."""
 
-    def __init__(self, config: Config, room: Room) -> None:
+    def __init__(self, config: Config, context: TeacherContext) -> None:
         """Raises UserError: it cannot be loaded, or has no two encoders that meet in one space of
         `embedding` dimensions."""
         transformers = imported()
-        self._config, self._dimensions = config, room.classes
+        self._config, self._dimensions = config, context.classes
         self._processor, self._model = load(transformers, config.name, "AutoModel")
         if not hasattr(self._model, "get_text_features"):
             raise UserError(
@@ -32,15 +32,19 @@ class ClipTeacher:
         self._tokenizer = transformers.AutoTokenizer.from_pretrained(
             config.name, trust_remote_code=False
         )
-        self._predict = torch_predictor(_features(self._model.get_image_features), room.precision)
+        self._predict = torch_predictor(
+            _features(self._model.get_image_features), context.precision
+        )
 
-    def ask(self, question: Question) -> Iterator[Answered]:
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """The images' embeddings, (batch, dimensions), in place of logits. Raises UserError: its
+        processor makes images that the model does not take."""
         try:
-            images = self._predict(pixels_for(self._processor, question))
+            images = self._predict(pixels_for(self._processor, batch))
         except ValueError as error:
             raise cannot_run(self._config.name, error) from error
-        count = len(question.ids)
-        yield Answered(
+        count = len(batch.ids)
+        yield Predictions(
             np.arange(count), check_answers(images, count, self._dimensions, self._config.name)
         )
 
@@ -66,8 +70,9 @@ class ClipTeacher:
         return Texts(placed, scale)
 
 
-def open_(config: Config, room: Room) -> ClipTeacher:
-    return ClipTeacher(config, room)
+def open_(config: Config, context: TeacherContext) -> ClipTeacher:
+    """The teacher. Raises UserError as `ClipTeacher` does."""
+    return ClipTeacher(config, context)
 
 
 def _features(encode: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgedistill.artifact import file_digest, text_digest
 from edgedistill.errors import UserError
+from edgedistill.families.endpoint import WHOLE, from_outside
 from edgedistill.models import fingerprint as model_fingerprint
 from edgedistill.recipe import (
     ClipTeacher,
@@ -18,7 +19,6 @@ from edgedistill.recipe import (
     PythonTeacher,
     Teacher,
 )
-from edgedistill.recipe.endpoint import WHOLE, from_outside
 from edgedistill.usercode import source_digest
 
 NOT_CONTENT = {

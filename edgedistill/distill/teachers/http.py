@@ -10,18 +10,17 @@ import json
 import logging
 import random
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar
 from itertools import islice
 from queue import SimpleQueue
-from threading import Thread, current_thread
+from threading import current_thread
 from typing import Any
 
 import httpx
@@ -29,14 +28,23 @@ import numpy as np
 from PIL import Image
 
 from edgedistill.artifact import text_digest
-from edgedistill.distill.teachers import Answered, Floats, Images, Question, Room, Teacher, body
+from edgedistill.distill.teachers import (
+    Floats,
+    Images,
+    Predictions,
+    Teacher,
+    TeacherBatch,
+    TeacherContext,
+    body,
+)
 from edgedistill.distill.teachers.fingerprint import fingerprint
 from edgedistill.distill.teachers.remembered import Remembered
 from edgedistill.distill.teachers.response import find, logits_of
 from edgedistill.distill.teachers.secrets import Secrets
+from edgedistill.distill.teachers.session import THREAD, session
 from edgedistill.errors import UserError
+from edgedistill.families.endpoint import shown_url
 from edgedistill.recipe import HttpTeacher
-from edgedistill.recipe.endpoint import shown_url
 
 FIRST_WAIT = 1.0
 """Seconds before the first retry, at most; doubles with each."""
@@ -48,9 +56,6 @@ LONGEST_TOLD = 600
 KEPT = "the answers so far are kept; run again to go on"
 
 
-_THREAD = "http-teacher"
-
-
 class _NoCookies(CookieJar):
     """Keeps none: an image's answer is not to depend on the images before it, and an endpoint may
     not make the requests grow."""
@@ -60,7 +65,7 @@ class _NoCookies(CookieJar):
 
 
 def _is_not_ours(record: logging.LogRecord) -> bool:
-    return current_thread().name != _THREAD
+    return current_thread().name != THREAD
 
 
 for _name in ("httpx", "httpcore.http11"):
@@ -93,17 +98,17 @@ class EndpointTeacher:
         self._free_at = 0.0
         """When the next request may begin, on the monotonic clock."""
 
-    def ask(self, question: Question) -> Iterator[Answered]:
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
         """At most `concurrency` requests are under way or wait to be taken. Closed early, it
         breaks them off. When a sample fails, none begins any more, and those under way are still
         yielded before the error is raised: they are paid for."""
-        images, places = question.images, iter(range(len(question.ids)))
+        images, places = batch.images, iter(range(len(batch.ids)))
         under_way: dict[Future[Floats], int] = {}
         done: SimpleQueue[Future[Floats]] = SimpleQueue()
         failure: UserError | None = None
         stopped, stop = False, asyncio.Event()
         client = self._client()
-        with _session(client) as loop:
+        with session(client) as loop:
             while True:
                 free = self._config.concurrency - len(under_way)
                 for place in islice(places, 0 if failure or stopped else free):
@@ -120,10 +125,10 @@ class EndpointTeacher:
                 except _Stopped:
                     stopped = True
                 except UserError as error:
-                    failure = failure or self._about(question, place, error)
+                    failure = failure or self._about(batch, place, error)
                 else:
                     self._answered += 1
-                    yield Answered(np.array([place]), logits[None])
+                    yield Predictions(np.array([place]), logits[None])
         if failure:
             raise failure
         if stopped:
@@ -248,58 +253,20 @@ class EndpointTeacher:
         text = content[: body.MOST_OF_AN_ERROR].decode("utf-8", "replace")
         return repr(self._secrets.echo(text)[:200])
 
-    def _about(self, question: Question, place: int, error: UserError) -> UserError:
-        which = f"{'test ' if question.of_test else ''}sample {question.samples[place]}"
+    def _about(self, batch: TeacherBatch, place: int, error: UserError) -> UserError:
+        which = f"{'test ' if batch.of_test else ''}sample {batch.samples[place]}"
         told = self._secrets.masked(error.message)
         short = told if len(told) <= LONGEST_TOLD else f"{told[:LONGEST_TOLD]}..."
         return UserError(f"{which}: {short}", f"{error.hint} ({KEPT})")
 
 
-def open_(config: HttpTeacher, room: Room) -> Teacher:
-    """One that remembers its answers, where the room has a place for them."""
-    endpoint = EndpointTeacher(config, room.classes, room.sent)
-    if room.answers is None:
+def open_(config: HttpTeacher, context: TeacherContext) -> Teacher:
+    """One that remembers its answers, where the context has a place for them."""
+    endpoint = EndpointTeacher(config, context.classes, context.sent)
+    if context.answers is None:
         return endpoint
-    name = text_digest({"teacher": fingerprint(config), "classes": list(room.classes)})[:24]
-    return Remembered(endpoint, room.answers / name, len(room.classes))
-
-
-@contextmanager
-def _session(client: httpx.AsyncClient) -> Iterator[asyncio.AbstractEventLoop]:
-    """A loop in a thread of its own: requests go on while their answers are stored, and a
-    notebook's thread has a loop already. Work under way at the end is broken off."""
-    loop, end = asyncio.new_event_loop(), asyncio.Event()
-    thread = Thread(target=_live, args=(loop, client, end), name=_THREAD, daemon=True)
-    thread.start()
-    try:
-        yield loop
-    finally:
-        # When Python ends, the thread is gone already, and Python 3.13 would wait for it for ever.
-        # A generator that was dropped may be closed by the garbage collector in that very thread.
-        if not sys.is_finalizing():
-            loop.call_soon_threadsafe(end.set)
-            if thread is not current_thread():
-                thread.join()
-
-
-def _live(loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient, end: asyncio.Event) -> None:
-    async def until_the_end() -> None:
-        async with client:
-            await end.wait()
-            await _break_off()
-        # A body that was left unread is closed by a task of its own, as it is collected.
-        await asyncio.sleep(0)
-        await _break_off()
-
-    loop.run_until_complete(until_the_end())
-    loop.close()
-
-
-async def _break_off() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    name = text_digest({"teacher": fingerprint(config), "classes": list(context.classes)})[:24]
+    return Remembered(endpoint, context.answers / name, len(context.classes))
 
 
 def _body(image: Images, send: str) -> bytes:

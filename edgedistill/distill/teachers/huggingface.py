@@ -11,66 +11,80 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.distill.teachers import Answered, Floats, Ids, Question, Room, check_answers
+from edgedistill.distill.teachers import (
+    Floats,
+    Ids,
+    Predictions,
+    TeacherBatch,
+    TeacherContext,
+    check_answers,
+)
 from edgedistill.distill.teachers.model_file import cannot
 from edgedistill.errors import UserError
+from edgedistill.predict import Predict, torch_predictor
 from edgedistill.recipe import HuggingFaceTeacher as Config
 from edgedistill.runtimes.native import hushed
-from edgedistill.tasks.predict import Predict, torch_predictor
 
 
 class HuggingFaceTeacher:
-    def __init__(self, config: Config, room: Room) -> None:
+    """Answers with the model's logits (batch, classes), in the order of the data's classes."""
+
+    def __init__(self, config: Config, context: TeacherContext) -> None:
         """Raises UserError: it cannot be loaded, is no whole classifier, or has other classes."""
         transformers = imported()
-        self._name, self._classes = config.name, room.classes
+        self._name, self._classes = config.name, context.classes
         self._processor, model = load(transformers, config.name, "AutoModelForImageClassification")
-        _check_channels(config.name, model.config, room)
-        self._order = class_order(model.config.id2label, room.classes, config.name)
-        self._predict = torch_predictor(_logits_of(model), room.precision)
+        _check_channels(config.name, model.config, context)
+        self._order = class_order(model.config.id2label, context.classes, config.name)
+        self._predict = torch_predictor(_logits_of(model), context.precision)
         if config.backend == "openvino":
-            self._predict = _openvino(config.name, room)
+            self._predict = _openvino(config.name, context)
         elif config.backend == "auto":
-            blank = np.zeros((8, room.channels, room.image_size, room.image_size), np.float32)
-            asked = Question(np.arange(8), np.arange(8), False, blank)
+            blank = np.zeros((8, *context.image), np.float32)
+            asked = TeacherBatch(np.arange(8), np.arange(8), False, {"pixels": blank})
             pixels = pixels_for(self._processor, asked)
-            self._predict = _faster(self._predict, config.name, room, pixels)
+            self._predict = _faster(self._predict, config.name, context, pixels)
 
-    def ask(self, question: Question) -> Iterator[Answered]:
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """All at once. Raises UserError: its processor makes images that the model does not take,
+        or the answers are not (batch, classes)."""
         try:
-            logits = self._predict(pixels_for(self._processor, question))
+            logits = self._predict(pixels_for(self._processor, batch))
         except ValueError as error:
             raise cannot_run(self._name, error) from error
-        count = len(question.ids)
+        count = len(batch.ids)
         logits = logits if self._order is None else logits[:, self._order]
-        yield Answered(np.arange(count), check_answers(logits, count, self._classes, self._name))
+        yield Predictions(np.arange(count), check_answers(logits, count, self._classes, self._name))
 
 
-def pixels_for(processor: Any, question: Question) -> Floats:
-    """The images as the model's own processor makes them: resized, cropped, normalized."""
+def pixels_for(processor: Any, batch: TeacherBatch) -> Floats:
+    """The images as the model's own processor makes them, resized, cropped, normalized: (batch,
+    channels, height, width), float32."""
     import torch
 
     if hasattr(processor, "val_transforms"):
         # timm's transforms, which scale Pillow images to 0..1, but no tensors.
-        images = torch.from_numpy(question.pixels)
+        images = torch.from_numpy(batch.pixels)
     else:
-        images = torch.from_numpy(question.images).permute(0, 3, 1, 2)
+        images = torch.from_numpy(batch.images).permute(0, 3, 1, 2)
     pixels: Floats = processor(images, return_tensors="pt")["pixel_values"].numpy()
     return pixels
 
 
 def cannot_run(name: str, error: Exception) -> UserError:
+    """The error for images that the model `name` refuses."""
     hint = "check the size in its preprocessor_config.json"
     return cannot(name, "run on the data's images", error, hint)
 
 
-def open_(config: Config, room: Room) -> HuggingFaceTeacher:
-    return HuggingFaceTeacher(config, room)
+def open_(config: Config, context: TeacherContext) -> HuggingFaceTeacher:
+    """The teacher. Raises UserError as `HuggingFaceTeacher` does."""
+    return HuggingFaceTeacher(config, context)
 
 
 def class_order(labels: dict[int, str] | None, classes: Sequence[str], name: str) -> Ids | None:
-    """The teacher's number for each of the data's classes, matched by name, whatever the case;
-    None where the teacher names none and its order has to be taken as it is.
+    """(classes,): the teacher's number for each of the data's classes, matched by name, whatever
+    the case; None where the teacher names none and its order has to be taken as it is.
 
     Raises UserError: the names differ.
     """
@@ -94,6 +108,7 @@ def _first(names: Sequence[str], shown: int = 10) -> str:
 
 
 def imported() -> Any:
+    """The package transformers, silenced. Raises UserError: it is missing."""
     # Without this, a hub model that has no safetensors is sent to a service that converts it and
     # opens a pull request at its owner's.
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")
@@ -155,16 +170,17 @@ def _only_pickles(name: str, kind: str, what: str) -> UserError:
     )
 
 
-def _check_channels(name: str, config: Any, room: Room) -> None:
-    channels = getattr(config, "num_channels", room.channels)
-    if channels != room.channels:
+def _check_channels(name: str, config: Any, context: TeacherContext) -> None:
+    have, _, _ = context.image
+    channels = getattr(config, "num_channels", have)
+    if channels != have:
         raise UserError(
-            f"{name}: takes images of {channels} channels, the data's have {room.channels}",
+            f"{name}: takes images of {channels} channels, the data's have {have}",
             "`data.channels` says what the data's images are turned into",
         )
 
 
-def _openvino(name: str, room: Room) -> Predict:
+def _openvino(name: str, context: TeacherContext) -> Predict:
     """Raises UserError: Optimum is missing, or OpenVINO cannot express the model."""
     try:
         from optimum.intel import OVModelForImageClassification
@@ -173,7 +189,7 @@ def _openvino(name: str, room: Room) -> Predict:
             f"`backend: openvino` needs the package optimum-intel ({error})",
             "pip install optimum-intel, or set `backend: torch`",
         ) from None
-    precision = "bf16" if room.precision == "bf16" else "f32"
+    precision = "bf16" if context.precision == "bf16" else "f32"
     try:
         with hushed():
             model = OVModelForImageClassification.from_pretrained(
@@ -188,7 +204,7 @@ def _openvino(name: str, room: Room) -> Predict:
     return torch_predictor(_logits_of(model))
 
 
-def _faster(known: Predict, name: str, room: Room, pixels: Floats) -> Predict:
+def _faster(known: Predict, name: str, context: TeacherContext, pixels: Floats) -> Predict:
     """`known`, or OpenVINO where it is there and quicker on `pixels`."""
 
     def seconds(predict: Predict) -> float:
@@ -198,7 +214,7 @@ def _faster(known: Predict, name: str, room: Room, pixels: Floats) -> Predict:
         return time.perf_counter() - started
 
     try:
-        return min(known, _openvino(name, room), key=seconds)
+        return min(known, _openvino(name, context), key=seconds)
     except (UserError, ValueError):
         return known
 

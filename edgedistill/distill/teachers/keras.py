@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.distill.teachers import Room, Teacher
+from edgedistill.distill.teachers import Teacher, TeacherContext
 from edgedistill.distill.teachers.apart import TeacherApart
 from edgedistill.distill.teachers.model_file import (
     FileTeacher,
@@ -24,8 +24,8 @@ from edgedistill.distill.teachers.model_file import (
 )
 from edgedistill.errors import UserError
 from edgedistill.recipe import KerasTeacher
-from edgedistill.runtimes import Tensor
 from edgedistill.runtimes.native import hushed
+from edgedistill.signature import TensorSpec
 
 SIGNATURE = "serving_default"
 REFUSED = frozenset(
@@ -34,13 +34,13 @@ REFUSED = frozenset(
 """Operators that reach beyond the model: into files, or into Python."""
 
 
-def open_(config: KerasTeacher, room: Room) -> Teacher:
+def open_(config: KerasTeacher, context: TeacherContext) -> Teacher:
     """In a process of its own: where TensorFlow has run, training with torch may end the process
     without a word. Raises UserError as `open_here` does."""
-    return TeacherApart(open_here, config, room)
+    return TeacherApart(open_here, config, context)
 
 
-def open_here(config: KerasTeacher, room: Room) -> FileTeacher:
+def open_here(config: KerasTeacher, context: TeacherContext) -> FileTeacher:
     """A SavedModel answers with its signature `serving_default`. Of several outputs, the first of
     shape (batch, classes) is the answer.
 
@@ -56,10 +56,10 @@ def open_here(config: KerasTeacher, room: Room) -> FileTeacher:
             f"{path}: not a Keras model by its name",
             "give a `.keras` file, an `.h5` file, or a SavedModel folder",
         )
-    return FileTeacher(config, room, pixels, run)
+    return FileTeacher(config, context, pixels, run)
 
 
-def _keras_model(path: Path) -> tuple[Tensor, Run]:
+def _keras_model(path: Path) -> tuple[TensorSpec, Run]:
     keras = _imported("keras")
     if _has_lambda(_architecture(path)):
         raise UserError(
@@ -86,7 +86,7 @@ def _keras_model(path: Path) -> tuple[Tensor, Run]:
     return _described(pixels.name, pixels.shape, pixels.dtype), run
 
 
-def _saved_model(path: Path) -> tuple[Tensor, Run]:
+def _saved_model(path: Path) -> tuple[TensorSpec, Run]:
     tf = _imported("tensorflow")
     _check_operators(path)
     try:
@@ -124,9 +124,9 @@ def _imported(name: str) -> ModuleType:
         ) from None
 
 
-def _described(name: str, shape: Any, dtype: str) -> Tensor:
+def _described(name: str, shape: Any, dtype: str) -> TensorSpec:
     sizes = tuple(shape)
-    return Tensor(name, sizes, layout_of(sizes, "NHWC"), dtype)
+    return TensorSpec(name, sizes, layout_of(sizes, "NHWC"), dtype)
 
 
 def _answer(found: Any) -> Any:

@@ -10,17 +10,17 @@ from typing import Any, Literal
 import numpy as np
 
 from edgedistill.distill.teachers import (
-    Answered,
     Floats,
-    Question,
-    Room,
+    Predictions,
+    TeacherBatch,
+    TeacherContext,
     check_answers,
     log_probabilities,
 )
 from edgedistill.errors import UserError
 from edgedistill.recipe import KerasTeacher, OnnxTeacher, TfliteTeacher
-from edgedistill.runtimes import Tensor
 from edgedistill.runtimes.native import to_native, to_real
+from edgedistill.signature import TensorSpec
 
 Config = OnnxTeacher | TfliteTeacher | KerasTeacher
 Layout = Literal["NCHW", "NHWC"]
@@ -32,16 +32,23 @@ class FileTeacher:
     """`run` computes the file; `pixels` describes its input, `logits` its output."""
 
     def __init__(
-        self, config: Config, room: Room, pixels: Tensor, run: Run, logits: Tensor | None = None
+        self,
+        config: Config,
+        context: TeacherContext,
+        pixels: TensorSpec,
+        run: Run,
+        logits: TensorSpec | None = None,
     ) -> None:
         """Raises UserError: the file takes other images than the data has."""
-        _check_input(config, room, pixels)
-        self._config, self._room, self._run = config, room, run
+        _check_input(config, context, pixels)
+        self._config, self._room, self._run = config, context, run
         self._pixels = pixels
-        self._logits = logits or Tensor("logits", (None, None), "NC")
+        self._logits = logits or TensorSpec("logits", (None, None), "NC")
 
-    def ask(self, question: Question) -> Iterator[Answered]:
-        native = self._encode(question.pixels)
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """All at once, in batches of the file's own size. Raises UserError: the file cannot be run,
+        or gives something else than (batch, classes)."""
+        native = self._encode(batch.pixels)
         try:
             found = in_batches(self._run, native, self._pixels.shape[0])
         except MemoryError:
@@ -50,13 +57,16 @@ class FileTeacher:
             raise cannot(
                 self._config.path, "run on the data's images", error, "check what its input takes"
             ) from error
-        count = len(question.ids)
+        count = len(batch.ids)
         answers = check_answers(
-            to_real(found, self._logits), count, self._room.classes, str(self._config.path)
+            to_real(found, self._logits).astype(np.float32, copy=False),
+            count,
+            self._room.classes,
+            str(self._config.path),
         )
         if self._config.outputs == "probabilities":
             answers = log_probabilities(answers)
-        yield Answered(np.arange(count), answers)
+        yield Predictions(np.arange(count), answers)
 
     def _encode(self, pixels: Floats) -> Any:
         for values, change in ((self._config.mean, np.subtract), (self._config.std, np.divide)):
@@ -90,6 +100,7 @@ def layout_of(shape: Sequence[int | None], usual: Layout) -> Layout:
 
 
 def existing(path: Path) -> Path:
+    """`path`, if there is something. Raises UserError."""
     if not path.exists():
         raise UserError(f"teacher: not found: {path}", "check the path in `teacher`")
     return path
@@ -110,12 +121,12 @@ def cannot(who: object, what: str, error: Exception, hint: str) -> UserError:
     return UserError(f"{who}: cannot {what}: {str(error).strip()[:300]}", hint)
 
 
-def _takes_bytes(pixels: Tensor) -> bool:
+def _takes_bytes(pixels: TensorSpec) -> bool:
     """Whether it wants images as they are stored, 0..255."""
     return pixels.dtype == "uint8" and pixels.scale is None
 
 
-def _check_input(config: Config, room: Room, pixels: Tensor) -> None:
+def _check_input(config: Config, context: TeacherContext, pixels: TensorSpec) -> None:
     path = config.path
     if len(pixels.shape) != 4:
         raise UserError(
@@ -124,23 +135,22 @@ def _check_input(config: Config, room: Room, pixels: Tensor) -> None:
         )
     _, *image = pixels.shape
     channels, height, width = image if pixels.layout == "NCHW" else (image[2], *image[:2])
-    if channels not in (None, room.channels):
+    have, *size = context.image
+    if channels not in (None, have):
         raise UserError(
-            f"{path}: takes images of {channels} channels, the data's have {room.channels}",
+            f"{path}: takes images of {channels} channels, the data's have {have}",
             "`data.channels` says what the data's images are turned into",
         )
-    size = room.image_size
-    if any(side not in (None, size) for side in (height, width)):
+    if height not in (None, size[0]) or width not in (None, size[1]):
         raise UserError(
-            f"{path}: takes images of {height}x{width} pixels, the data's are {size}x{size}",
-            "set `data.image_size` to the teacher's size, or export the teacher for the data's",
+            f"{path}: takes images of {height}x{width} pixels, it is shown {size[0]}x{size[1]}",
+            f"set `teacher.image_size: {[height, width]}`, or export the teacher for the data's",
         )
     given = {key: getattr(config, key) for key in ("mean", "std")}
     for key, values in given.items():
-        if values is not None and len(values) != room.channels:
+        if values is not None and len(values) != have:
             raise UserError(
-                f"{path}: `{key}` has {len(values)} values, the images have "
-                f"{room.channels} channels",
+                f"{path}: `{key}` has {len(values)} values, the images have {have} channels",
                 "give one for each channel",
             )
     floats = pixels.dtype in ("float16", "float32")

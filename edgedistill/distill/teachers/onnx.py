@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgedistill.distill.teachers import Room, Teacher
+from edgedistill.distill.teachers import Teacher, TeacherContext
 from edgedistill.distill.teachers.apart import TeacherApart
 from edgedistill.distill.teachers.model_file import (
     FileTeacher,
@@ -14,17 +14,17 @@ from edgedistill.distill.teachers.model_file import (
     only,
 )
 from edgedistill.recipe import OnnxTeacher
-from edgedistill.runtimes import Tensor
+from edgedistill.signature import TensorSpec
 
 DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 
 
-def open_(config: OnnxTeacher, room: Room) -> Teacher:
+def open_(config: OnnxTeacher, context: TeacherContext) -> Teacher:
     """In a process of its own, as an odd file may end it. Raises UserError as `open_here` does."""
-    return TeacherApart(open_here, config, room)
+    return TeacherApart(open_here, config, context)
 
 
-def open_here(config: OnnxTeacher, room: Room) -> FileTeacher:
+def open_here(config: OnnxTeacher, context: TeacherContext) -> FileTeacher:
     """Its first output of shape (batch, classes) is the answer."""
     session = _session(config)
     inputs = session.get_inputs()
@@ -35,13 +35,13 @@ def open_here(config: OnnxTeacher, room: Room) -> FileTeacher:
     def run(images: Any) -> Any:
         return session.run([answer], {pixels.name: images})[0]
 
-    return FileTeacher(config, room, _described(pixels), run)
+    return FileTeacher(config, context, _described(pixels), run)
 
 
-def _described(pixels: Any) -> Tensor:
+def _described(pixels: Any) -> TensorSpec:
     shape = tuple(size if isinstance(size, int) else None for size in pixels.shape)
     dtype = DTYPES.get(pixels.type, pixels.type)
-    return Tensor(pixels.name, shape, layout_of(shape, "NCHW"), dtype)
+    return TensorSpec(pixels.name, shape, layout_of(shape, "NCHW"), dtype)
 
 
 def _session(config: OnnxTeacher) -> Any:

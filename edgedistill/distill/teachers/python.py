@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgedistill.distill.teachers import (
-    Answered,
-    Question,
-    Room,
+    Predictions,
+    TeacherBatch,
+    TeacherContext,
     check_answers,
     log_probabilities,
 )
@@ -18,23 +18,27 @@ from edgedistill.usercode import load_function, running
 
 
 class FunctionTeacher:
-    def __init__(self, config: PythonTeacher, room: Room) -> None:
-        self._function = load_function(config.function, "teacher.function")
-        self._config, self._classes = config, room.classes
+    """Answers with what the function gives for images, uint8 (batch, height, width, channels)."""
 
-    def ask(self, question: Question) -> Iterator[Answered]:
-        who, count = f"`{self._config.function}`", len(question.ids)
+    def __init__(self, config: PythonTeacher, context: TeacherContext) -> None:
+        self._function = load_function(config.function, "teacher.function")
+        self._config, self._classes = config, context.classes
+
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """All at once. Raises UserError: the function fails, or does not give (batch, classes)."""
+        who, count = f"`{self._config.function}`", len(batch.ids)
         hint = (
             f"it is called with uint8 (batch, height, width, channels), here "
-            f"{question.images.shape}, and gives an array ({count}, {len(self._classes)})"
+            f"{batch.images.shape}, and gives an array ({count}, {len(self._classes)})"
         )
         with running(who, "teacher.function", hint):
-            found = np.asarray(self._function(question.images), np.float32)
+            found = np.asarray(self._function(batch.images), np.float32)
         logits = check_answers(found, count, self._classes, who)
         if self._config.outputs == "probabilities":
             logits = log_probabilities(logits)
-        yield Answered(np.arange(count), logits)
+        yield Predictions(np.arange(count), logits)
 
 
-def open_(config: PythonTeacher, room: Room) -> FunctionTeacher:
-    return FunctionTeacher(config, room)
+def open_(config: PythonTeacher, context: TeacherContext) -> FunctionTeacher:
+    """The teacher. Raises UserError: there is no such function."""
+    return FunctionTeacher(config, context)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.distill.private import make_folder, owner_only
-from edgedistill.distill.teachers import Answered, Floats, Images, Question, Teacher
+from edgedistill.distill.teachers import Floats, Images, Predictions, Teacher, TeacherBatch
 
 _KEY = 16
 """Bytes of a digest: among 2^40 images, two of the same are one chance in 2^49."""
@@ -40,9 +40,11 @@ class Remembered:
     _read: int = 0
     """Records of the file that `_rows` knows of."""
 
-    def ask(self, question: Question) -> Iterator[Answered]:
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """What is remembered first, then the teacher's answers as they come, each written before it
+        is given on; images of equal pixels are asked for once."""
         places: dict[bytes, list[int]] = {}
-        for place, key in enumerate(_keys(question.images)):
+        for place, key in enumerate(_keys(batch.images)):
             places.setdefault(key, []).append(place)
         with self._held():
             old = [key for key in places if key in self._rows]
@@ -56,7 +58,7 @@ class Remembered:
             new = [key for key in places if key not in known]
             if not new:
                 return
-            for part in self.teacher.ask(_part(question, [places[key][0] for key in new])):
+            for part in self.teacher.predict(_part(batch, [places[key][0] for key in new])):
                 keys = [new[at] for at in part.at]
                 self._add(keys, part.logits)
                 yield _spread(keys, places, part.logits)
@@ -108,14 +110,17 @@ def _keys(images: Images) -> list[bytes]:
     return [hashlib.blake2b(shape + each.tobytes(), digest_size=_KEY).digest() for each in images]
 
 
-def _part(question: Question, places: list[int]) -> Question:
-    return Question(
-        question.ids[places], question.samples[places], question.of_test, question.pixels[places]
+def _part(batch: TeacherBatch, places: list[int]) -> TeacherBatch:
+    return TeacherBatch(
+        batch.ids[places],
+        batch.samples[places],
+        batch.of_test,
+        {name: values[places] for name, values in batch.inputs.items()},
     )
 
 
-def _spread(keys: list[bytes], places: dict[bytes, list[int]], logits: Floats) -> Answered:
+def _spread(keys: list[bytes], places: dict[bytes, list[int]], logits: Floats) -> Predictions:
     """Each key's answer at all of its places."""
     counts = [len(places[key]) for key in keys]
     at = np.array([place for key in keys for place in places[key]])
-    return Answered(at, np.repeat(np.asarray(logits, np.float32), counts, axis=0))
+    return Predictions(at, np.repeat(np.asarray(logits, np.float32), counts, axis=0))

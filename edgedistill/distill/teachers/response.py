@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.artifact import JsonValue
 from edgedistill.distill.teachers import Floats, log_probabilities
 from edgedistill.errors import UserError, nearest
 
@@ -134,7 +135,7 @@ def _by_class(answer: Any, classes: Sequence[str]) -> dict[str, float]:
     return given
 
 
-def _nested(answer: dict[str, Any]) -> bool:
+def _nested(answer: dict[str, JsonValue]) -> bool:
     """Whether it holds more than values, and so is not yet what was to be found."""
     return any(isinstance(value, dict | list) for value in answer.values())
 

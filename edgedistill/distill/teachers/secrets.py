@@ -13,8 +13,8 @@ from urllib.parse import quote
 import httpx
 
 from edgedistill.errors import UserError
+from edgedistill.families.endpoint import REFERENCE, shown_url, written_out
 from edgedistill.recipe import HttpTeacher
-from edgedistill.recipe.endpoint import REFERENCE, shown_url, written_out
 
 LOOKED_AT = 16 << 10
 """Characters in which secrets are looked for; none after them is shown."""

@@ -12,20 +12,28 @@ from numpy.typing import NDArray
 
 from edgedistill.data.sources.parquet import open_parquet, parquet_reading
 from edgedistill.distill.teachers import (
-    Answered,
     Floats,
     Ids,
-    Question,
-    Room,
+    Predictions,
+    TeacherBatch,
+    TeacherContext,
     log_probabilities,
 )
-from edgedistill.errors import UserError, nearest
+from edgedistill.distill.teachers.columns import (
+    class_numbers,
+    floats,
+    in_brief,
+    in_words,
+    lists,
+    refuse,
+    whole,
+)
+from edgedistill.errors import UserError
 from edgedistill.files import check_regular
 from edgedistill.recipe import StoredTeacher as Config
 
 Rows = Callable[[Ids], Floats]
 """Numbers of rows to their logits (rows, classes)."""
-SHOWN = 5
 
 
 class StoredTeacher:
@@ -40,14 +48,16 @@ class StoredTeacher:
         self._files: dict[bool, _Answers] = {}
 
     def covers(self, samples: Ids, of_test: bool) -> bool:
-        """Whether there are answers for all of these samples."""
+        """Whether there are answers for all of these samples, (n,)."""
         if of_test and self._config.test is None:
             return False
         return not self._file(of_test).missing(samples).any()
 
-    def ask(self, question: Question) -> Iterator[Answered]:
-        found = self._file(question.of_test)(question.samples)
-        yield Answered(np.arange(len(question.ids)), found)
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """All at once, found by the samples' numbers in the user's data. Raises UserError: the file
+        has no sound answer to one."""
+        found = self._file(batch.of_test)(batch.samples)
+        yield Predictions(np.arange(len(batch.ids)), found)
 
     def _file(self, of_test: bool) -> _Answers:
         if of_test not in self._files:
@@ -57,8 +67,9 @@ class StoredTeacher:
         return self._files[of_test]
 
 
-def open_(config: Config, room: Room) -> StoredTeacher:
-    return StoredTeacher(config, room.classes)
+def open_(config: Config, context: TeacherContext) -> StoredTeacher:
+    """The teacher. Raises UserError as `StoredTeacher` does."""
+    return StoredTeacher(config, context.classes)
 
 
 class _Answers:
@@ -74,7 +85,7 @@ class _Answers:
         twice = self._samples[1:][self._samples[1:] == self._samples[:-1]]
         if len(twice):
             raise UserError(
-                f"{path}: has more than one row for {_named(twice)}",
+                f"{path}: has more than one row for {in_words(twice)}",
                 "keep one for each, or number them in a column `view`: view 0 counts",
             )
 
@@ -94,7 +105,7 @@ class _Answers:
         if missing.any():
             raise UserError(
                 f"{self._path}: has no answer for {missing.sum()} of {len(wanted)} samples: "
-                f"{_named(wanted[missing])}",
+                f"{in_words(wanted[missing])}",
                 "`sample` is the image's number in the data's own order, from 0",
             )
         return self._rows(self._order[self._places(wanted)])
@@ -116,7 +127,7 @@ def _read(path: Path, classes: Sequence[str]) -> tuple[Ids, Rows]:
         view = ["view"] if "view" in names else []
         for batch in file.iter_batches(columns=["sample", *view, *form]):
             rows = batch.filter(pc.equal(batch["view"], 0)) if view else batch
-            samples.append(_whole(rows["sample"], "sample", path))
+            samples.append(whole(rows["sample"], "sample", path))
             kept.add(samples[-1], *(rows[name] for name in form))
         if not any(map(len, samples)):
             raise UserError(
@@ -134,7 +145,7 @@ def _same_classes(schema: Any, classes: Sequence[str], path: Path) -> None:
         return  # somebody else's, with a meaning of their own
     if isinstance(named, list) and named != list(classes):
         raise UserError(
-            f"{path}: its answers are for {_listed(named)}, the data has {_listed(classes)}",
+            f"{path}: its answers are for {in_brief(named)}, the data has {in_brief(classes)}",
             "answer for the data's classes, in their order",
         )
 
@@ -161,17 +172,17 @@ class _Logits:
         self._values: Floats = np.empty((rows, len(classes)), np.float32)
 
     def add(self, samples: Ids, column: Any) -> None:
-        flat, lengths = _lists(column, self.name, self._path)
+        flat, lengths = lists(column, self.name, self._path)
         classes = self._values.shape[1]
         wrong = lengths != classes
         if wrong.any():
             raise UserError(
                 f"{self._path}: `{self.name}` has {lengths[wrong][0]} values for "
-                f"{_named(samples[wrong])}; the data has {classes} classes",
+                f"{in_words(samples[wrong])}; the data has {classes} classes",
                 "give one for each class, in the data's order",
             )
-        values = self._real(_floats(flat, self.name, self._path).reshape(-1, classes))
-        _refuse(~np.isfinite(values).all(axis=1), samples, self.name, self._path)
+        values = self._real(floats(flat, self.name, self._path).reshape(-1, classes))
+        refuse(~np.isfinite(values).all(axis=1), samples, self.name, self._path)
         self._values[self._count : self._count + len(samples)] = values
         self._count += len(samples)
 
@@ -197,7 +208,7 @@ class _Labels:
         self._labels: list[Ids] = []
 
     def add(self, samples: Ids, column: Any) -> None:
-        self._labels.append(_numbers(column, self._classes, "label", self._path))
+        self._labels.append(class_numbers(column, self._classes, "label", self._path))
 
     def rows(self) -> Rows:
         labels, sure = np.concatenate(self._labels), np.eye(len(self._classes))
@@ -215,29 +226,29 @@ class _Top:
         self._given: list[Floats] = []
 
     def add(self, samples: Ids, classes: Any, given: Any) -> None:
-        named, lengths = _lists(classes, "classes", self._path)
-        logarithms, others = _lists(given, "log_probabilities", self._path)
+        named, lengths = lists(classes, "classes", self._path)
+        logarithms, others = lists(given, "log_probabilities", self._path)
         wrong = lengths != others
         if wrong.any():
             raise UserError(
                 f"{self._path}: `classes` and `log_probabilities` are not of one length for "
-                f"{_named(samples[wrong])}",
+                f"{in_words(samples[wrong])}",
                 "give each class one probability",
             )
-        values = _floats(logarithms, "log_probabilities", self._path)
+        values = floats(logarithms, "log_probabilities", self._path)
         bad = np.isnan(values) | (values > 1e-3)  # 1, rounded up
-        _refuse(
+        refuse(
             np.isin(np.arange(len(samples)), np.repeat(np.arange(len(samples)), lengths)[bad]),
             samples, "log_probabilities", self._path,
         )  # fmt: skip
-        numbers = _numbers(named, self._classes, "classes", self._path)
+        numbers = class_numbers(named, self._classes, "classes", self._path)
         rows = np.repeat(np.arange(len(samples)), lengths)
         pairs = np.sort(rows * len(self._classes) + numbers)
         twice = pairs[1:][pairs[1:] == pairs[:-1]] // len(self._classes)
         if len(twice):
             raise UserError(
                 f"{self._path}: a class is there twice in `classes` for "
-                f"{_named(samples[np.unique(twice)])}",
+                f"{in_words(samples[np.unique(twice)])}",
                 "give each class one probability",
             )
         self._lengths.append(lengths)
@@ -269,88 +280,3 @@ FORMS: dict[tuple[str, ...], type[_Logits] | type[_Labels] | type[_Top]] = {
     ("classes", "log_probabilities"): _Top,
     ("label",): _Labels,
 }
-
-
-def _lists(column: Any, name: str, path: Path) -> tuple[Any, Ids]:
-    """A column's lists, one after another, and their lengths."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = column.type
-    if not any(f(kind) for f in (pa.types.is_list, pa.types.is_large_list,
-                                 pa.types.is_fixed_size_list)):  # fmt: skip
-        raise UserError(f"{path}: `{name}` holds {kind}", "a list for each sample is meant")
-    lengths = pc.fill_null(pc.list_value_length(column), 0)
-    return pc.list_flatten(column), lengths.to_numpy().astype(np.int64)
-
-
-def _floats(column: Any, name: str, path: Path) -> Floats:
-    import pyarrow as pa
-
-    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
-        raise UserError(f"{path}: `{name}` holds {column.type}", "numbers are meant")
-    with np.errstate(over="ignore"):  # infinity is told of
-        values: Floats = column.to_numpy(zero_copy_only=False).astype(np.float32)
-    return values
-
-
-def _whole(column: Any, name: str, path: Path) -> Ids:
-    import pyarrow as pa
-
-    if not pa.types.is_integer(column.type) or column.null_count:
-        nulls = " with nulls" if column.null_count else ""
-        raise UserError(f"{path}: `{name}` holds {column.type}{nulls}", "whole numbers are meant")
-    found = column.to_numpy()
-    if len(found) and found.max() > np.iinfo(np.int64).max:
-        raise UserError(
-            f"{path}: `{name}` holds {found.max()}, too large a number", "number them from 0"
-        )
-    numbers: Ids = found.astype(np.int64)
-    return numbers
-
-
-def _numbers(column: Any, classes: Sequence[str], name: str, path: Path) -> Ids:
-    """Classes by number of a column of numbers or of names."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        found = pc.index_in(column, value_set=pa.array(classes, column.type))
-        if found.null_count:
-            unknown = str(column.filter(found.is_null())[0])
-            raise UserError(
-                f"{path}: `{unknown}` in `{name}` is not one of the data's {len(classes)} classes",
-                nearest(unknown, list(classes)),
-            )
-        return _whole(found, name, path)
-    numbers = _whole(column, name, path)
-    outside = numbers[(numbers < 0) | (numbers >= len(classes))]
-    if len(outside):
-        raise UserError(
-            f"{path}: {outside[0]} in `{name}` is outside the {len(classes)} classes "
-            f"(0..{len(classes) - 1})",
-            "classes are numbered in the data's order, from 0",
-        )
-    return numbers
-
-
-def _refuse(bad: Any, samples: Ids, name: str, path: Path) -> None:
-    if bad.any():
-        raise UserError(
-            f"{path}: `{name}` are not {'finite' if name == 'logits' else name.replace('_', ' ')} "
-            f"for {_named(samples[bad])}",
-            "compute these answers again",
-        )
-
-
-def _listed(classes: Sequence[Any]) -> str:
-    first = ", ".join(map(str, classes[:SHOWN])) + (", ..." if len(classes) > SHOWN else "")
-    return f"{len(classes)} classes ({first})"
-
-
-def _named(samples: Ids) -> str:
-    """`samples 3, 8, 9`, the first few of them."""
-    first = ", ".join(map(str, samples[:SHOWN])) + (", ..." if len(samples) > SHOWN else "")
-    return f"sample{'s' if len(samples) > 1 else ''} {first}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgedistill.distill.teachers import Room, Teacher
+from edgedistill.distill.teachers import Teacher, TeacherContext
 from edgedistill.distill.teachers.apart import TeacherApart
 from edgedistill.distill.teachers.model_file import (
     FileTeacher,
@@ -17,16 +17,16 @@ from edgedistill.distill.teachers.model_file import (
     only,
 )
 from edgedistill.recipe import TfliteTeacher
-from edgedistill.runtimes import Tensor
 from edgedistill.runtimes.native import hushed
+from edgedistill.signature import TensorSpec
 
 
-def open_(config: TfliteTeacher, room: Room) -> Teacher:
+def open_(config: TfliteTeacher, context: TeacherContext) -> Teacher:
     """In a process of its own, as an odd file may end it. Raises UserError as `open_here` does."""
-    return TeacherApart(open_here, config, room)
+    return TeacherApart(open_here, config, context)
 
 
-def open_here(config: TfliteTeacher, room: Room) -> FileTeacher:
+def open_here(config: TfliteTeacher, context: TeacherContext) -> FileTeacher:
     """Its first output of shape (batch, classes) is the answer. A batch goes through at once where
     the file leaves its size open."""
     interpreter = _interpreter(config)
@@ -43,16 +43,16 @@ def open_here(config: TfliteTeacher, room: Room) -> FileTeacher:
         interpreter.invoke()
         return interpreter.get_tensor(logits["index"])
 
-    return FileTeacher(config, room, _described(pixels), run, _described(logits))
+    return FileTeacher(config, context, _described(pixels), run, _described(logits))
 
 
-def _described(details: Any) -> Tensor:
+def _described(details: Any) -> TensorSpec:
     shape = tuple(None if size < 0 else int(size) for size in details["shape_signature"])
     quantized = len(details["quantization_parameters"]["scales"]) > 0
     scale, zero_point = details["quantization"] if quantized else (None, None)
     layout = layout_of(shape, "NHWC") if len(shape) == 4 else "NC"
     dtype = np.dtype(details["dtype"]).name
-    return Tensor(details["name"], shape, layout, dtype, scale, zero_point)
+    return TensorSpec(details["name"], shape, layout, dtype, scale, zero_point)
 
 
 def _interpreter(config: TfliteTeacher) -> Any:

@@ -6,23 +6,29 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgedistill.distill.teachers import Answered, Question, Room, check_answers
+from edgedistill.distill.teachers import Predictions, TeacherBatch, TeacherContext, check_answers
 from edgedistill.models import load
 from edgedistill.models.fused import fused
+from edgedistill.predict import torch_predictor
 from edgedistill.recipe import Model
-from edgedistill.tasks.predict import torch_predictor
 
 
 class TorchTeacher:
-    def __init__(self, room: Room) -> None:
-        self._predict = torch_predictor(fused(load(room.artifact / "model")), room.precision)
-        self._classes = room.classes
+    """Answers with the logits of the model that the stage `teacher` left."""
 
-    def ask(self, question: Question) -> Iterator[Answered]:
-        logits = self._predict(question.pixels)
-        count = len(question.ids)
-        yield Answered(np.arange(count), check_answers(logits, count, self._classes, "the teacher"))
+    def __init__(self, context: TeacherContext) -> None:
+        self._predict = torch_predictor(fused(load(context.artifact / "model")), context.precision)
+        self._classes = context.classes
+
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """All at once. Raises UserError: the answers are not (batch, classes)."""
+        logits = self._predict(*batch.inputs.values())
+        count = len(batch.ids)
+        yield Predictions(
+            np.arange(count), check_answers(logits, count, self._classes, "the teacher")
+        )
 
 
-def open_(config: Model, room: Room) -> TorchTeacher:
-    return TorchTeacher(room)
+def open_(config: Model, context: TeacherContext) -> TorchTeacher:
+    """The teacher that lies in the context's artifact."""
+    return TorchTeacher(context)

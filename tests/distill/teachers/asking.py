@@ -1,4 +1,4 @@
-"""A question to a teacher, and a linear classifier to put into files of every kind."""
+"""A batch to a teacher, and a linear classifier to put into files of every kind."""
 
 from __future__ import annotations
 
@@ -8,28 +8,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.distill.teachers import Question, Room, Teacher
+from edgedistill.distill.teachers import Teacher, TeacherBatch, TeacherContext
+from edgedistill.signature import image_inputs
 
 CLASSES = ("bird", "cat", "ship")
 SIZE = 8
 Floats = NDArray[np.float32]
 
 
-def room(**changes: Any) -> Room:
-    settings: dict[str, Any] = {"classes": CLASSES, "channels": 3, "image_size": SIZE, **changes}
-    return Room(Path(), **settings)
+def context(channels: int = 3, size: int = SIZE, **changes: Any) -> TeacherContext:
+    settings: dict[str, Any] = {
+        "classes": CLASSES,
+        "inputs": image_inputs(channels, size, size),
+        **changes,
+    }
+    return TeacherContext(Path(), **settings)
 
 
-def question(count: int = 5, channels: int = 3, size: int = SIZE) -> Question:
+def batch(count: int = 5, channels: int = 3, size: int = SIZE) -> TeacherBatch:
     """Noise; sample 100 + n of the user's is image n."""
     noise = np.random.default_rng(count).integers(0, 256, (count, channels, size, size))
     ids = np.arange(count)
-    return Question(ids, ids + 100, False, (noise / 255).astype(np.float32))
+    return TeacherBatch(ids, ids + 100, False, {"pixels": (noise / 255).astype(np.float32)})
 
 
-def answers(teacher: Teacher, asked: Question) -> Floats:
+def answers(teacher: Teacher, asked: TeacherBatch) -> Floats:
     """(batch, classes), each place answered once."""
-    parts = list(teacher.ask(asked))
+    parts = list(teacher.predict(asked))
     at = np.concatenate([part.at for part in parts])
     assert sorted(at) == list(range(len(asked.ids)))
     logits = np.concatenate([part.logits for part in parts])

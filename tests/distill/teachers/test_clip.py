@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from asking import answers, question, room
+from asking import answers, batch, context
 
 from edgedistill.cache import Cache
 from edgedistill.distill.teachers import open_teacher
 from edgedistill.errors import UserError
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import ClipTeacher, parse_recipe
+from edgedistill.records import TextsRecord
 from edgedistill.target import load_target
 
 pytest.importorskip("transformers")
@@ -60,13 +61,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def teacher(folder: Path, embedding: int = SPACE) -> Any:
     config = ClipTeacher(family="clip", name=str(folder), embedding=embedding)
-    return open_teacher(config, room(classes=[f"dimension {n}" for n in range(embedding)]))
+    return open_teacher(config, context(classes=[f"dimension {n}" for n in range(embedding)]))
 
 
 def test_images_and_texts_lie_where_the_model_places_them(folder: Path) -> None:
     from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
-    asked, opened = question(), teacher(folder)
+    asked, opened = batch(), teacher(folder)
     images, texts = answers(opened, asked), opened.texts(CAPTIONS)
     model = CLIPModel.from_pretrained(folder).eval()
     coded = AutoTokenizer.from_pretrained(folder)(CAPTIONS, padding=True, return_tensors="pt")
@@ -114,6 +115,6 @@ def test_a_student_is_distilled_from_it(folder: Path, tmp_path: Path) -> None:
     }  # fmt: skip
     made = run_until(parse_recipe(document, "test"), load_target("android-arm64"),
                      Cache(tmp_path), Silent(), "distill")  # fmt: skip
-    assert made["teacher"].json("texts.json")["captions"][3] == "a photo of a 3"
+    assert TextsRecord.read(made["teacher"]).captions[3] == "a photo of a 3"
     assert 0 <= made["teacher"].metrics["validation_quality"] <= 100
-    assert made["distill"].metrics["passes"] > 0
+    assert made["distill"].metrics["samples_seen"] > 0

@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from asking import CLASSES, question, room, softmax
+from asking import CLASSES, batch, context, softmax
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edgedistill.distill import teachers
-from edgedistill.distill.teachers import Answered, Question, Room, ensemble
+from edgedistill.distill.teachers import Predictions, TeacherBatch, TeacherContext, ensemble
 from edgedistill.errors import UserError
 from edgedistill.models import build, describe, save
 from edgedistill.recipe import Ensemble, ResidualModel
+from edgedistill.signature import image_inputs
 
 CODE = """
 import numpy as np
@@ -49,8 +50,10 @@ def _code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_code")
 def test_probabilities_are_averaged_by_weight() -> None:
-    opened = teachers.open_teacher(config((function("sure"), 1), (function("unsure"), 3)), room())
-    (part,) = opened.ask(question(2))
+    opened = teachers.open_teacher(
+        config((function("sure"), 1), (function("unsure"), 3)), context()
+    )
+    (part,) = opened.predict(batch(2))
     sure, unsure = softmax(np.array([[9.0, 0, 0], [0, 0, 1]]))
     assert np.allclose(np.exp(part.logits), 0.25 * sure + 0.75 * unsure, atol=1e-6)
     assert part.agreement is not None
@@ -60,7 +63,7 @@ def test_probabilities_are_averaged_by_weight() -> None:
 @pytest.mark.usefixtures("_code")
 def test_a_mistake_names_its_member() -> None:
     with pytest.raises(UserError) as raised:
-        teachers.open_teacher(config((function("sure"), 1), (function("unsur"), 1)), room())
+        teachers.open_teacher(config((function("sure"), 1), (function("unsur"), 1)), context())
     assert raised.value.message == (
         "member 1: teacher.function: `ensemble_members` has no function `unsur`"
     )
@@ -69,24 +72,24 @@ def test_a_mistake_names_its_member() -> None:
 
 def test_torch_members_lie_in_folders_of_their_own(tmp_path: Path) -> None:
     model = ResidualModel(family="resnet_cifar", depth=8)
-    shape = len(CLASSES), 3, 8
+    shape = len(CLASSES), image_inputs(3, 8, 8)
     for number in range(2):
         built = build(model, *shape)
         save(built, tmp_path / f"member{number}" / "model", describe(model, *shape))
     member = {"family": "resnet_cifar", "depth": 8, "weights": "any.safetensors"}
     opened = teachers.open_teacher(config((member, 1), (member, 1)), room_at(tmp_path))
-    asked = question(3)
-    (part,) = opened.ask(asked)
+    asked = batch(3)
+    (part,) = opened.predict(asked)
     parts = [
-        next(iter(teachers.open_teacher(model, room_at(tmp_path / f"member{n}")).ask(asked)))
+        next(iter(teachers.open_teacher(model, room_at(tmp_path / f"member{n}")).predict(asked)))
         for n in range(2)
     ]
     mean = (softmax(parts[0].logits) + softmax(parts[1].logits)) / 2
     assert np.allclose(np.exp(part.logits), mean, atol=1e-6)
 
 
-def room_at(folder: Path) -> Room:
-    return Room(folder, CLASSES, 3, 8)
+def room_at(folder: Path) -> TeacherContext:
+    return TeacherContext(folder, CLASSES, image_inputs(3, 8, 8))
 
 
 class Scattered:
@@ -95,9 +98,9 @@ class Scattered:
     def __init__(self, logits: Any) -> None:
         self._logits = logits
 
-    def ask(self, question: Question) -> Iterator[Answered]:
-        for at in reversed(range(len(question.ids))):
-            yield Answered(np.array([at]), self._logits[at : at + 1])
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        for at in reversed(range(len(batch.ids))):
+            yield Predictions(np.array([at]), self._logits[at : at + 1])
 
 
 @given(
@@ -109,9 +112,9 @@ def test_agreement_is_the_weight_of_those_who_vote_for_the_answer(
 ) -> None:
     members = iter(logits)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ensemble, "open_teacher", lambda config, room: Scattered(next(members)))
+        patch.setattr(ensemble, "open_teacher", lambda config, context: Scattered(next(members)))
         named = config(*((function("any"), weight) for weight in weights))
-        (part,) = ensemble.open_(named, room()).ask(question(4))
+        (part,) = ensemble.open_(named, context()).predict(batch(4))
     shares = np.array(weights) / sum(weights)
     mean = np.einsum("m,mbc->bc", shares, [softmax(each.astype(np.float64)) for each in logits])
     assert np.allclose(np.exp(part.logits.astype(np.float64)), np.maximum(mean, 1e-7), rtol=1e-5)

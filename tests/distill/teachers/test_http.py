@@ -23,12 +23,20 @@ from hypothesis import strategies as st
 from loopback import Asked, Pixels, Reply, first, of_three, serve, serve_bytes
 from numpy.typing import NDArray
 
-from edgedistill.distill.teachers import Answered, Question, Room, Teacher, http, open_teacher
+from edgedistill.distill.teachers import (
+    Predictions,
+    Teacher,
+    TeacherBatch,
+    TeacherContext,
+    http,
+    open_teacher,
+)
 from edgedistill.distill.teachers.fingerprint import fingerprint
 from edgedistill.distill.teachers.http import _retry_after
 from edgedistill.distill.teachers.response import find, logits_of
 from edgedistill.errors import UserError
 from edgedistill.recipe import Ensemble, HttpTeacher
+from edgedistill.signature import image_inputs
 
 CLASSES = ["bird", "cat", "ship"]
 KEPT = "(the answers so far are kept; run again to go on)"
@@ -50,17 +58,17 @@ def threads() -> list[str]:
 
 def teacher(url: str, **settings: Any) -> Teacher:
     config = HttpTeacher(family="http", url=url, **settings)
-    return open_teacher(config, Room(Path(), CLASSES, channels=1, image_size=4))
+    return open_teacher(config, TeacherContext(Path(), CLASSES, image_inputs(1, 4, 4)))
 
 
-def question(count: int, of_test: bool = False) -> Question:
+def batch(count: int, of_test: bool = False) -> TeacherBatch:
     """Grey images, 4 x 4; number n is all of value n, and is the user's sample 100 + n."""
     ids = np.arange(count)
     pixels = np.broadcast_to((ids / 255)[:, None, None, None], (count, 1, 4, 4))
-    return Question(ids, ids + 100, of_test, pixels.astype(np.float32))
+    return TeacherBatch(ids, ids + 100, of_test, {"pixels": pixels.astype(np.float32)})
 
 
-def probabilities(parts: list[Answered], count: int) -> NDArray[np.float64]:
+def probabilities(parts: list[Predictions], count: int) -> NDArray[np.float64]:
     """(count, classes), NaN where there is no answer."""
     table = np.full((count, len(CLASSES)), np.nan)
     for part in parts:
@@ -79,10 +87,10 @@ def number(image: Pixels) -> int:
     return int(image.flat[0])
 
 
-def until_it_fails(one: Teacher, count: int) -> tuple[list[Answered], UserError]:
-    parts: list[Answered] = []
+def until_it_fails(one: Teacher, count: int) -> tuple[list[Predictions], UserError]:
+    parts: list[Predictions] = []
     with pytest.raises(UserError) as caught:
-        parts.extend(one.ask(question(count)))
+        parts.extend(one.predict(batch(count)))
     return parts, caught.value
 
 
@@ -92,7 +100,7 @@ def failure(one: Teacher, count: int = 1) -> UserError:
 
 def test_every_image_is_asked_about_once_and_its_answer_lands_in_its_place() -> None:
     with serve() as endpoint:
-        parts = list(teacher(endpoint.url, concurrency=4).ask(question(20)))
+        parts = list(teacher(endpoint.url, concurrency=4).predict(batch(20)))
     assert [len(part.at) for part in parts] == [1] * 20
     assert np.allclose(probabilities(parts, 20), truth(20), atol=1e-6)
     assert list(endpoint.answers.values()) == [1] * 20
@@ -102,9 +110,9 @@ def test_every_image_is_asked_about_once_and_its_answer_lands_in_its_place() -> 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_endpoint_sees_the_pixels(send: str, kind: str, channels: int) -> None:
     pixels = np.random.default_rng(0).random((1, channels, 4, 5), np.float32)
-    asked = Question(np.array([0]), np.array([0]), False, pixels)
+    asked = TeacherBatch(np.array([0]), np.array([0]), False, {"pixels": pixels})
     with serve() as endpoint:
-        list(teacher(endpoint.url, send=send).ask(asked))
+        list(teacher(endpoint.url, send=send).predict(asked))
     image = asked.images[0]
     seen = endpoint.asked[0]
     assert np.array_equal(seen.image.reshape(image.shape), image)
@@ -115,13 +123,13 @@ def test_the_endpoint_sees_the_pixels(send: str, kind: str, channels: int) -> No
 
 def test_as_many_requests_as_concurrency_are_under_way() -> None:
     with serve(reply=lambda asked: Reply(late=0.05)) as endpoint:
-        list(teacher(endpoint.url, concurrency=3).ask(question(12)))
+        list(teacher(endpoint.url, concurrency=3).predict(batch(12)))
     assert endpoint.most_at_once == 3
 
 
 def test_no_request_begins_while_answers_wait_to_be_taken() -> None:
     with serve() as endpoint:
-        answers = teacher(endpoint.url, concurrency=4).ask(question(50))
+        answers = teacher(endpoint.url, concurrency=4).predict(batch(50))
         next(answers), next(answers)
         time.sleep(0.2)
         assert len(endpoint.asked) == 5, "four, and one for the answer that was taken"
@@ -132,7 +140,7 @@ def test_no_request_begins_while_answers_wait_to_be_taken() -> None:
 
 def test_closing_breaks_off_what_is_under_way() -> None:
     with serve(reply=first(Reply(), *[Reply(late=30)] * 9)) as endpoint:
-        answers = teacher(endpoint.url, concurrency=2).ask(question(9))
+        answers = teacher(endpoint.url, concurrency=2).predict(batch(9))
         next(answers)
         start = time.monotonic()
         answers.close()  # type: ignore[attr-defined]
@@ -152,7 +160,7 @@ def test_the_garbage_collector_may_close_it_in_its_own_thread(
 
     monkeypatch.setattr(http, "_retry_after", close)
     with serve(reply=first(Reply(), Reply(503, late=0.2))) as endpoint:
-        answers = teacher(endpoint.url, concurrency=2).ask(question(2))
+        answers = teacher(endpoint.url, concurrency=2).predict(batch(2))
         next(answers)
         deadline = time.monotonic() + 10
         while threads() and time.monotonic() < deadline:
@@ -161,8 +169,8 @@ def test_the_garbage_collector_may_close_it_in_its_own_thread(
 
 
 def test_asking_works_where_an_event_loop_runs_already() -> None:
-    async def notebook(url: str) -> list[Answered]:
-        return list(teacher(url).ask(question(3)))
+    async def notebook(url: str) -> list[Predictions]:
+        return list(teacher(url).predict(batch(3)))
 
     with serve() as endpoint:
         assert len(asyncio.run(notebook(endpoint.url))) == 3
@@ -172,8 +180,8 @@ def test_python_ends_with_answers_outstanding_and_without_torch() -> None:
     code = f"""
 import sys
 sys.path[:0] = {[str(Path(__file__).parent)]}
-from test_http import question, teacher
-answers = teacher(sys.argv[1], concurrency=2).ask(question(9))
+from test_http import batch, teacher
+answers = teacher(sys.argv[1], concurrency=2).predict(batch(9))
 next(answers)
 print("torch" in sys.modules)
 """
@@ -192,11 +200,11 @@ print("torch" in sys.modules)
 )
 def test_passing_trouble_is_retried(trouble: Reply) -> None:
     with serve(reply=first(trouble, trouble)) as endpoint:
-        parts = list(teacher(endpoint.url, timeout=0.3, retries=2).ask(question(1)))
+        parts = list(teacher(endpoint.url, timeout=0.3, retries=2).predict(batch(1)))
     assert np.allclose(probabilities(parts, 1), truth(1), atol=1e-6)
     assert len(endpoint.asked) == 3
     keys = {asked.headers["Idempotency-Key"] for asked in endpoint.asked}
-    assert len(keys) == 1, "the endpoint can tell that it is the same question"
+    assert len(keys) == 1, "the endpoint can tell that it is the same batch"
 
 
 def test_retries_end() -> None:
@@ -216,7 +224,7 @@ def test_a_sample_of_the_test_data_is_said_to_be_one() -> None:
             UserError, match=f"^test sample 100: {endpoint.shown} answers 404 Not Found\n"
         ),
     ):
-        list(teacher(endpoint.url).ask(question(1, of_test=True)))
+        list(teacher(endpoint.url).predict(batch(1, of_test=True)))
 
 
 def test_an_endpoint_that_throttles_to_the_end_is_to_be_asked_slower() -> None:
@@ -295,7 +303,7 @@ def test_waits_double_up_to_the_longest_and_are_spread_by_full_jitter(
 def test_retry_after_holds_back_other_images_too() -> None:
     busy = Reply(429, headers={"Retry-After": "1"})
     with serve(reply=first(busy, Reply(late=0.2))) as endpoint:
-        list(teacher(endpoint.url, concurrency=2).ask(question(4)))
+        list(teacher(endpoint.url, concurrency=2).predict(batch(4)))
     waits = [asked.at - endpoint.asked[0].at for asked in endpoint.asked]
     assert len(waits) == 5
     assert all(1 <= wait < 3 for wait in waits[2:])
@@ -304,7 +312,7 @@ def test_retry_after_holds_back_other_images_too() -> None:
 def test_retry_after_does_not_hold_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "LONGEST_WAIT", 0.1)
     with serve(reply=first(Reply(429, headers={"Retry-After": "3600"}))) as endpoint:
-        list(teacher(endpoint.url).ask(question(1)))
+        list(teacher(endpoint.url).predict(batch(1)))
     assert 0.1 <= endpoint.asked[1].at - endpoint.asked[0].at < 2
 
 
@@ -321,7 +329,7 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 
 def test_requests_begin_no_faster_than_per_second() -> None:
     with serve() as endpoint:
-        list(teacher(endpoint.url, concurrency=8, per_second=20).ask(question(6)))
+        list(teacher(endpoint.url, concurrency=8, per_second=20).predict(batch(6)))
     span = endpoint.asked[-1].at - endpoint.asked[0].at
     assert span > 0.2, "five intervals of 50 ms, less what the first connection took"
 
@@ -329,7 +337,7 @@ def test_requests_begin_no_faster_than_per_second() -> None:
 def test_max_requests_counts_retries_and_all_questions() -> None:
     with serve(reply=first(Reply(500), Reply(500))) as endpoint:
         one = teacher(endpoint.url, max_requests=6, concurrency=2)
-        assert len(list(one.ask(question(2)))) == 2
+        assert len(list(one.predict(batch(2)))) == 2
         parts, error = until_it_fails(one, 9)
     assert len(endpoint.asked) == 6
     assert len(parts) == 2, "all that were paid for"
@@ -342,10 +350,10 @@ def test_max_requests_counts_retries_and_all_questions() -> None:
 def test_max_requests_is_one_budget_for_all_that_ask_in_a_run() -> None:
     with serve(of_three) as endpoint:
         config = HttpTeacher(family="http", url=endpoint.url, max_requests=6)
-        room = Room(Path(), CLASSES, channels=1, image_size=4)
-        assert len(list(open_teacher(config, room).ask(question(4)))) == 4
+        context = TeacherContext(Path(), CLASSES, image_inputs(1, 4, 4))
+        assert len(list(open_teacher(config, context).predict(batch(4)))) == 4
         with pytest.raises(UserError, match="is used up; 2 answers are kept"):
-            list(open_teacher(config, room).ask(question(4)))
+            list(open_teacher(config, context).predict(batch(4)))
         assert len(endpoint.asked) == 6
 
 
@@ -354,10 +362,10 @@ def test_answers_are_found_again_by_other_data_and_by_an_ensemble(tmp_path: Path
         config = HttpTeacher(family="http", url=endpoint.url)
         members = ({"teacher": config, "weight": 1}, {"teacher": config, "weight": 2})
         both = Ensemble(family="ensemble", members=members)
-        first = Room(tmp_path / "a", CLASSES, channels=1, image_size=4, answers=tmp_path)
-        other = Room(tmp_path / "b", CLASSES, channels=1, image_size=4, answers=tmp_path)
-        alone = probabilities(list(open_teacher(config, first).ask(question(4))), 4)
-        more = probabilities(list(open_teacher(both, other).ask(question(6, of_test=True))), 6)
+        first = TeacherContext(tmp_path / "a", CLASSES, image_inputs(1, 4, 4), answers=tmp_path)
+        other = TeacherContext(tmp_path / "b", CLASSES, image_inputs(1, 4, 4), answers=tmp_path)
+        alone = probabilities(list(open_teacher(config, first).predict(batch(4))), 4)
+        more = probabilities(list(open_teacher(both, other).predict(batch(6, of_test=True))), 6)
         assert len(endpoint.asked) == 6
         assert np.allclose(more[:4], alone)
         assert np.allclose(more, truth(6), atol=1e-6)
@@ -382,14 +390,14 @@ def test_what_stands_in_the_address_is_another_teacher() -> None:
 
 def test_max_requests_that_are_just_enough_are_enough() -> None:
     with serve() as endpoint:
-        assert len(list(teacher(endpoint.url, max_requests=5).ask(question(5)))) == 5
+        assert len(list(teacher(endpoint.url, max_requests=5).predict(batch(5)))) == 5
 
 
 def test_headers_are_filled_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEACHER_KEY", "sk-1234")
     headers = {"Authorization": "Bearer ${TEACHER_KEY}", "content-type": "image/x-png"}
     with serve() as endpoint:
-        list(teacher(endpoint.url, send="png", headers=headers).ask(question(1)))
+        list(teacher(endpoint.url, send="png", headers=headers).predict(batch(1)))
     sent = {name.lower(): value for name, value in endpoint.asked[0].headers.items()}
     assert sent["authorization"] == "Bearer sk-1234"
     assert sent["content-type"] == "image/x-png", "the recipe's goes before ours"
@@ -453,7 +461,7 @@ def test_what_the_address_names_is_sent_percent_encoded(monkeypatch: pytest.Monk
     with serve_bytes(answer) as url:
         host = url.removeprefix("http://").removesuffix("/predict")
         whole = "http://${WHO}:${WORD}@" + host + "/v1/${PART}/predict?key=${KEY}&model=a"
-        list(teacher(whole).ask(question(1)))
+        list(teacher(whole).predict(batch(1)))
     line, *headers = heads[0].decode().split("\r\n")
     assert line == "POST /v1/x%2Fy%3F/predict?key=k%26%3D%2541%20%C3%A9&model=a HTTP/1.1"
     assert f"Authorization: Basic {base64.b64encode(b'me@home:a:b/c').decode()}" in headers
@@ -494,7 +502,7 @@ def test_a_log_of_requests_shows_no_secret(
 ) -> None:
     monkeypatch.setenv("KEY", "sk-1234")
     with caplog.at_level("DEBUG"), serve() as endpoint:
-        list(teacher(endpoint.url + "?key=${KEY}").ask(question(1)))
+        list(teacher(endpoint.url + "?key=${KEY}").predict(batch(1)))
     assert "sk-1234" not in caplog.text
 
 
@@ -510,7 +518,7 @@ def test_a_proxy_that_is_none_is_told_unseen(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_endpoints_cookies_are_not_sent_back() -> None:
     cookie = Reply(headers={"Set-Cookie": "a=b; Path=/"})
     with serve(reply=lambda asked: cookie) as endpoint:
-        list(teacher(endpoint.url, concurrency=1).ask(question(3)))
+        list(teacher(endpoint.url, concurrency=1).predict(batch(3)))
     assert not [asked for asked in endpoint.asked if "Cookie" in asked.headers]
 
 
@@ -526,7 +534,7 @@ def test_a_compressed_answer_is_read_though_none_was_asked_for(encoding: str, wb
     content = folding.compress(b"[0.2, 0.3, 0.5]") + folding.flush()
     reply = Reply(body=content, headers={"Content-Encoding": encoding})
     with serve(reply=lambda asked: reply) as endpoint:
-        parts = list(teacher(endpoint.url).ask(question(1)))
+        parts = list(teacher(endpoint.url).predict(batch(1)))
     assert np.allclose(probabilities(parts, 1), [[0.2, 0.3, 0.5]], atol=1e-6)
 
 
@@ -650,7 +658,7 @@ def test_a_url_that_is_none_is_refused_at_once() -> None:
 
 def test_the_answer_is_where_at_points() -> None:
     with serve(answer=lambda image: {"predictions": [{"scores": of_three(image)}]}) as endpoint:
-        parts = list(teacher(endpoint.url, at="/predictions/0/scores").ask(question(2)))
+        parts = list(teacher(endpoint.url, at="/predictions/0/scores").predict(batch(2)))
     assert np.allclose(probabilities(parts, 2), truth(2), atol=1e-6)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from asking import CLASSES, answers, question, room
+from asking import CLASSES, answers, batch, context
 
 from edgedistill.distill.teachers import Teacher, huggingface, open_teacher
 from edgedistill.distill.teachers.huggingface import class_order
@@ -62,7 +62,7 @@ def teacher(folder: Path, backend: str = "torch", **changes: Any) -> Teacher:
     config = HuggingFaceTeacher.model_validate(
         {"family": "huggingface", "name": str(folder), "backend": backend}
     )
-    return open_teacher(config, room(**changes))
+    return open_teacher(config, context(**changes))
 
 
 def refusal(folder: Path, **changes: Any) -> UserError:
@@ -72,7 +72,7 @@ def refusal(folder: Path, **changes: Any) -> UserError:
 
 
 def test_a_folder_answers_as_its_model_does(tmp_path: Path) -> None:
-    model, asked = write(tmp_path), question()
+    model, asked = write(tmp_path), batch()
     found = answers(teacher(tmp_path, "auto"), asked)
     assert np.allclose(found, expected(model, stored(asked.pixels)), atol=1e-5)
 
@@ -81,7 +81,7 @@ def test_a_folder_answers_as_its_model_does(tmp_path: Path) -> None:
 def test_images_are_resized_as_its_processor_says(tmp_path: Path, resample: int) -> None:
     from torchvision.transforms.v2.functional import InterpolationMode, resize
 
-    model, asked = write(tmp_path, size=16, resample=resample), question()
+    model, asked = write(tmp_path, size=16, resample=resample), batch()
     modes = {2: InterpolationMode.BILINEAR, 3: InterpolationMode.BICUBIC}
     images = resize(stored(asked.pixels), [16, 16], interpolation=modes[resample])
     found = answers(teacher(tmp_path), asked)
@@ -89,13 +89,13 @@ def test_images_are_resized_as_its_processor_says(tmp_path: Path, resample: int)
 
 
 def test_its_classes_are_put_into_the_datas_order(tmp_path: Path) -> None:
-    model, asked = write(tmp_path, ("Ship", "Bird", "Cat")), question()
+    model, asked = write(tmp_path, ("Ship", "Bird", "Cat")), batch()
     found = answers(teacher(tmp_path), asked)
     assert np.allclose(found, expected(model, stored(asked.pixels))[:, [1, 2, 0]], atol=1e-5)
 
 
 def test_timm_models_have_a_processor_of_their_own(tmp_path: Path) -> None:
-    timm, asked = pytest.importorskip("timm"), question()
+    timm, asked = pytest.importorskip("timm"), batch()
     model = timm.create_model("test_resnet", num_classes=3).eval()
     torch.nn.init.normal_(model.fc.weight)
     named = {"label_names": list(CLASSES)}
@@ -175,16 +175,16 @@ def test_images_of_other_channels_are_refused(tmp_path: Path) -> None:
 def test_images_that_its_processor_leaves_too_large_are_refused(tmp_path: Path) -> None:
     write(tmp_path, do_resize=False)
     with pytest.raises(UserError) as raised:
-        answers(teacher(tmp_path), question(size=16))
+        answers(teacher(tmp_path), batch(size=16))
     assert raised.value.message.startswith(f"{tmp_path}: cannot run on the data's images: ")
 
 
 def test_auto_takes_what_is_quicker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path)
-    asked = question()
+    asked = batch()
     slow = answers(teacher(tmp_path), asked)
 
-    def quick(name: str, room: Any) -> Any:
+    def quick(name: str, context: Any) -> Any:
         return lambda pixels: np.zeros((len(pixels), 3), np.float32)
 
     monkeypatch.setattr(huggingface, "_openvino", quick)
@@ -194,8 +194,8 @@ def test_auto_takes_what_is_quicker(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_openvino_answers_as_torch_does(tmp_path: Path) -> None:
     pytest.importorskip("optimum.intel")
-    model, asked = write(tmp_path, size=16), question(size=16)
-    found = answers(teacher(tmp_path, "openvino", image_size=16), asked)
+    model, asked = write(tmp_path, size=16), batch(size=16)
+    found = answers(teacher(tmp_path, "openvino", size=16), asked)
     assert np.allclose(found, expected(model, stored(asked.pixels)), atol=1e-3)
 
 

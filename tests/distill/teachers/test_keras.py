@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from asking import SIZE, answers, linear, question, room, softmax, weights
+from asking import SIZE, answers, batch, context, linear, softmax, weights
 
 from edgedistill.distill.teachers import Teacher, open_teacher
 from edgedistill.distill.teachers.keras import open_here
@@ -17,7 +17,7 @@ from edgedistill.recipe import KerasTeacher
 
 def teacher(path: Path, channels: int = 3, **settings: Any) -> Teacher:
     config = KerasTeacher(family="keras", path=path, **settings)
-    return open_here(config, room(channels=channels))
+    return open_here(config, context(channels=channels))
 
 
 def refusal(path: Path, channels: int = 3) -> UserError:
@@ -86,7 +86,7 @@ FORMS = pytest.mark.parametrize(
 def test_pixels_are_normalized_and_answers_come_back(
     keras: Any, tmp_path: Path, write: Write
 ) -> None:
-    path, asked = write(classifier(keras), tmp_path), question()
+    path, asked = write(classifier(keras), tmp_path), batch()
     found = answers(teacher(path, mean=(0.5,) * 3, std=(0.25,) * 3), asked)
     normalized = (asked.pixels - np.float32(0.5)) / np.float32(0.25)
     assert np.allclose(found, linear(normalized, "NHWC"), atol=1e-4)
@@ -94,18 +94,20 @@ def test_pixels_are_normalized_and_answers_come_back(
 
 def test_a_recipe_s_teacher_answers_from_a_process_of_its_own(keras: Any, tmp_path: Path) -> None:
     config = KerasTeacher(family="keras", path=_file(".keras")(classifier(keras), tmp_path))
-    asked = question()
-    apart = open_teacher(config, room())
-    assert np.allclose(answers(apart, asked), answers(open_here(config, room()), asked), atol=1e-5)
-    with pytest.raises(UserError, match="takes images of 8x8 pixels, the data's are 4x4"):
-        open_teacher(config, room(image_size=4))
+    asked = batch()
+    apart = open_teacher(config, context())
+    assert np.allclose(
+        answers(apart, asked), answers(open_here(config, context()), asked), atol=1e-5
+    )
+    with pytest.raises(UserError, match="takes images of 8x8 pixels, it is shown 4x4"):
+        open_teacher(config, context(size=4))
 
 
 @FORMS
 def test_probabilities_are_given_as_their_logarithms(
     keras: Any, tmp_path: Path, write: Write
 ) -> None:
-    asked = question()
+    asked = batch()
     path = write(classifier(keras, keras.layers.Softmax()), tmp_path)
     found = answers(teacher(path, outputs="probabilities"), asked)
     assert np.allclose(softmax(found), softmax(linear(asked.pixels, "NHWC")), atol=1e-5)
@@ -117,7 +119,7 @@ def test_images_of_another_size_or_channels_are_refused(
     keras: Any, tmp_path: Path, write: Write
 ) -> None:
     path = write(classifier(keras, size=16), tmp_path)
-    assert refusal(path).message == (f"{path}: takes images of 16x16 pixels, the data's are 8x8")
+    assert refusal(path).message == (f"{path}: takes images of 16x16 pixels, it is shown 8x8")
     assert refusal(path, channels=1).message == (
         f"{path}: takes images of 3 channels, the data's have 1"
     )
@@ -128,7 +130,7 @@ def test_a_lambda_layer_is_refused_and_its_export_taken(
     keras: Any, tmp_path: Path, write: Write
 ) -> None:
     model = classifier(keras, first=(keras.layers.Lambda(lambda pixels: pixels * 2),))
-    path, asked = write(model, tmp_path), question()
+    path, asked = write(model, tmp_path), batch()
     error = refusal(path)
     assert error.message == (
         f"{path}: has a Lambda layer, which is Python code inside the file; refused"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from asking import CLASSES, SIZE, answers, linear, question, room, softmax, weights
+from asking import CLASSES, SIZE, answers, batch, context, linear, softmax, weights
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
@@ -57,7 +57,7 @@ def write(
 
 def teacher(path: Path, channels: int = 3, **settings: Any) -> Teacher:
     config = OnnxTeacher(family="onnx", path=path, **settings)
-    return open_here(config, room(channels=channels))
+    return open_here(config, context(channels=channels))
 
 
 def refusal(path: Path, channels: int = 3, **settings: Any) -> UserError:
@@ -67,7 +67,7 @@ def refusal(path: Path, channels: int = 3, **settings: Any) -> UserError:
 
 
 def test_pixels_are_normalized_and_answers_come_back(tmp_path: Path) -> None:
-    asked = question()
+    asked = batch()
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
     normalized = (asked.pixels - np.reshape(mean, (3, 1, 1))) / np.reshape(std, (3, 1, 1))
     found = answers(teacher(write(tmp_path / "a.onnx"), mean=mean, std=std), asked)
@@ -76,12 +76,12 @@ def test_pixels_are_normalized_and_answers_come_back(tmp_path: Path) -> None:
 
 def test_channels_last_and_a_fixed_batch(tmp_path: Path) -> None:
     path = write(tmp_path / "a.onnx", [2, SIZE, SIZE, 3])
-    asked = question(5)
+    asked = batch(5)
     assert np.allclose(answers(teacher(path), asked), linear(asked.pixels, "NHWC"), atol=1e-5)
 
 
 def test_a_file_may_take_bytes_or_halves(tmp_path: Path) -> None:
-    asked = question()
+    asked = batch()
     stored = write(tmp_path / "a.onnx", dtype=TensorProto.UINT8)
     assert np.allclose(answers(teacher(stored), asked), linear(asked.pixels * 255), atol=1e-2)
     halves = write(tmp_path / "b.onnx", dtype=TensorProto.FLOAT16)
@@ -90,7 +90,7 @@ def test_a_file_may_take_bytes_or_halves(tmp_path: Path) -> None:
 
 
 def test_probabilities_are_given_as_their_logarithms(tmp_path: Path) -> None:
-    asked = question()
+    asked = batch()
     found = answers(
         teacher(write(tmp_path / "a.onnx", end="Softmax"), outputs="probabilities"), asked
     )
@@ -99,7 +99,7 @@ def test_probabilities_are_given_as_their_logarithms(tmp_path: Path) -> None:
 
 
 def test_the_answer_is_the_first_output_with_a_row_for_each_image(tmp_path: Path) -> None:
-    asked = question()
+    asked = batch()
     path = write(tmp_path / "a.onnx", first=True)
     assert np.allclose(answers(teacher(path), asked), linear(asked.pixels), atol=1e-5)
 
@@ -108,9 +108,9 @@ def test_images_of_another_size_are_refused_with_both_sizes(tmp_path: Path) -> N
     held = np.zeros((3 * 224 * 160, 3), np.float32)
     path = write(tmp_path / "a.onnx", ["batch", 3, 224, 160], held=held)
     error = refusal(path)
-    assert error.message == f"{path}: takes images of 224x160 pixels, the data's are 8x8"
+    assert error.message == f"{path}: takes images of 224x160 pixels, it is shown 8x8"
     assert error.hint == (
-        "set `data.image_size` to the teacher's size, or export the teacher for the data's"
+        "set `teacher.image_size: [224, 160]`, or export the teacher for the data's"
     )
 
 
@@ -151,17 +151,17 @@ def test_a_file_that_is_missing_or_damaged(tmp_path: Path) -> None:
 def test_an_image_that_the_graph_cannot_take(tmp_path: Path) -> None:
     path = write(tmp_path / "a.onnx", ["batch", 3, "height", "width"])
     config = OnnxTeacher(family="onnx", path=path)
-    opened = open_here(config, room(image_size=16))
+    opened = open_here(config, context(size=16))
     with pytest.raises(UserError) as raised:
-        answers(opened, question(size=16))
+        answers(opened, batch(size=16))
     assert raised.value.message.startswith(f"{path}: cannot run on the data's images: ")
 
 
 def test_other_classes_than_the_data_has_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.onnx")
-    opened = open_here(OnnxTeacher(family="onnx", path=path), room(classes=("cat", "dog")))
+    opened = open_here(OnnxTeacher(family="onnx", path=path), context(classes=("cat", "dog")))
     with pytest.raises(UserError) as raised:
-        answers(opened, question(4))
+        answers(opened, batch(4))
     assert raised.value.message == (
         f"{path} answers with shape (4, 3) for 4 images; the data has 2 classes (cat, dog), "
         "expected (4, 2)"

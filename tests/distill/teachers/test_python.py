@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asking import CLASSES, answers, question, room, softmax
+from asking import CLASSES, answers, batch, context, softmax
 
-from edgedistill.distill.teachers import Question, Teacher, open_teacher
+from edgedistill.distill.teachers import Teacher, TeacherBatch, open_teacher
 from edgedistill.errors import UserError
 from edgedistill.recipe import PythonTeacher
 
@@ -40,30 +40,30 @@ def teacher(function: str, **settings: str) -> Teacher:
     config = PythonTeacher.model_validate(
         {"family": "python", "function": f"bright_teacher:{function}", **settings}
     )
-    return open_teacher(config, room())
+    return open_teacher(config, context())
 
 
 def test_it_is_given_images_as_bytes() -> None:
-    asked = question()
+    asked = batch()
     found = answers(teacher("brightness"), asked)
     assert np.allclose(found, asked.pixels.mean(axis=(2, 3)), atol=1e-6)
 
 
 def test_probabilities_are_given_as_their_logarithms() -> None:
-    asked = question()
+    asked = batch()
     bright = asked.pixels.sum(axis=(2, 3))
     found = answers(teacher("shares", outputs="probabilities"), asked)
     assert np.allclose(softmax(found), bright / bright.sum(axis=1, keepdims=True), atol=1e-5)
 
 
-def _error(function: str, asked: Question) -> UserError:
+def _error(function: str, asked: TeacherBatch) -> UserError:
     with pytest.raises(UserError) as raised:
         answers(teacher(function), asked)
     return raised.value
 
 
 def test_mistakes_name_the_function() -> None:
-    error = _error("broken", question(4))
+    error = _error("broken", batch(4))
     assert error.message == (
         "teacher.function: `bright_teacher:broken` failed in bright_teacher.py line 16: "
         "KeyError: 'red'"
@@ -72,11 +72,11 @@ def test_mistakes_name_the_function() -> None:
         "it is called with uint8 (batch, height, width, channels), here (4, 8, 8, 3), and gives "
         "an array (4, 3)"
     )
-    assert _error("two", question(4)).message == (
+    assert _error("two", batch(4)).message == (
         "`bright_teacher:two` answers with shape (4, 2) for 4 images; the data has 3 classes "
         f"({', '.join(CLASSES)}), expected (4, 3)"
     )
-    assert _error("brightnes", question(4)).message == (
+    assert _error("brightnes", batch(4)).message == (
         "teacher.function: `bright_teacher` has no function `brightnes`"
     )
 
@@ -99,6 +99,6 @@ def test_a_function_may_do_anything(
     config = PythonTeacher(family="python", function="ends_teacher:answer")
     monkeypatch.delitem(sys.modules, "ends_teacher", raising=False)
     with pytest.raises(UserError) as raised:
-        answers(open_teacher(config, room()), question(4))
+        answers(open_teacher(config, context()), batch(4))
     assert message in raised.value.message
     assert raised.value.hint

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedistill.distill.teachers import Answered, Question
+from edgedistill.distill.teachers import Predictions, TeacherBatch
 from edgedistill.distill.teachers.remembered import Remembered
 from edgedistill.errors import UserError
 
@@ -25,28 +25,28 @@ class Counting:
         self.asked: Counter[int] = Counter()
         self.fails = fails
 
-    def ask(self, question: Question) -> Iterator[Answered]:
-        for place in reversed(range(len(question.ids))):
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        for place in reversed(range(len(batch.ids))):
             if self.asked.total() == self.fails:
                 raise UserError("no more")
-            value = int(question.images[place].flat[0])
+            value = int(batch.images[place].flat[0])
             self.asked[value] += 1
-            yield Answered(np.array([place]), logits(value)[None])
+            yield Predictions(np.array([place]), logits(value)[None])
 
 
 def logits(value: int) -> np.ndarray:
     return np.array([value, -value, 0.5], np.float32)
 
 
-def question(values: list[int], size: int = 2) -> Question:
+def batch(values: list[int], size: int = 2) -> TeacherBatch:
     pixels = np.zeros((len(values), 1, size, size), np.float32)
     pixels[:, 0, 0, 0] = np.array(values) / 255
-    return Question(np.arange(len(values)), np.arange(len(values)), False, pixels)
+    return TeacherBatch(np.arange(len(values)), np.arange(len(values)), False, {"pixels": pixels})
 
 
 def answered(teacher: Remembered, values: list[int]) -> np.ndarray:
     found = np.full((len(values), CLASSES), np.nan, np.float32)
-    for part in teacher.ask(question(values)):
+    for part in teacher.predict(batch(values)):
         assert np.isnan(found[part.at]).all(), "answered twice"
         found[part.at] = part.logits
     return found
@@ -96,7 +96,7 @@ def test_the_same_bytes_in_another_shape_are_another_image(tmp_path: Path) -> No
     teacher = Remembered(inner, tmp_path, CLASSES)
     for shape in ((1, 2, 4), (1, 4, 2)):
         pixels = np.zeros((1, *shape), np.float32)
-        list(teacher.ask(Question(np.arange(1), np.arange(1), False, pixels)))
+        list(teacher.predict(TeacherBatch(np.arange(1), np.arange(1), False, {"pixels": pixels})))
     assert inner.asked.total() == 2
 
 

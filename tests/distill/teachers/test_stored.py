@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from asking import answers, question, room, softmax
+from asking import answers, batch, context, softmax
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgedistill.distill.teachers import Question, Teacher, open_teacher
+from edgedistill.distill.teachers import Teacher, TeacherBatch, open_teacher
 from edgedistill.errors import UserError
 from edgedistill.recipe import StoredTeacher
 
@@ -30,21 +30,21 @@ def write(path: Path, **columns: Any) -> Path:
 
 
 def teacher(path: Path) -> Teacher:
-    return open_teacher(StoredTeacher(family="stored", path=path), room())
+    return open_teacher(StoredTeacher(family="stored", path=path), context())
 
 
 def refusal(path: Path) -> str:
     with pytest.raises(UserError) as raised:
-        answers(teacher(path), question(2))
+        answers(teacher(path), batch(2))
     return raised.value.message
 
 
-def everything() -> Question:
+def everything() -> TeacherBatch:
     """About each row, in the file's order."""
-    return Question(np.arange(6), np.array(SAMPLES), False, question(6).pixels)
+    return TeacherBatch(np.arange(6), np.array(SAMPLES), False, batch(6).inputs)
 
 
-def rows(asked: Question) -> list[int]:
+def rows(asked: TeacherBatch) -> list[int]:
     return [SAMPLES.index(sample) for sample in asked.samples]
 
 
@@ -53,14 +53,14 @@ def rows(asked: Question) -> list[int]:
 )
 def test_logits_are_found_by_sample(tmp_path: Path, kind: pa.DataType) -> None:
     path = write(tmp_path / "a.parquet", logits=pa.array(LOGITS.tolist(), kind))
-    asked = question(5)
+    asked = batch(5)
     assert np.array_equal(answers(teacher(path), asked), LOGITS[rows(asked)])
 
 
 def test_probabilities_are_given_as_their_logarithms(tmp_path: Path) -> None:
     probabilities = [[1.0, 0.0, 0.0], *softmax(LOGITS[1:]).tolist()]
     path = write(tmp_path / "a.parquet", probabilities=probabilities)
-    asked = question(5)
+    asked = batch(5)
     found = answers(teacher(path), asked)
     assert np.allclose(softmax(found), np.array(probabilities)[rows(asked)], atol=1e-6)
     assert found.min() == pytest.approx(np.log(1e-7))
@@ -75,7 +75,7 @@ def test_probabilities_are_given_as_their_logarithms(tmp_path: Path) -> None:
     ],
 )
 def test_a_label_has_all_the_probability(tmp_path: Path, labels: Any) -> None:
-    asked = question(5)
+    asked = batch(5)
     found = softmax(answers(teacher(write(tmp_path / "a.parquet", label=labels)), asked))
     assert np.allclose(found, np.eye(3)[[row % 3 for row in rows(asked)]], atol=1e-6)
 
@@ -119,14 +119,14 @@ def test_view_0_answers_for_all_views(tmp_path: Path) -> None:
     samples = [100, 100, 101, 101]
     views, labels = [1, 0, 0, 1], [2, 0, 1, 2]
     path = write(tmp_path / "a.parquet", sample=samples, view=views, label=labels)
-    assert answers(teacher(path), question(2)).argmax(axis=1).tolist() == [0, 1]
+    assert answers(teacher(path), batch(2)).argmax(axis=1).tolist() == [0, 1]
     write(path, sample=samples, view=[1, 2, 3, 4], label=labels)
     assert refusal(path) == f"{path}: has no rows of view 0"
 
 
 def test_richer_answers_go_before_labels(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", label=[0] * 6, logits=LOGITS.tolist())
-    asked = question(5)
+    asked = batch(5)
     assert np.array_equal(answers(teacher(path), asked), LOGITS[rows(asked)])
 
 
@@ -147,7 +147,7 @@ def test_a_file_that_names_other_classes_is_refused(tmp_path: Path) -> None:
 def test_missing_samples_are_counted_and_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", label=[0] * 6)
     with pytest.raises(UserError) as raised:
-        answers(teacher(path), question(12))
+        answers(teacher(path), batch(12))
     assert raised.value.message == (
         f"{path}: has no answer for 7 of 12 samples: samples 105, 106, 107, 108, 109, ..."
     )
@@ -190,7 +190,7 @@ def test_lists_of_another_length_are_refused(tmp_path: Path) -> None:
 def test_classes_that_the_data_has_not_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", label=["bird", "cat", "shop", "cat", "cat", "cat"])
     with pytest.raises(UserError) as raised:
-        answers(teacher(path), question(2))
+        answers(teacher(path), batch(2))
     assert raised.value.message == (f"{path}: `shop` in `label` is not one of the data's 3 classes")
     assert raised.value.hint == "did you mean `ship`?"
     write(path, label=[0, 1, 2, 3, 1, 1])
@@ -214,13 +214,13 @@ def test_test_data_has_a_file_of_its_own(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", label=[0] * 6)
     test = write(tmp_path / "b.parquet", label=[2] * 6)
     config = StoredTeacher(family="stored", path=path, test=test)
-    opened, asked = open_teacher(config, room()), question(3)
+    opened, asked = open_teacher(config, context()), batch(3)
     of_test = dataclasses.replace(asked, of_test=True)
     for each, label in ((asked, 0), (of_test, 2), (asked, 0)):
         assert answers(opened, each).argmax(axis=1).tolist() == [label] * 3
     test.unlink()
     with pytest.raises(UserError) as raised:
-        open_teacher(config, room())
+        open_teacher(config, context())
     assert raised.value.message == f"teacher: file not found: {test}"
 
 
@@ -264,7 +264,7 @@ def test_a_file_with_other_bytes_answers_or_is_refused(
         content[place % len(content)] = value
     path.write_bytes(content)
     with contextlib.suppress(UserError):
-        assert answers(teacher(path), question(2)).shape == (2, 3)
+        assert answers(teacher(path), batch(2)).shape == (2, 3)
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:

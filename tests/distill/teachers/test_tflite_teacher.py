@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from asking import SIZE, answers, linear, question, room, weights
+from asking import SIZE, answers, batch, context, linear, weights
 from exported import LABELS, Exported
 
 import edgedistill
-from edgedistill.distill.teachers import Question, Teacher, open_teacher
+from edgedistill.distill.teachers import Teacher, TeacherBatch, open_teacher
 from edgedistill.distill.teachers.tflite import open_here
 from edgedistill.errors import UserError
 from edgedistill.recipe import TfliteTeacher
 from edgedistill.runtimes import RUNTIMES
-from edgedistill.runtimes.tflite_file import File
+from edgedistill.runtimes.tflite.file import File
 
 NHWC = (1, SIZE, SIZE, 3)
 
@@ -55,7 +55,7 @@ def write(
 
 
 def teacher(path: Path, **settings: Any) -> Teacher:
-    return open_here(TfliteTeacher(family="tflite", path=path, **settings), room())
+    return open_here(TfliteTeacher(family="tflite", path=path, **settings), context())
 
 
 def refusal(path: Path) -> str:
@@ -68,8 +68,8 @@ def refusal(path: Path) -> str:
 def test_a_file_answers_as_its_runtime_does(exported: Exported, precision: str) -> None:
     """The int8 file takes and gives integers."""
     path, pixels = exported.file("litert", precision), exported.pixels(5)
-    opened = open_here(TfliteTeacher(family="tflite", path=path), room(classes=tuple(LABELS)))
-    found = answers(opened, Question(np.arange(5), np.arange(5), False, pixels))
+    opened = open_here(TfliteTeacher(family="tflite", path=path), context(classes=tuple(LABELS)))
+    found = answers(opened, TeacherBatch(np.arange(5), np.arange(5), False, {"pixels": pixels}))
     expected = RUNTIMES["litert"].load(path)(pixels)
     step = 0.0 if precision == "int8" else 1e-4
     assert np.allclose(found, expected, rtol=0, atol=step)
@@ -84,20 +84,20 @@ def test_a_batch_goes_through_at_once_where_its_size_is_open(
     runs = []
     invoke = Interpreter.invoke
     monkeypatch.setattr(Interpreter, "invoke", lambda self: (runs.append(1), invoke(self)))
-    asked, expected = question(5), linear(question(5).pixels, "NHWC")
+    asked, expected = batch(5), linear(batch(5).pixels, "NHWC")
     fixed = teacher(write(tmp_path / "fixed.tflite"))
     assert np.allclose(answers(fixed, asked), expected, atol=1e-5)
     assert len(runs) == 5
     open_ = teacher(write(tmp_path / "open.tflite", signature=(-1, SIZE, SIZE, 3)))
     assert np.allclose(answers(open_, asked), expected, atol=1e-5)
     assert len(runs) == 6
-    fewer = question(2)
+    fewer = batch(2)
     assert np.allclose(answers(open_, fewer), linear(fewer.pixels, "NHWC"), atol=1e-5)
     assert len(runs) == 7
 
 
 def test_channels_first_where_its_shape_says_so(tmp_path: Path) -> None:
-    asked = question()
+    asked = batch()
     path = write(tmp_path / "a.tflite", (1, 3, SIZE, SIZE))
     assert np.allclose(answers(teacher(path), asked), linear(asked.pixels), atol=1e-5)
 
@@ -105,7 +105,7 @@ def test_channels_first_where_its_shape_says_so(tmp_path: Path) -> None:
 def test_integers_stand_for_normalized_pixels(tmp_path: Path) -> None:
     scale, zero_point = 0.25, -5
     path = write(tmp_path / "a.tflite", integers=(scale, zero_point))
-    asked = question()
+    asked = batch()
     normalized = (asked.pixels - np.float32(0.5)) / np.float32(0.125)
     rounded = (np.rint(normalized / scale) * scale).astype(np.float32)
     expected = np.rint(linear(rounded, "NHWC") / scale) * scale
@@ -117,7 +117,7 @@ def test_integers_stand_for_normalized_pixels(tmp_path: Path) -> None:
 
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tflite", (1, 16, 16, 3))
-    assert refusal(path) == f"{path}: takes images of 16x16 pixels, the data's are 8x8"
+    assert refusal(path) == f"{path}: takes images of 16x16 pixels, it is shown 8x8"
     path.write_bytes(b"no model")
     assert refusal(path).startswith(f"{path}: cannot be loaded as TFLite: ")
     path.unlink()
@@ -136,6 +136,6 @@ def with_an_odd_scale(exported: Exported, path: Path) -> Path:
 def test_a_file_that_ends_its_process_is_told(exported: Exported, tmp_path: Path) -> None:
     path = with_an_odd_scale(exported, tmp_path / "odd.tflite")
     with pytest.raises(UserError, match=r"odd\.tflite: the process that ran it died"):
-        open_teacher(TfliteTeacher(family="tflite", path=path), room(classes=tuple(LABELS)))
+        open_teacher(TfliteTeacher(family="tflite", path=path), context(classes=tuple(LABELS)))
     with pytest.raises(UserError, match=r"odd\.tflite: the process that ran it died"):
         edgedistill.benchmark(path)

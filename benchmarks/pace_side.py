@@ -1,0 +1,191 @@
+"""One side of `pace.py`: whichever edgedistill lies on PYTHONPATH, timed; prints a line of JSON.
+
+PYTHONPATH=TREE python benchmarks/pace_side.py prune resnext50_32x4d 64 0.6 8
+PYTHONPATH=TREE python benchmarks/pace_side.py train 20
+PYTHONPATH=TREE python benchmarks/pace_side.py near 500000 500000
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import statistics
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any
+
+SEED = 0
+PLANTED = 50
+"""Near duplicates among the fingerprints."""
+BATCH, SIZE = 64, 32
+
+
+def prune(name: str, size: str, share: str, round_to: str) -> dict[str, Any]:
+    """A torchvision network with random weights, to `share` of its multiply-accumulates."""
+    import torch
+    import torchvision
+
+    from edgedistill.compress.cost import Cost, measure_cost
+    from edgedistill.compress.prune import importance
+    from edgedistill.compress.prune import prune as cut
+
+    torch.manual_seed(SEED)
+    pixels = int(size)
+    options = {"image_size": pixels} if name.startswith("vit") else {}
+    model = getattr(torchvision.models, name)(weights=None, num_classes=10, **options).eval()
+    example = torch.zeros(1, 3, pixels, pixels)
+    goal = Cost(measure_cost(model, example).macs * float(share), 1e12)
+    score = importance("magnitude", model, [])
+    started = time.perf_counter()
+    steps = cut(model, example, goal, score, int(round_to))
+    seconds = time.perf_counter() - started
+    cost = measure_cost(model, example)
+    return {"seconds": seconds, "steps": len(steps), "macs": cost.macs, "params": cost.params,
+            "digest": _digest(steps)}  # fmt: skip
+
+
+def train(steps: str) -> dict[str, Any]:
+    """Steps of quantization-aware training of a small residual network, and the numbers that the
+    host reads in one forward and backward pass."""
+    import torch
+    from torch import nn
+
+    model = _network()
+    optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
+    seconds = []
+    reads: Any = _reads()
+    for number in range(int(steps)):
+        generator = torch.Generator().manual_seed(number)
+        x = torch.rand(BATCH, 3, SIZE, SIZE, generator=generator)
+        x = x.contiguous(memory_format=torch.channels_last)
+        target = torch.randint(0, 10, (BATCH,), generator=generator)
+        started = time.perf_counter()
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(x), target).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        seconds.append(time.perf_counter() - started)
+    with reads:
+        nn.functional.cross_entropy(model(x), target).backward()  # type: ignore[no-untyped-call]
+    return {"images_per_second": BATCH / statistics.median(seconds), "reads": reads.count,
+            "digest": _digest([each.tolist() for each in model.parameters()])}  # fmt: skip
+
+
+def _network() -> Any:
+    import torch
+    from torch import nn
+
+    from edgedistill.compress.fake_quantize import ActivationFakeQuantize, WeightFakeQuantize
+
+    torch.manual_seed(SEED)
+    scheme: dict[str, Any] = {
+        "dtype": torch.int8, "quant_min": -128, "quant_max": 127,
+        "qscheme": torch.per_tensor_affine, "is_dynamic": False,
+    }  # fmt: skip
+    weights = {**scheme, "quant_min": -127, "qscheme": torch.per_channel_symmetric}
+
+    class Layer(nn.Module):
+        def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+            super().__init__()
+            self.layer, self.stride = nn.Conv2d(inputs, outputs, 3), stride
+            self.rounded, self.given = (
+                WeightFakeQuantize(**weights), ActivationFakeQuantize(**scheme)
+            )  # fmt: skip
+
+        def forward(self, x: Any) -> Any:
+            weight = self.rounded(self.layer.weight)
+            found = torch.conv2d(x, weight, self.layer.bias, self.stride, 1)
+            return self.given(torch.relu(found))
+
+    class Block(nn.Module):
+        def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+            super().__init__()
+            self.body = nn.Sequential(Layer(inputs, outputs, stride), Layer(outputs, outputs))
+            self.shortcut = nn.Conv2d(inputs, outputs, 1, stride)
+            self.given = ActivationFakeQuantize(**scheme)
+
+        def forward(self, x: Any) -> Any:
+            return self.given(self.body(x) + self.shortcut(x))
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(
+                Layer(3, 16), Block(16, 16, 1), Block(16, 32, 2), Block(32, 64, 2)
+            )
+            self.last = nn.Linear(64, 10)
+
+        def forward(self, x: Any) -> Any:
+            found = self.last(self.body(x).mean((2, 3)))
+            for part in self.modules():
+                if isinstance(part, ActivationFakeQuantize):
+                    part.update_range()
+            return found
+
+    return Network().to(memory_format=torch.channels_last)
+
+
+def _reads() -> Any:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        count = 0
+
+        def __torch_dispatch__(self, function: Any, _: Any, args: Any = (), kwargs: Any = None):  # type: ignore[no-untyped-def]
+            self.count += "_local_scalar_dense" in str(function)
+            return function(*args, **(kwargs or {}))
+
+    return Reads()  # type: ignore[no-untyped-call]
+
+
+def near(known: str, held: str) -> dict[str, Any]:
+    """Near duplicates of `held` random fingerprints among `known` others, `PLANTED` of which are
+    copies with noise."""
+    import numpy as np
+
+    from edgedistill.data.image import duplicates
+
+    random = np.random.default_rng(SEED)
+    ours, theirs = _fingerprints(random, int(held)), _fingerprints(random, int(known))
+    pixels = [random.integers(0, 256, (len(each), 2, 2, 3), np.uint8) for each in (theirs, ours)]
+    ours[:PLANTED] = theirs[-PLANTED:]
+    pixels[1][:PLANTED] = pixels[0][-PLANTED:]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    first: Any = _Images(pixels[0])
+    second: Any = _Images(pixels[1])
+    started = time.perf_counter()
+    found = list(duplicates._near(first, second, theirs, ours, lambda done, total: None))
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"seconds": seconds, "peak_mb": peak / 1024, "found": len(found),
+            "digest": _digest(found)}  # fmt: skip
+
+
+class _Images(SimpleNamespace):
+    """As much of a split as is compared."""
+
+    def __init__(self, images: Any) -> None:
+        super().__init__(images=images)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def _fingerprints(random: Any, count: int) -> Any:
+    import numpy as np
+
+    rows = random.standard_normal((count, 64), dtype=np.float32)
+    rows -= rows.mean(axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
+
+
+if __name__ == "__main__":
+    task, *arguments = sys.argv[1:]
+    tasks: dict[str, Any] = {"prune": prune, "train": train, "near": near}
+    print(json.dumps(tasks[task](*arguments)))

@@ -1,0 +1,127 @@
+"""What a bundle's student does beyond its accuracy: as the compile found it, or on other images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.bundle.bundle import Bundle
+from edgedistill.bundle.evaluate import Samples, read_samples
+from edgedistill.bundle.manifest import AUDIT
+from edgedistill.bundle.measure import check_opens
+from edgedistill.errors import UserError, reading
+from edgedistill.files import read_json_file
+from edgedistill.records import as_json
+from edgedistill.records.audit import OtherImages
+from edgedistill.report.audit import THE_AUDIT, tables
+from edgedistill.tasks.drift import Drift, Statistics
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edgedistill.runtimes.features import Both
+
+_BATCH = 256
+
+
+def audit(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
+    """The compile's audit of the student; on other labelled images, what can be said of the file
+    that ships without the teacher: {file, images, students: {shipped}}."""
+    if not bundle.task.audited:
+        raise UserError(
+            f"{bundle.path}: holds no classifier (its task is {bundle.task.name}), and only those "
+            "are audited",
+            "`edgedistill evaluate` says how good it is",
+        )
+    if samples is None:
+        return _recorded(bundle)
+    from edgedistill.tasks.audit import audit as figures
+
+    read = read_samples(bundle, samples)
+    check_opens(bundle, [bundle.file()])
+    shipped = figures(_logits(bundle, read.images), None, read.labels, bundle.labels)
+    found = OtherImages(
+        file=bundle.file()["file"],
+        images=len(read.labels),
+        order=("shipped",),
+        students={"shipped": shipped},
+        left_out=read.left_out,
+        notes=read.notes,
+    )
+    return dict(as_json(found))
+
+
+def _recorded(bundle: Bundle) -> dict[str, Any]:
+    """The compile's audit. Raises UserError: it is missing, or none that can be shown."""
+    hint = "compile the bundle again, or give --data"
+    path = bundle.path / AUDIT
+    found: dict[str, Any] = read_json_file(path, "the bundle's audit", hint)
+    try:
+        with reading(str(path), hint):
+            tables(found)
+    except UserError as error:
+        raise UserError(error.message.replace(THE_AUDIT, str(path), 1), hint) from None
+    return found
+
+
+class DriftReport(Drift):
+    """With what was compared."""
+
+    left_out: int
+    """Images that could not be decoded."""
+    notes: list[str]
+    observed: Statistics
+
+
+def drift(bundle: Bundle, folder: Path) -> DriftReport:
+    """Whether the images below a folder, as the file that ships answers them, still look like
+    those that the bundle was compiled with; see `tasks.drift.compare`."""
+    from edgedistill.data import read_unlabelled
+    from edgedistill.runtimes import features
+    from edgedistill.tasks import drift as drifting
+
+    reference = bundle.manifest.get("reference")
+    if reference is None:
+        raise UserError(
+            f"{bundle.path}: carries no reference statistics",
+            "only classifiers do; one of an older version must be compiled again",
+        )
+    read = read_unlabelled(folder, bundle.form)
+    check_opens(bundle, [bundle.file()])
+    entry = bundle.file()
+    seen = None
+    if reference.get("features"):
+        with reading(f"{bundle.path}: {entry['file']}", "compile the bundle again"):
+            seen = features.load(bundle.path / entry["file"], entry["runtime"])
+    logits, inner = _answers(bundle, read.images, seen)
+    with reading(f"{bundle.path}: its reference statistics", "compile the bundle again"):
+        observed = drifting.describe(logits, inner, reference["edges"])
+        told = drifting.compare(reference, observed)
+    return {**told, "left_out": read.left_out, "notes": list(read.notes), "observed": observed}
+
+
+def _answers(
+    bundle: Bundle, images: Any, seen: Both | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Logits of the file that ships, and the features that `seen` reads out of it."""
+    import numpy as np
+
+    if seen is None:
+        return _logits(bundle, images), None
+    parts = [
+        seen(bundle.pixels(images[start : start + _BATCH]))
+        for start in range(0, len(images), _BATCH)
+    ]
+    logits, inner = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return logits, inner
+
+
+def _logits(bundle: Bundle, images: Any) -> np.ndarray:
+    import numpy as np
+
+    model = bundle.model()
+    parts = [
+        model(bundle.pixels(images[start : start + _BATCH]))
+        for start in range(0, len(images), _BATCH)
+    ]
+    return np.concatenate(parts)

@@ -1,0 +1,143 @@
+"""A compile as its bundle's manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edgedistill.bundle.explain import notes
+from edgedistill.bundle.manifest import (
+    FORMAT,
+    GOLDEN,
+    BundledFile,
+    BundledMeasurement,
+    BundledProgram,
+    BundledRouting,
+    BundledTexts,
+    Figure,
+    Manifest,
+    Preprocessing,
+    Resizing,
+)
+from edgedistill.devices import measurements
+from edgedistill.fields import Resize
+from edgedistill.records import (
+    AuditRecord,
+    DataRecord,
+    ExportRecord,
+    FileEntry,
+    MeasurementRow,
+    ReportRecord,
+)
+from edgedistill.tasks import TASKS
+
+if TYPE_CHECKING:
+    from edgedistill.pipeline import Result
+
+
+def manifest_of(
+    result: Result, report: ReportRecord, files: Sequence[BundledFile], digests: dict[str, str]
+) -> Manifest:
+    """What a bundle says of itself; files: each explained, digests: of all that an app needs."""
+    task = TASKS[result.recipe.task]
+    data = DataRecord.read(result.artifacts["data"])
+    temperature = report.audit.temperature if report.audit else 1.0
+    texts = task.described(result.artifacts["teacher"])
+    return Manifest(
+        bundle_format=FORMAT,
+        name=result.recipe.name,
+        ok=report.ok,
+        shipped=report.summary.file,
+        task=result.recipe.task,
+        labels=data.labels,
+        texts=None if texts is None else BundledTexts.model_validate_json(json.dumps(texts)),
+        notes=notes(result.recipe.task, temperature, data.pictures is not None),
+        files=tuple(files),
+        programs=tuple(map(_program, ExportRecord.read(result.artifacts["export"]).others)),
+        preprocessing=_preprocessing(data),
+        temperature=temperature,
+        routing=_routing(report.audit),
+        reference=report.audit.reference if report.audit else None,
+        digests=digests,
+        recipe=report.recipe,
+        target=report.target,
+        edgedistill=report.edgedistill,
+        created=report.created,
+        machine=report.machine,
+        measurements=tuple(_measured(row) for row in report.measurements),
+        contract=report.contract,
+    )
+
+
+def _program(entry: FileEntry) -> BundledProgram:
+    place = f"{GOLDEN}/{entry.program}"
+    return BundledProgram(
+        runtime=entry.runtime,
+        precision=entry.precision,
+        file=entry.file,
+        program=entry.program,
+        signature=entry.signature,
+        golden=f"{place}/inputs.npz",
+        golden_outputs=f"{place}/outputs_{entry.file}.npz",
+    )
+
+
+def _routing(audit: AuditRecord | None) -> BundledRouting:
+    found = audit.routing if audit else None
+    if found is None:
+        return BundledRouting()
+    return BundledRouting(threshold=found.threshold, validation=found.validation, test=found.test)
+
+
+def _preprocessing(data: DataRecord) -> Preprocessing | None:
+    pictures = data.pictures
+    if pictures is None:
+        return None
+    return Preprocessing(
+        image_size=pictures.size,
+        channels=1 if pictures.channels == 1 else 3,
+        color="grey" if pictures.channels == 1 else "RGB",
+        range=(0.0, 1.0),
+        resize=_resizing(pictures.resize),
+        # As Pillow does it: without, large photos alias, and accuracy is lost.
+        antialias=True,
+        orientation="EXIF applied",
+        alpha="over white",
+    )
+
+
+_RESIZING = {
+    "crop": "cut out the largest part in the middle that has image_size's proportions, not "
+    "rounded to whole pixels, and scale it",
+    "fit": "scale all of it to lie within image_size, sides rounded to the nearest pixel, and put "
+    "it in the middle, an odd pixel to the right and below; pixels around it have the value "
+    "`padding` of 255",
+    "stretch": "scale all of it, whatever its proportions",
+}
+
+
+def _resizing(how: Resize) -> Resizing:
+    from edgedistill.data.image.decode import PADDING
+
+    return Resizing(
+        how=how,
+        notes=f"{_RESIZING[how]}; normalization is inside the model",
+        filter="bilinear",
+        padding=PADDING if how == "fit" else None,
+    )
+
+
+def _measured(row: MeasurementRow) -> BundledMeasurement:
+    figures = {
+        name: Figure(value=each.value, unit=each.unit, how=each.how, where=each.where)
+        for name, each in measurements(row).items()
+    }
+    return BundledMeasurement(
+        model=row.model,
+        runtime=row.runtime,
+        precision=row.precision,
+        file=row.file,
+        threads=row.threads,
+        **figures,
+    )

@@ -1,0 +1,1 @@
+"""What knows pictures: decoding, augmenting, corrupting them, and finding them twice."""

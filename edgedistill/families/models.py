@@ -1,0 +1,170 @@
+"""Models that can be built here: what a recipe says of each, and one table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
+
+from pydantic import Field, model_validator
+
+from edgedistill.fields import (
+    Arguments,
+    Deviations,
+    FilePath,
+    Function,
+    ImageSize,
+    Means,
+    Name,
+)
+from edgedistill.target import Frozen
+
+Width = Annotated[int, Field(ge=1, le=4096)]
+
+
+class TeacherCommon(Frozen):
+    """Whatever answers."""
+
+    if TYPE_CHECKING:  # each has its own
+        family: str
+
+    image_size: ImageSize | None = None
+    """What the teacher sees, where it is not `data.image_size`: the same part of the same photo,
+    in another size. Of the recipe's `teacher` alone."""
+
+    free_outputs: ClassVar[bool] = False
+    """Whether its answers may be any numbers, not only shares of classes."""
+    places_texts: ClassVar[bool] = False
+    """Whether it gives texts a place in the space of its images."""
+    takes_arrays: ClassVar[bool] = False
+    """Whether its samples may be other arrays than pictures."""
+    in_ensemble: ClassVar[bool] = True
+    """Whether it may be one of several teachers."""
+    opened_by: ClassVar[str]
+    """The module with `open_(config, context) -> Teacher`."""
+    made_with: ClassVar[tuple[str, ...]] = ()
+    """Distributions, where it is not all our own code."""
+
+
+class ModelCommon(TeacherCommon):
+    """What every family of models has."""
+
+    weights: FilePath | None = None
+    """A safetensors file. Pickles are refused: loading one can run any code."""
+    mean: Means | None = None
+    """Per-channel mean that the weights expect to be taken off pixels in 0..1."""
+    std: Deviations | None = None
+    """Per-channel deviation that the weights expect pixels to be divided by."""
+
+    free_outputs = True
+    opened_by = "edgedistill.distill.teachers.torch_model"
+    made_in: ClassVar[str]
+    """The module with `make(model, classes, inputs) -> nn.Module` and `normalization(model)`."""
+
+    @model_validator(mode="after")
+    def _normalization_is_whole(self) -> ModelCommon:
+        if (self.mean is None) != (self.std is None):
+            raise ValueError("`mean` and `std` come together")
+        return self
+
+
+class ResidualModel(ModelCommon):
+    """CIFAR-style residual network of depth 6n+2 (He et al. 2015, section 4.2)."""
+
+    family: Literal["resnet_cifar"]
+    made_in = "edgedistill.models.resnet_cifar"
+    depth: int = Field(default=20, ge=8, le=1202)
+    """8, 14, 20, ... layers."""
+    widths: tuple[Width, Width, Width] = (16, 32, 64)
+    """Channels at each of the three resolutions."""
+    shortcut: Literal["pad", "conv"] = "pad"
+    """What a block that changes shape adds: strided input padded with zeros (the paper's option
+    A) or a 1x1 convolution (option B)."""
+
+    @model_validator(mode="after")
+    def _depth_is_6n_plus_2(self) -> ResidualModel:
+        if (self.depth - 2) % 6:
+            raise ValueError(f"depth must be 8, 14, 20, ... (6n+2), got {self.depth}")
+        return self
+
+
+class TorchvisionModel(ModelCommon):
+    """A torchvision classification model by name."""
+
+    family: Literal["torchvision"]
+    made_in = "edgedistill.models.torchvision"
+    name: Name
+    """As `torchvision.models.list_models()` has it."""
+    pretrained: bool = False
+    """Start from torchvision's own weights (a download where they are not on disk)."""
+
+    made_with = ("torchvision",)
+
+
+class TimmModel(ModelCommon):
+    """A timm model by name."""
+
+    family: Literal["timm"]
+    made_in = "edgedistill.models.timm"
+    name: Name
+    """As `timm.list_models()` has it."""
+    pretrained: bool = False
+    """Start from timm's own weights (a download where they are not on disk)."""
+
+    made_with = ("timm",)
+
+
+class FunctionModel(ModelCommon):
+    """A user's own `module:function`, called with `classes` and `args`; returns a torch module
+    that takes (batch, channels, height, width), or the arrays of `data.inputs` in their order, and
+    gives logits (batch, classes)."""
+
+    family: Literal["function"]
+    made_in = "edgedistill.models.function"
+    takes_arrays = True
+    function: Function
+    """The module lies beside the recipe, or is installed."""
+    args: Arguments = Field(default_factory=dict)
+    """Further keyword arguments."""
+
+
+IMAGE_FAMILIES: list[type[ModelCommon]] = [
+    ResidualModel, TorchvisionModel, TimmModel, FunctionModel,
+]  # fmt: skip
+"""In the order in which the schema lists them."""
+
+if TYPE_CHECKING:
+    ImageModel = ModelCommon
+else:
+    ImageModel = Annotated[Union[tuple(IMAGE_FAMILIES)], Field(discriminator="family")]
+
+
+class DualEncoderModel(ModelCommon):
+    """An image and a text encoder that meet in one space, in the manner of CLIP (Radford et al.
+    2021): the teacher of `task: retrieval`. The text encoder reads bytes."""
+
+    family: Literal["dual_encoder"]
+    made_in = "edgedistill.models.dual_encoder"
+    image: ImageModel
+    """Gives embeddings where it otherwise gives logits."""
+    embedding: int = Field(default=64, ge=2, le=65536)
+    """Dimensions of the space."""
+    text_width: int = Field(default=64, ge=4, le=8192, multiple_of=4)
+    """Channels of the text encoder's layers."""
+    text_layers: int = Field(default=2, ge=1, le=100)
+    """Of its transformer."""
+    text_length: int = Field(default=64, ge=8, le=8192)
+    """Bytes of a text; what is beyond is not read."""
+
+    places_texts = True
+    in_ensemble = False
+
+    @model_validator(mode="after")
+    def _weights_are_of_both(self) -> DualEncoderModel:
+        inner = self.image
+        if inner.weights or inner.mean or getattr(inner, "pretrained", False):
+            raise ValueError(
+                "`weights`, `mean` and `std` are of the whole; `image` has none of its own"
+            )
+        return self
+
+
+FAMILIES: list[type[ModelCommon]] = [*IMAGE_FAMILIES, DualEncoderModel]

@@ -1,0 +1,87 @@
+"""A model's programs: graphs by name that share one set of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from edgedistill.errors import UserError
+from edgedistill.program import MAIN
+from edgedistill.signature import Inputs, Signature
+
+Programs = dict[str, tuple[nn.Module, Signature | Inputs]]
+
+_Own = dict[str, tuple[Callable[..., Any], Signature]]
+
+
+def programs(module: nn.Module, inputs: Inputs) -> Programs:
+    """What a model is exported as, `main` first: a module and its signature for each name.
+
+    A model has one program, called with its inputs, unless it has a method `programs()` that gives
+    {name: (a method of its own or a module, Signature)}: `main` with the outputs' names where it
+    has several, and others that share its weights, as a step of a stream that keeps a state.
+
+    Raises UserError: a signature's state names no output or input, or `main` takes other inputs
+    than the data has.
+    """
+    found: Programs = {MAIN: (module, inputs)}
+    own: _Own = cast(Any, module).programs() if hasattr(module, "programs") else {}
+    for name, (call, signature) in own.items():
+        _check(name, signature)
+        if name == MAIN and _shapes(signature.inputs) != _shapes(inputs):
+            raise UserError(
+                f"the model's program `main` takes {_shapes(signature.inputs)}, the data have "
+                f"{_shapes(inputs)}",
+                "give `main` the data's inputs, in their order and of their shapes",
+            )
+        called = call if isinstance(call, nn.Module) else Method(module, call)
+        found[name] = (module if name == MAIN else called, signature)
+    return found
+
+
+def _shapes(inputs: Inputs) -> list[tuple[int | None, ...]]:
+    return [each.shape for each in inputs]
+
+
+def _check(name: str, signature: Signature) -> None:
+    outputs = {each.name: each for each in signature.outputs}
+    inputs = {each.name: each for each in signature.inputs}
+    for given, taken in signature.state.items():
+        if given not in outputs or taken not in inputs:
+            raise UserError(
+                f"the model's program `{name}`: its state leads from `{given}` to `{taken}`, which "
+                "are no output and input of it",
+                f"its outputs are {', '.join(outputs)}; its inputs {', '.join(inputs)}",
+            )
+        if outputs[given].shape != inputs[taken].shape:
+            raise UserError(
+                f"the model's program `{name}`: the state `{given}` has shape "
+                f"{outputs[given].shape}, `{taken}` {inputs[taken].shape}",
+                "give both ends of a state the same shape",
+            )
+
+
+class Method(nn.Module):
+    """A method of a model as a module, its weights under their own names."""
+
+    def __init__(self, model: nn.Module, call: Callable[..., Any]) -> None:
+        super().__init__()
+        self.model = model
+        self.call = call
+
+    def forward(self, *inputs: Tensor) -> Any:
+        """What the method gives, for its inputs in order."""
+        return self.call(*inputs)
+
+
+def judged(module: nn.Module, outputs: Any) -> Tensor:
+    """Of what a model's `main` gave, the output (batch, values) that a task judges."""
+    if isinstance(outputs, Tensor):
+        return outputs
+    signature = getattr(module, "signature", None)
+    if signature is None and hasattr(module, "programs"):
+        signature = module.programs().get(MAIN, (None, None))[1]  # type: ignore[operator]
+    chosen: Tensor = outputs[signature.answer if signature is not None else 0]
+    return chosen

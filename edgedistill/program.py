@@ -1,0 +1,136 @@
+"""Programs: a torch.export graph and its signature, how they are made and looked into."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edgedistill.signature import Inputs, Signature, TensorSpec, blank
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.export import Dim, ExportedProgram
+    from torch.fx import GraphModule, Node
+
+MAIN = "main"
+"""The program that is trained, and whose answer the task judges."""
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """One graph of a model. What it takes and gives is in the signature's order."""
+
+    exported: ExportedProgram
+    signature: Signature
+
+
+def export(module: nn.Module, signature: Signature | Inputs) -> Program:
+    """`torch.export` of a module, a size of None dynamic: each batch begins one. The same module
+    gives the same bytes when saved.
+
+    signature: the inputs alone stand for a module whose only output is `logits`.
+    """
+    import torch
+
+    for weight in module.parameters():
+        weight.data = weight.data.contiguous()  # what training left in channels-last order
+    inputs = signature.inputs if isinstance(signature, Signature) else signature
+    shapes: Any = _dynamic_shapes(inputs)
+    if _takes_any(module):
+        shapes = (shapes,)
+    with torch.no_grad():
+        exported = torch.export.export(module, blank(inputs, batch=2), dynamic_shapes=shapes)
+    for node in exported.graph.nodes:
+        # Where a node came from is told with memory addresses, which differ from run to run.
+        node.meta.pop("from_node", None)
+    if not isinstance(signature, Signature):
+        signature = Signature(inputs, (_logits(exported),))
+    return Program(exported, signature)
+
+
+def _takes_any(module: nn.Module) -> bool:
+    kinds = [each.kind for each in inspect.signature(module.forward).parameters.values()]
+    return kinds == [inspect.Parameter.VAR_POSITIONAL]
+
+
+def _logits(exported: ExportedProgram) -> TensorSpec:
+    values = {node.name: node.meta["val"] for node in exported.graph.nodes if "val" in node.meta}
+    (name,) = exported.graph_signature.user_outputs
+    shape = tuple(size if isinstance(size, int) else None for size in values[name].shape)
+    return TensorSpec("logits", shape, "NC" if len(shape) == 2 else "")
+
+
+def _dynamic_shapes(inputs: Inputs) -> tuple[dict[int, Dim], ...]:
+    """The sizes of None as one dimension, the batch, as `torch.export` takes them."""
+    import torch
+
+    batch = torch.export.Dim("batch", min=1)
+    return tuple(
+        {axis: batch for axis, size in enumerate(each.shape) if size is None} for each in inputs
+    )
+
+
+def graph_of(program: Program) -> GraphModule:
+    """The program as a graph module, its weights in place, for any batch size."""
+    import torch
+
+    graph = program.exported.module(check_guards=False)
+    assert isinstance(graph, torch.fx.GraphModule)
+    return graph
+
+
+def placeholders(graph: GraphModule) -> list[Node]:
+    """A graph's inputs, in the order in which it is called with them."""
+    return [node for node in graph.graph.nodes if node.op == "placeholder"]
+
+
+def results(graph: GraphModule) -> list[Node]:
+    """The nodes that a graph gives, in the order of its outputs."""
+    (output,) = (node for node in graph.graph.nodes if node.op == "output")
+    given: Any = output.args[0]
+    return list(given) if isinstance(given, (tuple, list)) else [given]
+
+
+def answers(given: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """What a call of a graph or a module gave, as a tuple of its outputs (batch, ...)."""
+    import torch
+
+    return (given,) if isinstance(given, torch.Tensor) else tuple(given)
+
+
+def rollout(
+    call: Callable[..., Any], signature: Signature, pieces: Iterable[tuple[Tensor, ...]]
+) -> Iterator[tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]:
+    """Run a stateful program over a sequence, from states of zero: (inputs, outputs) of each step.
+
+    call: its graph; pieces: for each step the inputs that are no state, in their order.
+    """
+    states: dict[str, Tensor] = {}
+    fed_back = set(signature.state.values())
+    for piece in pieces:
+        if not states:
+            zeros = zip(signature.inputs, blank(signature.inputs, len(piece[0])), strict=True)
+            states = {spec.name: zero for spec, zero in zeros if spec.name in fed_back}
+        fresh = iter(piece)
+        given = tuple(
+            states[spec.name] if spec.name in fed_back else next(fresh) for spec in signature.inputs
+        )
+        outputs = answers(call(*given))
+        yield given, outputs
+        for spec, output in zip(signature.outputs, outputs, strict=True):
+            if spec.name in signature.state:
+                states[signature.state[spec.name]] = output
+
+
+def value(graph: GraphModule, node: Any) -> Tensor | None:
+    """The parameter or buffer that a `get_attr` node reads, else None."""
+    import torch
+
+    if not isinstance(node, torch.fx.Node) or node.op != "get_attr":
+        return None
+    found: Any = graph
+    for part in str(node.target).split("."):
+        found = getattr(found, part)
+    return found.detach() if isinstance(found, torch.Tensor) else None

@@ -1,0 +1,67 @@
+"""The settings of what is written, checked and measured once the student is made."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from edgedistill.fields import (
+    FilePath,
+    Points,
+    Share,
+)
+from edgedistill.target import Frozen, Precisions
+
+
+class ExportConfig(Frozen):
+    """Which files are written."""
+
+    precisions: Precisions | None = None
+    """By default the target's."""
+
+
+class VerifyConfig(Frozen):
+    """How closely each file must follow the torch graph."""
+
+    agreement: Share = 0.995
+    """Share of the test set on which top-1 must agree."""
+    within_step: Share = 0.99
+    """int8: share of output values within one quantization step."""
+    within_step_litert: Share = 0.95
+    """The same for LiteRT, whose fixed-point rounding adds up with depth."""
+    float_tolerance: float = Field(default=1e-3, gt=0.0, le=1e6)
+    """fp32: largest difference of an output, relative to the outputs' range."""
+    half_tolerance: float = Field(default=2e-2, gt=0.0, le=1e6)
+    """fp16: the same."""
+    quality: Points = 0.3
+    """int8: points of quality by which a runtime may differ from the torch graph."""
+    layer_samples: int = Field(default=16, ge=1, le=100_000)
+    """Images for the layer-by-layer comparison."""
+
+
+class AuditConfig(Frozen):
+    """What is asked of the student beyond its accuracy."""
+
+    corruption_samples: int = Field(default=1000, ge=0, le=10**9)
+    """Test images that are blurred, made noisy and so on at three strengths; 0 leaves it out."""
+    out_of_distribution: FilePath | None = None
+    """A folder of images that belong to no class; without, noise stands in."""
+    slices: FilePath | None = None
+    """A CSV file that parts the test images: a column `sample` with an image's name as messages
+    call it (`test/cat/1.png`, `test.parquet row 12`), and others, such as `camera` or `light`;
+    each of their values is a slice."""
+    control: bool = False
+    """Train the student's shape once more, from the labels alone and for as many image-passes, to
+    see what the teacher was worth."""
+    routing_drop: Points = 0.5
+    """Points of accuracy below the teacher that routing to it may end at."""
+
+
+class BenchmarkConfig(Frozen):
+    """How latency and memory are measured."""
+
+    runs: int = Field(default=200, ge=10, le=10**7)
+    """Of each file, one image each."""
+    seconds: float = Field(default=5.0, gt=0.0, le=1e6)
+    """Measured runs of each file; fewer where `seconds` are over before."""
+    warmup: int = Field(default=10, ge=0, le=10**7)
+    """Runs before those that are measured."""

@@ -1,0 +1,104 @@
+"""What one stage leaves for another, and what a user gets: frozen dataclasses, and their files."""
+
+from edgedistill.records.audit import AuditRecord
+from edgedistill.records.codec import Record, as_json, from_json, read_record
+from edgedistill.records.data import DataRecord, Duplicates, Pictures, Twin
+from edgedistill.records.export import (
+    Executed,
+    ExportRecord,
+    FileEntry,
+    InFloat,
+    Look,
+    Transposes,
+)
+from edgedistill.records.judge import JudgeRecord
+from edgedistill.records.measurements import (
+    Figures,
+    How,
+    MeasurementRow,
+    MeasurementsRecord,
+    OperatorRow,
+)
+from edgedistill.records.metrics import AuditMetrics, DataMetrics, StageMetrics
+from edgedistill.records.prune import PruneRound
+from edgedistill.records.quantize import (
+    Fidelity,
+    LayerSensitivity,
+    Quantization,
+    QuantizedLayer,
+    QuantizeRecord,
+)
+from edgedistill.records.report import (
+    ContractLine,
+    FileRow,
+    Machine,
+    Quantized,
+    ReportRecord,
+    StageRow,
+    Status,
+    Summary,
+)
+from edgedistill.records.search import SearchPoint, SearchRecord, Trial
+from edgedistill.records.teacher import TeacherRecord, TextsRecord
+from edgedistill.records.verify import (
+    Cause,
+    LayerParity,
+    OutputParity,
+    Parity,
+    ProgramRow,
+    VerifyRecord,
+    VerifyRow,
+)
+
+__all__ = [
+    "AuditMetrics",
+    "AuditRecord",
+    "Cause",
+    "ContractLine",
+    "DataMetrics",
+    "DataRecord",
+    "Duplicates",
+    "Executed",
+    "ExportRecord",
+    "Fidelity",
+    "Figures",
+    "FileEntry",
+    "FileRow",
+    "How",
+    "InFloat",
+    "JudgeRecord",
+    "LayerParity",
+    "LayerSensitivity",
+    "Look",
+    "Machine",
+    "MeasurementRow",
+    "MeasurementsRecord",
+    "OperatorRow",
+    "OutputParity",
+    "Parity",
+    "Pictures",
+    "ProgramRow",
+    "PruneRound",
+    "Quantization",
+    "QuantizeRecord",
+    "Quantized",
+    "QuantizedLayer",
+    "Record",
+    "ReportRecord",
+    "SearchPoint",
+    "SearchRecord",
+    "StageMetrics",
+    "StageRow",
+    "Status",
+    "Summary",
+    "TeacherRecord",
+    "TextsRecord",
+    "Transposes",
+    "Trial",
+    "Twin",
+    "VerifyRecord",
+    "VerifyRow",
+    "as_json",
+    "from_json",
+    "read_record",
+]  # fmt: skip

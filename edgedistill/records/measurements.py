@@ -1,0 +1,69 @@
+"""What a device measured, file by file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from edgedistill.records.codec import Record
+
+How = Literal["measured", "emulated", "estimated"]
+
+
+@dataclass(frozen=True)
+class OperatorRow:
+    """One operator as the runtime executes it."""
+
+    name: str
+    type: str
+    dtype: str
+    microseconds: float | None
+    """Of one inference; None where the runtime's Python package reaches no profiler."""
+    where: str
+    """The delegate, provider or kernel that ran it."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one file on one device. Times in milliseconds, memory in 10^6 bytes."""
+
+    import_ms: float
+    """Importing the runtime; not part of the loads."""
+    cold_load_ms: float
+    """First load in a fresh process. The file may lie in the system's page cache."""
+    warm_load_ms: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    samples_ms: tuple[float, ...]
+    """One inference of one sample each."""
+    peak_memory_mb: float | None
+    """Above the process with the runtime imported; None where the system does not tell."""
+    operators: tuple[OperatorRow, ...]
+    threads: int
+    how: How
+    where: str
+    """The device, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasurementRow(Figures):
+    """The figures of one model in one runtime."""
+
+    model: str
+    """`student` for an exported file; else the step whose model it is."""
+    runtime: str
+    precision: str
+    file: str | None
+    """The exported file's name; None for a model that does not ship."""
+    program: str = "main"
+    """Which of the file's programs; of one that keeps a state, a step."""
+
+
+@dataclass(frozen=True)
+class MeasurementsRecord(Record):
+    """Every file, and the models that they came from."""
+
+    FILE: ClassVar[str] = "measurements.json"
+
+    rows: tuple[MeasurementRow, ...]

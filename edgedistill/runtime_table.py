@@ -1,0 +1,50 @@
+"""Which runtimes there are, for those who need no more than their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RuntimeEntry:
+    """A line of the table. The file it names has the functions that `runtimes.Runtime` calls."""
+
+    name: str
+    suffix: str
+    """Of its files."""
+    package: str
+    """What to install."""
+    import_name: str
+    runs_in: str
+    """The distribution that runs its files, as `importlib.metadata` names it."""
+    written_by: tuple[str, ...]
+    """Those that the bytes of its files depend on."""
+    in_file: str
+    """The module with `write`, `load` and `inspect`."""
+    in_layers: str
+    """The module with `compute`, which cuts a file at every layer."""
+    in_features: str
+    """The module with `watch`, which gives what enters a file's last layer."""
+
+
+_HERE = "edgedistill.runtimes"
+TABLE: dict[str, RuntimeEntry] = {
+    entry.name: entry
+    for entry in (
+        RuntimeEntry(
+            "litert", ".tflite", "litert-torch ai-edge-litert", "ai_edge_litert.interpreter",
+            "ai-edge-litert", ("litert-torch",), f"{_HERE}.litert", f"{_HERE}.tflite.layers",
+            f"{_HERE}.tflite.features",
+        ),
+        RuntimeEntry(
+            "onnxruntime", ".onnx", "onnxruntime onnx onnxscript", "onnxruntime",
+            "onnxruntime", ("onnx", "onnxscript", "onnxruntime"), f"{_HERE}.onnxruntime",
+            f"{_HERE}.onnx.layers", f"{_HERE}.onnx.features",
+        ),
+        RuntimeEntry(
+            "openvino", ".xml", "openvino", "openvino",
+            "openvino", ("openvino",), f"{_HERE}.openvino", f"{_HERE}.openvino_ir.layers",
+            f"{_HERE}.openvino_ir.features",
+        ),
+    )
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""What knows OpenVINO's graphs: keeping their rounding, and their layers as they run."""

@@ -1,0 +1,1 @@
+"""What knows the TFLite flatbuffer: reading, editing and laying it out anew."""

@@ -1,0 +1,29 @@
+"""JSON Schemas of the documents that people and other programs read or write."""
+
+from __future__ import annotations
+
+from edgedistill.artifact import JsonValue
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema_of(document: str) -> dict[str, JsonValue]:
+    """The JSON Schema (draft 2020-12) of a `recipe`, a bundle's `manifest` or its `report`.
+
+    That of a manifest and a report is what is accepted when one is read; its `version` is the
+    document's own format.
+    """
+    from pydantic import TypeAdapter
+
+    if document == "recipe":
+        from edgedistill.recipe import Recipe
+
+        return {"$schema": DIALECT, **Recipe.model_json_schema()}
+    if document == "manifest":
+        from edgedistill.bundle.manifest import FORMAT, Manifest
+
+        return {"$schema": DIALECT, "version": FORMAT, **Manifest.model_json_schema()}
+    from edgedistill.records.report import REPORT_FORMAT, ReportRecord
+
+    adapter = TypeAdapter(ReportRecord)
+    return {"$schema": DIALECT, "version": REPORT_FORMAT, **adapter.json_schema()}

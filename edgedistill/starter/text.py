@@ -1,0 +1,126 @@
+"""The lines of a recipe that `init` writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from edgedistill.data.survey import Found
+from edgedistill.data.survey import Keys as DataKeys
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+Keys = dict[str, str | int | bool | Path | list[int]]
+"""Of a model or of data, as a recipe has them."""
+
+
+def _yaml(keys: Keys | DataKeys, folder: Path) -> list[str]:
+    """Keys as indented YAML; a JSON string is YAML too."""
+    return [f"  {key}: {_value(value, folder)}" for key, value in keys.items()]
+
+
+def _value(value: Any, folder: Path) -> str:
+    if isinstance(value, Path):
+        value = os.path.relpath(value.resolve(), folder)
+    return _text(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _text(text: str) -> str:
+    """As YAML: plain where it would be read as the same text, else in YAML's own quotes (JSON's
+    escapes of what lies outside the basic plane are others)."""
+    import yaml
+
+    if re.fullmatch(r"[A-Za-z_./][A-Za-z0-9_./:-]*", text) and yaml.safe_load(text) == text:
+        return text
+    dumped: str = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=float("inf"))
+    return dumped.removesuffix("\n")
+
+
+def in_comment(text: str) -> str:
+    """As it may stand in a comment, which a new line would end."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def recipe_name(found: Found, data: str) -> str:
+    """After the data's folder."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).resolve().name).strip("-") or "recipe"
+
+
+def size_in_words(size: Size) -> str:
+    """In words: one number where both are the same."""
+    height, width = size
+    return str(height) if height == width else f"{height}x{width}"
+
+
+def data_lines(found: Found, size: Size, folder: Path) -> list[str]:
+    """The recipe's `data`; its paths from `folder`."""
+    height, width = size
+    names = in_comment(", ".join(found.classes[:6])) + (", ..." if len(found.classes) > 6 else "")
+    seen = [f"{width}x{height}" for width, height in sorted(set(found.sizes))]
+    sizes = ", ".join(seen[:3]) + (f" and {len(seen) - 3} other sizes" if len(seen) > 3 else "")
+    unsplit = found.keys["source"] == "folder" and "test" not in found.keys
+    return [
+        f"# {found.images} images of {len(found.classes)} classes ({names}), "
+        f"{'grey' if found.grey else 'color'}, {sizes}.",
+        "data:",
+        *_yaml(found.keys, folder),
+        *(["  test_share: 0.2  # of `train`, set aside, as there is no test folder"] * unsplit),
+        f"  image_size: {height if height == width else [height, width]}"
+        "  # pixels, height and width, that the models see",
+        f"  channels: {1 if found.grey else 3}",
+        "  validation: 0.1  # share of the training images that choices are made on",
+        f"  augment: {{shift: {min(size) // 8}, flip: {'false' if found.grey else 'true'}}}"
+        "  # flip: false where left and right matter",
+    ]
+
+
+def model_lines(role: str, model: Keys, folder: Path) -> list[str]:
+    """The recipe's `teacher` or `student`; its paths from `folder`."""
+    lines = [f"{role}:", *_yaml(model, folder)]
+    if "weights" in model:
+        lines += [
+            "  # If the weights expect normalized pixels, say with what, channel by channel:",
+            "  # mean: [0.485, 0.456, 0.406]",
+            "  # std: [0.229, 0.224, 0.225]",
+        ]
+    return lines
+
+
+def stage_lines(models: dict[str, Keys], found: Found, new_head: set[str]) -> list[str]:
+    """The recipe's `stages`; new_head: roles of the models whose output layer is new."""
+    batch = 32 if found.images < 2_000 else 128
+    # What is pretrained would be lost at the rates that a model from nothing wants.
+    tuned = "optimizer: adamw, learning_rate: 0.001"
+    lines = ["stages:"]
+    if "teacher" in new_head:
+        lines.append("  teacher:  # fit the pretrained model to these classes")
+        lines.append(f"    train: {{epochs: 5, batch_size: {batch}, {tuned}}}")
+    elif "weights" not in models["teacher"]:
+        lines.append("  teacher:  # no weights were given: train it here")
+        lines.append(f"    train: {{epochs: 40, batch_size: {batch}, learning_rate: 0.1}}")
+    student = models["student"]
+    epochs = 60 if found.images < 5_000 else 30
+    rate = f"learning_rate: {0.1 if student['family'] == 'resnet_cifar' else 0.05}"
+    if student.get("pretrained") or "weights" in student:
+        epochs, rate = epochs // 3, tuned
+    return [
+        *lines,
+        f"  distill: {{epochs: {epochs}, batch_size: {batch}, {rate}}}",
+        "  # prune: {speedup: 2}  # or macs (millions), or params (thousands)",
+        f"  quantize: {{method: qat, epochs: 4, batch_size: {batch}}}  # ptq: without training",
+    ]
+
+
+def contract_lines(target: str) -> list[str]:
+    """The recipe's `contract`."""
+    return [
+        f"# What must hold for {in_comment(target)}; if missed, "
+        "`edgedistill compile` exits with 1.",
+        "contract:",
+        "  max_drop: 3  # points below the teacher",
+        "  # max_size_kb: 110",
+        "  # max_latency_ms: 5",
+    ]
