@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,11 +107,15 @@ def frames(steps: int) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("runtime", list(RUNTIMES))
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_steps_follow_the_graph_over_a_long_sequence(
-    made: Result, runtime: str, precision: str
-) -> None:
+def test_a_student_of_two_programs_is_compiled(made: Result, tmp_path: Path) -> None:
+    """In one test, as the compile takes a minute and workers do not share it."""
+    for runtime, precision in itertools.product(RUNTIMES, ("fp32", "int8")):
+        follows_the_graph_over_a_long_sequence(made, runtime, precision)
+    is_judged_over_sequences_and_bundled(made, tmp_path)
+    has_its_weights_once_in_a_file_of_several_programs(made)
+
+
+def follows_the_graph_over_a_long_sequence(made: Result, runtime: str, precision: str) -> None:
     kind = "int8" if precision == "int8" else "float"
     stored = made.artifacts["quantize"].path
     program = program_file.load(program_file.place(stored, "step", kind))
@@ -137,8 +142,7 @@ def test_steps_follow_the_graph_over_a_long_sequence(
         assert apart <= 1e-4 if scale is None else round(apart / scale) <= 1
 
 
-@pytest.mark.slow
-def test_programs_are_judged_over_sequences_and_bundled(made: Result, tmp_path: Path) -> None:
+def is_judged_over_sequences_and_bundled(made: Result, tmp_path: Path) -> None:
     record = VerifyRecord.read(made.artifacts["verify"])
     assert record.ok
     assert {(row.runtime, row.precision) for row in record.programs} == {
@@ -156,8 +160,7 @@ def test_programs_are_judged_over_sequences_and_bundled(made: Result, tmp_path: 
     assert np.allclose(stream(golden[:1])["next"][0], outputs["next"][0])
 
 
-@pytest.mark.slow
-def test_weights_lie_once_in_a_file_of_several_programs(made: Result) -> None:
+def has_its_weights_once_in_a_file_of_several_programs(made: Result) -> None:
     entries = ExportRecord.read(made.artifacts["export"]).files
     files = {each.program: each.file for each in entries
              if (each.runtime, each.precision) == ("litert", "fp32")}  # fmt: skip
