@@ -98,6 +98,7 @@ def _folded(module: nn.Module, signature: Signature | Inputs) -> Program:
     _drop_identities(graph)
     fold_constants(graph)
     _slice_instead_of_splitting(graph)
+    _select_instead_of_unbinding(graph)
     shape = image_shape(inputs)
     if shape is not None:
         fold_pixel_affine(graph, shape[0])
@@ -139,6 +140,22 @@ def _drop_identities(graph: GraphModule) -> None:
         if node.op == "call_function" and _is_identity(node):
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)
+
+
+def _select_instead_of_unbinding(graph: GraphModule) -> None:
+    """Single entries of a tensor, which have the scale of the whole."""
+    import torch
+
+    for node in list(graph.graph.nodes):
+        if str(node.target) != "aten.unbind.int":
+            continue
+        for user in list(node.users):
+            with graph.graph.inserting_before(user):
+                entry = (node.args[0], argument(node, 1, 0), user.args[1])
+                chosen = graph.graph.call_function(torch.ops.aten.select.int, entry)
+            chosen.meta = dict(user.meta)
+            user.replace_all_uses_with(chosen)
+            graph.graph.erase_node(user)
 
 
 def _slice_instead_of_splitting(graph: GraphModule) -> None:

@@ -29,6 +29,7 @@ SAME_SCALE = {
     "aten.pad.default",
     "aten.constant_pad_nd.default",
     "aten.slice.Tensor",
+    "aten.select.int",
     "aten.reshape.default",
     "aten.view.default",
     "aten.flatten.using_ints",

@@ -380,3 +380,21 @@ def test_a_graph_that_the_bias_correction_does_not_take_is_quantized_without_it(
     quantized = post_training(program, Scheme(), batches(16, 8), say=said.append)
     assert describe(quantized).float_layers == ()
     assert said[0].startswith("bias correction skipped: NNCF does not take this graph (NotImpl")
+
+
+def test_the_entries_of_a_tensor_keep_its_scale() -> None:
+    """As the frames of a sequence: rounded once, not again for each."""
+
+    class Frames(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(3 * SIZE, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            first, *_, last = x.flatten(1, 2).unbind(2)
+            answer: torch.Tensor = self.linear(first) + self.linear(last)
+            return answer
+
+    torch.manual_seed(0)
+    quantized = convert(calibrated(fold(Frames().eval(), image_inputs(3, SIZE, SIZE))))
+    assert describe(quantized).float_layers == ()
