@@ -138,6 +138,7 @@ def _measured(row: MeasurementRow) -> BundledMeasurement:
         runtime=row.runtime,
         precision=row.precision,
         file=row.file,
+        program=row.program,
         threads=row.threads,
         **figures,
     )

@@ -178,6 +178,8 @@ class BundledMeasurement(_Part):
     runtime: str
     precision: str
     file: str | None
+    program: str = "main"
+    """Which of the file's programs; of one that keeps a state, a step."""
     threads: int
     cold_load_ms: Figure | None = None
     warm_load_ms: Figure | None = None

@@ -18,7 +18,7 @@ from edgedistill.records.measurements import MeasurementRow
 from edgedistill.records.metrics import AuditMetrics, DataMetrics
 from edgedistill.records.quantize import LayerSensitivity
 from edgedistill.records.search import SearchRecord
-from edgedistill.records.verify import Cause
+from edgedistill.records.verify import Cause, ProgramRow
 
 REPORT_FORMAT: Final = 1
 """Raised when a field of `report.json` changes its meaning or goes."""
@@ -197,3 +197,6 @@ class ReportRecord(Record):
     warnings: tuple[str, ...]
     ok: bool
     """Whether no promise is missed."""
+    programs: tuple[ProgramRow, ...] = ()
+    """The student's programs that are not `main`, over a sequence; their times are among the
+    measurements."""

@@ -62,6 +62,7 @@ def build_report(result: Result) -> ReportRecord:
         stages=stages,
         files=files,
         verified=verified.ok,
+        programs=verified.programs,
         measurements=measured,
         audited=AuditMetrics.read(audit) if audit else AuditMetrics(),
         audit=AuditRecord.read(audit) if audit else None,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from edgedistill.program import MAIN
 from edgedistill.records import (
     ExportRecord,
     FileEntry,
@@ -73,7 +74,8 @@ def _checked(row: FileRow, verified: VerifyRecord, on_target: bool) -> FileRow:
 
 
 def _timed(row: FileRow, measured: Sequence[MeasurementRow], primary: str) -> FileRow:
-    own = (each for each in measured if (each.model, each.file) == ("student", row.file))
+    key = "student", row.file, MAIN
+    own = (each for each in measured if (each.model, each.file, each.program) == key)
     found, teacher = next(own, None), teacher_row(measured, primary)
     if found is None:
         return row

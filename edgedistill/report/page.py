@@ -6,17 +6,20 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgedistill.program import MAIN
 from edgedistill.records import AuditRecord, MeasurementRow, OperatorRow, ReportRecord
 from edgedistill.records.audit import StudentAudit
 from edgedistill.report.audit import ordered
 from edgedistill.report.contract import verdict
 from edgedistill.report.terminal import (
+    furthest,
     headline,
     limit_of,
     milliseconds,
     number,
     parity_of,
     reached_by,
+    step_ms,
 )
 from edgedistill.report.warnings import grouped
 
@@ -39,7 +42,9 @@ def page(report: ReportRecord) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.globals["step_ms"] = step_ms
     environment.filters.update(
+        furthest=furthest,
         number=number,
         ms=milliseconds,
         limit=limit_of,
@@ -74,7 +79,8 @@ _WHO = {"teacher": "teacher, ", "distill": "before pruning, ", "student": ""}
 
 
 def _named(row: MeasurementRow) -> str:
-    return f"{_WHO[row.model]}{row.runtime} {row.precision}"
+    name = f"{_WHO[row.model]}{row.runtime} {row.precision}"
+    return name if row.program == MAIN else f"{name}, {row.program}"
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def _bars(report: ReportRecord) -> list[_Bar]:
             p50_ms=row.p50_ms,
             width=max(100 * row.p50_ms / longest, 0.4),
             tone="student" if row.model == "student" else "other",
-            shipped=row.model == "student" and row.file == shipped,
+            shipped=row.model == "student" and (row.file, row.program) == (shipped, MAIN),
         )
         for row in rows
     ]
@@ -150,7 +156,8 @@ def _spread(report: ReportRecord) -> _Spread | None:
 
 
 def _shipped(report: ReportRecord) -> MeasurementRow | None:
-    return next((row for row in report.measurements if row.file == report.summary.file), None)
+    key = report.summary.file, MAIN
+    return next((row for row in report.measurements if (row.file, row.program) == key), None)
 
 
 def _operators(report: ReportRecord) -> list[OperatorRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from edgedistill.records import ContractLine, FileRow, ReportRecord
+from edgedistill.records import ContractLine, FileRow, ProgramRow, ReportRecord
 from edgedistill.report.contract import verdict
 from edgedistill.report.warnings import grouped
 
@@ -41,6 +41,8 @@ def show(report: ReportRecord, console: Console) -> None:
     console.print()
     console.print(_stages(report, console.width))
     console.print(_files(report, console.width))
+    if report.programs:
+        console.print(_programs(report, console.width))
     console.print(_contract(report))
     console.print(f"Latency and memory: {report.where}.", markup=False, highlight=False)
 
@@ -144,6 +146,41 @@ def _files(report: ReportRecord, width: int) -> Table:
             "memory MB": [number(row.peak_memory_mb, 1) for row in rows],
         },
     )
+
+
+def _programs(report: ReportRecord, width: int) -> Table:
+    rows = report.programs
+    return _grid(
+        "Other programs, each over a sequence of test data with its state fed back",
+        width,
+        {
+            "runtime": [row.runtime for row in rows],
+            "precision": [row.precision for row in rows],
+            "program": [row.program for row in rows],
+        },
+        {
+            "steps": [str(row.steps) for row in rows],
+            "parity": [row.cause or "ok" for row in rows],
+            "off by": [furthest(row) for row in rows],
+            "p50 ms": [milliseconds(step_ms(report, row)) for row in rows],
+        },
+    )
+
+
+def furthest(row: ProgramRow) -> str:
+    """How far a program's outputs are from the graph's at most: steps of their scales, or a share
+    of their range."""
+    steps = [each.max_steps for each in row.outputs if each.max_steps is not None]
+    if steps:
+        return f"{max(steps):.0f} steps"
+    return f"{max(each.max_difference for each in row.outputs):.1g} of the range"
+
+
+def step_ms(report: ReportRecord, row: ProgramRow) -> float | None:
+    """Median milliseconds of one step."""
+    key = row.file, row.program
+    own = (each.p50_ms for each in report.measurements if (each.file, each.program) == key)
+    return next(own, None)
 
 
 def _grid(

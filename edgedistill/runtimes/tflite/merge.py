@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgedistill.program import MAIN
+from edgedistill.runtimes.native import METADATA
 from edgedistill.runtimes.tflite.file import File
 
 
@@ -54,8 +55,8 @@ def _add(file: File, other: File, name: str, held: dict[bytes, int]) -> None:
     file.model.signatureDefs.append(signature)
     for entry in other.model.metadata or []:
         content = bytes(other.model.buffers[entry.buffer].data)
-        if entry.name == b"edgedistill":
-            file.attach(metadata_name("edgedistill", name), content)
+        if entry.name == METADATA.encode():
+            file.attach(metadata_name(METADATA, name), content)
 
 
 def _code(file: File, wanted: Any) -> int:
