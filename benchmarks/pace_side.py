@@ -55,7 +55,6 @@ def train(steps: str) -> dict[str, Any]:
     model = _network()
     optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
     seconds = []
-    reads: Any = _reads()
     for number in range(int(steps)):
         generator = torch.Generator().manual_seed(number)
         x = torch.rand(BATCH, 3, SIZE, SIZE, generator=generator)
@@ -66,9 +65,7 @@ def train(steps: str) -> dict[str, Any]:
         nn.functional.cross_entropy(model(x), target).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         seconds.append(time.perf_counter() - started)
-    with reads:
-        nn.functional.cross_entropy(model(x), target).backward()  # type: ignore[no-untyped-call]
-    return {"images_per_second": BATCH / statistics.median(seconds), "reads": reads.count,
+    return {"images_per_second": BATCH / statistics.median(seconds), "reads": _reads(),
             "digest": _digest([each.tolist() for each in model.parameters()])}  # fmt: skip
 
 
@@ -126,17 +123,30 @@ def _network() -> Any:
     return Network().to(memory_format=torch.channels_last)
 
 
-def _reads() -> Any:
+def _reads() -> int:
+    """Numbers that the host reads from a device in a forward and a backward pass. The device is
+    `meta`, which computes nothing; what is read there is taken for 1."""
+    import torch
+    from torch import nn
     from torch.utils._python_dispatch import TorchDispatchMode
 
     class Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]
         count = 0
 
         def __torch_dispatch__(self, function: Any, _: Any, args: Any = (), kwargs: Any = None):  # type: ignore[no-untyped-def]
-            self.count += "_local_scalar_dense" in str(function)
-            return function(*args, **(kwargs or {}))
+            if "_local_scalar_dense" not in str(function):
+                return function(*args, **(kwargs or {}))
+            self.count += 1
+            return 1.0 if args[0].is_floating_point() else 1
 
-    return Reads()  # type: ignore[no-untyped-call]
+    model = _network().to("meta")
+    x = torch.rand(BATCH, 3, SIZE, SIZE, device="meta")
+    x = x.contiguous(memory_format=torch.channels_last)
+    target = torch.zeros(BATCH, dtype=torch.long, device="meta")
+    with Reads() as reads:  # type: ignore[no-untyped-call]
+        nn.functional.cross_entropy(model(x), target).backward()  # type: ignore[no-untyped-call]
+    count: int = reads.count
+    return count
 
 
 def near(known: str, held: str) -> dict[str, Any]:
