@@ -68,6 +68,8 @@ def torch_predictor(module: Any, precision: str = "fp32") -> Predict:
     the CPU, as a function on arrays."""
     import torch
 
+    from edgedistill.models.programs import judged
+
     def predict(*inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         device = device_of(module) if isinstance(module, torch.nn.Module) else torch.device("cpu")
         batch = [placed(torch.from_numpy(each), device) for each in inputs]
@@ -75,7 +77,8 @@ def torch_predictor(module: Any, precision: str = "fp32") -> Predict:
             torch.inference_mode(),
             torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
         ):
-            logits: NDArray[np.float32] = module(*batch).float().cpu().numpy()
+            given = judged(module, module(*batch))
+        logits: NDArray[np.float32] = given.float().cpu().numpy()
         return logits
 
     return predict

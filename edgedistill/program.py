@@ -73,11 +73,13 @@ def _dynamic_shapes(inputs: Inputs) -> tuple[dict[int, Dim], ...]:
 
 
 def graph_of(program: Program) -> GraphModule:
-    """The program as a graph module, its weights in place, for any batch size."""
+    """The program as a graph module, its weights in place, for any batch size; its attribute
+    `signature` says which output is which."""
     import torch
 
     graph = program.exported.module(check_guards=False)
     assert isinstance(graph, torch.fx.GraphModule)
+    graph.signature = program.signature  # type: ignore[assignment]
     return graph
 
 

@@ -137,7 +137,9 @@ class _Torch:
         return native
 
     def judged(self, outputs: Any) -> Any:
-        return outputs.numpy()
+        from edgedistill.models.programs import judged
+
+        return judged(self._module, outputs).numpy()
 
     def operators(self) -> list[OperatorRow]:
         return []

@@ -14,6 +14,7 @@ from edgedistill.distill.feature_hooks import FeatureHooks, named, shapes
 from edgedistill.errors import UserError
 from edgedistill.losses.base import Batch
 from edgedistill.models.fused import fused
+from edgedistill.models.programs import judged
 from edgedistill.recipe import Loss
 from edgedistill.tasks import TASKS, Head, Task
 
@@ -35,7 +36,7 @@ class Models:
         """Of the student, for a sample: a run on `example` tells. The student's mode stays."""
         training = self.student.training
         with torch.no_grad():
-            outputs = self.student.eval()(*self.example).shape[1]
+            outputs = judged(self.student, self.student.eval()(*self.example)).shape[1]
         self.student.train(training)
         return int(outputs)
 
@@ -134,7 +135,7 @@ class Objective(nn.Module):
         """The student's logits (batch, classes), float32; its layers, and the teacher's, are seen
         on the way."""
         with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=self._bf16):
-            logits: Tensor = self.student(*inputs)
+            logits = judged(self.student, self.student(*inputs))
             if self._teacher is not None:
                 with torch.no_grad():
                     self._teacher[0](*(shown or inputs))

@@ -254,13 +254,15 @@ def _try(module: nn.Module, model: Model, classes: int, inputs: Inputs) -> None:
     import torch
 
     from edgedistill.models.outer import taking
+    from edgedistill.models.programs import judged
 
     label, training = label_of(model), module.training
     try:
         with torch.no_grad(), taking(label, inputs):
-            logits = module.eval()(*blank(inputs))
+            given = module.eval()(*blank(inputs))
     finally:
         module.train(training)
+    logits = judged(module, given) if isinstance(given, tuple | list) else given
     got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
     if got != (1, classes):
         kind = "image" if image_shape(inputs) else "sample"

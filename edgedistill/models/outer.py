@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from edgedistill.errors import UserError, in_short
+from edgedistill.models.programs import judged
 from edgedistill.signature import Inputs, image_shape, in_words
 
 
@@ -72,7 +73,7 @@ def output_layers(module: nn.Module, *example: Tensor) -> list[str]:
 
         return tree_map_only(Tensor, one, output)
 
-    answer = _run(module, example, cut)
+    answer = judged(module, _run(module, example, cut))
     if not _is_differentiable(answer):
         return []
     reached = _depends(answer, [tensor for _, tensor in outputs])

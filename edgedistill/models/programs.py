@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
 
 from edgedistill.errors import UserError
+from edgedistill.models.normalized import Normalized
 from edgedistill.program import MAIN
 from edgedistill.signature import Inputs, Signature
 
@@ -27,7 +28,13 @@ def programs(module: nn.Module, inputs: Inputs) -> Programs:
     than the data has.
     """
     found: Programs = {MAIN: (module, inputs)}
-    own: _Own = cast(Any, module).programs() if hasattr(module, "programs") else {}
+    own = _own(module)
+    if isinstance(module, Normalized) and own.keys() - {MAIN}:
+        raise UserError(
+            f"the model has the programs {', '.join(own)}, and the recipe normalizes what `main` "
+            "is called with",
+            "normalize in the model itself, and leave `mean` and `std` out",
+        )
     for name, (call, signature) in own.items():
         _check(name, signature)
         if name == MAIN and _shapes(signature.inputs) != _shapes(inputs):
@@ -76,12 +83,23 @@ class Method(nn.Module):
         return self.call(*inputs)
 
 
-def judged(module: nn.Module, outputs: Any) -> Tensor:
-    """Of what a model's `main` gave, the output (batch, values) that a task judges."""
+def _own(module: nn.Module) -> _Own:
+    inner: Any = module.model if isinstance(module, Normalized) else module
+    return inner.programs() if hasattr(inner, "programs") else {}
+
+
+def judged(module: Callable[..., Any], outputs: Any) -> Tensor:
+    """Of what a model's `main` gave, the output (batch, values) that a task judges: what its
+    signature names so, of several; see `programs` and `program.graph_of`."""
     if isinstance(outputs, Tensor):
         return outputs
     signature = getattr(module, "signature", None)
-    if signature is None and hasattr(module, "programs"):
-        signature = module.programs().get(MAIN, (None, None))[1]  # type: ignore[operator]
-    chosen: Tensor = outputs[signature.answer if signature is not None else 0]
+    if signature is None and isinstance(module, nn.Module):
+        signature = _own(module).get(MAIN, (None, None))[1]
+    if signature is None:
+        raise UserError(
+            f"the model gives {len(outputs)} outputs, and nothing says which one is judged",
+            "give it a method `programs()` that names them: {'main': (self.forward, Signature)}",
+        )
+    chosen: Tensor = outputs[signature.answer]
     return chosen
