@@ -87,7 +87,7 @@ def document(teacher: int, losses: list[dict[str, Any]], seed: int) -> dict[str,
         "stages": {
             "teacher": {"train": {"epochs": 16, "learning_rate": 0.1}},
             "teach": {"views": 4},
-            "distill": {"epochs": 32, "losses": losses},
+            "distill": {"epochs": 20, "losses": losses},
         },
     }  # fmt: skip
 
