@@ -22,6 +22,16 @@ typedef struct {
 } TensorType;
 _Static_assert(sizeof(TensorType) == 72, "LiteRtRankedTensorType has 72 bytes");
 
+/* litert_environment_options.h and litert_any.h */
+typedef struct {
+  int tag;
+  struct {
+    int type;
+    int64_t value;
+  } any;
+} Option;
+enum { AUTO_REGISTER_ACCELERATORS = 24, MIN_LOGGER_SEVERITY = 25, INTEGER = 2, ERRORS = 3 };
+
 /* litert_profiler_event.h */
 typedef struct {
   const char *tag;
@@ -38,7 +48,7 @@ enum { ON_CPU = 1, TO_READ = 0, TO_WRITE = 1 };
 
 /* The functions that are called, LiteRt before each name: result, name, arguments. */
 #define FUNCTIONS(X)                                                                         \
-  X(Status, CreateEnvironment, (int, const void *, Handle *))                                \
+  X(Status, CreateEnvironment, (int, const Option *, Handle *))                              \
   X(Status, CreateModelFromFile, (Handle, const char *, Handle *))                           \
   X(void, DestroyModel, (Handle))                                                            \
   X(Status, GetNumModelSignatures, (Handle, size_t *))                                       \
@@ -107,7 +117,7 @@ static const char *in_words(Status status) {
     case 4: return "missing input";
     case 5: return "unsupported";
     case 6: return "not found";
-    case 500: return "it cannot be read";
+    case 500: return "no TFLite file, or it cannot be read";
     case 501: return "no TFLite file, or a damaged one";
     case 504: return "compilation failed";
     default: return "see litert_common.h";
@@ -141,7 +151,9 @@ static const char *open_runtime(const char *path) {
   void *library = open_library(path);
 #define FIND(result, name, arguments) *(void **)&api.name = find_symbol(library, "LiteRt" #name);
   FUNCTIONS(FIND)
-  check(api.CreateEnvironment(0, NULL, &environment), "start");
+  const Option options[] = {{AUTO_REGISTER_ACCELERATORS, {INTEGER, ON_CPU}},
+                            {MIN_LOGGER_SEVERITY, {INTEGER, ERRORS}}};
+  check(api.CreateEnvironment(2, options, &environment), "start");
   return NULL;
 }
 
@@ -168,24 +180,33 @@ static Handle compile(Handle model, const Order *order, bool profile) {
   return compiled;
 }
 
+static const char *key_of(Handle model, size_t place, Handle *graph) {
+  const char *key;
+  Handle signature;
+  check(api.GetModelSignature(model, place, &signature), "read a signature");
+  check(api.GetSignatureSubgraph(signature, graph), "find a signature's graph");
+  check(api.GetSignatureKey(signature, &key), "read a signature's name");
+  return key;
+}
+
 /* The signature of that name; for `main` also that of the file's first graph, as an interpreter
  * without signatures runs it. */
 static size_t find_signature(Handle model, const Order *order) {
-  size_t count, first = SIZE_MAX;
-  Handle signature, graph, graph_0;
+  size_t count, main_one = SIZE_MAX, length = 0;
+  char names[512] = "";
+  Handle graph, first_graph;
   check(api.GetNumModelSignatures(model, &count), "count signatures");
-  check(api.GetModelSubgraph(model, 0, &graph_0), "find the first graph");
+  check(api.GetModelSubgraph(model, 0, &first_graph), "find the first graph");
   for (size_t place = 0; place < count; place++) {
-    const char *key;
-    check(api.GetModelSignature(model, place, &signature), "read a signature");
-    check(api.GetSignatureKey(signature, &key), "read a signature's name");
-    check(api.GetSignatureSubgraph(signature, &graph), "find a signature's graph");
+    const char *key = key_of(model, place, &graph);
     if (strcmp(key, order->program) == 0) return place;
-    if (graph == graph_0 && first == SIZE_MAX) first = place;
+    if (graph == first_graph && main_one == SIZE_MAX) main_one = place;
+    if (length < sizeof names)
+      length += (size_t)snprintf(names + length, sizeof names - length, " `%s`",
+                                 graph == first_graph ? "main" : key);
   }
-  if (strcmp(order->program, "main") != 0 || first == SIZE_MAX)
-    fail("%s: has no program `%s` among its %zu", order->model, order->program, count);
-  return first;
+  if (strcmp(order->program, "main") == 0 && main_one != SIZE_MAX) return main_one;
+  fail("%s: has no program `%s`, but%s", order->model, order->program, names);
 }
 
 static size_t packed_bytes(const TensorType *type, const char *name) {

@@ -1,15 +1,57 @@
 /* The record, and the one line that says why there is none. */
+#define _GNU_SOURCE
 #include "runner.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *record_path;
 
-/* From here on a failure is written into that file too. */
-void report_into(const char *record) { record_path = record; }
+static const struct {
+  int number;
+  const char *words;
+} deaths[] = {
+    {SIGILL, "the runtime needs an instruction that this processor does not have (SIGILL)"},
+    {SIGSEGV, "the runtime crashed (SIGSEGV): the file is damaged, or made to do that"},
+    {SIGBUS, "the runtime crashed (SIGBUS): the file is damaged, or made to do that"},
+    {SIGFPE, "the runtime crashed (SIGFPE): the file is damaged, or made to do that"},
+    {SIGABRT, "the runtime gave up (SIGABRT): memory ran out, or the file is damaged"},
+};
+
+static void say(int file, const char *text) {
+  if (write(file, text, strlen(text)) < 0) return; /* nobody is left to be told */
+}
+
+/* As `fail`, with nothing but what a signal's handler may call. */
+static void die(int number) {
+  const char *words = "";
+  for (size_t place = 0; place < sizeof deaths / sizeof *deaths; place++)
+    if (deaths[place].number == number) words = deaths[place].words;
+  int record = open(record_path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  say(record, "{\"error\": \"");
+  say(record, words);
+  say(record, "\"}\n");
+  say(STDERR_FILENO, "edgedistill_runner: ");
+  say(STDERR_FILENO, words);
+  say(STDERR_FILENO, "\n");
+  _exit(1);
+}
+
+/* From here on a failure is written into that file too, and a crash is one. */
+void report_into(const char *record) {
+  static char room[1 << 16]; /* where a stack that ran out has none left */
+  stack_t stack = {.ss_sp = room, .ss_size = sizeof room};
+  struct sigaction action = {.sa_handler = die, .sa_flags = (int)SA_RESETHAND | SA_ONSTACK};
+  record_path = record;
+  sigaltstack(&stack, NULL);
+  for (size_t place = 0; place < sizeof deaths / sizeof *deaths; place++)
+    sigaction(deaths[place].number, &action, NULL);
+}
 
 /* End the process with exit code 1 and one line on stderr, which `record` repeats. */
 void fail(const char *format, ...) {

@@ -14,6 +14,7 @@ from edgedistill.devices import private
 from edgedistill.devices.native.shared import check_isa
 from edgedistill.errors import UserError
 
+_SOURCES = ("litert.c", "onnxruntime.c", "report.c", "runner.c", "system.c")
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
 _PATIENCE = 120.0
 """Seconds that the compiler may take."""
@@ -30,7 +31,7 @@ def runner(isa: str) -> Path:
     Raises UserError: there is no compiler for it here, or it cannot build.
     """
     check_isa(isa)
-    sources = _sources()
+    sources = sources_folder()
     built = private.folder() / "runner" / f"{isa}-{_digest(sources)}" / "edgedistill_runner"
     if not built.is_file():
         built.parent.mkdir(parents=True, exist_ok=True)
@@ -48,15 +49,10 @@ COUNTER = "counter.c"
 """Beside the runner's sources: of the emulator, a plugin and no part of the runner."""
 
 
-def _sources() -> list[Path]:
-    found = (path for path in sources_folder().iterdir() if path.suffix in (".c", ".h"))
-    return sorted(path for path in found if path.name != COUNTER)
-
-
-def _digest(sources: list[Path]) -> str:
+def _digest(sources: Path) -> str:
     digest = hashlib.sha256(" ".join(_FLAGS).encode())
-    for path in sources:
-        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    for name in (*_SOURCES, "runner.h"):
+        digest.update(name.encode() + b"\0" + (sources / name).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -77,11 +73,12 @@ def _compiler(isa: str) -> str:
     return found
 
 
-def _build(compiler: str, sources: list[Path], built: Path) -> None:
+def _build(compiler: str, sources: Path, built: Path) -> None:
     """In one rename, so that who builds at the same time sees a whole one."""
     with tempfile.TemporaryDirectory(dir=built.parent) as folder:
         new = Path(folder) / built.name
-        command = [compiler, *_FLAGS, "-o", str(new), *map(str, sources_of_c(sources)), "-ldl"]
+        files = [str(sources / name) for name in _SOURCES]
+        command = [compiler, *_FLAGS, "-o", str(new), *files, "-ldl"]
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, errors="replace", timeout=_PATIENCE
@@ -98,7 +95,3 @@ def _build(compiler: str, sources: list[Path], built: Path) -> None:
             )
         os.replace(new, built)
 
-
-def sources_of_c(sources: list[Path]) -> list[Path]:
-    """Those that are compiled; the others are what they include."""
-    return [path for path in sources if path.suffix == ".c"]
