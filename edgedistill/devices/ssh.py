@@ -1,0 +1,173 @@
+"""A Linux board or server behind ssh, with the user's own keys and configuration.
+
+Nothing is asked on the way: no password, no passphrase, and no host key is taken that the user has
+not taken before.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import IO, TYPE_CHECKING
+
+from edgedistill.devices.remote import facts
+from edgedistill.devices.remote.device import Remote
+from edgedistill.devices.remote.link import (
+    Answer,
+    Lost,
+    Refused,
+    answer,
+    call,
+    ending,
+    last_words,
+    patience,
+    text,
+)
+from edgedistill.errors import UserError
+
+if TYPE_CHECKING:
+    from edgedistill.devices.findings import Finding
+
+_GET = "`apt-get install openssh-client`"
+_OPTIONS = {
+    "BatchMode": "yes",
+    "ConnectTimeout": "10",
+    "ServerAliveInterval": "5",
+    "ServerAliveCountMax": "6",
+    "ClearAllForwardings": "yes",
+    "RemoteCommand": "none",
+    "RequestTTY": "no",
+    "LogLevel": "ERROR",
+}
+"""Never ask, notice within half a minute that the other end is gone, and do nothing else that the
+user's configuration may have for a person's own session. Host keys are the configuration's."""
+_FAULTS = (
+    (
+        "REMOTE HOST IDENTIFICATION HAS CHANGED",
+        "its host key is not the one that this computer knows",
+        "if it was installed anew, `ssh-keygen -R` its address, then `ssh {host}` and compare the "
+        "fingerprint; if not, somebody may stand in between",
+    ),
+    (
+        "Host key verification failed",
+        "this computer does not know its host key",
+        "run `ssh {host}` once, compare the fingerprint with the one on the device, and say yes",
+    ),
+    (
+        "Could not resolve hostname",
+        "no host of that name is known",
+        "check the name, or give it a `Host` entry in ~/.ssh/config",
+    ),
+    (
+        "Permission denied|Too many authentication failures",
+        "it does not let this user in by key: {said}",
+        "`ssh-copy-id {host}`, and `ssh-add` where the key has a passphrase; "
+        "`ssh -o BatchMode=yes {host} true` must end well",
+    ),
+    (
+        "timed out|refused|No route to host|unreachable",
+        "it cannot be reached: {said}",
+        "is it on, in this network, and is the port right? `ssh {host} true` must end well",
+    ),
+)
+"""What ssh says, what is wrong, and the way out."""
+_BEGIN = b"edgedistill begins\n"
+"""Goes before a file, after whatever the user's shell prints as it starts."""
+
+
+class Ssh:
+    """The link that `ssh` gives to one host."""
+
+    places = ("${TMPDIR:-/tmp}", "/var/tmp", "$HOME")
+    conditions = facts.LINUX
+
+    def __init__(self, host: str) -> None:
+        self.name = f"ssh:{host}"
+        self.way_out = f"see whether `ssh {host} true` ends well, then run the same command"
+        self._host = host
+
+    def open(self) -> None:
+        """Raises UserError: ssh is missing, or it does not get in."""
+        if shutil.which("ssh") is None:
+            raise UserError("ssh is not on PATH", _GET)
+        try:
+            done = self._ssh("echo", 60)
+        except Lost as error:
+            raise UserError(f"{self.name}: {error}", self.way_out) from error
+        if done.returncode:
+            raise self._fault(text(done.stderr))
+
+    def run(self, script: str, seconds: float = 60.0) -> Answer:
+        """Run a script with the host's sh, whatever the user's own shell is. Raises Lost."""
+        with tempfile.TemporaryFile() as given:
+            given.write(ending(script).encode())
+            given.seek(0)
+            return answer(self._ssh("sh", seconds, given))
+
+    def push(self, files: Mapping[str, Path], folder: str) -> None:
+        """Copy files there, as one archive: one connection."""
+        with tempfile.TemporaryFile() as given:
+            with tarfile.open(fileobj=given, mode="w") as archive:
+                for name, path in files.items():
+                    archive.add(path.resolve(), arcname=name)
+            given.seek(0)
+            done = self._ssh(f"tar -xof - -C {folder}", patience(files.values()), given)
+        self._must_have_ended(done)
+
+    def pull(self, names: Iterable[str], folder: str, into: Path) -> None:
+        """Copy files from there, as one archive."""
+        wanted = set(names)
+        begin = f"echo {_BEGIN.decode().strip()}"
+        script = f"{begin} && tar -cf - -C {folder} {' '.join(sorted(wanted))}"
+        done = self._ssh(script, patience([]))
+        self._must_have_ended(done)
+        with tarfile.open(fileobj=io.BytesIO(done.stdout.partition(_BEGIN)[2])) as archive:
+            for member in archive:
+                content = archive.extractfile(member)
+                if content and member.name in wanted:
+                    (into / member.name).write_bytes(content.read())
+
+    def _must_have_ended(self, done: CompletedProcess[bytes]) -> None:
+        if done.returncode:
+            self.run(":", 30)  # Lost, where that was why
+            raise Refused(last_words(done.stderr) or f"tar failed with {done.returncode}")
+
+    def _fault(self, said: str) -> UserError:
+        words = {"host": self._host, "said": last_words(said) or "without a word"}
+        for sign, wrong, way_out in _FAULTS:
+            if re.search(sign, said):
+                return UserError(f"{self.name}: {wrong.format(**words)}", way_out.format(**words))
+        return UserError(f"{self.name}: {words['said']}", self.way_out)
+
+    def _ssh(
+        self, command: str, seconds: float, given: IO[bytes] | None = None
+    ) -> CompletedProcess[bytes]:
+        options = [part for item in _OPTIONS.items() for part in ("-o", "=".join(item))]
+        return call(["ssh", *options, "--", self._host, command], seconds, given)
+
+
+def open_device(host: str) -> Remote:
+    """A host as ssh knows it: an address, user@address, or a name of the user's configuration.
+
+    Raises UserError: it is none.
+    """
+    if not re.fullmatch(r"[!-,.-~][!-~]*", host):
+        raise UserError(
+            f"ssh: {host!r} is no host" if host else "ssh: which host?",
+            "as `--device ssh:pi@raspberrypi`, or a `Host` of ~/.ssh/config",
+        )
+    return Remote(Ssh(host))
+
+
+def examine() -> list[Finding]:
+    """Whether ssh is here."""
+    from edgedistill.devices.findings import Finding
+
+    found = shutil.which("ssh")
+    return [Finding("ssh", bool(found), found or "ssh is not on PATH", "" if found else _GET)]
