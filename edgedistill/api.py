@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ from edgedistill.bundle.compare import side_by_side
 from edgedistill.bundle.evaluate import Samples, qualities
 from edgedistill.bundle.measure import measure, subjects
 from edgedistill.bundle.write import check_place
-from edgedistill.devices import Protocol
-from edgedistill.errors import UserError
+from edgedistill.devices import PROTOCOLS, Protocol, open_device
+from edgedistill.errors import UserError, nearest
 from edgedistill.families.endpoint import WHOLE
 from edgedistill.recipe import Recipe, load_recipe, parse_recipe
 from edgedistill.target import Target, check_names, load_target
@@ -164,21 +165,36 @@ def evaluate(
 def benchmark(
     subject: Bundle | str | Path,
     threads: int = 1,
-    runs: int = 200,
-    seconds: float = 5.0,
-    warmup: int = 10,
+    runs: int | None = None,
+    seconds: float | None = None,
+    warmup: int | None = None,
     reporter: Reporter | None = None,
+    device: str | Sequence[str] = "local",
+    protocol: str = "quick",
 ) -> list[dict[str, JsonValue]]:
-    """Measure every file of a bundle, or one model file, on this machine: rows as in
-    `measurements.json`. Files are taken in turn, each round of each in a fresh process; `reporter`
-    is told of each.
+    """Measure every file of a bundle, or one model file, on a device (`local`, `adb`, `ssh:HOST`,
+    `emulator:CPU`, `browser`) or on several: rows as in `measurements.json`. Files are taken in
+    turn, each round of each in a fresh process; `reporter` is told of each. `runs`, `seconds` and
+    `warmup` change what `protocol` (`quick`, `mlperf` or `sustained`) asks for.
 
-    Raises UserError: neither a bundle nor a model file, or a runtime that is not installed.
+    Raises UserError: neither a bundle nor a model file, or a device or runtime that is not there.
     """
-    protocol = Protocol(warmup, runs, seconds, threads)
-    if reporter is None:
-        return measure(subjects(subject), protocol)
-    return measure(subjects(subject), protocol, say=reporter.say)
+    asked = _protocol(protocol, threads, runs, seconds, warmup)
+    names = [device] if isinstance(device, str) else list(device)
+    devices = [open_device(name) for name in names]
+    found = subjects(subject)
+    say = reporter.say if reporter else lambda text: None
+    return [row for each in devices for row in measure(found, asked, each, say=say)]
+
+
+def _protocol(
+    name: str, threads: int, runs: int | None, seconds: float | None, warmup: int | None
+) -> Protocol:
+    if name not in PROTOCOLS:
+        raise UserError(f"unknown protocol `{name[:80]}`", nearest(name[:80], list(PROTOCOLS)))
+    wanted = {"threads": threads, "runs": runs, "seconds": seconds, "warmup": warmup}
+    given: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
+    return replace(PROTOCOLS[name], **given)
 
 
 def audit(bundle: Bundle | str | Path, data: Samples | None = None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from edgedistill.console import (
     print_table,
     say,
 )
+from edgedistill.device_commands import device_app
 
 app = typer.Typer(
     name="edgedistill",
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cache_app, name="cache")
+app.add_typer(device_app, name="device")
 
 RecipeFile = Annotated[
     Path | None, typer.Argument(help="A recipe (YAML); none: the embedded digits.")

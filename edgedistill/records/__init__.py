@@ -13,6 +13,7 @@ from edgedistill.records.export import (
 )
 from edgedistill.records.judge import JudgeRecord
 from edgedistill.records.measurements import (
+    Counts,
     Figures,
     How,
     MeasurementRow,
@@ -61,6 +62,7 @@ __all__ = [
     "Executed",
     "ExportRecord",
     "Fidelity",
+    "Counts",
     "Figures",
     "FileEntry",
     "FileRow",

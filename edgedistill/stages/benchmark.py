@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from edgedistill.artifact import Artifact, JsonObject
-from edgedistill.devices import DEVICES, Job, Protocol, Record, figures, in_short, in_turn
+from edgedistill.devices import (
+    Job,
+    Protocol,
+    Record,
+    figures,
+    in_short,
+    in_turn,
+    in_words,
+    open_device,
+)
 from edgedistill.errors import UserError, out_of_resources
 from edgedistill.program import MAIN
 from edgedistill.recipe import BenchmarkConfig
@@ -42,16 +51,16 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     warnings: list[str] = []
     subjects = [*_files(inputs["export"]), *_models(inputs, context, warnings)]
     jobs = [_job(subject, inputs["data"].path, context, protocol) for subject in subjects]
-    device = DEVICES["local"]
 
     def tick(done: int, total: int, job: Job, record: Record) -> None:
         context.reporter.tick("benchmark", done, total, in_short(job, record))
 
-    records = in_turn(device, jobs, _ROUNDS, tick)
-    where = device.where()
+    with open_device("local") as device:
+        records = in_turn(device, jobs, _ROUNDS, tick)
+        where = in_words(device.identity())
     rows = tuple(
         MeasurementRow(
-            **vars(figures(record, config.threads, where)),
+            **vars(figures(record, protocol, device, where)),
             model=subject.model,
             runtime=subject.runtime,
             precision=subject.precision,

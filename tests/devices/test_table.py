@@ -1,0 +1,45 @@
+"""The table of devices, and how they are named."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgedistill.devices import DEVICES, examined, open_device, set_up
+from edgedistill.errors import UserError
+
+
+def test_the_devices_are_these() -> None:
+    assert list(DEVICES) == ["local", "adb", "ssh", "emulator", "browser"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message", "hint"),
+    [
+        ("phone", "unknown device `phone`", "`edgedistill device list`"),
+        ("emulater:cortex-a76", "unknown device `emulater`", "did you mean `emulator`?"),
+        ("local:here", "`local:here` names no device", "write `local`"),
+        ("ssh:", "`ssh:` names no device", "write `ssh:HOST`"),
+        ("", "unknown device ``", "device list"),
+    ],
+)
+def test_what_names_no_device_is_told(asked: str, message: str, hint: str) -> None:
+    with pytest.raises(UserError) as error:
+        open_device(asked)
+    assert error.value.message == message
+    assert hint in error.value.hint
+
+
+def test_the_doctor_looks_at_one_or_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(DEVICES, "adb")  # whose client leaves a server running
+    assert list(examined()) == list(DEVICES)
+    (rows,) = examined("local").values()
+    assert all(row.ok for row in rows)
+    with pytest.raises(UserError, match="unknown device `table`"):
+        examined("table")
+
+
+def test_nothing_is_set_up_for_most() -> None:
+    with pytest.raises(UserError) as error:
+        set_up("ssh", print)
+    assert error.value.message == "nothing is to be set up for `ssh`"
+    assert "emulator and browser" in error.value.hint
