@@ -20,6 +20,7 @@ static const struct {
     {SIGSEGV, "the runtime crashed (SIGSEGV): the file is damaged, or made to do that"},
     {SIGBUS, "the runtime crashed (SIGBUS): the file is damaged, or made to do that"},
     {SIGFPE, "the runtime crashed (SIGFPE): the file is damaged, or made to do that"},
+    {SIGTRAP, "the runtime refused this processor or gave up (SIGTRAP)"},
     {SIGABRT, "the runtime gave up (SIGABRT): memory ran out, or the file is damaged"},
 };
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HINT = "run it again; if it stays so, the runner on the device is damaged"
+_LACKS = "take a later processor, or a version of the runtime that is built for this one"
 
 
 def answered(prepared: Prepared, folder: Path, said: str = "") -> Record:
@@ -37,7 +38,9 @@ def answered(prepared: Prepared, folder: Path, said: str = "") -> Record:
         )
     found = read_json_file(folder / RECORD, "the runner's record", _HINT)
     if isinstance(found, dict) and "error" in found:
-        raise UserError(f"{what}: {found['error']}", "see that the file is whole; export it again")
+        error = str(found["error"])[:1000]
+        hint = _LACKS if "SIGILL" in error else "see that the file is whole; export it again"
+        raise UserError(f"{what}: {error}", hint)
     with reading(str(folder / RECORD), _HINT):
         if job.memory:
             return _memory(prepared, found)

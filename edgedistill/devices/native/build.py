@@ -14,7 +14,9 @@ from edgedistill.devices import private
 from edgedistill.devices.native.shared import check_isa
 from edgedistill.errors import UserError
 
-_SOURCES = ("litert.c", "onnxruntime.c", "report.c", "runner.c", "system.c")
+SOURCES = ("litert.c", "onnxruntime.c", "report.c", "runner.c", "system.c")
+COUNTER = "counter.c"
+"""Beside the runner's sources: of the emulator, a plugin and no part of the runner."""
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
 _PATIENCE = 120.0
 """Seconds that the compiler may take."""
@@ -45,13 +47,9 @@ def sources_folder() -> Path:
     return here if here.is_dir() else Path(__file__).parents[3] / "benchmarks" / "device"
 
 
-COUNTER = "counter.c"
-"""Beside the runner's sources: of the emulator, a plugin and no part of the runner."""
-
-
 def _digest(sources: Path) -> str:
     digest = hashlib.sha256(" ".join(_FLAGS).encode())
-    for name in (*_SOURCES, "runner.h"):
+    for name in (*SOURCES, "runner.h"):
         digest.update(name.encode() + b"\0" + (sources / name).read_bytes())
     return digest.hexdigest()[:16]
 
@@ -77,7 +75,7 @@ def _build(compiler: str, sources: Path, built: Path) -> None:
     """In one rename, so that who builds at the same time sees a whole one."""
     with tempfile.TemporaryDirectory(dir=built.parent) as folder:
         new = Path(folder) / built.name
-        files = [str(sources / name) for name in _SOURCES]
+        files = [str(sources / name) for name in SOURCES]
         command = [compiler, *_FLAGS, "-o", str(new), *files, "-ldl"]
         try:
             done = subprocess.run(
@@ -94,4 +92,3 @@ def _build(compiler: str, sources: Path, built: Path) -> None:
                 "see whether it builds anything: its C library's headers may be missing",
             )
         os.replace(new, built)
-

@@ -17,7 +17,7 @@ _LIBRARIES = {
 }
 """By runtime: its package, the folder in it, and the library's name there."""
 _LOADER = "ld-linux-aarch64.so.1"
-_SYSTEM = (
+SYSTEM = (
     _LOADER, "libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1",
     "libgcc_s.so.1", "libstdc++.so.6",
 )  # fmt: skip
@@ -37,7 +37,7 @@ def libraries(runtime: str, isa: str) -> list[Path]:
     check_runtime(runtime)
     check_isa(isa)
     if isa == "aarch64":
-        return [_of_private(runtime), *map(_of_root, _SYSTEM)]
+        return [_of_private(runtime), *map(_of_root, SYSTEM)]
     if platform.machine() not in ("x86_64", "AMD64"):
         raise UserError(
             f"{runtime}: there is no library for x86_64 on this {platform.machine()} machine",
