@@ -124,6 +124,9 @@ class Adb:
             raise UserError("adb is not on PATH", _GET)
         self._serial = chosen(_devices(), self._serial or os.environ.get("ANDROID_SERIAL", ""))
 
+    def close(self) -> None:
+        """Nothing is held: adb's own server keeps the connection."""
+
     def run(self, script: str, seconds: float = 60.0) -> Answer:
         """Run a script with the device's sh. Raises Lost."""
         return answer(call(self._adb("shell", ending(script)), seconds))

@@ -9,9 +9,12 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import subprocess
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import IO, TYPE_CHECKING
@@ -20,7 +23,6 @@ from edgedistill.devices.remote import facts
 from edgedistill.devices.remote.device import Remote
 from edgedistill.devices.remote.link import (
     Answer,
-    Lost,
     Refused,
     answer,
     call,
@@ -30,10 +32,13 @@ from edgedistill.devices.remote.link import (
     text,
 )
 from edgedistill.errors import UserError
+from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from edgedistill.devices.findings import Finding
 
+_TO_CONNECT = 60.0
+"""Seconds to get in; without an answer, ssh itself waits for 10."""
 _GET = "`apt-get install openssh-client`"
 _OPTIONS = {
     "BatchMode": "yes",
@@ -91,17 +96,36 @@ class Ssh:
         self.name = f"ssh:{host}"
         self.way_out = f"see whether `ssh {host} true` ends well, then run the same command"
         self._host = host
+        self._open = ExitStack()
+        self._shared = "none"
 
     def open(self) -> None:
-        """Raises UserError: ssh is missing, or it does not get in."""
+        """Connect, once for all that follows. Raises UserError: ssh is missing, or it does not get
+        in."""
         if shutil.which("ssh") is None:
             raise UserError("ssh is not on PATH", _GET)
-        try:
-            done = self._ssh("echo", 60)
-        except Lost as error:
-            raise UserError(f"{self.name}: {error}", self.way_out) from error
-        if done.returncode:
-            raise self._fault(text(done.stderr))
+        folder = self._open.enter_context(scratch_folder())
+        self._shared = str(folder / "ssh")
+        said = self._open.enter_context((folder / "said").open("w+b"))
+        # Its input is a pipe: it ends with this process, however that ends.
+        master = subprocess.Popen(
+            self._command("cat", master="yes"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+        )
+        self._open.callback(_end, master)
+        until = time.monotonic() + _TO_CONNECT
+        while not Path(self._shared).exists():
+            if master.poll() is not None or time.monotonic() > until:
+                said.seek(0)
+                raise self._fault(text(said.read()))
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        """End that connection."""
+        self._open.close()
 
     def run(self, script: str, seconds: float = 60.0) -> Answer:
         """Run a script with the host's sh, whatever the user's own shell is. Raises Lost."""
@@ -148,8 +172,21 @@ class Ssh:
     def _ssh(
         self, command: str, seconds: float, given: IO[bytes] | None = None
     ) -> CompletedProcess[bytes]:
-        options = [part for item in _OPTIONS.items() for part in ("-o", "=".join(item))]
-        return call(["ssh", *options, "--", self._host, command], seconds, given)
+        return call(self._command(command), seconds, given)
+
+    def _command(self, command: str, master: str = "no") -> list[str]:
+        """Over the shared connection, or one of its own where that has broken."""
+        shared = {"ControlMaster": master, "ControlPath": self._shared, "ControlPersist": "no"}
+        options = [f"-o{key}={value}" for key, value in (_OPTIONS | shared).items()]
+        return ["ssh", *options, "--", self._host, command]
+
+
+def _end(master: subprocess.Popen[bytes]) -> None:
+    master.terminate()
+    try:
+        master.wait(5)
+    except subprocess.TimeoutExpired:
+        master.kill()
 
 
 def open_device(host: str) -> Remote:

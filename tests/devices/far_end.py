@@ -22,12 +22,15 @@ class FarEnd:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.places = (str(place),)
-        self.gone = False
+        self.gone = self.closed = False
         self.asked: list[str] = []
         self.on: dict[str, Callable[..., object]] = {}
 
     def open(self) -> None:
         self._ask("open")
+
+    def close(self) -> None:
+        self.closed = True
 
     def run(self, script: str, seconds: float = 60.0) -> Answer:
         self._ask("run", script)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -90,13 +92,42 @@ def test_a_job_leaves_the_model_there_for_the_next_and_in_the_end_nothing(
     assert link.left() == []
 
 
+TOOLS = "cat chmod date df mkdir rm rmdir sha256sum sleep tail uname".split()
+
+
+@pytest.mark.parametrize(
+    ("shell", "tools"), [("mksh", "toybox"), ("busybox", "busybox"), ("bash", ""), ("dash", "")]
+)
+def test_androids_shell_and_others_will_do(
+    link: FarEnd,
+    job: Job,
+    runner_does: Callable[[str], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shell: str,
+    tools: str,
+) -> None:
+    (tmp_path / "bin").mkdir()
+    for name, of in {"sh": shell, **(dict.fromkeys(TOOLS, tools) if tools else {})}.items():
+        if shutil.which(of) is None:
+            pytest.skip(f"{of} is not here")
+        (tmp_path / "bin" / name).symlink_to(shutil.which(of))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    with Remote(link) as far:
+        assert len(far.run(job).conditions) == 2
+        runner_does("echo last words; exit 3")
+        with pytest.raises(UserError, match="last words"):
+            far.run(job)
+    assert link.left() == []
+
+
 def test_the_device_tells_its_state_before_and_after_a_job(
     link: FarEnd, job: Job, runner_does: Callable[[str], None]
 ) -> None:
     with Remote(link) as far:
         conditions = far.run(job).conditions
-    assert [each.at_s for each in conditions][0] == 0
     assert len(conditions) == 2
+    assert conditions[0].at_s == 0
     assert all("load" in each.facts for each in conditions)
 
 
@@ -236,14 +267,18 @@ def test_a_device_that_comes_back_in_a_few_seconds_is_cleaned_up(
 def test_a_device_that_is_gone_in_the_end_is_told(
     link: FarEnd, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UserError, match=r"was left on far \(device 'far' not found\)\n"):
-        with Remote(link):
-            link.gone = True
+    lost = r"was left on far \(device 'far' not found\)\n"
+    with pytest.raises(UserError, match=lost), Remote(link):
+        link.gone = True
     link.gone = False
     with pytest.raises(KeyboardInterrupt), Remote(link):
-        link.gone = True
-        raise KeyboardInterrupt
+        _interrupted(link)
     assert "was left on far" in capsys.readouterr().err
+
+
+def _interrupted(link: FarEnd) -> None:
+    link.gone = True
+    raise KeyboardInterrupt
 
 
 def test_a_file_that_changed_on_the_way_is_refused(
@@ -259,9 +294,9 @@ def test_a_file_that_changed_on_the_way_is_refused(
             file.write(b"?")
 
     link.push = damage  # type: ignore[assignment,method-assign]
-    with pytest.raises(UserError, match=r"far: edgedistill_runner arrived changed: its SHA-256"):
-        with Remote(link) as far:
-            far.run(job)
+    words = r"far: edgedistill_runner arrived changed: its SHA-256"
+    with pytest.raises(UserError, match=words), Remote(link) as far:
+        far.run(job)
     assert link.left() == []
 
 
@@ -272,9 +307,9 @@ def test_a_device_that_takes_no_more_says_why(
         raise Refused("remote write failed: No space left on device")
 
     link.on["push"] = full
-    with pytest.raises(UserError, match=r"failed while copying .*: remote write failed: No space"):
-        with Remote(link) as far:
-            far.run(job)
+    words = r"failed while copying .*: remote write failed: No space"
+    with pytest.raises(UserError, match=words), Remote(link) as far:
+        far.run(job)
     assert link.left() == []
 
 
@@ -337,8 +372,6 @@ def test_other_processors_are_refused(link: FarEnd, monkeypatch: pytest.MonkeyPa
 def test_an_arm_processor_without_atomics_is_refused_for_litert_alone(
     link: FarEnd, job: Job, runner_does: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
     _tells(link, monkeypatch, machine="aarch64", cpuinfo="Features : fp asimd aes crc32")
     with Remote(link) as far:
         with pytest.raises(UserError, match=r"no `atomics` \(ARMv8.1\), which LiteRT needs"):
@@ -347,7 +380,5 @@ def test_an_arm_processor_without_atomics_is_refused_for_litert_alone(
 
 
 def test_runtimes_that_the_runner_does_not_know_are_refused(link: FarEnd, job: Job) -> None:
-    from dataclasses import replace
-
     with Remote(link) as far, pytest.raises(UserError, match="`openvino` is not measured there"):
         far.run(replace(job, runtime="openvino"))

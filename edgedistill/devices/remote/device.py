@@ -49,7 +49,11 @@ class Remote:
         self._versions: dict[str, str] = {}
 
     def __enter__(self) -> Remote:
-        self._link.open()
+        try:
+            self._link.open()
+        except BaseException:
+            self._link.close()
+            raise
         try:
             self._look()
             self._folder.make()
@@ -67,7 +71,10 @@ class Remote:
         self._leave(error)
 
     def _leave(self, error: BaseException | None) -> None:
-        left = self._folder.remove()
+        try:
+            left = self._folder.remove()
+        finally:
+            self._link.close()
         if left and isinstance(error, UserError):
             raise UserError(error.message, f"{error.hint}; {left}: remove it") from error
         if left and error is None:

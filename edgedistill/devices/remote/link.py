@@ -55,6 +55,9 @@ class Link(Protocol):
     def open(self) -> None:
         """Look whether the device is there. Raises UserError: it is not, with what to do."""
 
+    def close(self) -> None:
+        """Let go of it, whether `open` went well or not."""
+
     def run(self, script: str, seconds: float = 60.0) -> Answer:
         """Run a script with the device's sh, without input. Raises Lost."""
 
