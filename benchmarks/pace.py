@@ -1,4 +1,4 @@
-"""Pruning, quantization-aware training and the search for near duplicates, beside an older commit.
+"""Training, pruning, rounding and the search for near duplicates, beside older commits.
 
 Each sample is a process of its own on one thread; the two sides take turns, so that whatever else
 the machine does touches both. Networks have random weights. The older search for near duplicates
@@ -27,7 +27,9 @@ from benchmarks.pace_side import PLANTED, SEED
 
 ROOT = Path(__file__).parents[1]
 BEFORE = "61262d2"
-"""The last commit before all three were made faster."""
+"""The last commit before pruning, rounding and the search were made faster."""
+ONE_INPUT = "6ab99af"
+"""The last commit whose models take one picture: what training is held against."""
 PRUNED = {
     "prune ResNeXt-50 to 70 % of its MACs in multiples of 8":
         ("prune", "resnext50_32x4d", "64", "0.7", "8"),
@@ -36,6 +38,8 @@ PRUNED = {
     "prune ViT-B/16 to 70 % of its MACs in multiples of 8":
         ("prune", "vit_b_16", "64", "0.7", "8"),
 }  # fmt: skip
+TRAINED = 5
+"""Runs of the stages that train, whose times are closest."""
 KNOWN = HELD = 500_000
 HELD_BEFORE = 16_384
 """Images that the older search is timed on."""
@@ -75,7 +79,7 @@ def _summary(samples: list[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {"samples": samples}
     for key in samples[0]:
         values = [each[key] for each in samples]
-        if key in ("seconds", "images_per_second", "peak_mb"):
+        if key in ("seconds", "peak_mb") or key.endswith("images_per_second"):
             found[f"{key}_mean"], found[f"{key}_std"] = mean_and_std(values)
         elif len(set(values)) > 1:
             raise SystemExit(f"{key} differs from run to run: {values}")
@@ -110,13 +114,11 @@ def main() -> None:
     wanted = parser.parse_args()
     runs = 1 if wanted.small else wanted.runs
     with TemporaryDirectory() as folder:
-        before = Path(folder, "before")
-        before.mkdir()
-        archive = subprocess.run(["git", "archive", wanted.before, "edgedistill"], cwd=ROOT,
-                                 capture_output=True, check=True)  # fmt: skip
-        subprocess.run(["tar", "x", "-C", str(before)], input=archive.stdout, check=True)
-        trees = {"before": before, "after": ROOT}
-        rows: list[dict[str, Any]] = []
+        trees = {"before": _tree(wanted.before, Path(folder)), "after": ROOT}
+        older = {"before": _tree(ONE_INPUT, Path(folder)), "after": ROOT}
+        trained = ("stages", "320", "1") if wanted.small else ("stages", "2560", "2")
+        rows = compared("stages that train, of the CIFAR recipe", older,
+                        dict.fromkeys(older, trained), 1 if wanted.small else TRAINED)  # fmt: skip
         for name, arguments in list(PRUNED.items())[: 1 if wanted.small else None]:
             if wanted.small:
                 arguments = ("prune", "resnet18", "32", "0.7", "8")
@@ -126,7 +128,17 @@ def main() -> None:
         known, held, timed = (20_000, 5_000, 1_000) if wanted.small else (KNOWN, HELD, HELD_BEFORE)
         rows += near(trees, known, held, timed, runs)
     if not wanted.small:
-        write("pace", rows, seeds=[SEED], before=wanted.before, threads=1)
+        write("pace", rows, seeds=[SEED], before=wanted.before, one_input=ONE_INPUT, threads=1)
+
+
+def _tree(commit: str, folder: Path) -> Path:
+    """The package as it was."""
+    tree = folder / commit
+    tree.mkdir()
+    archive = subprocess.run(["git", "archive", commit, "edgedistill", "targets"], cwd=ROOT,
+                             capture_output=True, check=True)  # fmt: skip
+    subprocess.run(["tar", "x", "-C", str(tree)], input=archive.stdout, check=True)
+    return tree
 
 
 if __name__ == "__main__":

@@ -156,9 +156,28 @@ class Bundle:
         self, runtime: str | None = None, precision: str | None = None, threads: int = 1
     ) -> Loaded:
         """A model file as a callable: pixels float32 (batch, channels, height, width) in 0..1 to
-        logits float32 (batch, classes), or a regression's values, or embeddings. Loaded once."""
+        logits float32 (batch, classes), or a regression's values, or embeddings. Loaded once.
+
+        Raises UserError: no such file, or one that takes other pictures than the manifest says.
+        """
         entry = self.file(runtime, precision)
-        return self._open(entry, MAIN, threads)
+        model = self._open(entry, MAIN, threads)
+        if self.manifest["preprocessing"] is not None:
+            self._check_takes_its_pictures(entry["file"], model)
+        return model
+
+    def _check_takes_its_pictures(self, file: str, model: Loaded) -> None:
+        height, width, channels = self.form.shape
+        spec = model.signature.inputs[0]
+        taken = list(spec.shape[1:])
+        said = [height, width, channels]
+        if spec.layout != "NHWC":
+            said = [channels, height, width]
+        if taken != said:
+            raise UserError(
+                f"{self.path / file}: takes pictures of shape {taken}, and the manifest says {said}",
+                "compile the bundle again, or take its manifest from where it was copied from",
+            )
 
     def stream(
         self,

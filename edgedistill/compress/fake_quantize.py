@@ -19,8 +19,6 @@ SMALLEST_SCALE = 2.0**-20
 SMALLEST_CHANNEL = 2.0**-14
 """A weight channel's scale, relative to the tensor's largest: a dead channel's bias must still fit
 32 bits at the scale input * weight."""
-_CACHED = 2**16
-"""Values that are computed together on a CPU."""
 
 
 class FakeQuantize(FakeQuantizeBase):  # type: ignore[misc]
@@ -212,42 +210,29 @@ class _Round(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(x, scale, zero_point)
         ctx.bounds = low, high
-        least, most = (low - zero_point).to(x.dtype), (high - zero_point).to(x.dtype)
-        # Either bound by itself: with both as tensors, `clamp` takes one value at a time.
-        levels = (x * (1.0 / scale)).round_().clamp_min_(least).clamp_max_(most)
-        return levels.mul_(scale)
+        least, most = _bounds(low - zero_point, high - zero_point, x)
+        return (x * (1.0 / scale)).round_().clamp_(least, most).mul_(scale)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, scale, zero_point = ctx.saved_tensors
         low, high = ctx.bounds
-        least = ((low - zero_point - 0.5) * scale).to(x.dtype)
-        most = ((high - zero_point + 0.5) * scale).to(x.dtype)
-        passed = torch.empty_like(gradient)
-        for part in _parts(x):
-            _pass_between(gradient[part], x[part], least, most, passed[part])
+        least, most = _bounds(
+            (low - zero_point - 0.5) * scale, (high - zero_point + 0.5) * scale, x
+        )
+        if isinstance(least, float):
+            passed = torch.ops.aten.hardtanh_backward(gradient, x, least, most)
+        else:
+            passed = gradient.masked_fill((x <= least) | (x >= most), 0.0)
         return passed, *[None] * 4
 
 
-def _parts(x: Tensor) -> list[Any]:
-    """Indices of samples that a CPU's cache holds together; a GPU computes all at once."""
-    if x.is_cuda or x.numel() <= _CACHED:
-        return [...]
-    count = max(1, _CACHED * len(x) // x.numel())
-    return [slice(start, start + count) for start in range(0, len(x), count)]
-
-
-def _pass_between(gradient: Tensor, x: Tensor, least: Tensor, most: Tensor, passed: Tensor) -> None:
-    """The gradient into `passed` where least < x < most, and 0 elsewhere.
-
-    All else that compares with two tensors takes one value at a time on a CPU; the difference of
-    two numbers has their order's sign to the last bit.
-    """
-    where_positive = torch.ops.aten.threshold_backward.grad_input
-    inside = x - least
-    where_positive(gradient, inside, 0, grad_input=passed)
-    torch.sub(most, x, out=inside)
-    where_positive(passed, inside, 0, grad_input=passed)
+def _bounds(least: Tensor, most: Tensor, of: Tensor) -> tuple[Any, Any]:
+    """As numbers on a CPU, which takes one value at a time where bounds are tensors, and where a
+    read waits for nothing; anywhere else as tensors of the same type as what they bound."""
+    if of.is_cpu:
+        return float(least), float(most)
+    return least.to(of.dtype), most.to(of.dtype)
 
 
 class _Straight(torch.autograd.Function):

@@ -94,6 +94,16 @@ def something_changed(path: Path, data: some.DataObject) -> Iterator[None]:
         path.write_text(whole)
 
 
+@pytest.mark.parametrize(("key", "value"), [("channels", 3), ("image_size", [8, 16])])
+def test_pictures_that_the_file_does_not_take_are_told(
+    bundle: Bundle, key: str, value: Any
+) -> None:
+    said = {**bundle.manifest["preprocessing"], key: value}
+    changed = again(bundle, preprocessing=said)
+    with pytest.raises(UserError, match=r"takes pictures of shape \[1, 8, 8\], and the manifest"):
+        changed.predict(np.zeros((8, 8), np.uint8))
+
+
 many = settings(
     max_examples=100,
     deadline=None,

@@ -34,16 +34,17 @@ WEIGHT = {**ACTIVATION, "quant_min": -127, "qscheme": torch.per_channel_symmetri
 
 
 class _Reads(TorchDispatchMode):
-    """Counts the numbers that the host asks a tensor for."""
+    """Counts the numbers that the host asks a tensor for; on `meta`, which has none, it gets 1."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):  # type: ignore[no-untyped-def]
-        name = str(function)
-        self.count += any(each in name for each in ("_local_scalar_dense", "item", "is_nonzero"))
-        return function(*args, **(kwargs or {}))
+        if "_local_scalar_dense" not in str(function):
+            return function(*args, **(kwargs or {}))
+        self.count += 1
+        return 1.0 if args[0].is_floating_point() else 1
 
 
 @contextmanager
@@ -69,23 +70,24 @@ class Net(nn.Module):
         return found
 
 
-def test_no_number_is_read_in_a_forward_and_a_backward_pass() -> None:
-    net = Net()
+def test_no_number_is_read_from_a_device_in_a_forward_and_a_backward_pass() -> None:
+    net = Net().to("meta")
     for _ in range(2):  # the first sets the range, which then moves
         with reads() as found:
-            net(torch.rand(2, 3, 8, 8)).square().sum().backward()
+            net(torch.rand(2, 3, 8, 8, device="meta")).square().sum().backward()
         assert found.count == 0
     with reads() as found:
         net.answers.scale.item()
     assert found.count == 1
 
 
-def test_no_number_is_read_in_training_a_prepared_program() -> None:
+def test_no_number_is_read_from_a_device_in_training_a_prepared_program() -> None:
     prepared = prepare(fold(normalized(Mobile()), image_inputs(3, SIZE, SIZE)), Scheme())
     calibrate(prepared, batches(8, 4))
-    prepared.train()
+    prepared.train().to("meta")
     with reads() as found:
-        torch.cat([each.flatten(1) for each in answers(prepared(pixels(4)))], 1).sum().backward()
+        given = answers(prepared(pixels(4).to("meta")))
+        torch.cat([each.flatten(1) for each in given], 1).sum().backward()
     assert found.count == 0
 
 
@@ -117,25 +119,20 @@ def test_rounding_is_to_the_bit_what_numbers_that_are_read_give(
         values = values.contiguous(memory_format=torch.channels_last)
     values.requires_grad_()
     gradient = torch.randn(3, 4, 5, 6, generator=generator)
-    rounding = FixedFakeQuantize(scale, zero_point, **ACTIVATION)
-    rounded = rounding(values)
-    rounded.backward(gradient)
     wanted, passed = _exact(values.detach(), scale, zero_point, gradient)
-    assert torch.equal(rounded, wanted)
-    assert values.grad is not None
-    assert torch.equal(values.grad, passed)
+    for bounds in (fake_quantize._bounds, _as_on_a_device):
+        values.grad = None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fake_quantize, "_bounds", bounds)
+            rounded = FixedFakeQuantize(scale, zero_point, **ACTIVATION)(values)
+            rounded.backward(gradient)
+        assert torch.equal(rounded, wanted)
+        assert values.grad is not None
+        assert torch.equal(values.grad, passed)
 
 
-def test_a_gradient_in_parts_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = torch.randn(7, 40, generator=torch.Generator().manual_seed(0)) * 2
-    gradients = []
-    for cached in (10**6, 100):
-        monkeypatch.setattr(fake_quantize, "_CACHED", cached)
-        x = values.clone().requires_grad_()
-        FixedFakeQuantize(0.01, 3, **ACTIVATION)(x).sum().backward()
-        gradients.append(x.grad)
-    assert gradients[0] is not None and 0 < int(gradients[0].sum()) < values.numel()
-    assert torch.equal(*gradients)
+def _as_on_a_device(least: Tensor, most: Tensor, of: Tensor) -> tuple[Tensor, Tensor]:
+    return least.to(of.dtype), most.to(of.dtype)
 
 
 def test_a_range_that_moves_leaves_the_gradient_of_an_earlier_batch() -> None:
