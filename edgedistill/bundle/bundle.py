@@ -175,7 +175,8 @@ class Bundle:
             said = [channels, height, width]
         if taken != said:
             raise UserError(
-                f"{self.path / file}: takes pictures of shape {taken}, and the manifest says {said}",
+                f"{self.path / file}: takes pictures of shape {taken}, and the manifest "
+                f"says {said}",
                 "compile the bundle again, or take its manifest from where it was copied from",
             )
 
