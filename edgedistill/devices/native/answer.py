@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from edgedistill.devices.job import Record
 from edgedistill.devices.native.order import PROFILE, RECORD, Prepared, output_file
@@ -16,6 +16,47 @@ from edgedistill.records import OperatorRow
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+class _Kind(TypedDict):
+    """Of an output, as it came."""
+
+    dtype: str
+    shape: list[int]
+
+
+class _Times(TypedDict):
+    """What the runner writes of a job for times."""
+
+    open_ms: float
+    cold_load_ms: float
+    warm_load_ms: float
+    warmup_ms: list[float]
+    samples_ms: list[float]
+    outputs: dict[str, _Kind]
+
+
+class _Memory(TypedDict):
+    """And of one for memory; None where the kernel does not tell."""
+
+    empty_kb: int | None
+    peak_kb: int | None
+
+
+class _Ran(TypedDict):
+    """An operator, once."""
+
+    name: str
+    delegated: bool
+    us: int
+
+
+class _Profile(TypedDict):
+    """What LiteRT's profiler saw, one run after another."""
+
+    runs: int
+    operators: list[_Ran]
+
 
 _HINT = "run it again; if it stays so, the runner on the device is damaged"
 _LACKS = "take a later processor, or a version of the runtime that is built for this one"
@@ -47,13 +88,13 @@ def answered(prepared: Prepared, folder: Path, said: str = "") -> Record:
         return _times(prepared, found, folder)
 
 
-def _memory(prepared: Prepared, found: dict[str, Any]) -> Record:
+def _memory(prepared: Prepared, found: _Memory) -> Record:
     empty, peak = found["empty_kb"], found["peak_kb"]
     above = None if empty is None or peak is None else max(peak - empty, 0) * 1024 / 1e6
     return Record(None, None, [], above, signature=prepared.signature)
 
 
-def _times(prepared: Prepared, found: dict[str, Any], folder: Path) -> Record:
+def _times(prepared: Prepared, found: _Times, folder: Path) -> Record:
     names = [each.name for each in prepared.signature.outputs]
     return Record(
         cold_load_ms=float(found["cold_load_ms"]),
@@ -71,7 +112,7 @@ def _times(prepared: Prepared, found: dict[str, Any], folder: Path) -> Record:
     )
 
 
-def _output(path: Path, kind: dict[str, Any], samples: int) -> NDArray[np.generic]:
+def _output(path: Path, kind: _Kind, samples: int) -> NDArray[np.generic]:
     """(samples, ...), whether the file's own output has an axis for the batch or not."""
     import numpy as np
 
@@ -94,7 +135,7 @@ _SETTLING = 2
 """Runs that do not count."""
 
 
-def _of_litert(profile: dict[str, Any]) -> list[OperatorRow]:
+def _of_litert(profile: _Profile) -> list[OperatorRow]:
     """Times are means, as a single one is in whole microseconds. XNNPACK knows no tensor's name:
     its operators, some of which stand for several of the file, are told by their place."""
     runs, ran = int(profile["runs"]), profile["operators"]

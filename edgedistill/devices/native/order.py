@@ -5,11 +5,15 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgedistill.devices.job import Job
 from edgedistill.devices.native.shared import check_runtime, libraries
 from edgedistill.errors import UserError, reading
 from edgedistill.signature import Signature
+
+if TYPE_CHECKING:
+    from edgedistill.runtimes import Array
 
 _MOST_SAMPLES = 32
 RECORD, PROFILE = "record.json", "profile.json"
@@ -83,36 +87,41 @@ def output_file(place: int) -> str:
 
 
 def prepared(job: Job, folder: Path) -> Prepared:
-    """Write into `folder` what the runner needs of a job. At most 32 samples are taken.
+    """Write into `folder` what the runner needs of a job. At most 32 samples are taken. The file is
+    loaded in this process, for how it wants its inputs.
 
     Raises UserError: a runtime that the runner does not know, a file that does not load here, or
     inputs that are not those of the program.
     """
-    import numpy as np
-
     from edgedistill.runtimes import RUNTIMES
 
     check_runtime(job.runtime)
     loaded = RUNTIMES[job.runtime].load(job.model, job.protocol.threads, program=job.program)
-    wrong = reading(str(job.inputs), "give an .npz with an array for each input")
-    with wrong, np.load(job.inputs) as arrays:
-        samples = {name: arrays[name][:_MOST_SAMPLES] for name in arrays}
-    wanted = [each.name for each in loaded.signature.inputs]
-    if set(wanted) - set(samples):
-        raise UserError(
-            f"{job.inputs}: has {', '.join(samples)}; `{job.model.name}` takes {', '.join(wanted)}",
-            "give an array for each input",
-        )
-    count = min(len(samples[name]) for name in wanted)
-    native = [
-        loaded.encode({name: samples[name][place : place + 1] for name in wanted})
-        for place in range(count)
-    ]
+    samples = _samples(job, [each.name for each in loaded.signature.inputs])
+    count = min(map(len, samples.values()))
     model = folder / f"model{job.model.suffix}"
     shutil.copyfile(job.model, model)
-    files = [model]
-    for place, name in enumerate(wanted):
-        files.append(folder / _input_file(place))
-        values = [np.ascontiguousarray(each[name]).tobytes() for each in native]
-        files[-1].write_bytes(b"".join(values))
-    return Prepared(job, loaded.signature, count, tuple(files))
+    inputs = []
+    native = [
+        loaded.encode({name: values[place : place + 1] for name, values in samples.items()})
+        for place in range(count)
+    ]
+    for place, name in enumerate(samples):
+        inputs.append(folder / _input_file(place))
+        inputs[-1].write_bytes(b"".join(each[name].tobytes() for each in native))
+    return Prepared(job, loaded.signature, count, (model, *inputs))
+
+
+def _samples(job: Job, names: list[str]) -> dict[str, Array]:
+    """Real values (samples, ...) of the program's inputs, in their order."""
+    import numpy as np
+
+    wrong = reading(str(job.inputs), "give an .npz with an array for each input")
+    with wrong, np.load(job.inputs) as arrays:
+        found = {name: arrays[name][:_MOST_SAMPLES] for name in arrays}
+    if set(names) - set(found):
+        raise UserError(
+            f"{job.inputs}: has {', '.join(found)}; `{job.model.name}` takes {', '.join(names)}",
+            "give an array for each input",
+        )
+    return {name: found[name] for name in names}
