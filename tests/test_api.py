@@ -114,7 +114,7 @@ def test_benchmark_takes_a_bundle_or_a_file(bundle: edgedistill.Bundle) -> None:
     reporter = Silent()
     rows = edgedistill.benchmark(bundle.path / "tiny.int8.onnx", runs=12, reporter=reporter)
     assert [text.partition(":")[0] for text in reporter.said] == [
-        f"{turn}/3 tiny.int8.onnx in onnxruntime" for turn in (1, 2, 3)
+        "local", *(f"{turn}/4 tiny.int8.onnx in onnxruntime" for turn in (1, 2, 3, 4))
     ]
     assert [row["file"] for row in rows] == ["tiny.int8.onnx"]
     assert len(rows[0]["samples_ms"]) >= 12

@@ -39,7 +39,7 @@ ORDER: list[set[str]] = [
     {"bundle"},
     {"api", "starter", "console", "schemas"},
     {"cache_commands"},
-    {"bundle_commands"},
+    {"bundle_commands", "device_commands"},
     {"cli"},
     {"command_line"},
 ]
