@@ -6,7 +6,6 @@ What it counts repeats: for LiteRT to the instruction, for ONNX Runtime within a
 
 from __future__ import annotations
 
-import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -141,7 +140,6 @@ class Emulator:
             "-plugin", f"{plugin},out={_COUNTS}", *native.launch("aarch64", _LIBRARIES),
             *ready.arguments("aarch64", _LIBRARIES, mark=True),
         ]  # fmt: skip
-        what = f"{ready.job.model.name} in {ready.job.runtime} on {self.name}"
         try:
             # None of the host's variables: QEMU hands them on, and reads some itself.
             done = subprocess.run(
@@ -150,15 +148,11 @@ class Emulator:
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise UserError(
-                f"{what}: has not ended within {_PATIENCE:g} s", "take a smaller model or machine"
+                f"{ready.job.model.name} in {ready.job.runtime} on {self.name}: has not ended "
+                f"within {_PATIENCE:g} s",
+                "take a smaller model, or an idle machine",
             ) from None
-        said = _last_words(done.stderr)
-        if done.returncode == -signal.SIGILL:
-            raise UserError(
-                f"{what}: the runtime uses an instruction that this processor lacks: {said}",
-                "take a later processor, or a version of the runtime that is built for this one",
-            )
-        return said
+        return _last_words(done.stderr)
 
 
 def _lay_out(folder: Path, runtime: str) -> None:
