@@ -14,7 +14,16 @@ from edgedistill.devices import private
 from edgedistill.devices.native.shared import check_isa
 from edgedistill.errors import UserError
 
-SOURCES = ("litert.c", "onnxruntime.c", "report.c", "runner.c", "system.c")
+SOURCES = (
+    "arguments.c",
+    "litert.c",
+    "litert_api.c",
+    "onnxruntime.c",
+    "report.c",
+    "runner.c",
+    "system.c",
+)
+_HEADERS = ("litert.h", "runner.h")
 COUNTER = "counter.c"
 """Beside the runner's sources: of the emulator, a plugin and no part of the runner."""
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
@@ -49,7 +58,7 @@ def sources_folder() -> Path:
 
 def _digest(sources: Path) -> str:
     digest = hashlib.sha256(" ".join(_FLAGS).encode())
-    for name in (*SOURCES, "runner.h"):
+    for name in (*SOURCES, *_HEADERS):
         digest.update(name.encode() + b"\0" + (sources / name).read_bytes())
     return digest.hexdigest()[:16]
 
