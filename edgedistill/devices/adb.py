@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,18 +175,28 @@ def open_device(serial: str) -> Remote:
 
 
 def examine() -> list[Finding]:
-    """Whether adb is here, and each device that it knows; it starts adb's own server."""
+    """Whether adb is here, and each device that its server knows; nothing is started for that."""
     from edgedistill.devices.findings import Finding
 
     if shutil.which("adb") is None:
         return [Finding("adb", False, "adb is not on PATH", _GET)]
+    if not _has_server():
+        told = "adb is here; its server is not running, so that no device is known"
+        return [Finding("adb", False, told, "`adb devices` starts it and lists what is connected")]
     try:
         devices = _devices()
     except UserError as error:
         return [Finding("adb", False, error.message, error.hint)]
     if not devices:
-        return [Finding("adb", True, "adb is here; no device is connected", _CONNECT)]
+        return [Finding("adb", False, "adb is here; no device is connected", _CONNECT)]
     return [_finding(device) for device in devices]
+
+
+def _has_server() -> bool:
+    port = int(os.environ.get("ANDROID_ADB_SERVER_PORT", "5037"))
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _finding(device: Listed) -> Finding:

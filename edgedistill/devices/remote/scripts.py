@@ -53,6 +53,7 @@ cd $folder && rm -f {files}; }} 2>/dev/null
 _JOB = """\
 cd {folder} || exit 1
 umask 077
+export TMPDIR={folder}
 state() {{
 {asking}}} >>{state}
 : >{state}
@@ -130,7 +131,7 @@ def drop(folder: str, names: Iterable[str]) -> str:
 def job(folder: str, command: Iterable[str], conditions: Mapping[str, str], seconds: float) -> str:
     """Run a command there with a time limit, looking at the device's state before, after and every
     minute. Its exit code is the command's; it prints the command's last words, after LATE where
-    its time was up."""
+    its time was up. TMPDIR is the folder too: ONNX Runtime leaves a file of its own there."""
     return _JOB.format(
         folder=folder,
         command=shlex.join(command),
