@@ -29,6 +29,7 @@ _CONFIG = """\
 #clear APT::Update;
 #clear DPkg;
 #clear APT::Architectures;
+APT::Update::Error-Mode "any";
 APT::Architecture "arm64";
 APT::Architectures {{ "arm64"; }};
 APT::Sandbox::User "root";
