@@ -56,7 +56,7 @@ def doctor(name: Name = None, as_json: Json = False) -> int:
 
 @device_app.command()
 def setup(
-    name: Annotated[str, typer.Argument(help="emulator or browser.")],
+    name: Annotated[str, typer.Argument(help="adb, ssh, emulator or browser.")],
 ) -> None:
     """Build what a device needs in a private folder: nothing else of the machine is changed."""
     from edgedistill.devices import set_up

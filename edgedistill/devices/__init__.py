@@ -89,8 +89,10 @@ DEVICES = {
     entry.name: entry
     for entry in (
         DeviceEntry("local", "", "this machine", f"{_HERE}.local"),
-        DeviceEntry("adb", "SERIAL", "an Android device on a cable", f"{_HERE}.adb"),
-        DeviceEntry("ssh", "HOST", "a Linux board that ssh reaches", f"{_HERE}.ssh"),
+        DeviceEntry("adb", "SERIAL", "an Android device on a cable", f"{_HERE}.adb",
+                    sets_up=True),
+        DeviceEntry("ssh", "HOST", "a Linux board that ssh reaches", f"{_HERE}.ssh",
+                    sets_up=True),
         DeviceEntry("emulator", "CPU", "an arm64 processor under QEMU: outputs and instructions "
                     "counted, no times", f"{_HERE}.emulator", sets_up=True),
         DeviceEntry("browser", "BACKEND", "a Chromium without a window", f"{_HERE}.browser",
@@ -124,7 +126,7 @@ def set_up(name: str, say: Callable[[str], None]) -> None:
     nothing is to be built for it, or a tool for it is missing."""
     entry = _entry(name)
     if not entry.sets_up:
-        able = " and ".join(each.name for each in DEVICES.values() if each.sets_up)
+        able = ", ".join(each.name for each in DEVICES.values() if each.sets_up)
         raise UserError(
             f"nothing is to be set up for `{name}`",
             f"`edgedistill device doctor {name}` shows what it needs; set up are {able}",

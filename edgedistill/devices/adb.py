@@ -14,8 +14,8 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from edgedistill.devices.findings import Finding
 from edgedistill.devices.remote import facts
 from edgedistill.devices.remote.device import Remote
 from edgedistill.devices.remote.link import (
@@ -29,10 +29,10 @@ from edgedistill.devices.remote.link import (
     patience,
     text,
 )
+from edgedistill.devices.remote.setup import for_arm64, setup
 from edgedistill.errors import UserError
 
-if TYPE_CHECKING:
-    from edgedistill.devices.findings import Finding
+__all__ = ["Adb", "examine", "open_device", "setup"]
 
 _GET = "`apt-get install adb`, or Android's SDK Platform-Tools, and put `adb` on PATH"
 _CONNECT = (
@@ -175,9 +175,12 @@ def open_device(serial: str) -> Remote:
 
 
 def examine() -> list[Finding]:
-    """Whether adb is here, and each device that its server knows; nothing is started for that."""
-    from edgedistill.devices.findings import Finding
+    """Whether adb is here, each device that its server knows, and what arm64 ones are given. No
+    server is started for that."""
+    return [*_examine_adb(), for_arm64()]
 
+
+def _examine_adb() -> list[Finding]:
     if shutil.which("adb") is None:
         return [Finding("adb", False, "adb is not on PATH", _GET)]
     if not _has_server():
@@ -200,8 +203,6 @@ def _has_server() -> bool:
 
 
 def _finding(device: Listed) -> Finding:
-    from edgedistill.devices.findings import Finding
-
     try:
         chosen([device], device.serial)
     except UserError as error:

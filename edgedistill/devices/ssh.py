@@ -17,8 +17,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
+from edgedistill.devices.findings import Finding
 from edgedistill.devices.remote import facts
 from edgedistill.devices.remote.device import Remote
 from edgedistill.devices.remote.link import (
@@ -31,11 +32,11 @@ from edgedistill.devices.remote.link import (
     patience,
     text,
 )
+from edgedistill.devices.remote.setup import for_arm64, setup
 from edgedistill.errors import UserError
 from edgedistill.scratch import scratch_folder
 
-if TYPE_CHECKING:
-    from edgedistill.devices.findings import Finding
+__all__ = ["Ssh", "examine", "open_device", "setup"]
 
 _TO_CONNECT = 60.0
 """Seconds to get in; without an answer, ssh itself waits for 10."""
@@ -203,8 +204,7 @@ def open_device(host: str) -> Remote:
 
 
 def examine() -> list[Finding]:
-    """Whether ssh is here."""
-    from edgedistill.devices.findings import Finding
-
-    found = shutil.which("ssh")
-    return [Finding("ssh", bool(found), found or "ssh is not on PATH", "" if found else _GET)]
+    """Whether ssh is here, and what arm64 devices are given."""
+    path = shutil.which("ssh")
+    told = path or "ssh is not on PATH"
+    return [Finding("ssh", path is not None, told, "" if path else _GET), for_arm64()]

@@ -92,7 +92,7 @@ def test_a_machine_without_ssh_is_told_how_to_get_it(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="ssh is not on PATH"), ssh.open_device("pi"):
         pass
-    (finding,) = ssh.examine()
+    finding, _ = ssh.examine()
     assert (finding.ok, finding.told) == (False, "ssh is not on PATH")
     a_program(tmp_path, "ssh", "true")
     assert ssh.examine()[0].ok

@@ -22,7 +22,7 @@ SYSTEM = (
     "libgcc_s.so.1", "libstdc++.so.6",
 )  # fmt: skip
 """What a runtime's library links to: of the device itself nothing but its kernel is used."""
-_SETUP = "`edgedistill device setup` fetches it"
+_SETUP = "`edgedistill device setup adb` fetches it (or `ssh`, or `emulator`)"
 
 
 def libraries(runtime: str, isa: str) -> list[Path]:

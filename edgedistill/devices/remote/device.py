@@ -16,6 +16,7 @@ from edgedistill.devices.native.shared import ISAS
 from edgedistill.devices.remote import facts, scripts
 from edgedistill.devices.remote.folder import Folder, telling
 from edgedistill.devices.remote.link import Link, Lost, last_words
+from edgedistill.devices.remote.setup import versions
 from edgedistill.errors import UserError
 from edgedistill.scratch import scratch_folder
 
@@ -46,7 +47,6 @@ class Remote:
         self._link = link
         self._folder = Folder(link)
         self._told: dict[str, str] = {}
-        self._versions: dict[str, str] = {}
 
     def __enter__(self) -> Remote:
         try:
@@ -98,14 +98,14 @@ class Remote:
         return self._told.get("machine", "")
 
     def identity(self) -> Identity:
-        """Which device this is, as far as it tells; versions of the runtimes that ran there."""
+        """Which device this is, as far as it tells, and the runtimes that it is given."""
         return Identity(
             name=facts.name(self._told),
             isa=self._isa,
             flags=tuple(facts.processor(self._told)[1]),
             system=facts.system(self._told),
             facts=facts.more(self._told),
-            versions=self._versions,
+            versions=versions(self._isa),
         )
 
     def run(self, job: Job) -> Record:
