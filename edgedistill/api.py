@@ -64,10 +64,12 @@ def compile(
     cache: str | Path | None = None,
     set: Sequence[str] = (),
     reporter: Reporter | None = None,
+    device: str | None = None,
 ) -> Bundle | list[Bundle]:
     """Compile a recipe for a target into the bundle folder `out` (by default
     `./RECIPE-TARGET`); for several targets, one folder for each in `out`, and a list. Each is
-    written when its target is done.
+    written when its target is done. `device`: where to measure the files too (`adb`, `ssh:HOST`,
+    `browser`, ...), to hold the contract against; by default on the target's own if that is there.
 
     A contract that is missed does not raise: see `Bundle.ok`. Raises UserError: whatever the user
     can mend, before or while compiling.
@@ -86,7 +88,7 @@ def compile(
     reporter = reporter or _Log()
     store = Cache(Path(cache) if cache else default_root(), reporter.say)
     bundles = []
-    for result, place in zip(run(wanted, targets, store, reporter), places, strict=True):
+    for result, place in zip(run(wanted, targets, store, reporter, device), places, strict=True):
         bundles.append(write_bundle(result, place))
         if not one:
             reporter.say(f"{result.target.name}: its bundle is in {place}")

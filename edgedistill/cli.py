@@ -76,6 +76,15 @@ def compile_(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Bundle folder; else ./RECIPE-TARGET.")
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            "-d",
+            help="Measure there too, and hold the contract against it: adb[:SERIAL], ssh:HOST, "
+            "browser, emulator:CPU; else the target's own device, if it is there.",
+        ),
+    ] = None,
     settings: Settings = [],  # noqa: B006
     cache: CacheFolder = None,
     as_json: Json = False,
@@ -94,6 +103,7 @@ def compile_(
             cache=cache,
             set=settings,
             reporter=reporter,
+            device=device,
         )
     bundles = made if isinstance(made, list) else [made]
     if as_json:

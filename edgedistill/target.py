@@ -123,6 +123,9 @@ class Target(Frozen):
     threads: int = Field(default=1, ge=1, le=1024)
     budget: Budget = Budget()
     package: Literal["android", "ios", "web", "c", "python"] = "python"
+    device: str | None = Field(default=None, max_length=200)
+    """Where a compile measures too, if it is there: `adb`, `ssh:HOST`, `browser`; None: nowhere but
+    on the machine that compiles. `edgedistill device list` shows how each is named."""
 
     @model_validator(mode="after")
     def _runtimes_read_the_scheme(self) -> Target:

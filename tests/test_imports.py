@@ -33,7 +33,7 @@ ORDER: list[set[str]] = [
     {"train", "training_inputs", "distill", "compress", "runtimes", "devices"},
     {"stages"},
     {"plan"},
-    {"precheck", "rehearsal"},
+    {"on_device", "precheck", "rehearsal"},
     {"pipeline"},
     {"report"},
     {"bundle"},

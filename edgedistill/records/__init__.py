@@ -13,11 +13,13 @@ from edgedistill.records.export import (
 )
 from edgedistill.records.judge import JudgeRecord
 from edgedistill.records.measurements import (
+    CountRow,
     Counts,
     Figures,
     How,
     MeasurementRow,
     MeasurementsRecord,
+    OnDevice,
     OperatorRow,
 )
 from edgedistill.records.metrics import AuditMetrics, DataMetrics, StageMetrics
@@ -56,13 +58,14 @@ __all__ = [
     "AuditRecord",
     "Cause",
     "ContractLine",
+    "CountRow",
+    "Counts",
     "DataMetrics",
     "DataRecord",
     "Duplicates",
     "Executed",
     "ExportRecord",
     "Fidelity",
-    "Counts",
     "Figures",
     "FileEntry",
     "FileRow",
@@ -75,6 +78,7 @@ __all__ = [
     "Machine",
     "MeasurementRow",
     "MeasurementsRecord",
+    "OnDevice",
     "OperatorRow",
     "OutputParity",
     "Parity",

@@ -85,6 +85,35 @@ class MeasurementRow(Figures):
     """Which of the file's programs; of one that keeps a state, a step."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class CountRow(Counts):
+    """The counts of one exported file."""
+
+    runtime: str
+    precision: str
+    file: str
+    program: str = "main"
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    """What a device of the target's kind told of the exported files."""
+
+    device: str
+    """As it was asked for."""
+    how: How
+    where: str
+    """In words."""
+    isa: str
+    flags: tuple[str, ...]
+    system: str
+    facts: Mapping[str, str]
+    versions: Mapping[str, str]
+    times: tuple[MeasurementRow, ...] = ()
+    counts: tuple[CountRow, ...] = ()
+    """Of a device that counts instructions, in place of times."""
+
+
 @dataclass(frozen=True)
 class MeasurementsRecord(Record):
     """Every file, and the models that they came from."""
