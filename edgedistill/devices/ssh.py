@@ -119,9 +119,10 @@ class Ssh:
         self._open.callback(_end, master)
         until = time.monotonic() + _TO_CONNECT
         while not Path(self._shared).exists():
-            if master.poll() is not None or time.monotonic() > until:
+            late = time.monotonic() > until
+            if master.poll() is not None or late:
                 said.seek(0)
-                raise self._fault(text(said.read()))
+                raise self._fault(text(said.read()) or ("timed out" if late else ""))
             time.sleep(0.05)
 
     def close(self) -> None:

@@ -138,11 +138,20 @@ def test_the_device_tells_its_state_while_a_job_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(scripts, "_APART", 1)
-    runner_does(f"sleep 1.5{ANSWERS}")
+    runner_does(f"sleep 1.1{ANSWERS}")
     with Remote(link) as far:
         conditions = far.run(job).conditions
     assert len(conditions) == 3
     assert conditions[1].at_s in (1, 2)
+
+
+def test_a_state_that_is_cut_short_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "state.txt"
+    path.write_text("\n@@ at\n100\n\n@@ load\n0.5 1\n\n@@ at\n\n@@ load\n\n@@ at\n160\n@@ lo")
+    found = [(each.at_s, dict(each.facts)) for each in device._conditions(path)]
+    assert found == [(0, {"load": 0.5}), (60, {})]
+    path.write_text("")
+    assert device._conditions(path) == []
 
 
 def test_who_it_is(link: FarEnd) -> None:

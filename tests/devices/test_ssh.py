@@ -5,8 +5,10 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -113,9 +115,14 @@ class Server:
 
     def end_connections(self) -> None:
         """As a network does that breaks: end what serves the connections, not the server."""
-        children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
-        for child in Path(children).read_text().split():
+        for child in self.connections():
             subprocess.run(["kill", "-9", *_with_descendants(child)], check=False)
+
+    def connections(self) -> list[str]:
+        """Process ids of what serves them."""
+        return (
+            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        )
 
 
 def _with_descendants(pid: str) -> list[str]:
@@ -290,6 +297,52 @@ def test_a_runner_that_hangs_is_ended_there(
         assert processes(board.there) == []
 
 
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from edgedistill.devices import native, ssh
+from edgedistill.devices.job import Job, Protocol
+
+native.runner = lambda isa: Path(sys.argv[3])
+with ssh.open_device("board") as far:
+    far.run(Job(Path(sys.argv[1]), "onnxruntime", Path(sys.argv[2]), Protocol(seconds=1)))
+"""
+
+
+@real
+def test_ctrl_c_ends_the_runner_there_and_leaves_nothing(
+    board: Server, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _runs_instead(board, monkeypatch, "exec sleep 1000")
+    words = [str(job.model), str(job.inputs), str(board.folder / "edgedistill_runner")]
+    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED, *words], stderr=subprocess.PIPE)
+    _wait_until_it_runs(board)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert said.decode().rstrip().endswith("KeyboardInterrupt")
+
+
+@real
+def test_a_process_that_is_killed_leaves_no_connection(board: Server, job: Job) -> None:
+    script = "from edgedistill.devices import ssh; ssh.Ssh('board').open(); input()"
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
+    while not board.connections():
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    until = time.monotonic() + 10
+    while board.connections() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert board.connections() == []
+
+
+def _wait_until_it_runs(board: Server) -> None:
+    until = time.monotonic() + 60
+    while not any("sleep 1000" in words for words in processes(board.there)):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 @real
 def test_a_network_that_breaks_while_a_job_runs_is_told_and_nothing_is_left(
     board: Server, job: Job, monkeypatch: pytest.MonkeyPatch
@@ -297,8 +350,7 @@ def test_a_network_that_breaks_while_a_job_runs_is_told_and_nothing_is_left(
     _runs_instead(board, monkeypatch, "exec sleep 1000")
 
     def cut() -> None:
-        while not any("sleep 1000" in words for words in processes(board.there)):
-            time.sleep(0.05)
+        _wait_until_it_runs(board)
         board.end_connections()
 
     thread = threading.Thread(target=cut, daemon=True)

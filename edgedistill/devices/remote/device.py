@@ -204,5 +204,5 @@ def _signal_name(number: int) -> str:
 def _conditions(path: Path) -> list[Conditions]:
     """The device's state before, during and after a job, of what its script wrote down."""
     looks = facts.blocks(path.read_text(errors="backslashreplace"), "at")
-    begin = float(looks[0]["at"])
-    return [Conditions(float(look["at"]) - begin, facts.state(look)) for look in looks]
+    timed = [(int(look["at"]), look) for look in looks if look["at"].isdecimal()]
+    return [Conditions(float(at - timed[0][0]), facts.state(look)) for at, look in timed]

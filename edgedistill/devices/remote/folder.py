@@ -30,7 +30,7 @@ def telling(link: Link, doing: str) -> Iterator[None]:
     except Refused as error:
         raise UserError(
             f"{link.name}: failed while {doing}: {error}",
-            "make room there, or mend what it says; nothing was left there",
+            "make room there, or mend what it says",
         ) from error
 
 

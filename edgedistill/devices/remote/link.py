@@ -70,7 +70,7 @@ class Link(Protocol):
 
 def ending(script: str) -> str:
     """`script` so that its end can be told from a link that broke."""
-    return f"(\n{script}\n) </dev/null\nprintf '\\n%s%s\\n' '{_END}' $?\n"
+    return f"(\n{script}\n) </dev/null\ncode=$?\necho\necho '{_END}'$code\n"
 
 
 def answer(done: subprocess.CompletedProcess[bytes]) -> Answer:

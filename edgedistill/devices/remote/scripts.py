@@ -14,7 +14,7 @@ for place in {places}; do
   case $place in *[!A-Za-z0-9/._-]*) echo "$place: its name is not plain"; continue;; esac
   folder=$place/{name}
   mkdir "$folder" || {{ echo "$place: cannot be written"; continue; }}
-  printf '#!%s\\nexit 7\\n' "$(command -v sh)" >"$folder/probe"
+  {{ echo "#!$(command -v sh)"; echo 'exit 7'; }} >"$folder/probe"
   chmod 700 "$folder/probe"
   "$folder/probe"; runs=$?
   set -- $(df -Pk "$folder" | tail -n 1)
