@@ -1,8 +1,11 @@
-"""What an int8 file should cost in dot products, layer by layer, and what an emulated core counts.
+"""How many multiplying instructions an int8 file should take, layer by layer, and how many emulated
+cores count.
 
-XNNPACK's kernels for the Arm dot product compute 16 products an instruction, in tiles of 16 output
-and 4 input channels: a layer's `sdot` are its padded multiply-accumulates by 16. Depthwise
-convolutions have kernels of their own, without `sdot`. Needs `edgedistill device setup emulator`.
+XNNPACK multiplies in tiles of output channels, input channels and positions; what does not fill one
+costs as if it did. With the tile of a core's kernels, and the products that one instruction of
+theirs computes, a file's layers give the count to the instruction. It also says what the targets'
+`kernel`, by which padded multiply-accumulates are counted, leaves out: positions, of which there
+are mostly many. Needs `edgedistill device setup emulator`.
 
     python -m benchmarks.emulator NAME=FILE.int8.tflite ...    # beside MLPerf Tiny's
 """
@@ -12,7 +15,8 @@ from __future__ import annotations
 import math
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,38 +31,62 @@ from edgedistill.runtimes.tflite.file import File
 from edgedistill.signature import TensorSpec
 from edgedistill.target import Kernel, load_target
 
-CPU, TARGET = "cortex-a76", "android-arm64"
-LANES = 16
-"""Products that an `sdot` on whole registers computes."""
 TOLERANCE = 0.02
+TIMES = 5
+"""Runs in processes of their own, whose counts must be the same; on the first core."""
 PEERS = (
     ("ResNet-8", "pretrainedResnet_quant.tflite"),
     ("ResNet-8, 2.5 times as wide", "pretrainedResnet_large_int8.tflite"),
     ("keywords", "kws_ref_model.tflite"),
 )
-TIMES = 5
-"""Runs in processes of their own, whose counts must be the same."""
+
+
+@dataclass(frozen=True)
+class Core:
+    """A processor, and the kernels of XNNPACK's `gemm-config.c` for it."""
+
+    cpu: str
+    instruction: str
+    """That multiplies, by the emulator's classes."""
+    products: int
+    """That one such instruction computes."""
+    channels: tuple[int, int]
+    """Output and input channels of a tile: NR, and KR."""
+    positions: int
+    """Of a tile: MR."""
+    least: int = 1
+    """Positions where there is one alone."""
+
+
+CORES = (
+    Core("cortex-a76", "sdot", 16, (16, 4), 4),
+    # `smmla` multiplies two rows by two columns.
+    Core("i8mm", "smmla", 32, (16, 8), 4, least=2),
+    Core("cortex-a53", "smlal", 4, (16, 1), 4),
+    Core("cortex-a72", "smlal", 8, (8, 8), 2),
+)
+TILES = load_target("android-arm64").kernel
+"""By which padded multiply-accumulates are counted here."""
+DEPTHWISE = Kernel(output_channels=1, depthwise=8)
+"""Kernels for depthwise convolutions, on every core: of 3, 9 and 25 elements, with `smlal` of eight
+products. They compute 16 channels at once, and what is left by eight."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A layer of the file."""
+    """A layer of a file."""
 
     layer: str
     kind: str
     macs: int
     padded_macs: int
     """As contracts and pruning count them."""
-    sdot: int
+    instructions: dict[str, int]
 
 
-def expected_sdot(path: Path, kernel: Kernel | None = None) -> list[Row]:
-    """Each layer of a .tflite file that multiplies by int8 weights, in order.
-
-    kernel: the blocks in which the device's kernels compute; by default those of `android-arm64`.
-    """
-    tiles = kernel or load_target(TARGET).kernel
-    assert tiles is not None
+def expected(path: Path, core: Core = CORES[0]) -> list[Row]:
+    """Each layer of a .tflite file that multiplies by int8 weights, in order."""
+    assert TILES is not None
     file = File.read(path)
     rows = []
     for operator in file.operators:
@@ -66,18 +94,28 @@ def expected_sdot(path: Path, kernel: Kernel | None = None) -> list[Row]:
         if product is not None:
             name = bytes(file.tensor(operator.outputs[0]).name or b"").decode(errors="replace")
             rows.append(
-                Row(name, file.kind(operator), product.macs, product.padded(tiles),
-                    _sdot(product, tiles))
+                Row(name, file.kind(operator), product.macs, product.padded(TILES),
+                    _instructions(product, core))
             )  # fmt: skip
     return rows
 
 
-def _sdot(product: Product, tiles: Kernel) -> int:
-    """Positions are computed four at a time, but for a single one."""
-    if product.groups > 1 and product.inputs == 1 and product.kernel <= max(tiles.depthwise_sizes):
-        return 0
-    positions = product.positions if product.positions == 1 else -(-product.positions // 4) * 4
-    return replace(product, positions=positions).padded(tiles) // LANES
+def total(rows: list[Row]) -> Counter[str]:
+    """Instructions of a whole file, by class."""
+    return sum((Counter(row.instructions) for row in rows), Counter[str]())
+
+
+def _instructions(product: Product, core: Core) -> dict[str, int]:
+    sizes = [size for size in DEPTHWISE.depthwise_sizes if size >= product.kernel]
+    if product.groups > 1 and product.inputs == 1 and sizes:
+        computed = replace(product, kernel=sizes[0]).padded(DEPTHWISE)
+        return {"smlal": computed // 8}
+    outputs, inputs = core.channels
+    tiles = -(-product.positions // core.positions)
+    positions = core.least if product.positions == 1 else tiles * core.positions
+    tile = Kernel(output_channels=outputs, input_channels=inputs, depthwise_sizes=())
+    padded = replace(product, positions=positions).padded(tile)
+    return {core.instruction: padded // core.products}
 
 
 def _product(file: File, operator: Any) -> Product | None:
@@ -141,22 +179,26 @@ def _noise(spec: TensorSpec, random: np.random.Generator) -> Any:
     return random.random(shape, dtype=np.float32)
 
 
-def explained(device: Emulator, name: str, path: Path) -> dict[str, Any]:
+def explained(core: Core, device: Emulator, name: str, path: Path) -> dict[str, Any]:
     """A file's layers, what they should cost, and what was counted each time."""
-    rows = expected_sdot(path)
-    counts = [measured(device, path) for _ in range(TIMES)]
-    expected, counted = sum(row.sdot for row in rows), counts[0].get("sdot", 0.0)
+    rows = expected(path, core)
+    main = core is CORES[0]
+    counts = [measured(device, path) for _ in range(TIMES if main else 1)]
+    wanted, counted = total(rows), counts[0]
+    apart = {each: counted.get(each, 0.0) / count - 1 for each, count in wanted.items()}
     return {
         "name": name,
-        "bytes": path.stat().st_size,
+        "cpu": core.cpu,
         "macs": sum(row.macs for row in rows),
         "padded_macs": sum(row.padded_macs for row in rows),
-        "expected_sdot": expected,
-        "instructions": counts[0],
-        "apart": counted / expected - 1,
-        "within": abs(counted / expected - 1) <= TOLERANCE,
-        "same_every_time": all(each == counts[0] for each in counts),
-        "layers": [vars(row) for row in rows],
+        "expected": wanted,
+        "instructions": counted,
+        "apart": apart,
+        "within": abs(apart[core.instruction]) <= TOLERANCE,
+        "same_every_time": all(each == counted for each in counts),
+        # Products of activations multiply with `smlal` too.
+        "multiplied_activations": File.read(path).count()["MUL"],
+        "layers": [asdict(row) for row in rows] if main else [],
     }
 
 
@@ -170,15 +212,18 @@ def files() -> dict[str, Path]:
 
 
 def main() -> None:
-    rows = []
-    with open_device(CPU) as device:
-        for name, path in files().items():
-            rows.append(explained(device, name, path))
-            told = {key: value for key, value in rows[-1].items() if key != "layers"}
-            print(told, flush=True)
-        where = vars(device.identity())
-    apart = [row["name"] for row in rows if not (row["within"] and row["same_every_time"])]
-    write("emulator", rows, seeds=[0], device=where, tolerance=TOLERANCE, times=TIMES, apart=apart)
+    rows, devices = [], {}
+    for core in CORES:
+        with open_device(core.cpu) as device:
+            devices[core.cpu] = asdict(device.identity())
+            for name, path in files().items():
+                rows.append(explained(core, device, name, path))
+                told = {key: value for key, value in rows[-1].items() if key != "layers"}
+                print(told, flush=True)
+    apart = [f"{row['name']} on {row['cpu']}" for row in rows
+             if not (row["within"] and row["same_every_time"])]  # fmt: skip
+    write("emulator", rows, seeds=[0], devices=devices, cores=[asdict(core) for core in CORES],
+          tolerance=TOLERANCE, times=TIMES, apart=apart)  # fmt: skip
     print(f"apart: {apart or 'none'}")
 
 
