@@ -80,7 +80,12 @@ def measured(
         jobs = [job_of(subject, place, protocol) for subject in subjects]
         identity = device.identity()
         where = in_words(identity)
-        records = list(zip(subjects, in_turn(device, jobs, ROUNDS, tick), strict=True))
+        found = in_turn(
+            device, jobs, ROUNDS, tick,
+            lambda job, error: reporter.say(f"{device.name}: left out: {error.message}"),
+        )  # fmt: skip
+        records = [(subject, record) for subject, record in zip(subjects, found, strict=True)
+                   if record is not None]  # fmt: skip
     told = OnDevice(
         device.name, device.how, where, identity.isa, identity.flags, identity.system,
         identity.facts, identity.versions,

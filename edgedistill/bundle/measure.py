@@ -217,6 +217,7 @@ def measure(
             # A round in ten minutes is no ten minutes in a row.
             rounds=1 if protocol.minimum_seconds else _ROUNDS,
             tick=lambda done, total, job, record: say(f"{done}/{total} {in_short(job, record)}"),
+            left_out=lambda job, error: say(f"{device.name}: left out: {error.message}"),
         )
     return [
         {
@@ -229,6 +230,7 @@ def measure(
             **({"outputs": judged(record).tolist()} if outputs else {}),
         }
         for subject, record in zip(taken, records, strict=True)
+        if record is not None
     ]
 
 

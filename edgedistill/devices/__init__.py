@@ -30,6 +30,7 @@ from edgedistill.devices.job import (
     Job,
     Protocol,
     Record,
+    Unfit,
 )
 from edgedistill.devices.machine import is_machine, machine, name_of
 from edgedistill.devices.rounds import Tick, in_short, in_turn
@@ -37,7 +38,7 @@ from edgedistill.errors import UserError, nearest
 
 __all__ = [
     "DEVICES", "PROTOCOLS", "Conditions", "Device", "DeviceEntry", "Finding", "Identity", "Job",
-    "Measurement", "Protocol", "Record", "Tick",
+    "Measurement", "Protocol", "Record", "Tick", "Unfit",
     "counts", "examined", "figures", "in_short", "in_turn", "in_words", "is_machine",
     "last_to_first", "machine", "measurements", "name_of", "open_device", "percentile", "set_up",
     "shortfall", "trimmed_mean",

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from edgedistill.errors import UserError
 from edgedistill.records import How, OperatorRow
 
 if TYPE_CHECKING:
@@ -112,6 +113,10 @@ class Identity:
     """Of the runtimes there."""
 
 
+class Unfit(UserError):
+    """A device cannot run this file, as it cannot any like it; others it can."""
+
+
 class Device(typing.Protocol):
     """An opened device; leaving it takes away what was put there, whatever happened."""
 
@@ -136,6 +141,6 @@ class Device(typing.Protocol):
     def run(self, job: Job) -> Record:
         """Run one job in a fresh process of the device.
 
-        Raises UserError: the file or its runtime cannot run there, the process died or took too
-        long, or the device was lost.
+        Raises Unfit: the file is of a kind that cannot run there. UserError: the process died or
+        took too long, or the device was lost.
         """

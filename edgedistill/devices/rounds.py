@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from edgedistill.devices.figures import percentile
-from edgedistill.devices.job import Device, Job, Protocol, Record
+from edgedistill.devices.job import Device, Job, Protocol, Record, Unfit
 
 Tick = Callable[[int, int, Job, Record], None]
 """(how many are done, of how many, what was measured last, what came)."""
+LeftOut = Callable[[Job, Unfit], None]
+"""(what cannot be measured, why)."""
 
 
 def in_short(job: Job, record: Record) -> str:
@@ -28,22 +30,36 @@ def in_turn(
     jobs: Sequence[Job],
     rounds: int = 3,
     tick: Tick = lambda done, total, job, record: None,
-) -> list[Record]:
+    left_out: LeftOut = lambda job, error: None,
+) -> list[Record | None]:
     """Measure jobs in rounds, one after the other in each, so that what slows the device for a
     while slows all of them and ratios stay fair. Each round of each job is a process of its own,
     after which `tick` is told of it. A device that counts instructions gets one round, and each
-    other a further one for memory alone.
+    other a further one for memory alone. Of a job that is unfit for the device, None comes back,
+    and `left_out` is told why.
+
+    Raises UserError as `Device.run` does, and where every job is unfit.
     """
-    rounds = rounds if device.how == "measured" else 1
     extra = device.how == "measured"
-    found: list[list[Record]] = [[] for _ in jobs]
+    rounds = rounds if device.how == "measured" else 1
+    found: list[list[Record] | None] = [[] for _ in jobs]
     for turn in range(rounds + extra):
         for place, job in enumerate(jobs):
+            records = found[place]
+            if records is None:
+                continue
             asked = _share(job, rounds, turn)
-            record = device.run(asked)
-            found[place].append(record)
+            try:
+                record = device.run(asked)
+            except Unfit as error:
+                found[place] = None
+                if not any(records is not None for records in found):
+                    raise
+                left_out(job, error)
+                continue
+            records.append(record)
             tick(turn * len(jobs) + place + 1, (rounds + extra) * len(jobs), asked, record)
-    return [_joined(records, rounds) for records in found]
+    return [None if records is None else _joined(records, rounds) for records in found]
 
 
 def _share(job: Job, rounds: int, turn: int) -> Job:

@@ -68,6 +68,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     rows = tuple(
         row(subject, figures(record, protocol, device, where))
         for subject, record in zip(subjects, records, strict=True)
+        if record is not None
     )
     MeasurementsRecord(rows).write(context.scratch)
     kept = ("model", "runtime", "precision", "file", "program", "p50_ms", "peak_memory_mb")

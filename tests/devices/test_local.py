@@ -53,6 +53,7 @@ def test_a_warm_up_goes_on_until_it_settles_and_no_longer_than_ten_blocks(job: J
 def test_rounds_share_the_runs_and_join_the_samples(job: Job) -> None:
     seen: list[tuple[Any, ...]] = []
     record, other = in_turn(Local(), [job, job], rounds=2, tick=lambda *at: seen.append(at))
+    assert record is not None and other is not None
     assert len(record.samples_ms) == len(other.samples_ms) == 32
     assert [at[:2] for at in seen] == [(at, 6) for at in range(1, 7)]
     told = in_short(*seen[0][2:])
