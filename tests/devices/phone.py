@@ -79,9 +79,13 @@ done
 HOLD_VSOCK = """
 import socket, time
 held = socket.socket(socket.AF_VSOCK)
-held.bind((socket.VMADDR_CID_ANY, 5555))
-print("held", flush=True)
-time.sleep(1e6)
+while True:
+    try:
+        held.bind((socket.VMADDR_CID_ANY, 5555))
+    except OSError:  # by another phone, or by this one
+        pass
+    print("held", flush=True)
+    time.sleep(0.2)
 """
 # Magic and mask of arm64 programs, from QEMU's own list.
 ARM64 = r"""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from phone import DISK_MB, SERIAL, Phone, missing
 from test_remote_facts import BATTERY, GETPROP, SAMSUNG
 
 from edgedistill.devices import adb, native, private
+from edgedistill.devices.emulator.cpus import CPUS
 from edgedistill.devices.job import Job, Protocol
 from edgedistill.devices.remote import device, folder
 from edgedistill.errors import UserError
@@ -183,14 +185,18 @@ def pixel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phone]:
     yield from _phone(tmp_path_factory.mktemp("pixel"), TOOLS)
 
 
-@pytest.fixture(scope="module")
-def arm64(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Phone]:
-    """A phone with an arm64 processor, emulated."""
+@pytest.fixture(scope="module", params=["cortex-a76", "cortex-a53"])
+def arm64(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Phone, str]]:
+    """A phone with an arm64 processor, emulated, and which; the older one is of ARMv8.0."""
     if not (private.folder() / "aarch64" / "lib").is_dir():
         pytest.skip("arm64's libraries are not here: edgedistill device setup emulator")
     if shutil.which("qemu-aarch64") is None:
         pytest.skip("QEMU is not here: apt-get install qemu-user")
-    yield from _phone(tmp_path_factory.mktemp("arm64"), TOOLS | ARM64_TOOLS, "cortex-a76")
+    cpu = str(request.param)
+    for phone in _phone(tmp_path_factory.mktemp(cpu), TOOLS | ARM64_TOOLS, cpu):
+        yield phone, cpu
 
 
 @pytest.fixture
@@ -251,19 +257,19 @@ def test_a_phone_answers_as_this_machine_does_and_tells_how_it_was(
 @pytest.mark.adb
 @pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
 def test_an_arm64_phone_runs_our_programs_with_a_loader_of_their_own(
-    arm64: Phone,
+    arm64: tuple[Phone, str],
     exported: Exported,
     runtime: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     job = _job(exported, runtime, tmp_path, "fp32")
-    for _ in _connected(arm64, tmp_path, monkeypatch):
+    for _ in _connected(arm64[0], tmp_path, monkeypatch):
         with adb.open_device(SERIAL) as phone:
             record = phone.run(job)
             identity = phone.identity()
         assert identity.isa == "aarch64"
-        assert identity.flags == ("neon", "dotprod")
+        assert identity.flags == CPUS[arm64[1]].flags
         np.testing.assert_allclose(record.outputs["logits"], _here(job), atol=1e-5)
 
 
@@ -272,6 +278,20 @@ def test_a_serial_that_is_not_there_is_told_with_those_that_are(connected: Phone
     with pytest.raises(UserError) as raised, adb.open_device("nothing"):
         pass
     assert raised.value.message == f"adb:nothing: no such device; connected: {SERIAL}"
+
+
+@pytest.mark.adb
+def test_several_devices_are_told_and_one_of_them_is_chosen(connected: Phone) -> None:
+    other = SERIAL.replace("127.0.0.1", "localhost")
+    subprocess.run(["adb", "connect", other], capture_output=True, timeout=20, check=True)
+    try:
+        with pytest.raises(UserError) as raised, adb.open_device(""):
+            pass
+        with adb.open_device(other) as phone:
+            assert phone.identity().name == "Pixel 8"
+    finally:
+        subprocess.run(["adb", "disconnect", other], capture_output=True, timeout=20, check=True)
+    assert raised.value.message == f"adb: 2 devices are connected: {SERIAL}, {other}"
 
 
 def _when(happened: Callable[[], bool], then: Callable[[], None]) -> threading.Thread:

@@ -366,26 +366,11 @@ def test_a_device_without_a_place_is_told_why_none_will_do(
     assert list(tmp_path.iterdir()) == []
 
 
-def _tells(link: FarEnd, monkeypatch: pytest.MonkeyPatch, **told: str) -> None:
-    identity = {name: f"echo '{words}'" for name, words in told.items()}
-    monkeypatch.setattr(device.facts, "IDENTITY", identity)
-
-
 def test_other_processors_are_refused(link: FarEnd, monkeypatch: pytest.MonkeyPatch) -> None:
-    _tells(link, monkeypatch, machine="armv7l")
+    monkeypatch.setattr(device.facts, "IDENTITY", {"machine": "echo armv7l"})
     with pytest.raises(UserError, match="far: its processor is `armv7l`"), Remote(link):
         pass
     assert link.left() == []
-
-
-def test_an_arm_processor_without_atomics_is_refused_for_litert_alone(
-    link: FarEnd, job: Job, runner_does: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _tells(link, monkeypatch, machine="aarch64", cpuinfo="Features : fp asimd aes crc32")
-    with Remote(link) as far:
-        with pytest.raises(UserError, match=r"no `atomics` \(ARMv8.1\), which LiteRT needs"):
-            far.run(replace(job, runtime="litert"))
-        assert far.run(job).samples_ms
 
 
 def test_runtimes_that_the_runner_does_not_know_are_refused(link: FarEnd, job: Job) -> None:

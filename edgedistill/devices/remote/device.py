@@ -17,7 +17,7 @@ from edgedistill.devices.remote import facts, scripts
 from edgedistill.devices.remote.folder import Folder, telling
 from edgedistill.devices.remote.link import Link, Lost, last_words
 from edgedistill.devices.remote.setup import versions
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, printable
 from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Remote:
         if left and error is None:
             raise UserError(left, "remove it when the device can be reached")
         if left:
-            print(left, file=sys.stderr)
+            print(printable(left), file=sys.stderr)
 
     def _look(self) -> None:
         """Raises UserError: no runner of ours runs on such a processor."""
@@ -136,13 +136,6 @@ class Remote:
             raise UserError(
                 f"{self.name}: `{job.runtime}` is not measured there",
                 f"take a file of {' or '.join(self.runtimes)}",
-            )
-        features = facts.features(self._told)
-        needs = "atomics" if (job.runtime, self._isa) == ("litert", "aarch64") else ""
-        if features and needs and needs not in features:
-            raise UserError(
-                f"{self.name}: its processor has no `{needs}` (ARMv8.1), which LiteRT needs",
-                "measure the ONNX file there, or take a newer device",
             )
 
     def _carry(self, job: Job, order: Prepared, here: Path) -> None:

@@ -70,12 +70,6 @@ def processor(told: Mapping[str, str]) -> tuple[str, list[str]]:
     return processor_in(told.get("cpuinfo", ""))
 
 
-def features(told: Mapping[str, str]) -> set[str]:
-    """Every feature that the kernel lists of the processor, by the kernel's names."""
-    lines = re.findall(r"^(?:flags|Features)\s*:(.*)$", told.get("cpuinfo", ""), re.MULTILINE)
-    return {feature for line in lines for feature in line.split()}
-
-
 def name(told: Mapping[str, str]) -> str:
     """The device in one line for people: a phone's model, a board's or a processor's name."""
     phone = properties(told.get("getprop", "")).get("ro.product.model", "")
