@@ -353,6 +353,14 @@ def test_unknown_ends_and_programs_are_told(given: Prepared) -> None:
     assert complaint(given, "--program", "step") == told
 
 
+def test_each_of_several_programs_in_onnx_is_a_file_of_its_own(
+    tiny_onnx: Path, tmp_path: Path, lay_out: Any
+) -> None:
+    job = replace(job_of(tiny_onnx, "onnxruntime", tmp_path), program="step")
+    arguments = lay_out(job).arguments("x86_64")
+    assert arguments[arguments.index("--program") + 1] == "main"
+
+
 def test_an_unknown_program_of_a_litert_file_is_told(
     exported: Exported, tmp_path: Path, lay_out: Any
 ) -> None:

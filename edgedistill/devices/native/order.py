@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgedistill.devices.job import Job
 from edgedistill.devices.native.shared import check_runtime, libraries
 from edgedistill.errors import UserError, reading
+from edgedistill.program import MAIN
 from edgedistill.signature import Signature
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ class Prepared:
             "--runtime": job.runtime,
             "--library": f"{beside}/{libraries(job.runtime, isa)[0].name}",
             "--model": self.files[0].name,
-            "--program": job.program,
+            # Of several programs in ONNX each is a file's only one, and called `main` there.
+            "--program": job.program if job.runtime == "litert" else MAIN,
             "--record": RECORD,
             "--threads": str(protocol.threads),
             "--warmup": str(protocol.warmup),
