@@ -115,7 +115,8 @@ def test_what_is_not_set_up_is_named(
 def test_the_last_words_of_a_browser_that_ends_are_told(
     set_up: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    browser = script(tmp_path / "browser", "echo 'No usable sandbox!' >&2", "exit 3")
+    noise = "echo '[1:1:ERROR:dbus/bus.cc:405] no bus' >&2"
+    browser = script(tmp_path / "browser", "echo 'No usable sandbox!' >&2", noise, "exit 3")
     monkeypatch.setenv(chromium.SETTING, str(browser))
     with pytest.raises(UserError) as error:
         open_device("").__enter__()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -42,6 +43,8 @@ _TO_END = 5.0
 """Seconds between asking the browser to end and ending it."""
 _BUSY = "{ const end = performance.now() + 200; while (performance.now() < end); }"
 _PIPE = 1 << 16
+_NO_WORDS = re.compile(r":ERROR:dbus/|dconf-CRITICAL|^#\d+ ")
+"""Lines of the browser's log that are of no error: what a desktop would have, and stack frames."""
 
 
 def find() -> str:
@@ -258,7 +261,8 @@ class Chromium:
         with suppress(OSError):
             log = self._log.read_text(errors="replace")
         for words in (*self._thrown[-1:], *self._said[-1:], log):
-            lines = [line.strip() for line in words.splitlines() if line.strip()]
+            lines = [line for line in map(str.strip, words.splitlines())
+                     if line and not _NO_WORDS.search(line)]  # fmt: skip
             if lines:
                 return printable(lines[-1])[:300]
         return ""
@@ -287,5 +291,6 @@ def _pipe() -> tuple[int, int]:
 
 def _in_words(thrown: Any) -> str:
     """What was thrown, without the stack."""
-    told = thrown.get("exception", {}).get("description") or thrown.get("text", "")
-    return printable(str(told).splitlines()[0])[:300] if told else "without a word"
+    what = thrown.get("exception", {})
+    told = str(what.get("description", what.get("value", thrown.get("text", "")))).splitlines()
+    return printable(told[0])[:300] if told else "without a word"

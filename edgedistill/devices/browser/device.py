@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -81,7 +82,7 @@ class Browser:
         flags = [flag for flag in self._seen["flags"]
                  if flag != "threads" or self._backend == "wasm-threads"]  # fmt: skip
         return Identity(
-            name=f"{self._backend} on {_adapter(gpu) if gpu else here['processor']}",
+            name=f"{_adapter(gpu) if gpu else here['processor']}, {self._backend}",
             isa="wasm32",
             flags=tuple(flags),
             system=f"Chromium {self._seen['version']}",
@@ -103,6 +104,7 @@ class Browser:
         self._check(job)
         about = f"{job.model.name} in {job.runtime}, {self.name}"
         way = "the file is damaged, or holds what the runtime's web build lacks"
+        before = Conditions(-1.0, {"load": os.getloadavg()[0]})
         with scratch_folder() as folder, _told(about, way):
             order = order_of(job, self._backend, folder)
             with _page(folder, order.given, order.taken, self._is_gpu) as browser:
@@ -113,7 +115,7 @@ class Browser:
                     return Record(None, None, [], peak, signature=order.signature)
                 patience = _PATIENCE + max(job.protocol.seconds, job.protocol.minimum_seconds)
                 found = browser.evaluate("edgedistill.measure()", patience)
-            record = _record(found, import_ms, order)
+            record = _record(found, import_ms, order, before)
         return record if self.how == "measured" else _without_times(record)
 
     def _check(self, job: Job) -> None:
@@ -157,7 +159,7 @@ def _told(about: str, way: str) -> Iterator[None]:
         raise UserError(f"{about}: {error}", f"{way}, or memory ran out") from None
 
 
-def _record(found: Mapping[str, Any], import_ms: float, order: Order) -> Record:
+def _record(found: Mapping[str, Any], import_ms: float, order: Order, before: Conditions) -> Record:
     facts: dict[str, str | float] = {
         "clock_step_us": round(found["clock_step_us"], 3),
         "runs_in_a_sample": found["runs_in_a_sample"],
@@ -172,7 +174,7 @@ def _record(found: Mapping[str, Any], import_ms: float, order: Order) -> Record:
         peak_memory_mb=None,
         outputs=outputs_of(order, found["outputs"]) if found["outputs"] else {},
         signature=order.signature,
-        conditions=[Conditions(0.0, facts)],
+        conditions=[before, Conditions(0.0, facts)],
     )
 
 
