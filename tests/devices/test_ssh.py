@@ -190,7 +190,7 @@ def _configure(folder: Path, there: Path, port: int) -> None:
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nStrictModes no\n"
         f"AuthorizedKeysFile {folder}/authorized_keys\nPidFile {folder}/pid\nUsePAM no\n"
         f"PermitRootLogin prohibit-password\nPasswordAuthentication no\n"
-        f"SetEnv TMPDIR={there}\nMaxStartups 100\n"
+        f"SetEnv TMPDIR={there} XDG_CACHE_HOME={there}\nMaxStartups 100\n"
     )
     key = f"IdentityFile {folder}/user\n"
     hosts = {

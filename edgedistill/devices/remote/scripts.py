@@ -53,7 +53,7 @@ cd $folder && rm -f {files}; }} 2>/dev/null
 _JOB = """\
 cd {folder} || exit 1
 umask 077
-export TMPDIR={folder}
+export ORT_DISABLE_TELEMETRY=1 TMPDIR={folder}
 state() {{
 {asking}}} >>{state}
 : >{state}
@@ -131,7 +131,8 @@ def drop(folder: str, names: Iterable[str]) -> str:
 def job(folder: str, command: Iterable[str], conditions: Mapping[str, str], seconds: float) -> str:
     """Run a command there with a time limit, looking at the device's state before, after and every
     minute. Its exit code is the command's; it prints the command's last words, after LATE where
-    its time was up. TMPDIR is the folder too: ONNX Runtime leaves a file of its own there."""
+    its time was up. Whatever it writes elsewhere would stay: ONNX Runtime's telemetry, which it
+    also sends, is off, and folders for what passes are that one."""
     return _JOB.format(
         folder=folder,
         command=shlex.join(command),
