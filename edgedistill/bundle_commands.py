@@ -114,20 +114,21 @@ def benchmark(
         protocol=protocol,
     )  # fmt: skip
     columns = ("device", "file", "program", "runtime", "precision", "size_kb", "p50_ms", "p90_ms",
-               "p99_ms", "cold_load_ms", "peak_memory_mb", "instructions")  # fmt: skip
+               "p99_ms", "cold_load_ms", "peak_memory_mb", "k_instructions")  # fmt: skip
     if as_json:
         print_json(rows)
         return
     shown: list[dict[str, Any]] = [dict(row) for row in rows]
     for row in shown:
-        row["instructions"] = row.get("instructions", {}).get("all")
+        if "instructions" in row:
+            row["k_instructions"] = f"{row['instructions']['all'] / 1000:,.1f}"
     kept = [column for column in columns if _tells(shown, column)]
     print_rows([{column: row.get(column) for column in kept} for row in shown], kept, False)
     for row in shown:
         if row.get("shortfall"):
             say(f"{row['device']}: {row['file']}: not valid: {row['shortfall']}")
     for device_name, how, where in dict.fromkeys((r["device"], r["how"], r["where"]) for r in rows):
-        say(f"{device_name}: {how} on {where}")
+        say(f"{device_name}: {how}: {where}")
 
 
 def _tells(rows: list[dict[str, Any]], column: str) -> bool:
