@@ -139,6 +139,35 @@ def test_a_file_without_a_signature_is_called_by_its_tensors(
         check(browser.run(job), job, 1e-5)
 
 
+def test_numbers_of_every_type_go_there_and_come_back(tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper
+
+    kinds = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
+             "float16", "float32", "float64"]  # fmt: skip
+
+    def end(name: str, kind: str) -> Any:
+        number = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+        return helper.make_tensor_value_info(name, number, [1, 3])
+
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [kind], [f"{kind}_back"]) for kind in kinds],
+        "types",
+        [end(kind, kind) for kind in kinds],
+        [end(f"{kind}_back", kind) for kind in kinds],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "types.onnx")
+    given = {kind: np.array([[0, 1, 1], [1, 0, 100]]).astype(kind) for kind in kinds}
+    np.savez(tmp_path / "types.npz", **given)
+    with open_device("browser") as browser:
+        job = Job(tmp_path / "types.onnx", "onnxruntime", tmp_path / "types.npz", QUICK)
+        outputs = browser.run(job).outputs
+    for kind in kinds:
+        assert outputs[f"{kind}_back"].dtype == kind
+        np.testing.assert_array_equal(outputs[f"{kind}_back"], given[kind])
+
+
 def test_an_open_size_is_refused(make_job: Any, exported: Exported, tmp_path: Path) -> None:
     file = File.read(exported.file("litert", "fp32"))
     (pixels,) = file.graph.inputs

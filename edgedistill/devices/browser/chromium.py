@@ -42,7 +42,7 @@ _TO_START = 60.0
 _TO_END = 5.0
 """Seconds between asking the browser to end and ending it."""
 _BUSY = "{ const end = performance.now() + 200; while (performance.now() < end); }"
-_PIPE = 1 << 16
+_PIPE = 1 << 20
 _NO_WORDS = re.compile(r":ERROR:dbus/|dconf-CRITICAL|^#\d+ ")
 """Lines of the browser's log that are of no error: what a desktop would have, and stack frames."""
 
@@ -214,7 +214,8 @@ class Chromium:
             if not select.select([], [self._out], [], max(0.0, end - time.monotonic()))[1]:
                 self._died(f"it has not taken {method} within {seconds:g} s")
             try:
-                content = content[os.write(self._out, content[:_PIPE]) :]
+                # So much a pipe takes at once where it takes anything.
+                content = content[os.write(self._out, content[: select.PIPE_BUF]) :]
             except BrokenPipeError:
                 self._died("it has ended")
         while True:
@@ -232,14 +233,14 @@ class Chromium:
 
     def _receive(self, what: str, end: float, seconds: float) -> Any:
         """The next message of the browser."""
-        while b"\0" not in self._rest:
+        parts = [self._rest]
+        while b"\0" not in parts[-1]:
             if not select.select([self._in], [], [], max(0.0, end - time.monotonic()))[0]:
                 self._died(f"it has not answered {what} within {seconds:g} s")
-            read = os.read(self._in, _PIPE)
-            if not read:
+            parts.append(os.read(self._in, _PIPE))
+            if not parts[-1]:
                 self._died("it has ended")
-            self._rest += read
-        line, self._rest = self._rest.split(b"\0", 1)
+        line, self._rest = b"".join(parts).split(b"\0", 1)
         message = json.loads(line)
         self._note(message)
         return message

@@ -1,4 +1,4 @@
-// What the page does of a job: `describe`, `prepare`, then `measure` or `exercise`. Python calls them
+// What the page does: `describe`; of a job `prepare`, then `measure` or `exercise`. Python calls these
 // one by one and reads what they return; arrays come and go as files of the page's own server.
 
 const STEPS_IN_A_SAMPLE = 100; // a sample of that many steps of the clock is 1 % off at most
@@ -25,9 +25,7 @@ export async function describe(wantsGpu) {
     WebAssembly.validate(new Uint8Array(FEATURES[name])));
   return {
     flags,
-    isolated: crossOriginIsolated,
     processors: navigator.hardwareConcurrency,
-    clock_step_us: 1000 * clockStep(),
     gpu: wantsGpu ? await adapter() : {},
   };
 }
@@ -81,7 +79,8 @@ async function inputs() {
     const content = await bytes(`job/input/${number}`);
     const size = content.byteLength / job.samples;
     found.forEach((sample, place) => {
-      const values = new ARRAYS[input.dtype](content.slice(place * size, (place + 1) * size).buffer);
+      const own = content.slice(place * size, (place + 1) * size);
+      const values = new ARRAYS[input.dtype](own.buffer);
       sample[input.name] = { dtype: input.dtype, shape: input.shape, values };
     });
   }
