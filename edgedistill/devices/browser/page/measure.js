@@ -1,5 +1,5 @@
-// What the page does: `describe`; of a job `prepare`, then `measure` or `exercise`. Python calls these
-// one by one and reads what they return; arrays come and go as files of the page's own server.
+// What the page does: `describe`; of a job `prepare`, then `measure` or `exercise`. Python calls
+// these and reads what they return; arrays go through the page's own server.
 
 const STEPS_IN_A_SAMPLE = 100; // a sample of that many steps of the clock is 1 % off at most
 const WARM_BLOCKS = 10;
