@@ -141,9 +141,13 @@ def evaluate(
     data: Samples | None = None,
     runtime: str | None = None,
     precision: str | None = None,
+    device: str | None = None,
+    images: int | None = None,
+    reporter: Reporter | None = None,
 ) -> list[dict[str, Any]]:
     """Quality of a bundle's files, the task's metric in percent (a classifier's accuracy): of all,
-    or of a runtime or precision.
+    or of a runtime or precision; on this machine, or on a `device` that runs them, which brings
+    back every answer; of all images or of `images` of them, taken evenly.
 
     `data`: a folder of class folders, a `.parquet` or `.npz` file, a recipe or the mapping of a
     recipe's `data` (their test set), or a pair (images, labels). There is no default: what a bundle
@@ -161,7 +165,9 @@ def evaluate(
         for entry in bundle.files
         if all(value in (None, entry[key]) for key, value in wanted.items())
     ]
-    return qualities(bundle, entries, data)
+    opened = open_device(device) if device else None
+    say = reporter.say if reporter else lambda text: None
+    return qualities(bundle, entries, data, opened, images, say)
 
 
 def benchmark(

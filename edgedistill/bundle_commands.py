@@ -32,12 +32,20 @@ def evaluate(
     ] = None,
     runtime: Annotated[str | None, typer.Option(help="Only this runtime's files.")] = None,
     precision: Annotated[str | None, typer.Option(help="Only files of this precision.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", "-d", help="Where the files run, as `benchmark` takes it."),
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Only so many of the images, taken evenly.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """How good a bundle's files are on a test set."""
+    """How good a bundle's files are on a test set, on this machine or on a device."""
     from edgedistill import api
+    from edgedistill.progress import Lines
 
-    rows = api.evaluate(bundle, data, runtime, precision)
+    rows = api.evaluate(bundle, data, runtime, precision, device, images, Lines())
     for note in rows[0].get("notes", []):
         say(note)
     columns = [column for column in rows[0] if column not in ("file", "notes")]

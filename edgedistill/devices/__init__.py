@@ -23,6 +23,7 @@ from edgedistill.devices.figures import (
 )
 from edgedistill.devices.findings import Finding
 from edgedistill.devices.job import (
+    ONCE,
     PROTOCOLS,
     Conditions,
     Device,
@@ -37,8 +38,8 @@ from edgedistill.devices.rounds import Tick, in_short, in_turn
 from edgedistill.errors import UserError, nearest
 
 __all__ = [
-    "DEVICES", "PROTOCOLS", "Conditions", "Device", "DeviceEntry", "Finding", "Identity", "Job",
-    "Measurement", "Protocol", "Record", "Tick", "Unfit",
+    "DEVICES", "ONCE", "PROTOCOLS", "Conditions", "Device", "DeviceEntry", "Finding", "Identity",
+    "Job", "Measurement", "Protocol", "Record", "Tick", "Unfit",
     "counts", "examined", "figures", "in_short", "in_turn", "in_words", "is_machine",
     "last_to_first", "machine", "measurements", "name_of", "open_device", "percentile", "set_up",
     "shortfall", "trimmed_mean",

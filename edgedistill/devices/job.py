@@ -42,6 +42,9 @@ PROTOCOLS = {
 """By name: a look; as long as MLPerf Mobile asks of a single stream (1,024 queries and a minute);
 ten minutes, in which a device without a fan grows warm."""
 
+ONCE = Protocol(warmup=0, runs=1, seconds=0.0, minimum=1)
+"""To see what a file answers, and not how fast."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -58,6 +61,8 @@ class Job:
     """Which of the file's programs."""
     profile: bool = True
     """Also ask for per-operator times (after the other figures were taken) and for outputs."""
+    samples: int = 32
+    """At most so many of the inputs are taken."""
     memory: bool = False
     """Instead of times, measure how much memory a load and a few runs take."""
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 OUTPUTS = "outputs.npz"
 """What the file gave, beside the record."""
-_KEPT_INPUTS = 32
 _SETTLED, _BLOCKS = 0.05, 10
 """The warm-up ends as the medians of two blocks are this near, or after so many blocks."""
 
@@ -56,7 +55,7 @@ def measure(job: Job, outputs: Path) -> dict[str, Any]:
     import numpy as np
 
     with np.load(job.inputs) as arrays:
-        samples = {name: np.ascontiguousarray(arrays[name][:_KEPT_INPUTS]) for name in arrays}
+        samples = {name: np.ascontiguousarray(arrays[name][: job.samples]) for name in arrays}
     import_ms, _ = _timed(lambda: _import(job.runtime))
     empty = _begin_memory()
     cold_ms, loaded = _timed(lambda: _load(job))

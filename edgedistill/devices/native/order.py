@@ -16,7 +16,6 @@ from edgedistill.signature import Signature
 if TYPE_CHECKING:
     from edgedistill.runtimes import Array
 
-_MOST_SAMPLES = 32
 RECORD, PROFILE = "record.json", "profile.json"
 
 
@@ -89,7 +88,7 @@ def output_file(place: int) -> str:
 
 
 def prepared(job: Job, folder: Path) -> Prepared:
-    """Write into `folder` what the runner needs of a job. At most 32 samples are taken. The file is
+    """Write into `folder` what the runner needs of a job. The file is
     loaded in this process, for how it wants its inputs.
 
     Raises UserError: a runtime that the runner does not know, a file that does not load here, or
@@ -120,7 +119,7 @@ def _samples(job: Job, names: list[str]) -> dict[str, Array]:
 
     wrong = reading(str(job.inputs), "give an .npz with an array for each input")
     with wrong, np.load(job.inputs) as arrays:
-        found = {name: arrays[name][:_MOST_SAMPLES] for name in arrays}
+        found = {name: arrays[name][:job.samples] for name in arrays}
     if set(names) - set(found):
         raise UserError(
             f"{job.inputs}: has {', '.join(found)}; `{job.model.name}` takes {', '.join(names)}",
