@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgedistill.program import MAIN
 from edgedistill.recipe import Recipe
 from edgedistill.records import ContractLine, MeasurementRow, ReportRecord, Status
@@ -39,6 +41,7 @@ def contract(recipe: Recipe, target: Target, report: ReportRecord) -> list[Contr
               "of the teacher's"),
         _line("robustness", audited.robustness, asked.min_robustness,
               "of clean accuracy", at_least=True),
+        _delegation(report) if target.require_full_delegation else None,
         _parity(report),
     ]  # fmt: skip
     return [line for line in lines if line is not None]
@@ -54,8 +57,37 @@ def timed_on_target(report: ReportRecord) -> MeasurementRow | None:
         rows = report.on_device.times
     else:
         rows = report.measurements if report.measured_on_target else ()
+    return _shipped(rows, report)
+
+
+def _shipped(rows: Sequence[MeasurementRow], report: ReportRecord) -> MeasurementRow | None:
     key = "student", report.summary.file, MAIN
     return next((row for row in rows if (row.model, row.file, row.program) == key), None)
+
+
+PLAIN = ("CPU builtin", "CPU reference")
+"""What runs an operator that no delegate took."""
+
+
+def _delegation(report: ReportRecord) -> ContractLine | None:
+    """The operators of the shipped file that no delegate took: on the target's device, else on this
+    machine, where the same delegate decides by the same rules."""
+    row = timed_on_target(report) or _shipped(report.measurements, report)
+    if row is None:
+        return _line("delegation", None, 0.0, "operators")
+    left = [each for each in row.operators if each.where in PLAIN]
+    told = ", ".join(f"{each.type} {each.name}" for each in left[:_NAMED])
+    if len(left) > _NAMED:
+        told += f" and {len(left) - _NAMED} more"
+    times = [each.microseconds for each in row.operators if each.microseconds is not None]
+    if left and sum(times):
+        cost = sum(each.microseconds or 0.0 for each in left) / sum(times)
+        told += f"; {100 * cost:.0f} % of the time"
+    return _line("delegation", float(len(left)), 0.0, "operators", told)
+
+
+_NAMED = 5
+"""Operators that are named."""
 
 
 def _told(target: Target, report: ReportRecord, timed: MeasurementRow | None) -> str:

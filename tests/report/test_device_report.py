@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from made import measurement_row
 
-from edgedistill.records import CountRow, OnDevice
+from edgedistill.records import CountRow, OnDevice, OperatorRow
 from edgedistill.report import build_report, summary
 from edgedistill.report.page import page
 
@@ -114,3 +114,20 @@ def test_samples_that_are_too_few_are_told(make_result: Make) -> None:
     rows = (timed("int8", 6.0, shortfall="12 of 1,024 runs"),)
     result = replace(make_result("android-arm64"), on_device=told("measured", "adb", times=rows))
     assert "Not valid: tiny.int8.onnx: 12 of 1,024 runs." in summary(build_report(result), 100)
+
+
+def test_an_operator_that_no_delegate_took_misses_the_contract_by_name(
+    make_result: Make, phone: OnDevice
+) -> None:
+    taken = OperatorRow("conv", "CONV_2D", "int8", 9.0, "XNNPACK")
+    left = OperatorRow("tile", "TILE", "int8", 1.0, "CPU builtin")
+    result = make_result("android-arm64")
+    target = result.target.model_copy(update={"require_full_delegation": True})
+    for operators, status, note in (
+        ((taken, left), "missed", "TILE tile; 10 % of the time"), ((taken,), "ok", ""),
+    ):  # fmt: skip
+        times = tuple(replace(row, operators=operators) for row in phone.times)
+        measured = replace(result, target=target, on_device=replace(phone, times=times))
+        line = lines(measured)["delegation"]
+        assert (line.status, line.note) == (status, note)
+    assert "delegation" not in lines(result)
