@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _PAGE = Path(__file__).parent / "page"
 _PATIENCE = 600.0
 """Seconds that a run may take beside its measuring."""
+_OPEN_SIZE = "does not match expected ranked tensor type"
+"""What LiteRT.js says of an input with an axis of any size."""
 
 
 class Browser:
@@ -154,6 +156,8 @@ def _told(about: str, way: str) -> Iterator[None]:
     try:
         yield
     except Failed as error:
+        if _OPEN_SIZE in str(error):
+            way = "LiteRT.js takes no axis of any size: convert the model anew with a batch of 1"
         raise UserError(f"{about}: {error}", way) from None
     except Ended as error:
         raise UserError(f"{about}: {error}", f"{way}, or memory ran out") from None

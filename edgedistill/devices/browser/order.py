@@ -102,28 +102,23 @@ def check_types(file: str, signature: Signature) -> None:
 
 def _names(job: Job, signature: Signature) -> _Names:
     if job.runtime == "litert":
-        return _tflite_names(job.model, job.program)
+        return _tflite_names(job.model.read_bytes(), job.program)
     inputs, outputs = ([each.name for each in ends]
                        for ends in (signature.inputs, signature.outputs))  # fmt: skip
     return _Names(None, inputs, outputs)
 
 
-def _tflite_names(path: Path, program: str) -> _Names:
+def _tflite_names(content: bytes, program: str) -> _Names:
     """The names in the file's own signature of a program, or, where it has none, its tensors'; in
-    the order that the graph has, which is that of our signature.
-
-    Raises UserError: the program has an input whose size is open.
-    """
+    the order that the graph has, which is that of our signature."""
     from ai_edge_litert.tools.flatbuffer_utils import read_model_from_bytearray
 
-    model = read_model_from_bytearray(bytearray(path.read_bytes()))
+    model = read_model_from_bytearray(bytearray(content))
     own = model.signatureDefs or []
     entry = next((each for each in own if each.signatureKey.decode() == program), None)
     if entry is None and program == MAIN:
         entry = next((each for each in own if each.subgraphIndex == 0), None)
     graph = model.subgraphs[0 if entry is None else entry.subgraphIndex]
-
-    _check_sizes(path.name, [graph.tensors[place] for place in graph.inputs])
 
     def named(places: Any, entries: Any) -> list[str]:
         known = {each.tensorIndex: each.name.decode() for each in entries}
@@ -134,16 +129,6 @@ def _tflite_names(path: Path, program: str) -> _Names:
         named(graph.inputs, () if entry is None else entry.inputs),
         named(graph.outputs, () if entry is None else entry.outputs),
     )
-
-
-def _check_sizes(file: str, inputs: list[Any]) -> None:
-    for tensor in inputs:
-        sizes = [] if tensor.shapeSignature is None else list(map(int, tensor.shapeSignature))
-        if -1 in sizes:
-            raise Unfit(
-                f"{file}: LiteRT.js takes no open sizes, and `{tensor.name.decode()}` is {sizes}",
-                "convert the model anew with a batch of 1",
-            )
 
 
 def _nothing(path: Path) -> Path:
