@@ -137,11 +137,15 @@ class Phone:
             stderr=subprocess.STDOUT,
             env={**os.environ, "HOME": str(folder)},
         )
-        self._pid = self._first_child()
-        self._client = shutil.which("adb")
-        self._wait_for_server()
-        self.start()
-        self.connect()
+        try:
+            self._pid = self._first_child()
+            self._client = shutil.which("adb")
+            self._wait_for_server()
+            self.start()
+            self.connect()
+        except BaseException:
+            self.end()
+            raise
 
     def _write_tools(self, tools: dict[str, str]) -> None:
         (self.folder / "tools").mkdir()

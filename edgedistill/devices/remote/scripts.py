@@ -40,7 +40,8 @@ exit 0
 """
 
 _END_JOB = (
-    "read -r shell watch runner <$folder/pids && { kill -9 $shell; kill $watch; kill -9 $runner; }"
+    "read -r shell watch runner <$folder/pids && { kill -9 $shell $watch $runner; "
+    "read -r nap <$folder/nap && kill $nap; }"
 )
 """Where a job runs in that folder, because the link to it broke."""
 
@@ -61,14 +62,14 @@ state
 {command} </dev/null >{said} 2>&1 &
 runner=$!
 (
-  trap 'kill $nap; exit' TERM
   left={seconds}
   while [ $left -gt 0 ]; do
     step={apart}
     [ $left -lt $step ] && step=$left
     sleep $step &
-    nap=$!
-    wait $nap
+    echo $! >nap
+    wait $!
+    : >nap
     left=$((left - step))
     state
   done
@@ -79,7 +80,8 @@ watch=$!
 echo $$ $watch $runner >pids
 wait $runner
 code=$?
-kill $watch
+kill -9 $watch
+read -r nap <nap && kill $nap
 wait $watch
 rm pids
 state
@@ -89,7 +91,7 @@ exit $code
 """
 
 SCRIPT, STATE, SAID = "job.sh", "state.txt", "said.txt"
-FILES = (SCRIPT, STATE, SAID, "late", "pids")
+FILES = (SCRIPT, STATE, SAID, "late", "nap", "pids")
 """What a job's script is and leaves, beside the runner's answers."""
 LATE = "edgedistill: it took too long"
 _APART = 60
