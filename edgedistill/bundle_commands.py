@@ -128,7 +128,7 @@ def benchmark(
         return
     shown: list[dict[str, Any]] = [dict(row) for row in rows]
     for row in shown:
-        if "instructions" in row:
+        if row.get("instructions"):  # an emulated GPU counts none
             row["k_instructions"] = f"{row['instructions']['all'] / 1000:,.1f}"
     kept = [column for column in columns if _tells(shown, column)]
     print_rows([{column: row.get(column) for column in kept} for row in shown], kept, False)

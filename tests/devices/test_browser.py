@@ -189,6 +189,21 @@ def test_types_that_litert_js_lacks_are_told_with_the_way_out() -> None:
     assert load_target("web-wasm").scheme.io == "float"
 
 
+def test_an_emulated_gpu_has_a_row_without_figures(
+    tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgedistill import api
+    from edgedistill.command_line import run
+
+    row = {"device": "browser:webgpu", "file": "tiny.onnx", "how": "emulated", "size_kb": 0.4,
+           "instructions": {}, "where": "a software adapter"}  # fmt: skip
+    monkeypatch.setattr(api, "benchmark", lambda *given, **named: [row])
+    assert run(["benchmark", str(tiny_onnx), "--device", "browser:webgpu"]) == 0
+    told = capsys.readouterr()
+    assert "p50_ms" not in told.out
+    assert "browser:webgpu: emulated: a software adapter" in told.err
+
+
 class TestServer:
     @pytest.fixture
     def address(self, tmp_path: Path) -> Iterator[str]:

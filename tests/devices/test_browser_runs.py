@@ -16,7 +16,7 @@ from conftest import write_onnx
 from exported import LABELS, Exported
 
 from benchmarks.connects import can_count, counted
-from edgedistill.devices import Job, Protocol, Record, open_device
+from edgedistill.devices import Job, Protocol, Record, Unfit, open_device
 from edgedistill.devices.browser import chromium, packages
 from edgedistill.devices.browser.chromium import Chromium
 from edgedistill.errors import UserError
@@ -109,7 +109,7 @@ def test_an_int8_tflite_file_runs_with_floats_at_its_ends(
     spec = Spec("int8", tuple(LABELS), io="float")
     signature = RUNTIMES["litert"].write(exported.program("int8"), path, spec)
     with open_device("browser") as browser:
-        with pytest.raises(UserError, match=r"LiteRT\.js takes float32, int32 and uint8, and `pix"):
+        with pytest.raises(Unfit, match=r"LiteRT\.js takes float32, int32 and uint8, and `pix"):
             browser.run(whole)
         record = browser.run(make_job(path, "litert"))
     (output,) = signature.outputs
@@ -176,7 +176,7 @@ def test_an_open_size_is_told_with_the_way_out(
     file.tensor(pixels).shapeSignature = [-1, *list(file.tensor(pixels).shape)[1:]]
     path = tmp_path / "open.tflite"
     path.write_bytes(file.pack())
-    with open_device("browser") as browser, pytest.raises(UserError) as error:
+    with open_device("browser") as browser, pytest.raises(Unfit) as error:
         browser.run(make_job(path, "litert"))
     assert "Float32[-1, 8, 8, 3]" in error.value.message
     assert error.value.hint == (

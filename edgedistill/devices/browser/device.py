@@ -16,7 +16,7 @@ from edgedistill.devices.browser.memory import peak_mb
 from edgedistill.devices.browser.order import Order, order_of, outputs_of
 from edgedistill.devices.browser.packages import PACKAGES, files
 from edgedistill.devices.browser.server import serving
-from edgedistill.devices.job import Conditions, Identity, Job, Record
+from edgedistill.devices.job import Conditions, Identity, Job, Record, Unfit
 from edgedistill.devices.machine import machine
 from edgedistill.errors import UserError
 from edgedistill.scratch import scratch_folder
@@ -100,8 +100,8 @@ class Browser:
     def run(self, job: Job) -> Record:
         """Load and run a file on a page.
 
-        Raises UserError: the runtime's web build does not take the file, or the page or the
-        browser died or took too long.
+        Raises Unfit: LiteRT.js has no tensors of the file's types or sizes. UserError: the
+        runtime's web build lacks something else, or the page or the browser died or took too long.
         """
         self._check(job)
         about = f"{job.model.name} in {job.runtime}, {self.name}"
@@ -158,6 +158,7 @@ def _told(about: str, way: str) -> Iterator[None]:
     except Failed as error:
         if _OPEN_SIZE in str(error):
             way = "LiteRT.js takes no axis of any size: convert the model anew with a batch of 1"
+            raise Unfit(f"{about}: {error}", way) from None
         raise UserError(f"{about}: {error}", way) from None
     except Ended as error:
         raise UserError(f"{about}: {error}", f"{way}, or memory ran out") from None
