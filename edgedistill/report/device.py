@@ -7,13 +7,13 @@ from collections import Counter
 from edgedistill.records import CountRow, MeasurementRow, OnDevice
 from edgedistill.report.numbers import milliseconds, number
 
-_CLASSES = 2
-"""Classes of instructions that are shown: those that there are most of."""
+_CLASSES = 3
+"""Classes of instructions that are shown: of those that multiply, the ones there are most of."""
 
 
 def title(told: OnDevice) -> str:
     """Which device, and how far to believe it."""
-    return f"On {told.device}: {told.how} on {told.where}"
+    return f"On {told.device}, {told.how}: {told.where}"
 
 
 def note(told: OnDevice) -> str:
@@ -53,7 +53,8 @@ def _classes(rows: tuple[CountRow, ...]) -> list[str]:
     total: Counter[str] = Counter()
     for row in rows:
         total.update({name: int(count) for name, count in row.instructions.items()})
-    del total["all"]
+    for name in ("all", "loads_stores"):
+        total.pop(name, None)
     return [name for name, count in total.most_common(_CLASSES) if count]
 
 

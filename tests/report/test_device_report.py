@@ -99,7 +99,7 @@ def test_terminal_and_page_show_what_the_device_told(
     result = make_result("android-arm64")
     report = build_report(replace(result, on_device=phone))
     for text in (summary(report, 100), page(report)):
-        assert "On adb: measured on a phone" in text
+        assert "On adb, measured: a phone" in text
         assert "7.0" in text
     assert "soc: Tensor." in page(report)
     report = build_report(replace(result, on_device=core))

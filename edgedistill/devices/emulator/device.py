@@ -102,7 +102,7 @@ class Emulator:
         packages = (entry(libraries_step()) or {"got": {}})["got"]
         versions = [steps[name].wanted for name in self.runtimes]
         return Identity(
-            name=f"{self._cpu.name}, emulated",
+            name=self._cpu.name,
             isa="aarch64",
             flags=self._cpu.flags,
             system=f"QEMU {qemu_version()}",
