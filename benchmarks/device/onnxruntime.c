@@ -97,6 +97,7 @@ static const char* type_name(int element, size_t* bytes) {
 }
 
 static const char* open_runtime(const char* path) {
+  setenv("ORT_DISABLE_TELEMETRY", "1", 1); /* it would keep a database in the home folder */
   void* library = open_library(path);
   const Base* (*get_base)(void);
   *(void**)&get_base = find_symbol(library, "OrtGetApiBase");

@@ -22,7 +22,9 @@ def in_short(job: Job, record: Record) -> str:
         return f"{about}{median:.3g} ms, {len(record.samples_ms)} runs"
     if record.instructions:
         return f"{about}{record.instructions['all']:,.0f} instructions"
-    return f"{about}{record.peak_memory_mb or 0:.3g} MB"
+    if record.peak_memory_mb is not None:
+        return f"{about}{record.peak_memory_mb:.3g} MB"
+    return f"{about}answered"
 
 
 def in_turn(
