@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,8 @@ from edgedistill.bundle.compare import side_by_side
 from edgedistill.bundle.evaluate import Samples, qualities
 from edgedistill.bundle.measure import measure, subjects
 from edgedistill.bundle.write import check_place
-from edgedistill.devices import Protocol
-from edgedistill.errors import UserError
+from edgedistill.devices import PROTOCOLS, Protocol, open_device
+from edgedistill.errors import UserError, nearest
 from edgedistill.families.endpoint import WHOLE
 from edgedistill.recipe import Recipe, load_recipe, parse_recipe
 from edgedistill.target import Target, check_names, load_target
@@ -63,10 +64,12 @@ def compile(
     cache: str | Path | None = None,
     set: Sequence[str] = (),
     reporter: Reporter | None = None,
+    device: str | None = None,
 ) -> Bundle | list[Bundle]:
     """Compile a recipe for a target into the bundle folder `out` (by default
     `./RECIPE-TARGET`); for several targets, one folder for each in `out`, and a list. Each is
-    written when its target is done.
+    written when its target is done. `device`: where to measure the files too (`adb`, `ssh:HOST`,
+    `browser`, ...), to hold the contract against; by default on the target's own if that is there.
 
     A contract that is missed does not raise: see `Bundle.ok`. Raises UserError: whatever the user
     can mend, before or while compiling.
@@ -85,7 +88,7 @@ def compile(
     reporter = reporter or _Log()
     store = Cache(Path(cache) if cache else default_root(), reporter.say)
     bundles = []
-    for result, place in zip(run(wanted, targets, store, reporter), places, strict=True):
+    for result, place in zip(run(wanted, targets, store, reporter, device), places, strict=True):
         bundles.append(write_bundle(result, place))
         if not one:
             reporter.say(f"{result.target.name}: its bundle is in {place}")
@@ -138,9 +141,13 @@ def evaluate(
     data: Samples | None = None,
     runtime: str | None = None,
     precision: str | None = None,
+    device: str | None = None,
+    images: int | None = None,
+    reporter: Reporter | None = None,
 ) -> list[dict[str, Any]]:
     """Quality of a bundle's files, the task's metric in percent (a classifier's accuracy): of all,
-    or of a runtime or precision.
+    or of a runtime or precision; on this machine, or on a `device` that runs them, which brings
+    back every answer; of all images or of `images` of them, taken evenly.
 
     `data`: a folder of class folders, a `.parquet` or `.npz` file, a recipe or the mapping of a
     recipe's `data` (their test set), or a pair (images, labels). There is no default: what a bundle
@@ -158,27 +165,44 @@ def evaluate(
         for entry in bundle.files
         if all(value in (None, entry[key]) for key, value in wanted.items())
     ]
-    return qualities(bundle, entries, data)
+    opened = open_device(device) if device else None
+    say = reporter.say if reporter else lambda text: None
+    return qualities(bundle, entries, data, opened, images, say)
 
 
 def benchmark(
     subject: Bundle | str | Path,
     threads: int = 1,
-    runs: int = 200,
-    seconds: float = 5.0,
-    warmup: int = 10,
+    runs: int | None = None,
+    seconds: float | None = None,
+    warmup: int | None = None,
     reporter: Reporter | None = None,
+    device: str | Sequence[str] = "local",
+    protocol: str = "quick",
 ) -> list[dict[str, JsonValue]]:
-    """Measure every file of a bundle, or one model file, on this machine: rows as in
-    `measurements.json`. Files are taken in turn, each round of each in a fresh process; `reporter`
-    is told of each.
+    """Measure every file of a bundle, or one model file, on a device (`local`, `adb`, `ssh:HOST`,
+    `emulator:CPU`, `browser`) or on several: rows as in `measurements.json`. Files are taken in
+    turn, each round of each in a fresh process; `reporter` is told of each. `runs`, `seconds` and
+    `warmup` change what `protocol` (`quick`, `mlperf` or `sustained`) asks for.
 
-    Raises UserError: neither a bundle nor a model file, or a runtime that is not installed.
+    Raises UserError: neither a bundle nor a model file, or a device or runtime that is not there.
     """
-    protocol = Protocol(warmup, runs, seconds, threads)
-    if reporter is None:
-        return measure(subjects(subject), protocol)
-    return measure(subjects(subject), protocol, say=reporter.say)
+    asked = _protocol(protocol, threads, runs, seconds, warmup)
+    names = [device] if isinstance(device, str) else list(device)
+    devices = [open_device(name) for name in names]
+    found = subjects(subject)
+    say = reporter.say if reporter else lambda text: None
+    return [row for each in devices for row in measure(found, asked, each, say=say)]
+
+
+def _protocol(
+    name: str, threads: int, runs: int | None, seconds: float | None, warmup: int | None
+) -> Protocol:
+    if name not in PROTOCOLS:
+        raise UserError(f"unknown protocol `{name[:80]}`", nearest(name[:80], list(PROTOCOLS)))
+    wanted = {"threads": threads, "runs": runs, "seconds": seconds, "warmup": warmup}
+    given: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
+    return replace(PROTOCOLS[name], **given)
 
 
 def audit(bundle: Bundle | str | Path, data: Samples | None = None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,12 +32,20 @@ def evaluate(
     ] = None,
     runtime: Annotated[str | None, typer.Option(help="Only this runtime's files.")] = None,
     precision: Annotated[str | None, typer.Option(help="Only files of this precision.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option("--device", "-d", help="Where the files run, as `benchmark` takes it."),
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Only so many of the images, taken evenly.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """How good a bundle's files are on a test set."""
+    """How good a bundle's files are on a test set, on this machine or on a device."""
     from edgedistill import api
+    from edgedistill.progress import Lines
 
-    rows = api.evaluate(bundle, data, runtime, precision)
+    rows = api.evaluate(bundle, data, runtime, precision, device, images, Lines())
     for note in rows[0].get("notes", []):
         say(note)
     columns = [column for column in rows[0] if column not in ("file", "notes")]
@@ -87,21 +95,54 @@ def drift(
 
 def benchmark(
     subject: Annotated[Path, typer.Argument(help="A bundle or a model file.")],
+    device: Annotated[
+        list[str],
+        typer.Option(
+            "--device",
+            "-d",
+            help="Where: local, adb[:SERIAL], ssh:HOST, emulator:CPU, browser[:BACKEND]; "
+            "repeatable. `edgedistill device list` tells more.",
+        ),
+    ] = ["local"],  # noqa: B006
     threads: Threads = 1,
-    runs: Runs = 200,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Stop after this long.")] = 5.0,
+    protocol: Annotated[
+        str,
+        typer.Option(help="quick, mlperf (1,024 runs and a minute) or sustained (ten minutes)."),
+    ] = "quick",
+    runs: Annotated[int | None, typer.Option(min=10, help="Runs of each file.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after this long.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Latency and memory of model files on this machine."""
+    """Latency and memory of model files, or instructions, on this machine and other devices."""
     from edgedistill import api
     from edgedistill.progress import Lines
 
-    rows = api.benchmark(subject, threads=threads, runs=runs, seconds=seconds, reporter=Lines())
-    columns = ("file", "runtime", "precision", "size_kb", "p50_ms", "p90_ms", "p99_ms",
-               "cold_load_ms", "warm_load_ms", "peak_memory_mb")  # fmt: skip
-    print_rows(rows, columns, as_json)
-    if rows:
-        say(f"measured on {rows[0]['where']}")
+    rows = api.benchmark(
+        subject, threads=threads, runs=runs, seconds=seconds, reporter=Lines(), device=device,
+        protocol=protocol,
+    )  # fmt: skip
+    columns = ("device", "file", "program", "runtime", "precision", "size_kb", "p50_ms", "p90_ms",
+               "p99_ms", "cold_load_ms", "peak_memory_mb", "k_instructions")  # fmt: skip
+    if as_json:
+        print_json(rows)
+        return
+    shown: list[dict[str, Any]] = [dict(row) for row in rows]
+    for row in shown:
+        if row.get("instructions"):  # an emulated GPU counts none
+            row["k_instructions"] = f"{row['instructions']['all'] / 1000:,.1f}"
+    kept = [column for column in columns if _tells(shown, column)]
+    print_rows([{column: row.get(column) for column in kept} for row in shown], kept, False)
+    for row in shown:
+        if row.get("shortfall"):
+            say(f"{row['device']}: {row['file']}: not valid: {row['shortfall']}")
+    for device_name, how, where in dict.fromkeys((r["device"], r["how"], r["where"]) for r in rows):
+        say(f"{device_name}: {how}: {where}")
+
+
+def _tells(rows: list[dict[str, Any]], column: str) -> bool:
+    """Whether a column says something; that of programs only of several."""
+    values = {row.get(column) for row in rows}
+    return len(values) > 1 if column == "program" else values != {None}
 
 
 def compare(

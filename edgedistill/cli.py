@@ -21,6 +21,7 @@ from edgedistill.console import (
     print_table,
     say,
 )
+from edgedistill.device_commands import device_app
 
 app = typer.Typer(
     name="edgedistill",
@@ -32,6 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(cache_app, name="cache")
+app.add_typer(device_app, name="device")
 
 RecipeFile = Annotated[
     Path | None, typer.Argument(help="A recipe (YAML); none: the embedded digits.")
@@ -74,6 +76,15 @@ def compile_(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Bundle folder; else ./RECIPE-TARGET.")
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            "--device",
+            "-d",
+            help="Measure there too, and hold the contract against it: adb[:SERIAL], ssh:HOST, "
+            "browser, emulator:CPU; else the target's own device, if it is there.",
+        ),
+    ] = None,
     settings: Settings = [],  # noqa: B006
     cache: CacheFolder = None,
     as_json: Json = False,
@@ -92,6 +103,7 @@ def compile_(
             cache=cache,
             set=settings,
             reporter=reporter,
+            device=device,
         )
     bundles = made if isinstance(made, list) else [made]
     if as_json:

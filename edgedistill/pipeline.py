@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,12 @@ from edgedistill.artifact import Artifact, BrokenSeal, JsonObject, text_digest
 from edgedistill.cache import Cache
 from edgedistill.errors import UserError, out_of_resources
 from edgedistill.libraries import version
+from edgedistill.on_device import measured, opened_for
 from edgedistill.plan import Step, steps
 from edgedistill.precheck import precheck
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Recipe
+from edgedistill.records import OnDevice
 from edgedistill.rehearsal import rehearse
 from edgedistill.stages import STAGES, Context, Stage
 from edgedistill.target import Target
@@ -44,6 +46,8 @@ class Result:
     recipe: Recipe
     target: Target
     artifacts: dict[str, Artifact]
+    on_device: OnDevice | None = None
+    """What a device of the target's kind told of the files."""
 
 
 def _key(recipe: Recipe, step: Step, inputs: dict[str, Artifact]) -> tuple[str, JsonObject]:
@@ -124,16 +128,31 @@ def _states(recipe: Recipe, planned: Sequence[Step], cache: Cache) -> Iterator[s
 
 
 def run(
-    recipe: Recipe, targets: Sequence[Target], cache: Cache, reporter: Reporter
+    recipe: Recipe,
+    targets: Sequence[Target],
+    cache: Cache,
+    reporter: Reporter,
+    device: str | None = None,
 ) -> Iterator[Result]:
     """Run every step that is not in the cache, for each target in turn, and give each target's
     result as soon as it is there: what fails later takes nothing from it.
 
-    Raises UserError as the stages do. A run that is interrupted anywhere goes on from its last
-    checkpoint when it is started again.
+    device: where to measure the files too, by its name; by default on the target's own if that is
+    there. It is measured anew each time.
+
+    Raises UserError as the stages do, and where the named device is not there, or is none of a
+    target's. A run that is interrupted anywhere goes on from its last checkpoint when it is started
+    again.
     """
-    for target in targets:
-        yield Result(recipe, target, run_until(recipe, target, cache, reporter))
+    opened = [opened_for(target, device, reporter.say) for target in targets]
+    for target, there in zip(targets, opened, strict=True):
+        artifacts = run_until(recipe, target, cache, reporter)
+        result = Result(recipe, target, artifacts)
+        if there is not None:
+            (step,) = (each for each in steps(recipe, target) if each.name == "benchmark")
+            told = measured(there, artifacts, step.config, recipe.seed, reporter)
+            result = replace(result, on_device=told)
+        yield result
 
 
 def run_until(

@@ -121,8 +121,14 @@ class Target(Frozen):
     kernel: Kernel | None = None
     """What `padded_macs` are counted by; where LiteRT is the primary runtime."""
     threads: int = Field(default=1, ge=1, le=1024)
+    require_full_delegation: bool = False
+    """Whether the contract is missed where an operator of the shipped file falls back to the
+    runtime's plain kernels, as LiteRT's do that XNNPACK does not take."""
     budget: Budget = Budget()
     package: Literal["android", "ios", "web", "c", "python"] = "python"
+    device: str | None = Field(default=None, max_length=200)
+    """Where a compile measures too, if it is there: `adb`, `ssh:HOST`, `browser`; None: nowhere but
+    on the machine that compiles. `edgedistill device list` shows how each is named."""
 
     @model_validator(mode="after")
     def _runtimes_read_the_scheme(self) -> Target:

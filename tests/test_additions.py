@@ -31,7 +31,7 @@ def added() -> dict[str, Any]:
         ("family", [2, 10]),
         ("teacher", [0, 0, 0]),
         ("runtime", ["the signature", "model fp32: 7", {"TOY": 2}, None, True]),
-        ("device", [6, "a toy"]),
+        ("device", [6, 7.0, "a toy (none)"]),
     ],
 )
 def test_what_is_added_by_a_file_and_a_line_is_used(

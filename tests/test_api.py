@@ -45,7 +45,7 @@ def test_compile_gives_a_bundle_for_each_target(
 ) -> None:
     seen: list[Any] = []
 
-    def run(recipe: Any, targets: list[Any], cache: Any, reporter: Any) -> list[Any]:
+    def run(recipe: Any, targets: list[Any], cache: Any, reporter: Any, device: Any) -> list[Any]:
         seen.append((recipe.seed, cache.root))
         return [make_result(target.name) for target in targets]
 
@@ -102,6 +102,19 @@ def test_evaluate_counts_right_answers_of_each_file(bundle: edgedistill.Bundle) 
     assert len(edgedistill.evaluate(bundle.path, (images, [0, 2, 2, 2]), precision="int8")) == 1
 
 
+def test_evaluate_asks_a_device_for_every_answer(bundle: edgedistill.Bundle) -> None:
+    images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.full((8, 8, 1), 60, np.uint8)
+    labels = np.array([0, 2, 2, 1, 2])
+    here = edgedistill.evaluate(bundle, (images, labels))
+    reporter = Silent()
+    there = edgedistill.evaluate(bundle, (images, labels), device="local", reporter=reporter)
+    assert [row["quality"] for row in there] == [row["quality"] for row in here]
+    assert {row["device"] for row in there} == {"local"}
+    assert reporter.said == [f"local: tiny.{each}.onnx: 1/1" for each in ("fp32", "int8")]
+    few = edgedistill.evaluate(bundle, (images, labels), images=2)
+    assert {row["images"] for row in few} == {2}
+
+
 def test_evaluate_names_labels_the_bundle_does_not_know(bundle: edgedistill.Bundle) -> None:
     images = np.zeros((2, 8, 8, 1), np.uint8)
     with pytest.raises(UserError, match="labels run from 0 to 3; the bundle knows 3 classes"):
@@ -114,7 +127,8 @@ def test_benchmark_takes_a_bundle_or_a_file(bundle: edgedistill.Bundle) -> None:
     reporter = Silent()
     rows = edgedistill.benchmark(bundle.path / "tiny.int8.onnx", runs=12, reporter=reporter)
     assert [text.partition(":")[0] for text in reporter.said] == [
-        f"{turn}/3 tiny.int8.onnx in onnxruntime" for turn in (1, 2, 3)
+        "local",
+        *(f"{turn}/4 tiny.int8.onnx in onnxruntime" for turn in (1, 2, 3, 4)),
     ]
     assert [row["file"] for row in rows] == ["tiny.int8.onnx"]
     assert len(rows[0]["samples_ms"]) >= 12

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgedistill.artifact import JsonValue
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.bundle.measure import Subject, measure, subjects
-from edgedistill.devices import Protocol
+from edgedistill.devices import Protocol, open_device
 from edgedistill.tasks import TASKS, Task
 
 _FIGURES = {
@@ -30,7 +30,7 @@ def side_by_side(
     if comparable:
         same = zip(right.inputs, left.inputs.values(), strict=True)
         right = replace(right, inputs=dict(same))
-    first, second = measure([left, right], protocol, outputs=True)
+    first, second = measure([left, right], protocol, open_device("local"), outputs=True)
     rows = [
         _row("file", "", left.path.name, right.path.name, ""),
         _row("test quality", "%", left.quality, right.quality, "each bundle's report"),

@@ -11,8 +11,19 @@ from typing import TYPE_CHECKING, Any
 from edgedistill.apart import Apart
 from edgedistill.artifact import JsonValue
 from edgedistill.bundle.bundle import Bundle
-from edgedistill.devices import DEVICES, Job, Protocol, figures, in_short, in_turn
+from edgedistill.devices import (
+    Device,
+    Job,
+    Protocol,
+    Record,
+    counts,
+    figures,
+    in_short,
+    in_turn,
+    in_words,
+)
 from edgedistill.errors import UserError, reading
+from edgedistill.program import MAIN
 from edgedistill.records import ReportRecord, as_json, from_json
 from edgedistill.runtimes import RUNTIMES, runtime_of, size_of
 from edgedistill.scratch import scratch_folder
@@ -26,6 +37,7 @@ if TYPE_CHECKING:
 _PATIENCE, _PER_MB = 4.0, 1.0
 """Seconds in which a model file must have come up, and have answered once; more for large ones."""
 _NOISE_SAMPLES = 8
+_ROUNDS = 3
 _LARGEST = 10**8
 """Values that an image may have."""
 
@@ -45,6 +57,7 @@ class Subject:
     """On the test set, in percent, as the bundle's report has it."""
     task: Task | None = None
     """None of a model file alone."""
+    program: str = MAIN
 
     @property
     def size_kb(self) -> float:
@@ -69,7 +82,7 @@ def _of_bundle(bundle: Bundle) -> list[Subject]:
     report = from_json(ReportRecord, bundle.report)
     known = {row.file: row.quality for row in report.files}
     inputs, task = bundle.golden_inputs(), bundle.task
-    return [
+    files = [
         Subject(
             bundle.path / entry["file"],
             entry["runtime"],
@@ -81,6 +94,27 @@ def _of_bundle(bundle: Bundle) -> list[Subject]:
         )
         for entry in bundle.files
     ]
+    return [*files, *(_step(bundle, entry) for entry in bundle.manifest.get("programs", []))]
+
+
+def _step(bundle: Bundle, entry: dict[str, Any]) -> Subject:
+    """A program that keeps a state, as it begins: what a step takes depends on no value."""
+    import numpy as np
+    from pydantic import TypeAdapter
+
+    from edgedistill.signature import Signature
+
+    signature = TypeAdapter(Signature).validate_python(entry["signature"])
+    with np.load(bundle.path / entry["golden"]) as golden:
+        inputs = {name: golden[name] for name in golden}
+    steps = len(next(iter(inputs.values())))
+    for name in signature.state.values():
+        (spec,) = (each for each in signature.inputs if each.name == name)
+        inputs[name] = np.zeros((steps, *_sample_shape(spec)), np.float32)
+    return Subject(
+        bundle.path / entry["file"], entry["runtime"], entry["precision"], inputs,
+        shipped=False, program=entry["program"],
+    )  # fmt: skip
 
 
 def _of_file(path: Path) -> Subject:
@@ -104,9 +138,14 @@ def _noise(path: Path, spec: TensorSpec, random: np.random.Generator) -> np.ndar
         raise UserError(
             f"{path}: its input {spec.name} has shape {spec.shape}", "give a model of a fixed size"
         )
-    shape = [sizes[2], *sizes[:2]] if spec.layout == "NHWC" else sizes
-    drawn = random.random((_NOISE_SAMPLES, *shape), dtype=np.float32)
+    drawn = random.random((_NOISE_SAMPLES, *_sample_shape(spec)), dtype=np.float32)
     return drawn if spec.scale is not None else drawn.astype(spec.dtype)
+
+
+def _sample_shape(spec: TensorSpec) -> tuple[int, ...]:
+    """Of the real values of one sample, pictures (channels, height, width)."""
+    sizes = [size or 1 for size in spec.shape[1:]]
+    return (sizes[2], *sizes[:2]) if spec.layout == "NHWC" else tuple(sizes)
 
 
 def check_opens(bundle: Bundle, entries: list[dict[str, Any]]) -> None:
@@ -152,34 +191,66 @@ def _answer(path: Path, runtime: str, *inputs: np.ndarray) -> int:
 def measure(
     found: list[Subject],
     protocol: Protocol,
+    device: Device,
     outputs: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, JsonValue]]:
-    """Rows as in `measurements.json`; with `outputs`, also the logits of the inputs. `say` is told
-    of each round of each file as it ends."""
-    import numpy as np
+    """Rows as in `measurements.json`; with `outputs`, also what a task judges of each input. `say`
+    is told of each round of each file as it ends, and of files that the device cannot run.
 
-    device = DEVICES["local"]
-    with scratch_folder() as folder:
-        jobs = []
-        for place, subject in enumerate(found):
-            inputs = folder / f"{place}.npz"
-            np.savez(inputs, **subject.inputs)  # type: ignore[arg-type]
-            jobs.append(Job(subject.path, subject.runtime, inputs, protocol))
+    Raises UserError: the device can run none of them, or one fails there.
+    """
+    taken = [subject for subject in found if subject.runtime in device.runtimes]
+    for runtime in sorted({subject.runtime for subject in found} - set(device.runtimes)):
+        say(f"{device.name}: left out: {runtime}, which does not run there")
+    if not taken:
+        raise UserError(
+            f"{device.name} runs none of these files",
+            f"it runs those of {' and '.join(device.runtimes)}",
+        )
+    with scratch_folder() as folder, device:
+        where = in_words(device.identity())
+        say(f"{device.name}: {where}")
         records = in_turn(
             device,
-            jobs,
+            _jobs(taken, folder, protocol),
+            # A round in ten minutes is no ten minutes in a row.
+            rounds=1 if protocol.minimum_seconds else _ROUNDS,
             tick=lambda done, total, job, record: say(f"{done}/{total} {in_short(job, record)}"),
+            left_out=lambda job, error: say(f"{device.name}: left out: {error.message}"),
         )
-    where = device.where()
     return [
         {
             "runtime": subject.runtime,
             "precision": subject.precision,
             "file": subject.path.name,
+            "program": subject.program,
             "size_kb": subject.size_kb,
-            **as_json(figures(record, protocol.threads, where)),
-            **({"outputs": record.outputs} if outputs else {}),
+            **as_json((figures if record.samples_ms else counts)(record, protocol, device, where)),
+            **({"outputs": judged(record).tolist()} if outputs else {}),
         }
-        for subject, record in zip(found, records, strict=True)
+        for subject, record in zip(taken, records, strict=True)
+        if record is not None
     ]
+
+
+def _jobs(found: list[Subject], folder: Path, protocol: Protocol) -> list[Job]:
+    import numpy as np
+
+    jobs = []
+    for place, subject in enumerate(found):
+        inputs = folder / f"{place}.npz"
+        np.savez(inputs, **subject.inputs)  # type: ignore[arg-type]
+        jobs.append(Job(subject.path, subject.runtime, inputs, protocol, subject.program))
+    return jobs
+
+
+def judged(record: Record) -> np.ndarray:
+    """The real values (samples, values) of the output that a task judges."""
+    from edgedistill.runtimes.native import to_real
+
+    signature = record.signature
+    if signature is None:
+        return next(iter(record.outputs.values()))
+    spec = signature.outputs[signature.answer]
+    return to_real(record.outputs[spec.name], spec)

@@ -1,198 +1,146 @@
 """Devices that run a model file and bring back outputs and figures: one file each, one table.
 
-A device knows nothing of models: a job is (model file, runtime, inputs, protocol), and every
-device returns the same record.
+A device knows nothing of a model: a job is (model file, runtime, program, inputs, protocol), and
+every device returns the same record.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from edgedistill.devices.figures import (
+    Measurement,
+    counts,
+    figures,
+    in_words,
+    last_to_first,
+    measurements,
+    percentile,
+    shortfall,
+    trimmed_mean,
+)
+from edgedistill.devices.findings import Finding
+from edgedistill.devices.job import (
+    ONCE,
+    PROTOCOLS,
+    Conditions,
+    Device,
+    Identity,
+    Job,
+    Protocol,
+    Record,
+    Unfit,
+)
 from edgedistill.devices.machine import is_machine, machine, name_of
-from edgedistill.records import Figures, How, OperatorRow
+from edgedistill.devices.rounds import Tick, in_short, in_turn
+from edgedistill.errors import UserError, nearest
 
 __all__ = [
-    "DEVICES", "Device", "Job", "Measurement", "Protocol", "Record", "Tick",
-    "figures", "in_short", "in_turn", "is_machine",
-    "machine", "measurements", "name_of", "percentile",
+    "DEVICES", "ONCE", "PROTOCOLS", "Conditions", "Device", "DeviceEntry", "Finding", "Identity",
+    "Job", "Measurement", "Protocol", "Record", "Tick", "Unfit",
+    "counts", "examined", "figures", "in_short", "in_turn", "in_words", "is_machine",
+    "last_to_first", "machine", "measurements", "name_of", "open_device", "percentile", "set_up",
+    "shortfall", "trimmed_mean",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """How long to measure: until `runs` or `seconds` is reached, after at least `minimum` runs."""
-
-    warmup: int = 10
-    runs: int = 200
-    seconds: float = 5.0
-    threads: int = 1
-    minimum: int = 10
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a device is to measure, and how."""
-
-    model: Path
-    """A model file; for the runtime `torch`, a model folder."""
-    runtime: str
-    inputs: Path
-    """`.npz` of real values (samples, ...) by the inputs' names, pictures (samples, channels,
-    height, width) in 0..1. One sample is one run."""
-    protocol: Protocol = Protocol()
-    program: str = "main"
-    """Which of the file's programs."""
-    profile: bool = True
-    """Also ask for per-operator times (after the other figures were taken) and for outputs."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """What a device brings back from one job. Times in milliseconds, memory in 10^6 bytes."""
-
-    import_ms: float
-    """Importing the runtime; not part of the loads."""
-    cold_load_ms: float
-    """First load in a fresh process. The file may lie in the system's page cache."""
-    warm_load_ms: float
-    samples_ms: list[float]
-    """One inference of one sample each: encoding and decoding of pixels and logits excluded."""
-    peak_memory_mb: float | None
-    """Peak resident memory of a load and its runs, above the process with the runtime imported.
-    None where the system does not tell."""
-    operators: list[OperatorRow] = field(default_factory=list)
-    outputs: list[list[float]] = field(default_factory=list)
-    """Logits of each input."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A number that says where it comes from."""
-
-    value: float
-    unit: str
-    how: How
-    where: str
-    samples: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Device:
-    """A line of the table."""
+class DeviceEntry:
+    """A line of the table. Its module has `open_device(argument) -> Device`, `examine() ->
+    list[Finding]` and, where something is to be set up, `setup(say)`."""
 
     name: str
+    takes: str
+    """What follows the name and a colon, in a word; empty where nothing does."""
+    about: str
+    """For people, in a line."""
     in_file: str
-    """The module with `run(job) -> Record` and `where() -> str`."""
+    sets_up: bool = False
+    """Whether `device setup` builds something for it."""
 
     @property
-    def run(self) -> Callable[[Job], Record]:
-        """Run one job in a fresh process of the device."""
-        module = importlib.import_module(self.in_file)
-        run: Callable[[Job], Record] = module.run
-        return run
+    def module(self) -> object:
+        """The device's own module."""
+        return importlib.import_module(self.in_file)
 
     @property
-    def where(self) -> Callable[[], str]:
-        """The device in words, for people."""
-        module = importlib.import_module(self.in_file)
-        where: Callable[[], str] = module.where
-        return where
+    def open_device(self) -> Callable[[str], Device]:
+        """A device, not yet entered, for what follows the colon; raises UserError where no such
+        device can be meant."""
+        found: Callable[[str], Device] = self.module.open_device  # type: ignore[attr-defined]
+        return found
+
+    @property
+    def examine(self) -> Callable[[], list[Finding]]:
+        """What of all that the device needs is there."""
+        found: Callable[[], list[Finding]] = self.module.examine  # type: ignore[attr-defined]
+        return found
+
+    @property
+    def setup(self) -> Callable[[Callable[[str], None]], None]:
+        """Build what the device needs in a private folder, saying each step; raises UserError
+        where it cannot."""
+        found: Callable[[Callable[[str], None]], None] = self.module.setup  # type: ignore[attr-defined]
+        return found
 
 
-Tick = Callable[[int, int, Job, Record], None]
-"""(how many are done, of how many, what was measured last, what came)."""
+_HERE = "edgedistill.devices"
+DEVICES = {
+    entry.name: entry
+    for entry in (
+        DeviceEntry("local", "", "this machine", f"{_HERE}.local"),
+        DeviceEntry("adb", "SERIAL", "an Android device on a cable", f"{_HERE}.adb",
+                    sets_up=True),
+        DeviceEntry("ssh", "HOST", "a Linux board that ssh reaches", f"{_HERE}.ssh",
+                    sets_up=True),
+        DeviceEntry("emulator", "CPU", "an arm64 processor under QEMU: outputs and instructions "
+                    "counted, no times", f"{_HERE}.emulator", sets_up=True),
+        DeviceEntry("browser", "BACKEND", "a Chromium without a window", f"{_HERE}.browser",
+                    sets_up=True),
+    )
+}  # fmt: skip
 
 
-def in_short(job: Job, record: Record) -> str:
-    """What a round of a job brought, in a few words."""
-    median = percentile(record.samples_ms, 50)
-    return f"{job.model.name} in {job.runtime}: {median:.3g} ms, {len(record.samples_ms)} runs"
+def open_device(asked: str) -> Device:
+    """The device that `NAME` or `NAME:ARGUMENT` means, to be entered with `with`.
 
-
-DEVICES = {device.name: device for device in (Device("local", "edgedistill.devices.local"),)}
-
-
-def in_turn(
-    device: Device,
-    jobs: Sequence[Job],
-    rounds: int = 3,
-    tick: Tick = lambda done, total, job, record: None,
-) -> list[Record]:
-    """Measure jobs in rounds, one after the other in each, so that what slows the device for a
-    while slows all of them and ratios stay fair. Each round of each job is a process of its own,
-    after which `tick` is told of it.
+    Raises UserError: there is no such device, or none with such an argument.
     """
-    found: list[list[Record]] = [[] for _ in jobs]
-    for turn in range(rounds):
-        for place, job in enumerate(jobs):
-            share = replace(
-                job.protocol,
-                runs=-(-job.protocol.runs // rounds),
-                seconds=job.protocol.seconds / rounds,
-                minimum=-(-job.protocol.minimum // rounds),
-            )
-            job = replace(job, protocol=share, profile=job.profile and turn == 0)
-            record = device.run(job)
-            found[place].append(record)
-            tick(turn * len(jobs) + place + 1, rounds * len(jobs), job, record)
-    return [_joined(records) for records in found]
+    name, colon, argument = asked.partition(":")
+    entry = _entry(name)
+    if colon and (not argument or not entry.takes):
+        wanted = f"`{name}:{entry.takes}`" if entry.takes else f"`{name}`"
+        raise UserError(f"`{asked[:80]}` names no device", f"write {wanted}")
+    return entry.open_device(argument)
 
 
-def _joined(records: list[Record]) -> Record:
-    """One record from the rounds: samples together, loads by their median, memory by its peak."""
-    peaks = [record.peak_memory_mb for record in records if record.peak_memory_mb is not None]
-    return replace(
-        records[0],
-        import_ms=percentile([record.import_ms for record in records], 50),
-        cold_load_ms=percentile([record.cold_load_ms for record in records], 50),
-        warm_load_ms=percentile([record.warm_load_ms for record in records], 50),
-        samples_ms=[sample for record in records for sample in record.samples_ms],
-        peak_memory_mb=max(peaks, default=None),
-    )
+def examined(name: str | None = None) -> dict[str, list[Finding]]:
+    """What each kind of device needs, or only that named; see `Finding`. Raises UserError: there is
+    no such kind."""
+    entries = [_entry(name)] if name else list(DEVICES.values())
+    return {entry.name: entry.examine() for entry in entries}
 
 
-def percentile(samples: Sequence[float], share: float) -> float:
-    """The `share`-th percentile (0..100), linear between samples."""
-    ordered = sorted(samples)
-    place = (len(ordered) - 1) * share / 100
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
-
-
-def figures(record: Record, threads: int, where: str) -> Figures:
-    """A record as it is reported: with percentiles, and rounded."""
-    peak = record.peak_memory_mb
-    p50, p90, p99 = (round(percentile(record.samples_ms, share), 5) for share in (50, 90, 99))
-    return Figures(
-        import_ms=round(record.import_ms, 4),
-        cold_load_ms=round(record.cold_load_ms, 4),
-        warm_load_ms=round(record.warm_load_ms, 4),
-        p50_ms=p50,
-        p90_ms=p90,
-        p99_ms=p99,
-        samples_ms=tuple(round(sample, 5) for sample in record.samples_ms),
-        peak_memory_mb=None if peak is None else round(peak, 4),
-        operators=tuple(record.operators),
-        threads=threads,
-        how="measured",
-        where=where,
-    )
-
-
-_FIGURES = {"cold_load_ms": "ms", "warm_load_ms": "ms", "p50_ms": "ms", "p90_ms": "ms",
-            "p99_ms": "ms", "peak_memory_mb": "MB"}  # fmt: skip
-
-
-def measurements(row: Figures) -> dict[str, Measurement]:
-    """The figures of a file by name, each with how and where; without those nobody measured."""
-    return {
-        name: Measurement(
-            value, unit, row.how, row.where, row.samples_ms if name == "p50_ms" else ()
+def set_up(name: str, say: Callable[[str], None]) -> None:
+    """Build what a kind of device needs, saying each step. Raises UserError: there is no such kind,
+    nothing is to be built for it, or a tool for it is missing."""
+    entry = _entry(name)
+    if not entry.sets_up:
+        able = ", ".join(each.name for each in DEVICES.values() if each.sets_up)
+        raise UserError(
+            f"nothing is to be set up for `{name}`",
+            f"`edgedistill device doctor {name}` shows what it needs; set up are {able}",
         )
-        for name, unit in _FIGURES.items()
-        if (value := getattr(row, name)) is not None
-    }
+    entry.setup(say)
+
+
+def _entry(name: str) -> DeviceEntry:
+    if name not in DEVICES:
+        known = nearest(name[:80], list(DEVICES))
+        raise UserError(
+            f"unknown device `{name[:80]}`",
+            f"{known} `edgedistill device list` shows how each is named.",
+        )
+    return DEVICES[name]

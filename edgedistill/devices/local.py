@@ -9,57 +9,112 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from edgedistill.devices import Job, Record
-from edgedistill.devices.machine import machine, name_of
+from pydantic import TypeAdapter
+
+from edgedistill.devices.findings import Finding
+from edgedistill.devices.job import Conditions, Identity, Job, Record
+from edgedistill.devices.machine import machine
+from edgedistill.devices.worker import OUTPUTS
 from edgedistill.errors import UserError
-from edgedistill.records import from_json
+from edgedistill.records import How, OperatorRow
+from edgedistill.runtime_table import TABLE
 from edgedistill.scratch import scratch_folder
 
 _PATIENCE = 600.0
 """Seconds that a job may take beside its measuring."""
 
 
-def where() -> str:
-    """The machine by its processor's name."""
-    return f"this machine: {name_of(machine())}"
+def open_device(argument: str) -> Local:
+    """This machine; there is nothing more to say of it."""
+    return Local()
 
 
-def run(job: Job) -> Record:
-    """Run a job in a fresh process of this machine.
+def examine() -> list[Finding]:
+    """Every runtime's package, as it is installed."""
+    here, rows = machine()["versions"], []
+    for entry in TABLE.values():
+        found = here.get(entry.runs_in)
+        told = f"{entry.runs_in} {found}" if found else f"{entry.runs_in} is not installed"
+        rows.append(Finding(entry.name, bool(found), told, f"pip install {entry.package}"))
+    return rows
 
-    Raises UserError: the runtime's package is missing, it cannot read the file, or the process
-    died or took too long.
-    """
-    with scratch_folder() as folder:
-        order, answer = folder / "job.json", folder / "record.json"
-        order.write_text(json.dumps(asdict(job), default=lambda path: str(Path(path).resolve())))
-        patience = _PATIENCE + job.protocol.seconds
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "edgedistill.devices.worker", str(order), str(answer)],
-                env=_environment(job.protocol.threads),
-                capture_output=True,
-                text=True,
-                errors="backslashreplace",
-                timeout=patience,
-            )
-        except subprocess.TimeoutExpired:
-            raise UserError(
-                f"measuring {job.model.name} in {job.runtime} has not ended within {patience:g} s",
-                "lower `runs` or `seconds`, if the model is slow; else the file may be damaged",
-            ) from None
-        if not answer.exists():
-            said = done.stderr.strip().splitlines()[-1:] or ["without a word"]
-            raise UserError(
-                f"measuring {job.model.name} in {job.runtime}: the process died "
-                f"({_ending(done.returncode)}): {said[0][:300]}",
-                "the file is damaged or made to do that, or memory ran out",
-            )
-        found = json.loads(answer.read_text())
-    if "error" in found:
-        raise UserError(found["error"], found["hint"])
-    return from_json(Record, found, str(job.model))
+
+class Local:
+    """Every job in a fresh Python process."""
+
+    name = "local"
+    how: How = "measured"
+    runtimes = ("torch", *TABLE)
+
+    def __enter__(self) -> Local:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def identity(self) -> Identity:
+        """The machine as `machine` finds it."""
+        here = machine()
+        return Identity(
+            f"this machine: {here['processor']}", here["isa"], tuple(here["flags"]),
+            f"{here['cores']} cores", {"kernel": here["system"]}, here["versions"],
+        )  # fmt: skip
+
+    def run(self, job: Job) -> Record:
+        """Run a job in a fresh process of this machine.
+
+        Raises UserError: the runtime's package is missing, it cannot read the file, or the process
+        died or took too long.
+        """
+        with scratch_folder() as folder:
+            before = Conditions(-1.0, {"load": os.getloadavg()[0]})
+            found = _answer(job, folder)
+            if "error" in found:
+                raise UserError(found["error"], found["hint"])
+            return _record(found, folder / OUTPUTS, before)
+
+
+def _record(found: dict[str, Any], outputs: Path, before: Conditions) -> Record:
+    import numpy as np
+
+    from edgedistill.signature import Signature
+
+    found["operators"] = [OperatorRow(**row) for row in found["operators"]]
+    if found["signature"] is not None:
+        found["signature"] = TypeAdapter(Signature).validate_python(found["signature"])
+    arrays = dict(np.load(outputs)) if outputs.exists() else {}
+    return Record(**found, outputs=arrays, conditions=[before])
+
+
+def _answer(job: Job, folder: Path) -> Any:
+    """What the worker writes of a job."""
+    order, answer = folder / "job.json", folder / "record.json"
+    order.write_text(json.dumps(asdict(job), default=lambda path: str(Path(path).resolve())))
+    patience = _PATIENCE + max(job.protocol.seconds, job.protocol.minimum_seconds)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "edgedistill.devices.worker", str(order), str(answer)],
+            env=_environment(job.protocol.threads),
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            timeout=patience,
+        )
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"measuring {job.model.name} in {job.runtime} has not ended within {patience:g} s",
+            "lower `runs` or `seconds`, if the model is slow; else the file may be damaged",
+        ) from None
+    if not answer.exists():
+        said = done.stderr.strip().splitlines()[-1:] or ["without a word"]
+        raise UserError(
+            f"measuring {job.model.name} in {job.runtime}: the process died "
+            f"({_ending(done.returncode)}): {said[0][:300]}",
+            "the file is damaged or made to do that, or memory ran out",
+        )
+    return json.loads(answer.read_text())
 
 
 def _ending(code: int) -> str:

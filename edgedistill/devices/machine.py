@@ -83,12 +83,18 @@ def is_machine(target: Target, machine: Instructions) -> bool:
 
 
 def _processor() -> tuple[str, list[str]]:
-    name, found = platform.processor() or platform.machine(), set[str]()
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name, flags = processor_in(Path("/proc/cpuinfo").read_text())
     except OSError:
-        return name, []
-    for line in lines:
+        name, flags = "", []
+    return name or platform.processor() or platform.machine(), flags
+
+
+def processor_in(cpuinfo: str) -> tuple[str, list[str]]:
+    """A processor's name and its features as targets name them, of what Linux tells in
+    /proc/cpuinfo; "" where that has no name."""
+    name, found = "", set[str]()
+    for line in cpuinfo.splitlines():
         key, _, value = line.partition(":")
         if key.strip() in ("model name", "Model"):
             name = value.strip()

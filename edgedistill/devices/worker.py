@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.devices import Job, Protocol, Record
+from edgedistill.devices.figures import percentile
+from edgedistill.devices.job import Job, Protocol
 from edgedistill.errors import UserError, reading
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
     from edgedistill.records import OperatorRow
 
-_KEPT_INPUTS = 32
+OUTPUTS = "outputs.npz"
+"""What the file gave, beside the record."""
+_SETTLED, _BLOCKS = 0.05, 10
+"""The warm-up ends as the medians of two blocks are this near, or after so many blocks."""
 
 
 def main(order: Path, answer: Path) -> None:
@@ -30,7 +35,7 @@ def main(order: Path, answer: Path) -> None:
     try:
         job = _job(order)
         with reading(str(job.model), "the file is damaged or of another kind; export it again"):
-            found = asdict(measure(job))
+            found = measure(job, answer.with_name(OUTPUTS))
     except UserError as error:
         found = {"error": error.message, "hint": error.hint}
     scratch = answer.with_suffix(".part")
@@ -44,12 +49,13 @@ def _job(order: Path) -> Job:
     return Job(**{**said, **paths, "protocol": Protocol(**said["protocol"])})
 
 
-def measure(job: Job) -> Record:
-    """Load the job's file, run it on the job's inputs, and say what that took."""
+def measure(job: Job, outputs: Path) -> dict[str, Any]:
+    """Load the job's file, run it on the job's inputs, and say what that took, by the names of
+    `Record`; what the file gave goes into `outputs`."""
     import numpy as np
 
     with np.load(job.inputs) as arrays:
-        samples = {name: np.ascontiguousarray(arrays[name][:_KEPT_INPUTS]) for name in arrays}
+        samples = {name: np.ascontiguousarray(arrays[name][: job.samples]) for name in arrays}
     import_ms, _ = _timed(lambda: _import(job.runtime))
     empty = _begin_memory()
     cold_ms, loaded = _timed(lambda: _load(job))
@@ -58,16 +64,28 @@ def measure(job: Job) -> Record:
         loaded.encode({name: values[i : i + 1] for name, values in samples.items()})
         for i in range(count)
     ]
-    latencies = _sample(loaded, inputs, job.protocol)
-    peak = _peak_above(empty)
+    told: dict[str, Any] = {"import_ms": import_ms, "operators": [], "signature": None}
+    if job.memory:
+        for native in inputs:
+            loaded.run(native)
+        peak = _peak_above(empty)
+        return {**told, "cold_load_ms": None, "warm_load_ms": None, "samples_ms": [],
+                "peak_memory_mb": peak}  # fmt: skip
+    warmup, latencies = _sample(loaded, inputs, job.protocol)
     warm_ms, _ = _timed(lambda: _load(job))
-    record = Record(import_ms, cold_ms, warm_ms, latencies, peak)
-    if not job.profile:
-        return record
-    # Outputs may be views of the runtime's own buffer, hence decoded one by one.
-    outputs = [loaded.judged(loaded.decode(loaded.run(native))) for native in inputs]
-    answered = np.concatenate(outputs).astype(float).tolist()
-    return replace(record, operators=loaded.operators(), outputs=answered)
+    told |= {"cold_load_ms": cold_ms, "warm_load_ms": warm_ms, "samples_ms": latencies,
+             "warmup_ms": warmup, "peak_memory_mb": None}  # fmt: skip
+    if job.profile:
+        # What it gives may be views of the runtime's own buffer.
+        given = [{name: values.copy() for name, values in loaded.run(native).items()}
+                 for native in inputs]  # fmt: skip
+        whole: dict[str, Any] = {name: np.concatenate([each[name] for each in given])
+                                 for name in given[0]}  # fmt: skip
+        np.savez(outputs, **whole)
+        signature = getattr(loaded, "signature", None)
+        told |= {"operators": [asdict(row) for row in loaded.operators()],
+                 "signature": asdict(signature) if signature else None}  # fmt: skip
+    return told
 
 
 def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
@@ -77,19 +95,34 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
     return (time.perf_counter_ns() - begin) / 1e6, result
 
 
-def _sample(loaded: Any, inputs: list[Any], protocol: Protocol) -> list[float]:
-    """Milliseconds of each run, after the warm-up."""
-    for turn in range(protocol.warmup):
-        loaded.run(inputs[turn % len(inputs)])
-    samples: list[float] = []
-    run, clock = loaded.run, time.perf_counter_ns
-    end = clock() + protocol.seconds * 1e9
-    while len(samples) < protocol.minimum or (len(samples) < protocol.runs and clock() < end):
-        native = inputs[len(samples) % len(inputs)]
+def _sample(loaded: Any, inputs: list[Any], protocol: Protocol) -> tuple[list[float], list[float]]:
+    """Milliseconds of each run of the warm-up, and of each that counts."""
+    clock = time.perf_counter_ns
+
+    def once(turn: int) -> float:
+        native = inputs[turn % len(inputs)]
         begin = clock()
-        run(native)
-        samples.append((clock() - begin) / 1e6)
-    return samples
+        loaded.run(native)
+        return (clock() - begin) / 1e6
+
+    warmup: list[float] = []
+    before = math.inf
+    for _ in range(_BLOCKS if protocol.warmup else 0):
+        block = [once(turn) for turn in range(protocol.warmup)]
+        warmup += block
+        median = percentile(block, 50)
+        if abs(median - before) <= _SETTLED * median:
+            break
+        before = median
+    samples: list[float] = []
+    begun = clock()
+    while (
+        len(samples) < protocol.minimum
+        or (passed := (clock() - begun) / 1e9) < protocol.minimum_seconds
+        or (len(samples) < protocol.runs and passed < protocol.seconds)
+    ):
+        samples.append(once(len(samples)))
+    return warmup, samples
 
 
 def _import(runtime: str) -> None:
@@ -131,15 +164,9 @@ class _Torch:
 
     def run(self, native: Any) -> Any:
         with self._torch.inference_mode():
-            return self._module(*native)
-
-    def decode(self, native: Any) -> Any:
-        return native
-
-    def judged(self, outputs: Any) -> Any:
-        from edgedistill.models.programs import judged
-
-        return judged(self._module, outputs).numpy()
+            given = self._module(*native)
+        several = given if isinstance(given, tuple | list) else [given]
+        return {f"output_{place}": each.numpy() for place, each in enumerate(several)}
 
     def operators(self) -> list[OperatorRow]:
         return []

@@ -52,7 +52,7 @@ class Product:
         computed as so many convolutions of one channel, as XNNPACK does.
         """
         sizes = [size for size in kernel.depthwise_sizes if size >= self.kernel]
-        if self.groups > 1 and self.inputs == 1 and self.kernel > 1 and sizes:
+        if self.groups > 1 and self.inputs == 1 and sizes:
             channels = _up(self.groups * self.outputs, kernel.depthwise)
             return channels * min(sizes) * self.positions
         outputs = _up(self.outputs, kernel.output_channels)

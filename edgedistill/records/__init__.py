@@ -13,10 +13,13 @@ from edgedistill.records.export import (
 )
 from edgedistill.records.judge import JudgeRecord
 from edgedistill.records.measurements import (
+    CountRow,
+    Counts,
     Figures,
     How,
     MeasurementRow,
     MeasurementsRecord,
+    OnDevice,
     OperatorRow,
 )
 from edgedistill.records.metrics import AuditMetrics, DataMetrics, StageMetrics
@@ -55,6 +58,8 @@ __all__ = [
     "AuditRecord",
     "Cause",
     "ContractLine",
+    "CountRow",
+    "Counts",
     "DataMetrics",
     "DataRecord",
     "Duplicates",
@@ -73,6 +78,7 @@ __all__ = [
     "Machine",
     "MeasurementRow",
     "MeasurementsRecord",
+    "OnDevice",
     "OperatorRow",
     "OutputParity",
     "Parity",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -27,23 +28,47 @@ class OperatorRow:
 class Figures:
     """Of one file on one device. Times in milliseconds, memory in 10^6 bytes."""
 
-    import_ms: float
-    """Importing the runtime; not part of the loads."""
-    cold_load_ms: float
+    import_ms: float | None
+    """Loading the runtime; not part of the loads."""
+    cold_load_ms: float | None
     """First load in a fresh process. The file may lie in the system's page cache."""
-    warm_load_ms: float
+    warm_load_ms: float | None
     p50_ms: float
     p90_ms: float
     p99_ms: float
     samples_ms: tuple[float, ...]
     """One inference of one sample each."""
     peak_memory_mb: float | None
-    """Above the process with the runtime imported; None where the system does not tell."""
+    """Above the process with the runtime loaded, in a run that took no times; None where the
+    system does not tell."""
     operators: tuple[OperatorRow, ...]
     threads: int
     how: How
     where: str
     """The device, in words."""
+    device: str = "local"
+    """As a user asks for it."""
+    trimmed_mean_ms: float | None = None
+    """Without the lowest and the highest fifth of the samples."""
+    shortfall: str = ""
+    """Which minima of the protocol the samples miss; empty where they are valid."""
+    last_to_first: float | None = None
+    """The median of the last minute by that of the first, of runs of two minutes and more."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of one file on a device that counts instructions: what an emulator tells of a processor, of
+    whose caches and pipelines it knows nothing. They are no times and never turned into any."""
+
+    instructions: Mapping[str, float]
+    """Of one inference, by class (`sdot`, `fmla`, ...) and in `all`."""
+    threads: int
+    how: How
+    where: str
+    """The device, in words."""
+    device: str
+    """As a user asks for it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +83,35 @@ class MeasurementRow(Figures):
     """The exported file's name; None for a model that does not ship."""
     program: str = "main"
     """Which of the file's programs; of one that keeps a state, a step."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountRow(Counts):
+    """The counts of one exported file."""
+
+    runtime: str
+    precision: str
+    file: str
+    program: str = "main"
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    """What a device of the target's kind told of the exported files."""
+
+    device: str
+    """As it was asked for."""
+    how: How
+    where: str
+    """In words."""
+    isa: str
+    flags: tuple[str, ...]
+    system: str
+    facts: Mapping[str, str]
+    versions: Mapping[str, str]
+    times: tuple[MeasurementRow, ...] = ()
+    counts: tuple[CountRow, ...] = ()
+    """Of a device that counts instructions, in place of times."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, JsonValue
 from edgedistill.records.audit import AuditRecord
 from edgedistill.records.codec import Record
 from edgedistill.records.judge import JudgeRecord
-from edgedistill.records.measurements import MeasurementRow
+from edgedistill.records.measurements import MeasurementRow, OnDevice
 from edgedistill.records.metrics import AuditMetrics, DataMetrics
 from edgedistill.records.quantize import LayerSensitivity
 from edgedistill.records.search import SearchRecord
@@ -197,6 +197,8 @@ class ReportRecord(Record):
     warnings: tuple[str, ...]
     ok: bool
     """Whether no promise is missed."""
+    on_device: OnDevice | None = None
+    """What a device of the target's kind told; None where none was there."""
     programs: tuple[ProgramRow, ...] = ()
     """The student's programs that are not `main`, over a sequence; their times are among the
     measurements."""

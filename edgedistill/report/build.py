@@ -64,6 +64,7 @@ def build_report(result: Result) -> ReportRecord:
         verified=verified.ok,
         programs=verified.programs,
         measurements=measured,
+        on_device=result.on_device,
         audited=AuditMetrics.read(audit) if audit else AuditMetrics(),
         audit=AuditRecord.read(audit) if audit else None,
         judged=_judged(result),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from edgedistill.program import MAIN
 from edgedistill.recipe import Recipe
-from edgedistill.records import ContractLine, ReportRecord, Status
+from edgedistill.records import ContractLine, MeasurementRow, ReportRecord, Status
 from edgedistill.target import Target
 
 
 def contract(recipe: Recipe, target: Target, report: ReportRecord) -> list[ContractLine]:
     """One line for each promise, of the recipe or of the target's budget (the tighter counts).
 
-    Latency and memory of a target that is not this machine stay `not measured`.
+    Latency and memory are those of the target's device where one was measured, else this machine's
+    where that is the target; otherwise they stay `not measured`.
     """
     asked, budget, reached = recipe.contract, target.budget, report.summary
     audited = report.audited
-    here = report.measured_on_target
+    timed = timed_on_target(report)
+    told = _told(target, report, timed)
     lines = [
         _line("quality drop", reached.quality_drop, asked.max_drop, "points"),
         _line("quality kept", reached.retention, asked.min_retention, "of the teacher's",
@@ -24,10 +29,10 @@ def contract(recipe: Recipe, target: Target, report: ReportRecord) -> list[Contr
         _line("padded MACs", reached.padded_macs, asked.max_padded_macs, "M",
               f"{target.name} does not say in which blocks its kernels compute"
               if target.kernel is None else ""),
-        _line("latency", reached.p50_ms if here else None,
-              _tighter(asked.max_latency_ms, budget.latency_ms), "ms", _away(target, here)),
-        _line("memory", reached.peak_memory_mb if here else None,
-              _tighter(asked.max_memory_mb, budget.memory_mb), "MB", _away(target, here)),
+        _line("latency", timed.p50_ms if timed else None,
+              _tighter(asked.max_latency_ms, budget.latency_ms), "ms", told),
+        _line("memory", timed.peak_memory_mb if timed else None,
+              _tighter(asked.max_memory_mb, budget.memory_mb), "MB", told),
         _line("worst class", audited.worst_class, asked.min_worst_class,
               "of the teacher's", audited.worst_class_name or "", at_least=True),
         _line("calibration error", audited.calibration_error,
@@ -36,6 +41,7 @@ def contract(recipe: Recipe, target: Target, report: ReportRecord) -> list[Contr
               "of the teacher's"),
         _line("robustness", audited.robustness, asked.min_robustness,
               "of clean accuracy", at_least=True),
+        _delegation(report) if target.require_full_delegation else None,
         _parity(report),
     ]  # fmt: skip
     return [line for line in lines if line is not None]
@@ -45,8 +51,54 @@ def _tighter(first: float | None, second: float | None) -> float | None:
     return min((limit for limit in (first, second) if limit is not None), default=None)
 
 
-def _away(target: Target, here: bool) -> str:
-    return "" if here else f"this machine is not {target.name}"
+def timed_on_target(report: ReportRecord) -> MeasurementRow | None:
+    """The times of the file that ships, where they are the target's; else None."""
+    if report.on_device is not None:
+        rows = report.on_device.times
+    else:
+        rows = report.measurements if report.measured_on_target else ()
+    return _shipped(rows, report)
+
+
+def _shipped(rows: Sequence[MeasurementRow], report: ReportRecord) -> MeasurementRow | None:
+    key = "student", report.summary.file, MAIN
+    return next((row for row in rows if (row.model, row.file, row.program) == key), None)
+
+
+PLAIN = ("CPU builtin", "CPU reference")
+"""What runs an operator that no delegate took."""
+
+
+def _delegation(report: ReportRecord) -> ContractLine | None:
+    """The operators of the shipped file that no delegate took: on the target's device, else on this
+    machine, where the same delegate decides by the same rules."""
+    row = timed_on_target(report) or _shipped(report.measurements, report)
+    if row is None:
+        return _line("delegation", None, 0.0, "operators")
+    left = [each for each in row.operators if each.where in PLAIN]
+    told = ", ".join(f"{each.type} {each.name}" for each in left[:_NAMED])
+    if len(left) > _NAMED:
+        told += f" and {len(left) - _NAMED} more"
+    times = [each.microseconds for each in row.operators if each.microseconds is not None]
+    if left and sum(times):
+        cost = sum(each.microseconds or 0.0 for each in left) / sum(times)
+        told += f"; {100 * cost:.0f} % of the time"
+    return _line("delegation", float(len(left)), 0.0, "operators", told)
+
+
+_NAMED = 5
+"""Operators that are named."""
+
+
+def _told(target: Target, report: ReportRecord, timed: MeasurementRow | None) -> str:
+    """Where times come from, or why there are none."""
+    if timed is not None:
+        return "" if timed.device == "local" else f"{timed.device}: {timed.where}"
+    if report.on_device is None:
+        return f"this machine is not {target.name}; `--device` measures on one that is"
+    if report.on_device.how == "emulated":
+        return f"{report.on_device.device} counts instructions, and tells no times"
+    return f"{report.on_device.device} does not run {report.summary.runtime}"
 
 
 def _line(

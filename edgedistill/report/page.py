@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgedistill.program import MAIN
-from edgedistill.records import AuditRecord, MeasurementRow, OperatorRow, ReportRecord
+from edgedistill.records import AuditRecord, MeasurementRow, OnDevice, OperatorRow, ReportRecord
 from edgedistill.records.audit import StudentAudit
+from edgedistill.report import device
 from edgedistill.report.audit import ordered
 from edgedistill.report.contract import verdict
+from edgedistill.report.numbers import milliseconds, number
 from edgedistill.report.terminal import (
     furthest,
     headline,
     limit_of,
-    milliseconds,
-    number,
     parity_of,
     reached_by,
     step_ms,
@@ -61,10 +61,27 @@ def page(report: ReportRecord) -> str:
         latencies=_bars(report),
         spread=_spread(report),
         operators=_operators(report),
+        device=_device(report.on_device),
         layers_shown=_LAYERS_SHOWN,
         recipe=json.dumps(report.recipe, indent=2),
     )
     return rendered
+
+
+@dataclass(frozen=True)
+class _Device:
+    """A table of what a device told."""
+
+    title: str
+    note: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+def _device(told: OnDevice | None) -> _Device | None:
+    if told is None:
+        return None
+    return _Device(device.title(told), device.note(told), *device.table(told))
 
 
 def _students(audit: AuditRecord | None) -> dict[str, StudentAudit]:

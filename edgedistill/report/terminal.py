@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from edgedistill.records import ContractLine, FileRow, ProgramRow, ReportRecord
+from edgedistill.records import ContractLine, FileRow, OnDevice, ProgramRow, ReportRecord
+from edgedistill.report import device
 from edgedistill.report.contract import verdict
+from edgedistill.report.numbers import milliseconds, number
 from edgedistill.report.warnings import grouped
 
 if TYPE_CHECKING:
@@ -43,6 +45,10 @@ def show(report: ReportRecord, console: Console) -> None:
     console.print(_files(report, console.width))
     if report.programs:
         console.print(_programs(report, console.width))
+    if report.on_device is not None:
+        console.print(_on_device(report.on_device, console.width))
+        console.print(device.note(report.on_device), highlight=False, style="dim")
+        console.print()
     console.print(_contract(report))
     console.print(f"Latency and memory: {report.where}.", markup=False, highlight=False)
 
@@ -88,16 +94,6 @@ def parity_of(row: FileRow) -> str:
     if row.parity is None:
         return "-"
     return _CAUSES.get(row.cause or "", "ok" if row.parity else "missed")
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """With commas between thousands and so many decimals; `-` for None."""
-    return "-" if value is None else f"{value:,.{digits}f}"
-
-
-def milliseconds(value: float | None) -> str:
-    """To three significant digits; `-` for None."""
-    return "-" if value is None else f"{value:#.3g}".rstrip(".")
 
 
 def _table(title: str) -> Table:
@@ -165,6 +161,15 @@ def _programs(report: ReportRecord, width: int) -> Table:
             "p50 ms": [milliseconds(step_ms(report, row)) for row in rows],
         },
     )
+
+
+def _on_device(told: OnDevice, width: int) -> Table:
+    header, rows = device.table(told)
+    columns = {name: [row[place] for row in rows] for place, name in enumerate(header)}
+    names = {name: columns.pop(name) for name in ("file", "runtime")}
+    if {row[2] for row in rows} == {"main"}:
+        del columns["program"]
+    return _grid(device.title(told), width, names, columns)
 
 
 def furthest(row: ProgramRow) -> str:

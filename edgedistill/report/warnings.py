@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from edgedistill.records import DataMetrics, FileRow, ReportRecord, StageMetrics, StageRow
+from edgedistill.program import MAIN
+from edgedistill.records import DataMetrics, ReportRecord, StageMetrics, StageRow
 
 if TYPE_CHECKING:
     from edgedistill.pipeline import Result
@@ -75,7 +76,7 @@ def warnings(result: Result, report: ReportRecord) -> list[str]:
         + _undone(result)
         + _lost(result, report.stages)
         + _grown(report)
-        + _slower(report.files)
+        + _slower(report)
     )
 
 
@@ -145,15 +146,35 @@ def _grown(report: ReportRecord) -> list[str]:
     return found
 
 
-def _slower(files: Sequence[FileRow]) -> list[str]:
-    """Lower precisions that are slower here than fp32 in the same runtime."""
-    full = {row.runtime: row.p50_ms or 0.0 for row in files if row.precision == "fp32"}
+def _slower(report: ReportRecord) -> list[str]:
+    """Lower precisions that cost more than fp32 in the same runtime."""
+    where, unit, costs = _costs(report)
+    full = {runtime: cost for (runtime, precision, _), cost in costs.items() if precision == "fp32"}
     return [
-        f"{row.file}: slower than fp32 in {row.runtime} on this machine "
-        f"({row.p50_ms:.3g} against {full[row.runtime]:.3g} ms)"
-        for row in files
-        if row.precision != "fp32"
-        and row.p50_ms
-        and full.get(row.runtime)
-        and row.p50_ms > _NOISE * full[row.runtime]
+        f"{file}: slower than fp32 in {runtime} on {where} "
+        f"({cost:.3g} against {full[runtime]:.3g} {unit})"
+        for (runtime, precision, file), cost in costs.items()
+        if precision != "fp32" and runtime in full and cost > _NOISE * full[runtime]
     ]
+
+
+def _costs(report: ReportRecord) -> tuple[str, str, dict[tuple[str, str, str], float]]:
+    """Where an inference of each file, by runtime, precision and name, costs how much of what: on
+    the target's device, where one was there; else here, and where that is not the target, it is
+    said."""
+    there = report.on_device
+    rows = report.measurements if there is None else there.times
+    costs = {
+        (row.runtime, row.precision, row.file): row.p50_ms
+        for row in rows
+        if row.model == "student" and row.file is not None and row.program == MAIN
+    }
+    if there is None:
+        other = "" if report.measured_on_target else f", which is not {report.target['name']}"
+        return f"this machine{other}", "ms", costs
+    counted = {
+        (row.runtime, row.precision, row.file): row.instructions["all"]
+        for row in there.counts
+        if row.program == MAIN
+    }
+    return there.device, "instructions" if counted else "ms", counted or costs

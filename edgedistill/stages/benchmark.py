@@ -9,11 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from edgedistill.artifact import Artifact, JsonObject
-from edgedistill.devices import DEVICES, Job, Protocol, Record, figures, in_short, in_turn
+from edgedistill.devices import (
+    Job,
+    Protocol,
+    Record,
+    figures,
+    in_short,
+    in_turn,
+    in_words,
+    open_device,
+)
 from edgedistill.errors import UserError, out_of_resources
 from edgedistill.program import MAIN
 from edgedistill.recipe import BenchmarkConfig
-from edgedistill.records import DataRecord, ExportRecord, MeasurementRow, MeasurementsRecord
+from edgedistill.records import (
+    DataRecord,
+    ExportRecord,
+    Figures,
+    MeasurementRow,
+    MeasurementsRecord,
+)
 from edgedistill.signature import Inputs, image_size, noise
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -22,7 +37,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _IMAGES = 32
-_ROUNDS = 3
+ROUNDS = 3
 
 
 class Config(Frozen):
@@ -40,25 +55,20 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     asked = config.benchmark
     protocol = Protocol(asked.warmup, asked.runs, asked.seconds, config.threads)
     warnings: list[str] = []
-    subjects = [*_files(inputs["export"]), *_models(inputs, context, warnings)]
-    jobs = [_job(subject, inputs["data"].path, context, protocol) for subject in subjects]
-    device = DEVICES["local"]
+    subjects = [*files_of(inputs["export"]), *_models(inputs, context, warnings)]
+    place = Place(context.checkpoints, inputs["data"].path, context.seed)
+    jobs = [job_of(subject, place, protocol) for subject in subjects]
 
     def tick(done: int, total: int, job: Job, record: Record) -> None:
         context.reporter.tick("benchmark", done, total, in_short(job, record))
 
-    records = in_turn(device, jobs, _ROUNDS, tick)
-    where = device.where()
+    with open_device("local") as device:
+        records = in_turn(device, jobs, ROUNDS, tick)
+        where = in_words(device.identity())
     rows = tuple(
-        MeasurementRow(
-            **vars(figures(record, config.threads, where)),
-            model=subject.model,
-            runtime=subject.runtime,
-            precision=subject.precision,
-            file=subject.file,
-            program=subject.program,
-        )
+        row(subject, figures(record, protocol, device, where))
         for subject, record in zip(subjects, records, strict=True)
+        if record is not None
     )
     MeasurementsRecord(rows).write(context.scratch)
     kept = ("model", "runtime", "precision", "file", "program", "p50_ms", "peak_memory_mb")
@@ -70,8 +80,25 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     }
 
 
+def row(subject: Subject, found: Figures) -> MeasurementRow:
+    """The figures of a subject under its name."""
+    return MeasurementRow(
+        **vars(found), model=subject.model, runtime=subject.runtime,
+        precision=subject.precision, file=subject.file, program=subject.program,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
-class _Subject:
+class Place:
+    """Where inputs are taken from and put."""
+
+    folder: Path
+    data: Path
+    seed: int
+
+
+@dataclass(frozen=True)
+class Subject:
     """What is measured, and the name of its row."""
 
     path: Path
@@ -87,29 +114,30 @@ class _Subject:
     """Of a program that takes something else than the data."""
 
 
-def _job(subject: _Subject, data: Path, context: Context, protocol: Protocol) -> Job:
+def job_of(subject: Subject, place: Place, protocol: Protocol) -> Job:
     """On validation samples as the model takes them; the test set stays shut."""
     import numpy as np
 
     from edgedistill.data import open_split
 
     if subject.program != MAIN:
-        path = context.checkpoints / f"inputs_{subject.file}_{subject.program}.npz"
-        np.savez(path, **cast(Any, _drawn(subject.inputs, context.seed)))
+        path = place.folder / f"inputs_{subject.file}_{subject.program}.npz"
+        np.savez(path, **cast(Any, _drawn(subject.inputs, place.seed)))
         return Job(subject.path, subject.runtime, path, protocol, program=subject.program)
     height, width = subject.size or (0, 0)
-    path = context.checkpoints / f"inputs_{height}x{width}.npz"
+    path = place.folder / f"inputs_{height}x{width}.npz"
     if not path.exists():
-        split = open_split(data, "validation", subject.size)
+        split = open_split(place.data, "validation", subject.size)
         samples = split.inputs(np.arange(min(_IMAGES, len(split))))
         np.savez(path, **cast(Any, samples))
     return Job(subject.path, subject.runtime, path, protocol)
 
 
-def _files(export: Artifact) -> Iterator[_Subject]:
+def files_of(export: Artifact) -> Iterator[Subject]:
+    """Every program of every exported file."""
     for entry in ExportRecord.read(export).files:
         path = export.file("files") / entry.file
-        yield _Subject(
+        yield Subject(
             path, "student", entry.runtime, entry.precision, entry.file, None, entry.program,
             entry.signature.inputs,
         )  # fmt: skip
@@ -132,7 +160,7 @@ def _drawn(inputs: Inputs, seed: int) -> dict[str, np.ndarray]:
 
 def _models(
     inputs: dict[str, Artifact], context: Context, warnings: list[str]
-) -> Iterator[_Subject]:
+) -> Iterator[Subject]:
     """The teacher as torch runs it and as the primary runtime does, and the student before it was
     pruned. A model that cannot be converted is left out aloud; the compile does not need it."""
     from edgedistill.models import inputs_of
@@ -141,7 +169,7 @@ def _models(
     teacher = inputs["teacher"].file("model")
     stages = ["teacher"] if teacher.exists() else []
     if teacher.exists():
-        yield _Subject(teacher, "teacher", "torch", size=image_size(inputs_of(teacher)))
+        yield Subject(teacher, "teacher", "torch", size=image_size(inputs_of(teacher)))
     for stage in [*stages, "distill"] if "prune" in inputs else stages:
         folder = context.checkpoints / stage
         folder.mkdir(exist_ok=True)
@@ -156,7 +184,7 @@ def _models(
             context.reporter.say(f"benchmark: {text}")
             warnings.append(text)
             continue
-        yield _Subject(path, stage, primary, size=image_size(inputs_of(model)))
+        yield Subject(path, stage, primary, size=image_size(inputs_of(model)))
 
 
 def _convert(model: Path, runtime: str, data: Artifact, folder: Path) -> Path:

@@ -1,22 +1,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgedistill.devices import (
-    DEVICES,
-    Job,
-    Protocol,
-    figures,
-    in_short,
-    in_turn,
-    measurements,
-    percentile,
-)
+from edgedistill.devices import Job, Protocol, in_short, in_turn, in_words, open_device
+from edgedistill.devices.local import Local
 from edgedistill.devices.machine import is_machine, machine, name_of
 from edgedistill.errors import UserError
 from edgedistill.signature import image_inputs
@@ -31,36 +24,51 @@ def job(tiny_onnx: Path, tmp_path: Path) -> Job:
 
 
 def test_a_job_runs_in_a_process_of_its_own_and_brings_back_every_figure(job: Job) -> None:
-    record = DEVICES["local"].run(job)
+    record = Local().run(job)
     assert len(record.samples_ms) == 31
     assert min(record.samples_ms) > 0
-    assert record.cold_load_ms > 0
-    assert record.warm_load_ms > 0
-    assert record.import_ms > 1
-    assert record.peak_memory_mb is not None
-    assert record.peak_memory_mb > 0
+    assert (record.cold_load_ms or 0) > 0
+    assert (record.warm_load_ms or 0) > 0
+    assert (record.import_ms or 0) > 1
     assert {operator.where for operator in record.operators} == {"CPUExecutionProvider"}
     brightness = np.load(job.inputs)["pixels"].mean(axis=(1, 2, 3))
-    np.testing.assert_allclose(np.array(record.outputs)[:, 2], 2 * brightness - 0.5, atol=1e-5)
+    (logits,) = record.outputs.values()
+    np.testing.assert_allclose(logits[:, 2], 2 * brightness - 0.5, atol=1e-5)
+    assert record.signature is not None
+    assert record.signature.outputs[0].name in record.outputs
+
+
+def test_memory_is_measured_in_a_run_that_takes_no_times(job: Job) -> None:
+    record = Local().run(replace(job, memory=True))
+    assert (record.peak_memory_mb or 0) > 0
+    assert record.samples_ms == []
+
+
+def test_a_warm_up_goes_on_until_it_settles_and_no_longer_than_ten_blocks(job: Job) -> None:
+    warmup = Local().run(replace(job, protocol=Protocol(warmup=7, runs=10))).warmup_ms
+    assert len(warmup) % 7 == 0
+    assert 14 <= len(warmup) <= 70
 
 
 def test_rounds_share_the_runs_and_join_the_samples(job: Job) -> None:
     seen: list[tuple[Any, ...]] = []
-    record, other = in_turn(
-        DEVICES["local"], [job, job], rounds=2, tick=lambda *at: seen.append(at)
-    )
+    record, other = in_turn(Local(), [job, job], rounds=2, tick=lambda *at: seen.append(at))
+    assert record is not None and other is not None
     assert len(record.samples_ms) == len(other.samples_ms) == 32
-    assert [at[:2] for at in seen] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert [at[:2] for at in seen] == [(at, 6) for at in range(1, 7)]
     told = in_short(*seen[0][2:])
     assert re.fullmatch(rf"{job.model.name} in onnxruntime: \S+ ms, 16 runs", told)
-    assert len(record.outputs) == 5
+    told = in_short(*seen[5][2:])
+    assert re.fullmatch(rf"{job.model.name} in onnxruntime: \S+ MB", told)
+    assert [len(values) for values in record.outputs.values()] == [5]
+    assert (record.peak_memory_mb or 0) > 0
 
 
 def test_time_ends_a_measurement_after_the_least_runs(job: Job) -> None:
     short = Job(
         job.model, job.runtime, job.inputs, Protocol(0, 10**6, 1e-6, minimum=12), profile=False
     )
-    record = DEVICES["local"].run(short)
+    record = Local().run(short)
     assert len(record.samples_ms) == 12
     assert not record.operators
     assert not record.outputs
@@ -70,7 +78,7 @@ def test_a_file_that_a_runtime_cannot_read_is_an_error(job: Job, tmp_path: Path)
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"not a model")
     with pytest.raises((UserError, RuntimeError), match=r"broken\.onnx"):
-        DEVICES["local"].run(Job(broken, "onnxruntime", job.inputs, job.protocol))
+        Local().run(Job(broken, "onnxruntime", job.inputs, job.protocol))
 
 
 def test_a_users_own_model_is_found_where_it_was_found_here(
@@ -92,23 +100,20 @@ def test_a_users_own_model_is_found_where_it_was_found_here(
         tmp_path / "model",
         describe(wanted, 3, image_inputs(1, 8, 8)),
     )
-    record = DEVICES["local"].run(Job(tmp_path / "model", "torch", job.inputs, job.protocol))
+    record = Local().run(Job(tmp_path / "model", "torch", job.inputs, job.protocol))
     assert len(record.samples_ms) == 31
 
 
-def test_percentiles_lie_between_samples() -> None:
-    assert percentile([3.0, 1.0, 2.0], 50) == 2.0
-    assert percentile([1.0, 2.0], 90) == pytest.approx(1.9)
-    assert percentile([7.0], 99) == 7.0
+def test_a_minimum_of_time_is_waited_for(job: Job) -> None:
+    protocol = Protocol(0, 1, 0.0, minimum=1, minimum_seconds=0.2)
+    record = Local().run(Job(job.model, job.runtime, job.inputs, protocol, profile=False))
+    assert sum(record.samples_ms) > 100
 
 
-def test_every_figure_of_a_row_says_how_and_where(job: Job) -> None:
-    made = figures(DEVICES["local"].run(job), 1, "a bench")
-    found = measurements(made)
-    assert found["p50_ms"].unit == "ms"
-    assert len(found["p50_ms"].samples) == 31
-    assert found["peak_memory_mb"].unit == "MB"
-    assert {(each.how, each.where) for each in found.values()} == {("measured", "a bench")}
+def test_this_machine_is_told_in_a_line() -> None:
+    told = in_words(open_device("local").identity())
+    assert told.startswith("this machine: ")
+    assert f"{machine()['cores']} cores" in told
 
 
 def test_machine_is_the_same_each_time_and_named_in_a_line() -> None:

@@ -140,6 +140,8 @@ def test_channels_are_padded_to_whole_tiles() -> None:
     assert ordinary.padded(DOT) == 32 * 8 * 9 * 100
     depthwise = Product(24, 1, 1, 9, 100, "w")
     assert depthwise.padded(DOT) == 32 * 9 * 100
+    scale = Product(24, 1, 1, 1, 100, "w")  # computed as the smallest depthwise kernel
+    assert scale.padded(DOT) == 32 * 3 * 100
     # A kernel of four elements runs in the one of nine, one of 49 in none: 24 convolutions.
     assert Product(24, 1, 1, 4, 100, "w").padded(DOT) == 32 * 9 * 100
     assert Product(24, 1, 1, 49, 100, "w").padded(DOT) == 24 * 16 * 4 * 49 * 100

@@ -111,12 +111,21 @@ def runtime() -> Any:
 
 
 def device() -> Any:
-    from edgedistill.devices import DEVICES, Device, Job, Protocol, in_turn
+    from edgedistill.devices import (
+        DEVICES,
+        DeviceEntry,
+        Job,
+        Protocol,
+        in_turn,
+        in_words,
+        open_device,
+    )
 
-    DEVICES["toy"] = Device("toy", "toy_device")
+    DEVICES["toy"] = DeviceEntry("toy", "", "of the tests", "toy_device")
     job = Job(Path("model.toy"), "toy", Path("inputs.npz"), Protocol(runs=6))
-    (record,) = in_turn(DEVICES["toy"], [job], rounds=2)
-    return [len(record.samples_ms), DEVICES["toy"].where()]
+    with open_device("toy") as opened:
+        (record,) = in_turn(opened, [job], rounds=2)
+        return [len(record.samples_ms), record.peak_memory_mb, in_words(opened.identity())]
 
 
 ALL = (loss, task, family, teacher, runtime, device)

@@ -5,11 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 
-def run(job: Any) -> Any:
-    from edgedistill.devices import Record
+class Toy:
+    name, how, runtimes = "toy", "measured", ("onnxruntime",)
 
-    return Record(1.0, 2.0, 3.0, [0.5] * job.protocol.runs, None)
+    def __enter__(self) -> Toy:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def identity(self) -> Any:
+        from edgedistill.devices import Identity
+
+        return Identity("a toy", "none")
+
+    def run(self, job: Any) -> Any:
+        from edgedistill.devices import Record
+
+        if job.memory:
+            return Record(None, None, [], 7.0)
+        return Record(2.0, 3.0, [0.5] * job.protocol.runs, None)
 
 
-def where() -> str:
-    return "a toy"
+def open_device(argument: str) -> Toy:
+    return Toy()
+
+
+def examine() -> list[Any]:
+    return []
