@@ -119,7 +119,7 @@ def _samples(job: Job, names: list[str]) -> dict[str, Array]:
 
     wrong = reading(str(job.inputs), "give an .npz with an array for each input")
     with wrong, np.load(job.inputs) as arrays:
-        found = {name: arrays[name][:job.samples] for name in arrays}
+        found = {name: arrays[name][: job.samples] for name in arrays}
     if set(names) - set(found):
         raise UserError(
             f"{job.inputs}: has {', '.join(found)}; `{job.model.name}` takes {', '.join(names)}",
