@@ -13,6 +13,7 @@ from edgedistill.compress.surgery import (
     is_conv,
     set_weights,
 )
+from edgedistill.compress.writes import without_writes
 from edgedistill.errors import UserError, out_of_resources
 from edgedistill.program import Program, answers, export, graph_of, value
 from edgedistill.signature import Inputs, Signature, image_shape, noise
@@ -80,8 +81,8 @@ def _check(program: Program, module: nn.Module) -> None:
         raise UserError(
             f"the model as one graph answers up to {apart:.3g} beside the model itself, whose "
             f"answers are up to {span:.3g}",
-            "does it write into a part of a tensor (`x[:, 0] = ...`, `x[:, :4] += 1`)? Write that "
-            "without, with torch.cat for one",
+            "does it write into places that values choose, or into every second one "
+            "(`x[:, ::2] = ...`)? Write that without, with torch.cat for one",
         )
 
 
@@ -92,7 +93,7 @@ def _flat(given: Any) -> Tensor:
 
 
 def _folded(module: nn.Module, signature: Signature | Inputs) -> Program:
-    program = export(module, signature)
+    program = without_writes(export(module, signature))
     graph, inputs = graph_of(program), program.signature.inputs
     _make_functional(graph)
     _drop_identities(graph)
