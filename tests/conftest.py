@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from exported import exported, exported_in_7_bits  # noqa: F401
-from made import data_record, file_entry, measurement_row, verify_row
+from made import SIZE, data_record, file_entry, measurement_row, verify_row, write_onnx
 
 from edgedistill.artifact import Artifact, seal
 from edgedistill.recipe import parse_recipe
@@ -29,7 +29,6 @@ from edgedistill.target import Scheme, load_target
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 LABELS = ["bird", "cat", "ship"]
-SIZE = 8
 RECIPE = {
     "name": "tiny",
     "data": {"source": "digits", "image_size": SIZE},
@@ -38,30 +37,6 @@ RECIPE = {
     "stages": {"teacher": {"train": {}}, "prune": {"speedup": 2}},
     "contract": {"max_drop": 3, "max_size_kb": 50, "max_latency_ms": 5},
 }
-
-
-def write_onnx(path: Path) -> Path:
-    """Logits (batch, 3) that grow with the brightness of an image (batch, 1, 8, 8)."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    weight = np.array([[-1.0, 0.2, 2.0]], np.float32)
-    bias = np.array([0.5, 0.3, -0.5], np.float32)
-    nodes = [
-        helper.make_node("GlobalAveragePool", ["pixels"], ["mean"]),
-        helper.make_node("Flatten", ["mean"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "weight", "bias"], ["logits"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 1, SIZE, SIZE])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])],
-        [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.save(model, path)
-    return path
 
 
 @pytest.fixture

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from edgedistill.records import (
     DataRecord,
@@ -15,6 +18,32 @@ from edgedistill.records import (
     VerifyRow,
 )
 from edgedistill.signature import Signature, TensorSpec, image_inputs
+
+SIZE = 8
+
+
+def write_onnx(path: Path) -> Path:
+    """Logits (batch, 3) that grow with the brightness of an image (batch, 1, 8, 8)."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = np.array([[-1.0, 0.2, 2.0]], np.float32)
+    bias = np.array([0.5, 0.3, -0.5], np.float32)
+    nodes = [
+        helper.make_node("GlobalAveragePool", ["pixels"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight", "bias"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 1, SIZE, SIZE])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(weight, "weight"), numpy_helper.from_array(bias, "bias")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+    return path
 
 
 def data_record(

@@ -48,7 +48,7 @@ class Silent:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each file is measured in one process rather than three; nothing is rehearsed, which other
     tests are about."""
-    monkeypatch.setattr(benchmark, "_ROUNDS", 1)
+    monkeypatch.setattr(benchmark, "ROUNDS", 1)
     monkeypatch.setattr("edgedistill.pipeline.rehearse", lambda *_: None)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import write_onnx
 from exported import LABELS, Exported
+from made import write_onnx
 
 from benchmarks.connects import can_count, counted
 from edgedistill.devices import Job, Protocol, Record, Unfit, open_device

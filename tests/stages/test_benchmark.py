@@ -48,7 +48,7 @@ def inputs(make_result: Callable[..., Any], tmp_path: Path) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgedistill.stages.benchmark._ROUNDS", 1)
+    monkeypatch.setattr("edgedistill.stages.benchmark.ROUNDS", 1)
 
 
 def test_files_and_teacher_are_measured_in_one_run(inputs: dict[str, Any], tmp_path: Path) -> None:
