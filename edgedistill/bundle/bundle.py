@@ -163,22 +163,8 @@ class Bundle:
         entry = self.file(runtime, precision)
         model = self._open(entry, MAIN, threads)
         if self.manifest["preprocessing"] is not None:
-            self._check_takes_its_pictures(entry["file"], model)
+            self.form.check_taken(model.signature.inputs[0], str(self.path / entry["file"]))
         return model
-
-    def _check_takes_its_pictures(self, file: str, model: Loaded) -> None:
-        height, width, channels = self.form.shape
-        spec = model.signature.inputs[0]
-        taken = list(spec.shape[1:])
-        said = [height, width, channels]
-        if spec.layout != "NHWC":
-            said = [channels, height, width]
-        if taken != said:
-            raise UserError(
-                f"{self.path / file}: takes pictures of shape {taken}, and the manifest "
-                f"says {said}",
-                "compile the bundle again, or take its manifest from where it was copied from",
-            )
 
     def stream(
         self,

@@ -285,6 +285,14 @@ def test_a_page_that_goes_on_for_ever_is_ended(page: Chromium) -> None:
         page.evaluate("while (true);", 0.5)
 
 
+def test_a_browser_starts_in_a_folder_with_a_long_path(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 40)
+    folder.mkdir()
+    with Chromium(folder) as browser:
+        browser.open("about:blank")
+        assert browser.evaluate("1 + 1", 20) == 2
+
+
 def test_no_process_is_left(tmp_path: Path) -> None:
     with Chromium(tmp_path) as browser:
         browser.open("about:blank")

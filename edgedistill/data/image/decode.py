@@ -18,6 +18,7 @@ from edgedistill.data.image import kinds
 from edgedistill.errors import UserError
 from edgedistill.fields import Resize
 from edgedistill.files import check_regular
+from edgedistill.signature import TensorSpec
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -61,6 +62,18 @@ class Form:
     def shape(self) -> tuple[int, int, int]:
         """(height, width, channels)"""
         return *self.size, self.channels
+
+    def check_taken(self, spec: TensorSpec, file: str) -> None:
+        """Raises UserError: the input of a model file is of another shape."""
+        height, width, channels = self.shape
+        nhwc = spec.layout == "NHWC"
+        said = (height, width, channels) if nhwc else (channels, height, width)
+        taken = list(spec.shape[1:])
+        if taken != list(said):
+            raise UserError(
+                f"{file}: takes pictures of shape {taken}, and the manifest says {list(said)}",
+                "compile the bundle again, or take its manifest from where it was copied from",
+            )
 
 
 class BadImage(Exception):

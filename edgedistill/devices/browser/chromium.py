@@ -13,6 +13,7 @@ import re
 import select
 import shutil
 import signal
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -95,6 +96,7 @@ class Chromium:
         binary = find()
         self._in, answers = _pipe()
         commands, self._out = _pipe()
+        self._short = tempfile.TemporaryDirectory(dir="/tmp")  # a socket's path has 107 bytes
         try:
             self._process = self._start(binary, commands, answers)
         except OSError as error:
@@ -119,7 +121,7 @@ class Chromium:
             return os.posix_spawn(
                 binary,
                 arguments,
-                {**os.environ, "HOME": str(self._folder), "TMPDIR": str(self._folder)},
+                {**os.environ, "HOME": str(self._folder), "TMPDIR": self._short.name},
                 file_actions=[(os.POSIX_SPAWN_DUP2, ours, theirs) for ours, theirs in places],
                 setsid=True,
             )
@@ -135,13 +137,14 @@ class Chromium:
     ) -> None:
         with suppress(Ended, Failed, OSError):
             self.ask("Browser.close", seconds=_TO_END, of_page=False)
-        os.close(self._out)
-        os.close(self._in)
+        for end in (self._out, self._in):
+            os.close(end)
         _wait(self._process, _TO_END)
         # All of its processes are in the group that it began; none is to be left.
         with suppress(ProcessLookupError):
             os.killpg(self._process, signal.SIGKILL)
         os.waitpid(self._process, 0)
+        self._short.cleanup()
 
     def open(self, address: str) -> None:
         """Open the page and wait until its scripts have run. Raises Ended, Failed."""
