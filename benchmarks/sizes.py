@@ -3,6 +3,8 @@
 Photos of 160 x 160: a handwritten digit of 120 pixels, white, somewhere on a darkened piece of one
 of scikit-learn's two sample photos. Training and test have digits and pieces of their own. Teachers
 are the same network; each answers once for each view, and the student learns from what is stored.
+A small network: at 128 pixels each of its features sees less of the digit, so that it is the worse
+teacher, and its student the worse student. A larger one wants more than a processor's minutes.
 
     python -m benchmarks.sizes [--seeds 0] [--cache DIR]
 """
