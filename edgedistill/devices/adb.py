@@ -195,11 +195,21 @@ def _examine_adb() -> list[Finding]:
     return [_finding(device) for device in devices]
 
 
+_LISTENING = "0A"
+
+
 def _has_server() -> bool:
+    """Whether something listens on its port of this machine. Nothing is asked of it: Linux tells in
+    its tables, and elsewhere one connects."""
     port = int(os.environ.get("ANDROID_ADB_SERVER_PORT", "5037"))
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    try:
+        tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    except OSError:
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    return any(row[1].endswith(f":{port:04X}") and row[3] == _LISTENING for row in rows)
 
 
 def _finding(device: Listed) -> Finding:
