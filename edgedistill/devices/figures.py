@@ -100,6 +100,7 @@ def figures(record: Record, protocol: Protocol, device: Device, where: str) -> F
         device=device.name,
         shortfall=shortfall(record, protocol),
         last_to_first=rounded(last_to_first(samples)),
+        conditions=tuple({"at_s": each.at_s, **each.facts} for each in record.conditions),
     )
 
 

@@ -54,6 +54,9 @@ class Figures:
     """Which minima of the protocol the samples miss; empty where they are valid."""
     last_to_first: float | None = None
     """The median of the last minute by that of the first, of runs of two minutes and more."""
+    conditions: tuple[Mapping[str, str | float], ...] = ()
+    """How the device was before, during and after each job: `at_s` seconds from its beginning, and
+    load, heat, battery as far as it tells."""
 
 
 @dataclass(frozen=True)

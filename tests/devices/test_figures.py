@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from edgedistill.devices import (
+    Conditions,
     Protocol,
     Record,
     counts,
@@ -16,6 +19,7 @@ from edgedistill.devices import (
     trimmed_mean,
 )
 from edgedistill.devices.local import Local
+from edgedistill.records import as_json
 
 
 def record(samples: list[float]) -> Record:
@@ -41,6 +45,12 @@ def test_every_figure_of_a_row_says_how_and_where() -> None:
     assert found["peak_memory_mb"].unit == "MB"
     assert {(each.how, each.where) for each in found.values()} == {("measured", "a bench")}
     assert made.device == "local"
+
+
+def test_how_the_device_was_is_reported() -> None:
+    found = replace(record([1.0]), conditions=[Conditions(-1.0, {"load": 0.5, "thermal": "none"})])
+    made = figures(found, Protocol(), Local(), "a bench")
+    assert as_json(made)["conditions"] == [{"at_s": -1.0, "load": 0.5, "thermal": "none"}]
 
 
 def test_what_nobody_measured_is_no_figure() -> None:
