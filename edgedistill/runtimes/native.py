@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from edgedistill.errors import printable
 from edgedistill.records import InFloat, Look
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 METADATA = "edgedistill"
 """Under this name each file carries `describe`'s text."""
+_SIGNATURE = TypeAdapter(Signature)
 
 
 def to_native(values: Any, tensor: TensorSpec) -> Array:
@@ -121,13 +123,11 @@ def describe(spec: Spec, signature: Signature) -> str:
 
 def read_description(text: str) -> Signature:
     """The signature of a file, by its own words; of files of format 3 too."""
-    from pydantic import TypeAdapter
-
     document = json.loads(text)
     if "signature" not in document:
         ends = {"inputs": [document["pixels"]], "outputs": [document["logits"]]}
-        return TypeAdapter(Signature).validate_python(ends)
-    return TypeAdapter(Signature).validate_python(document["signature"])
+        return _SIGNATURE.validate_python(ends)
+    return _SIGNATURE.validate_python(document["signature"])
 
 
 _BETWEEN = {

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from exported import Exported
 
 from edgedistill.devices import Job, Protocol, in_short, in_turn, in_words, open_device
 from edgedistill.devices.local import Local
 from edgedistill.devices.machine import is_machine, machine, name_of
 from edgedistill.errors import UserError
+from edgedistill.runtime_table import TABLE
 from edgedistill.signature import image_inputs
 from edgedistill.target import load_target
 
@@ -42,6 +46,27 @@ def test_memory_is_measured_in_a_run_that_takes_no_times(job: Job) -> None:
     record = Local().run(replace(job, memory=True))
     assert (record.peak_memory_mb or 0) > 0
     assert record.samples_ms == []
+
+
+LOADS = """
+import sys
+from pathlib import Path
+from edgedistill.runtimes import RUNTIMES
+runtime = RUNTIMES[sys.argv[1]]
+runtime.prepare()
+before = set(sys.modules)
+runtime.load(Path(sys.argv[2]))
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.mark.parametrize("runtime", TABLE)
+def test_a_load_imports_nothing_as_its_time_and_memory_are_the_files(
+    exported: Exported, runtime: str
+) -> None:
+    command = [sys.executable, "-c", LOADS, runtime, str(exported.file(runtime, "int8"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_a_warm_up_goes_on_until_it_settles_and_no_longer_than_ten_blocks(job: Job) -> None:

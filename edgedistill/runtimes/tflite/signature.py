@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from edgedistill.runtimes.native import (
     METADATA,
     read_description,
 )
+from edgedistill.runtimes.tflite.merge import metadata_name
 from edgedistill.signature import Layout, Signature, TensorSpec
 
 
@@ -63,10 +65,6 @@ def _plain(details: _Tensor) -> TensorSpec:
 
 def own_words(content: bytes, program: str) -> Signature | None:
     """What `write` attached to the file of a program."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    from edgedistill.runtimes.tflite.merge import metadata_name
-
     model = schema.Model.GetRootAs(content, 0)
     for place in range(model.MetadataLength()):
         entry = model.Metadata(place)
