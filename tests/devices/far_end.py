@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from edgedistill.devices import private
 from edgedistill.devices.remote import facts
 from edgedistill.devices.remote.link import Answer, Lost, answer, call, ending
 
@@ -81,3 +82,12 @@ def has(command: list[str]) -> bool:
         return subprocess.run(command, capture_output=True, timeout=20).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
+
+
+def missing_for_arm64() -> str:
+    """What is not here for an arm64 device whose programs QEMU starts, "" where all of it is."""
+    if shutil.which("qemu-aarch64") is None:
+        return "QEMU is not here: apt-get install qemu-user"
+    if not (private.folder() / "aarch64" / "lib").is_dir():
+        return "arm64's libraries are not here: edgedistill device setup emulator"
+    return ""

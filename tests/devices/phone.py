@@ -88,13 +88,16 @@ while True:
     time.sleep(0.2)
 """
 # Magic and mask of arm64 programs, from QEMU's own list.
-ARM64 = r"""
-mount --bind {folder}/cpuinfo proc/cpuinfo
-mount --bind {folder}/qemu qemu
+BINFMT = r"""
 mount -t binfmt_misc none proc/sys/fs/binfmt_misc
 elf='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
 mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
 printf '%s' ":arm64:M::$elf:$mask:{qemu}:" >proc/sys/fs/binfmt_misc/register
+"""
+ARM64 = f"""
+mount --bind {{folder}}/cpuinfo proc/cpuinfo
+mount --bind {{folder}}/qemu qemu
+{BINFMT}
 """
 
 

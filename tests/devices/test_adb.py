@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import subprocess
 import threading
@@ -14,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from exported import Exported
-from far_end import processes
+from far_end import missing_for_arm64, processes
 from phone import DISK_MB, SERIAL, Phone, missing
 from test_remote_facts import BATTERY, GETPROP, SAMSUNG
 
-from edgedistill.devices import adb, native, private
+from edgedistill.devices import adb, native
 from edgedistill.devices.emulator.cpus import CPUS
 from edgedistill.devices.job import Job, Protocol
 from edgedistill.devices.remote import device, folder
@@ -190,10 +189,8 @@ def arm64(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Phone, str]]:
     """A phone with an arm64 processor, emulated, and which; the older one is of ARMv8.0."""
-    if not (private.folder() / "aarch64" / "lib").is_dir():
-        pytest.skip("arm64's libraries are not here: edgedistill device setup emulator")
-    if shutil.which("qemu-aarch64") is None:
-        pytest.skip("QEMU is not here: apt-get install qemu-user")
+    if missing_for_arm64():
+        pytest.skip(missing_for_arm64())
     cpu = str(request.param)
     for phone in _phone(tmp_path_factory.mktemp(cpu), TOOLS | ARM64_TOOLS, cpu):
         yield phone, cpu

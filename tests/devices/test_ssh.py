@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from far_end import processes
+from exported import Exported
+from far_end import missing_for_arm64, processes
+from sshd import Server, missing, serving
 
-from edgedistill.devices import native, ssh
+from edgedistill.devices import local, native, ssh
+from edgedistill.devices.emulator.cpus import CPUS
 from edgedistill.devices.job import Job, Protocol
 from edgedistill.devices.remote import device
 from edgedistill.errors import UserError
@@ -100,123 +100,22 @@ def test_a_machine_without_ssh_is_told_how_to_get_it(
     assert ssh.examine()[0].ok
 
 
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 real = pytest.mark.ssh
-
-
-@dataclass
-class Server:
-    """An sshd of the tests' own, on 127.0.0.1."""
-
-    folder: Path
-    there: Path
-    """Where it has folders made."""
-    process: subprocess.Popen[bytes]
-
-    def end_connections(self) -> None:
-        """As a network does that breaks: end what serves the connections, not the server."""
-        for child in self.connections():
-            subprocess.run(["kill", "-9", *_with_descendants(child)], check=False)
-
-    def connections(self) -> list[str]:
-        """Process ids of what serves them."""
-        return (
-            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        )
-
-
-def _with_descendants(pid: str) -> list[str]:
-    """A connection's processes: sshd's own, not what they started."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes()
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    if not words.startswith(b"sshd"):
-        return []
-    return [pid, *(each for child in children for each in _with_descendants(child))]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if SSHD is None or shutil.which("ssh-keygen") is None:
-        pytest.skip("OpenSSH's server is not here: apt-get install openssh-server")
-    folder = tmp_path_factory.mktemp("sshd")
-    there = folder / "there"
-    there.mkdir()
-    for name in ("host", "other_host", "user", "noisy", "stranger"):
-        key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)]
-        subprocess.run(key, check=True)
-    port = _free_port()
-    _configure(folder, there, port)
-    command = [SSHD, "-D", "-f", str(folder / "sshd_config"), "-E", str(folder / "log")]
-    process = subprocess.Popen([*WITH_RUN, *command] if os.getuid() == 0 else command)
-    try:
-        _wait_for(port, folder / "log")
-        yield Server(folder, there, process)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as given:
-        given.bind(("127.0.0.1", 0))
-        port: int = given.getsockname()[1]
-        return port
-
-
-# What sshd wants to be there when root starts it, in a /run of its own.
-WITH_RUN = ["unshare", "--mount", "sh", "-c",
-            'mount -t tmpfs none /run && mkdir -m 755 /run/sshd && exec "$@"', "sh"]  # fmt: skip
-
-
-def _configure(folder: Path, there: Path, port: int) -> None:
-    keys = {name: (folder / f"{name}.pub").read_text() for name in ("host", "user", "noisy")}
-    loud = 'command="echo \'Welcome!\'; eval \\"$SSH_ORIGINAL_COMMAND\\""'
-    (folder / "authorized_keys").write_text(f"{keys['user']}{loud} {keys['noisy']}")
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {keys['host']}")
-    other = (folder / "other_host.pub").read_text()
-    (folder / "changed_hosts").write_text(f"[127.0.0.1]:{port} {other}")
-    (folder / "sshd_config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nStrictModes no\n"
-        f"AuthorizedKeysFile {folder}/authorized_keys\nPidFile {folder}/pid\nUsePAM no\n"
-        f"PermitRootLogin prohibit-password\nPasswordAuthentication no\n"
-        f"SetEnv TMPDIR={there} XDG_CACHE_HOME={there}\nMaxStartups 100\n"
-    )
-    key = f"IdentityFile {folder}/user\n"
-    hosts = {
-        "board": key,
-        "noisy": f"IdentityFile {folder}/noisy\n",
-        "stranger": f"IdentityFile {folder}/stranger\n",
-        "unknown": f"{key}UserKnownHostsFile /dev/null\n",
-        "changed": f"{key}UserKnownHostsFile {folder}/changed_hosts\n",
-        "nobody-listens": f"Port {_free_port()}\n",
-        "nowhere": "HostName no..such..name\n",
-    }
-    (folder / "config").write_text(
-        "".join(f"Host {name}\n{more}" for name, more in hosts.items())
-        + f"Host *\nHostName 127.0.0.1\nPort {port}\nUser {getpass.getuser()}\n"
-        f"IdentitiesOnly yes\nIdentityAgent none\n"
-        f"UserKnownHostsFile {folder}/known_hosts\nGlobalKnownHostsFile /dev/null\n"
-    )
-
-
-def _wait_for(port: int, log: Path) -> None:
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
+    if missing():
+        pytest.skip(missing())
+    with serving(tmp_path_factory.mktemp("sshd")) as found:
+        yield found
 
 
 @pytest.fixture
 def board(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """The server, and an `ssh` on PATH that has a configuration of its own."""
     (tmp_path / "bin").mkdir()
-    client = shutil.which("ssh")
-    a_program(tmp_path / "bin", "ssh", f'exec {client} -F {server.folder}/config "$@"')
+    server.client(tmp_path / "bin" / "ssh")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
     monkeypatch.setenv("EDGEDISTILL_DEVICES", str(server.folder / "private"))
     yield server
@@ -354,3 +253,27 @@ def test_a_network_that_breaks_while_a_job_runs_is_told_and_nothing_is_left(
         "ssh:board: lost while measuring tiny.onnx in onnxruntime: "
     )
     assert raised.value.hint == "see whether `ssh board true` ends well, then run the same command"
+
+
+@real
+@pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
+def test_an_arm64_board_gives_what_this_machine_gives(
+    exported: Exported, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if missing() or missing_for_arm64():
+        pytest.skip(missing() or missing_for_arm64())
+    inputs = tmp_path / "inputs.npz"
+    np.savez(inputs, pixels=exported.pixels(4))
+    protocol = Protocol(warmup=2, runs=5, minimum=5, seconds=1)
+    job = Job(exported.file(runtime, "fp32"), runtime, inputs, protocol)
+    for name in ("sshd", "bin"):
+        (tmp_path / name).mkdir()
+    with serving(tmp_path / "sshd", "cortex-a76") as server:
+        server.client(tmp_path / "bin" / "ssh")
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+        with ssh.open_device("board") as far:
+            record, identity = far.run(job), far.identity()
+        assert list(server.there.iterdir()) == []
+    assert (identity.isa, identity.flags) == ("aarch64", CPUS["cortex-a76"].flags)
+    here = local.Local().run(job)
+    np.testing.assert_allclose(record.outputs["logits"], here.outputs["logits"], atol=1e-5)
