@@ -135,8 +135,19 @@ def benchmark(
     for row in shown:
         if row.get("shortfall"):
             say(f"{row['device']}: {row['file']}: not valid: {row['shortfall']}")
+    _say_left(shown)
     for device_name, how, where in dict.fromkeys((r["device"], r["how"], r["where"]) for r in rows):
         say(f"{device_name}: {how}: {where}")
+
+
+def _say_left(rows: list[dict[str, Any]]) -> None:
+    """What ran that a better file would not have."""
+    from edgedistill.devices.left_over import in_words
+    from edgedistill.records import LeftOver
+
+    for row in rows:
+        for left in row.get("left", ()):
+            say(f"{row['device']}: {row['file']}: {in_words(LeftOver(**left))}")
 
 
 def _tells(rows: list[dict[str, Any]], column: str) -> bool:

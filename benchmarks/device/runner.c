@@ -182,7 +182,9 @@ static void describe_outputs(const Work* work, FILE* record) {
 
 static void profile(const Work* work) {
   Program* watching = work->runtime->load(work->order, true);
+  count_looks(work->order->mark);
   for (size_t turn = 0; turn < PROFILED_RUNS; turn++) run(work, watching, 0);
+  count_looks(false);
   work->runtime->write_profile(watching, work->order);
   work->runtime->release(watching);
 }

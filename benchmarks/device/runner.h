@@ -69,6 +69,9 @@ void close_file(FILE* file, const char* path);
 void json_text(FILE* file, const char* text);
 void json_numbers(FILE* file, const char* key, const double* values, size_t count);
 
+/* clock.c */
+void count_looks(bool now);
+
 /* system.c */
 void* open_library(const char* path);
 void* find_symbol(void* library, const char* name);

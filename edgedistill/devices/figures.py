@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgedistill.devices.job import Device, Identity, Protocol, Record
+from edgedistill.devices.left_over import left_over
 from edgedistill.records import Counts, Figures, How
 
 _MINUTE_MS = 60_000.0
@@ -101,12 +102,16 @@ def figures(record: Record, protocol: Protocol, device: Device, where: str) -> F
         shortfall=shortfall(record, protocol),
         last_to_first=rounded(last_to_first(samples)),
         conditions=tuple({"at_s": each.at_s, **each.facts} for each in record.conditions),
+        left=left_over(record.operators, record.signature),
     )
 
 
 def counts(record: Record, protocol: Protocol, device: Device, where: str) -> Counts:
     """A record of instructions as it is reported; see `figures`."""
-    return Counts(record.instructions, protocol.threads, device.how, where, device.name)
+    return Counts(
+        record.instructions, protocol.threads, device.how, where, device.name,
+        tuple(record.operators), left_over(record.operators, record.signature),
+    )  # fmt: skip
 
 
 _FIGURES = {"cold_load_ms": "ms", "warm_load_ms": "ms", "p50_ms": "ms", "p90_ms": "ms",

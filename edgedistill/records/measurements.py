@@ -22,6 +22,23 @@ class OperatorRow:
     """Of one inference; None where the runtime's Python package reaches no profiler."""
     where: str
     """The delegate, provider or kernel that ran it."""
+    instructions: float | None = None
+    """Of one inference, where a device counts them."""
+
+
+@dataclass(frozen=True)
+class LeftOver:
+    """Operators that a better file, or a delegate that knew more of them, would not have run."""
+
+    kind: Literal["undelegated", "transpose", "in float", "quantize"]
+    """`undelegated`: left to the runtime's plain kernels; `in float`: between integers, in a file
+    of integers; `quantize`: from floats to integers or back, away from the file's ends."""
+    operators: tuple[str, ...]
+    """`TYPE NAME`, in the order in which they ran."""
+    share: float | None
+    """Of what all operators cost; None where nothing tells what each did."""
+    of: Literal["time", "instructions", ""]
+    """What the share is of."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,8 @@ class Figures:
     conditions: tuple[Mapping[str, str | float], ...] = ()
     """How the device was before, during and after each job: `at_s` seconds from its beginning, and
     load, heat, battery as far as it tells."""
+    left: tuple[LeftOver, ...] = ()
+    """What ran that a better file would not have, by cost."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +91,9 @@ class Counts:
     """The device, in words."""
     device: str
     """As a user asks for it."""
+    operators: tuple[OperatorRow, ...] = ()
+    left: tuple[LeftOver, ...] = ()
+    """What ran that a better file would not have, by cost."""
 
 
 @dataclass(frozen=True, kw_only=True)

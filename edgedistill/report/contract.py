@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgedistill.devices.left_over import left_over, named, share_of
 from edgedistill.program import MAIN
 from edgedistill.recipe import Recipe
-from edgedistill.records import ContractLine, MeasurementRow, ReportRecord, Status
+from edgedistill.records import ContractLine, CountRow, MeasurementRow, ReportRecord, Status
 from edgedistill.target import Target
 
 
@@ -65,29 +66,28 @@ def _shipped(rows: Sequence[MeasurementRow], report: ReportRecord) -> Measuremen
     return next((row for row in rows if (row.model, row.file, row.program) == key), None)
 
 
-PLAIN = ("CPU builtin", "CPU reference")
-"""What runs an operator that no delegate took."""
-
-
 def _delegation(report: ReportRecord) -> ContractLine | None:
     """The operators of the shipped file that no delegate took: on the target's device, else on this
     machine, where the same delegate decides by the same rules."""
-    row = timed_on_target(report) or _shipped(report.measurements, report)
-    if row is None:
-        return _line("delegation", None, 0.0, "operators")
-    left = [each for each in row.operators if each.where in PLAIN]
-    told = ", ".join(f"{each.type} {each.name}" for each in left[:_NAMED])
-    if len(left) > _NAMED:
-        told += f" and {len(left) - _NAMED} more"
-    times = [each.microseconds for each in row.operators if each.microseconds is not None]
-    if left and sum(times):
-        cost = sum(each.microseconds or 0.0 for each in left) / sum(times)
-        told += f"; {100 * cost:.0f} % of the time"
-    return _line("delegation", float(len(left)), 0.0, "operators", told)
+    there = report.on_device
+    rows: tuple[MeasurementRow | CountRow, ...]
+    rows = (*there.times, *there.counts) if there is not None else ()
+    row = _of_shipped(rows, report) or _shipped(report.measurements, report)
+    if row is None or not row.operators:
+        return _line("delegation", None, 0.0, "operators", "nothing tells what ran its operators")
+    left = [each for each in left_over(row.operators) if each.kind == "undelegated"]
+    if not left:
+        return _line("delegation", 0.0, 0.0, "operators")
+    (found,) = left
+    told = named(found) + (f"; {share_of(found)}" if found.of else "")
+    return _line("delegation", float(len(found.operators)), 0.0, "operators", told)
 
 
-_NAMED = 5
-"""Operators that are named."""
+def _of_shipped(
+    rows: Sequence[MeasurementRow | CountRow], report: ReportRecord
+) -> MeasurementRow | CountRow | None:
+    key = report.summary.file, MAIN
+    return next((row for row in rows if (row.file, row.program) == key), None)
 
 
 def _told(target: Target, report: ReportRecord, timed: MeasurementRow | None) -> str:

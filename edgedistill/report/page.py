@@ -9,7 +9,7 @@ from pathlib import Path
 from edgedistill.program import MAIN
 from edgedistill.records import AuditRecord, MeasurementRow, OnDevice, OperatorRow, ReportRecord
 from edgedistill.records.audit import StudentAudit
-from edgedistill.report import device
+from edgedistill.report import device, left_over
 from edgedistill.report.audit import ordered
 from edgedistill.report.contract import verdict
 from edgedistill.report.numbers import milliseconds, number
@@ -62,6 +62,8 @@ def page(report: ReportRecord) -> str:
         spread=_spread(report),
         operators=_operators(report),
         device=_device(report.on_device),
+        left_title=left_over.TITLE,
+        left=left_over.sentences(report),
         layers_shown=_LAYERS_SHOWN,
         recipe=json.dumps(report.recipe, indent=2),
     )

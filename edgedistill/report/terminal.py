@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING
 
 from edgedistill.records import ContractLine, FileRow, OnDevice, ProgramRow, ReportRecord
-from edgedistill.report import device
+from edgedistill.report import device, left_over
 from edgedistill.report.contract import verdict
 from edgedistill.report.numbers import milliseconds, number
 from edgedistill.report.warnings import grouped
@@ -49,6 +49,8 @@ def show(report: ReportRecord, console: Console) -> None:
         console.print(_on_device(report.on_device, console.width))
         console.print(device.note(report.on_device), highlight=False, style="dim")
         console.print()
+    for text in left_over.sentences(report, shipped=True):
+        console.print(f"{left_over.TITLE}: {text}\n", markup=False, highlight=False, style="dim")
     console.print(_contract(report))
     console.print(f"Latency and memory: {report.where}.", markup=False, highlight=False)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgedistill.devices import native, private
-from edgedistill.devices.emulator.counts import of_one, read_counts
+from edgedistill.devices.emulator.counts import of_one, of_operators, read_counts
 from edgedistill.devices.emulator.cpus import Cpu, cpu_named
 from edgedistill.devices.emulator.needs import QEMU, programs, qemu
 from edgedistill.devices.emulator.setup import (
@@ -124,10 +124,16 @@ class Emulator:
             _lay_out(folder, job.runtime)
             said = self._emulate(ready, folder)
             found = native.answered(ready, folder, said)
-            instructions = of_one(read_counts(folder / _COUNTS))
+            regions = read_counts(folder / _COUNTS)
+            instructions = of_one(regions[:_RUNS])
+            operators = [replace(row, microseconds=None) for row in found.operators]
+            # ONNX Runtime's profiler takes more instructions than most operators, within them.
+            if operators and job.runtime == "litert":
+                each = of_operators(folder / native.PROFILE, regions[_RUNS:])
+                operators = [replace(row, instructions=count)
+                             for row, count in zip(operators, each, strict=True)]  # fmt: skip
         return Record(
-            None, None, [], None,
-            operators=[replace(row, microseconds=None) for row in found.operators],
+            None, None, [], None, operators=operators,
             outputs=found.outputs, signature=found.signature, instructions=instructions,
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ isa)`, starts `launch(isa)` with `prepared.arguments()` there, and gives the fil
 
 from edgedistill.devices.native.answer import answered
 from edgedistill.devices.native.build import runner
-from edgedistill.devices.native.order import Prepared, prepared
+from edgedistill.devices.native.order import PROFILE, Prepared, prepared
 from edgedistill.devices.native.shared import launch, libraries
 
-__all__ = ["Prepared", "answered", "launch", "libraries", "prepared", "runner"]
+__all__ = ["PROFILE", "Prepared", "answered", "launch", "libraries", "prepared", "runner"]

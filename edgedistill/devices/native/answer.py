@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from edgedistill.devices.job import Record
+from edgedistill.devices.native.named import named
 from edgedistill.devices.native.order import PROFILE, RECORD, Prepared, output_file
 from edgedistill.errors import UserError, reading
 from edgedistill.files import read_json_file
@@ -123,7 +124,8 @@ def _output(path: Path, kind: _Kind, samples: int) -> NDArray[np.generic]:
 
 def _operators(prepared: Prepared, profile: Path) -> list[OperatorRow]:
     if prepared.job.runtime == "litert":
-        return _of_litert(json.loads(profile.read_text(errors="replace")))
+        ran = _of_litert(json.loads(profile.read_text(errors="replace")))
+        return named(ran, prepared.written)
     from edgedistill.runtimes.onnxruntime import profiled
 
     return profiled(profile)
@@ -136,8 +138,8 @@ _SETTLING = 2
 
 
 def _of_litert(profile: _Profile) -> list[OperatorRow]:
-    """Times are means, as a single one is in whole microseconds. XNNPACK knows no tensor's name:
-    its operators, some of which stand for several of the file, are told by their place."""
+    """Times are means, as a single one is in whole microseconds. XNNPACK's operators, some of which
+    stand for several of the file, are told by their place."""
     runs, ran = int(profile["runs"]), profile["operators"]
     count, rest = divmod(len(ran), runs)
     if rest:

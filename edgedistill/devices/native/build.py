@@ -16,6 +16,7 @@ from edgedistill.errors import UserError
 
 SOURCES = (
     "arguments.c",
+    "clock.c",
     "litert.c",
     "litert_api.c",
     "onnxruntime.c",
@@ -26,7 +27,8 @@ SOURCES = (
 _HEADERS = ("litert.h", "runner.h")
 COUNTER = "counter.c"
 """Beside the runner's sources: of the emulator, a plugin and no part of the runner."""
-_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
+_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror",
+          "-Wl,--export-dynamic-symbol=clock_gettime")  # fmt: skip
 _PATIENCE = 120.0
 """Seconds that the compiler may take."""
 _CROSS = {

@@ -11,6 +11,7 @@ from edgedistill.devices.job import Job
 from edgedistill.devices.native.shared import check_runtime, libraries
 from edgedistill.errors import UserError, reading
 from edgedistill.program import MAIN
+from edgedistill.records import OperatorRow
 from edgedistill.signature import Signature
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Prepared:
     samples: int
     files: tuple[Path, ...]
     """To carry to the device: the model and its inputs."""
+    written: tuple[OperatorRow, ...] = ()
+    """The operators of a .tflite file's main program, as LiteRT has them here."""
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -110,7 +113,9 @@ def prepared(job: Job, folder: Path) -> Prepared:
     for place, name in enumerate(samples):
         inputs.append(folder / _input_file(place))
         inputs[-1].write_bytes(b"".join(each[name].tobytes() for each in native))
-    return Prepared(job, loaded.signature, count, (model, *inputs))
+    watched = job.runtime == "litert" and job.program == MAIN and job.profile and not job.memory
+    written = tuple(loaded.operators()) if watched else ()
+    return Prepared(job, loaded.signature, count, (model, *inputs), written)
 
 
 def _samples(job: Job, names: list[str]) -> dict[str, Array]:
