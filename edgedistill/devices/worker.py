@@ -60,17 +60,18 @@ def measure(job: Job, outputs: Path) -> dict[str, Any]:
     empty = _begin_memory()
     cold_ms, loaded = _timed(lambda: _load(job))
     count = min(map(len, samples.values()))
-    inputs = [
+    encoded = (
         loaded.encode({name: values[i : i + 1] for name, values in samples.items()})
         for i in range(count)
-    ]
+    )
     told: dict[str, Any] = {"import_ms": import_ms, "operators": [], "signature": None}
     if job.memory:
-        for native in inputs:
+        for native in encoded:  # one at a time, as an app has them
             loaded.run(native)
         peak = _peak_above(empty)
         return {**told, "cold_load_ms": None, "warm_load_ms": None, "samples_ms": [],
                 "peak_memory_mb": peak}  # fmt: skip
+    inputs = list(encoded)
     warmup, latencies = _sample(loaded, inputs, job.protocol)
     warm_ms, _ = _timed(lambda: _load(job))
     told |= {"cold_load_ms": cold_ms, "warm_load_ms": warm_ms, "samples_ms": latencies,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from exported import Exported
 
-from edgedistill.devices import Job, Protocol, in_short, in_turn, in_words, open_device
+from edgedistill.devices import Job, Protocol, in_short, in_turn, in_words, open_device, worker
 from edgedistill.devices.local import Local
 from edgedistill.devices.machine import is_machine, machine, name_of
 from edgedistill.errors import UserError
@@ -46,6 +47,36 @@ def test_memory_is_measured_in_a_run_that_takes_no_times(job: Job) -> None:
     record = Local().run(replace(job, memory=True))
     assert (record.peak_memory_mb or 0) > 0
     assert record.samples_ms == []
+
+
+class Encoded: ...
+
+
+class Holding:
+    """A loaded file that tells how many encoded inputs there are as it runs."""
+
+    def __init__(self) -> None:
+        self.alive: weakref.WeakSet[Encoded] = weakref.WeakSet()
+        self.seen: list[int] = []
+
+    def encode(self, inputs: dict[str, np.ndarray]) -> Encoded:
+        encoded = Encoded()
+        self.alive.add(encoded)
+        return encoded
+
+    def run(self, native: Encoded) -> None:
+        self.seen.append(len(self.alive))
+
+
+def test_memory_holds_no_more_inputs_than_an_app_does(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Holding()
+    monkeypatch.setattr(worker, "_load", lambda job: held)
+    worker.measure(replace(job, memory=True), tmp_path / "outputs.npz")
+    # The last one is there until the next is made.
+    assert len(held.seen) == 5
+    assert max(held.seen) <= 2
 
 
 LOADS = """
