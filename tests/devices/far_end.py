@@ -11,6 +11,10 @@ from edgedistill.devices import private
 from edgedistill.devices.remote import facts
 from edgedistill.devices.remote.link import Answer, Lost, answer, call, ending
 
+UNAME = 'case $1 in -m) echo aarch64;; *) exec /usr/bin/uname "$@";; esac'
+"""A script for where QEMU starts programs for arm64: it leaves the kernel's own answer that of the
+machine."""
+
 
 class FarEnd:
     """A link whose device is a folder of this machine. `gone` cuts it; `on` is asked before

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from far_end import UNAME
 from phone import BINFMT
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
@@ -41,10 +42,6 @@ ENTER = """\
 #!/bin/sh
 export QEMU_LD_PREFIX={folder}/qemu QEMU_CPU={cpu} PATH={folder}/tools:$PATH
 exec nsenter -t {pid} -U -m --preserve-credentials sh -c "$SSH_ORIGINAL_COMMAND"
-"""
-UNAME = """\
-#!/bin/sh
-case $1 in -m) echo aarch64;; *) exec /usr/bin/uname "$@";; esac
 """
 
 
@@ -124,7 +121,7 @@ def _arm64(folder: Path, name: str) -> Iterator[None]:
     write_root(cpu, folder / "qemu")
     (folder / "cpuinfo").write_text(cpu.cpuinfo)
     (folder / "tools").mkdir()
-    (folder / "tools" / "uname").write_text(UNAME)
+    (folder / "tools" / "uname").write_text(f"#!/bin/sh\n{UNAME}\n")
     (folder / "tools" / "uname").chmod(0o755)
     script = ARM64.format(folder=folder, qemu=shutil.which("qemu-aarch64"))
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

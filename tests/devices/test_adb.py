@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from exported import Exported
-from far_end import missing_for_arm64, processes
+from far_end import UNAME, missing_for_arm64, processes
 from phone import DISK_MB, SERIAL, Phone, missing
 from test_remote_facts import BATTERY, GETPROP, SAMSUNG
 
@@ -165,7 +165,6 @@ battery) cat <<'END'
 esac""",
     "cmd": '[ "$1 $2" = "thermalservice headroom" ] && echo "Headroom in $3 seconds: 0.71"',
 }
-ARM64_TOOLS = {"uname": 'case $1 in -m) echo aarch64;; *) exec /usr/bin/uname "$@";; esac'}
 
 
 def _phone(path: Path, tools: dict[str, str], cpu: str = "") -> Iterator[Phone]:
@@ -192,7 +191,7 @@ def arm64(
     if missing_for_arm64():
         pytest.skip(missing_for_arm64())
     cpu = str(request.param)
-    for phone in _phone(tmp_path_factory.mktemp(cpu), TOOLS | ARM64_TOOLS, cpu):
+    for phone in _phone(tmp_path_factory.mktemp(cpu), TOOLS | {"uname": UNAME}, cpu):
         yield phone, cpu
 
 

@@ -1,0 +1,265 @@
+"""A bundle on every kind of device, by one command: what is told of each, and whether they answer
+alike.
+
+A shortened CIFAR-10 recipe is compiled. Android's own adbd and OpenSSH's server are started on this
+machine, both with an arm64 processor under QEMU. One command measures the bundle on this machine,
+three emulated cores, a browser, the phone and the board; then each device is asked for the raw
+outputs of every file. Times of the phone and the board are QEMU's and mean nothing: they are in the
+record, as the command told them, and in no row.
+
+Needs `apt-get install adb openssh-server qemu-user gcc-aarch64-linux-gnu chromium`,
+`edgedistill device setup emulator` and `browser`, and `python tests/devices/phone.py`.
+
+    python -m benchmarks.devices [--data DIR] [--cache DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import DATA, write
+from edgedistill import api
+from edgedistill.artifact import file_digest
+from edgedistill.bundle import Bundle
+from edgedistill.bundle.measure import Subject, subjects
+from edgedistill.cache import default_root
+from edgedistill.command_line import run
+from edgedistill.devices import ONCE, Job, Record, Unfit, open_device
+from edgedistill.signature import TensorSpec
+
+ROOT = Path(__file__).parents[1]
+CPU = "cortex-a76"
+"""Of the phone and of the board."""
+DEVICES = ("local", "emulator:cortex-a76", "emulator:neoverse-n1", "emulator:i8mm", "browser",
+           "adb:127.0.0.1:5555", "ssh:board")  # fmt: skip
+TIMES_OF_QEMU = ("adb:127.0.0.1:5555", "ssh:board")
+SHORTENED = {
+    "data.limit": 4000,
+    "stages.teach.views": 2,
+    "stages.distill.epochs": 4,
+    "stages.prune.epochs": 4,
+    "stages.prune.rounds": 1,
+    "stages.prune.max_drop": 100,
+    "stages.quantize.epochs": 1,
+    "contract.min_retention": "null",
+}
+"""What is cheaper than in `examples/cifar10.yaml`. The student is as large, and knows less."""
+
+
+def compiled(data: Path, cache: Path, out: Path) -> Bundle:
+    """The bundle of the shortened recipe."""
+    settings = {
+        "data.train": data / "data/cifar10/train.parquet",
+        "data.test": data / "data/cifar10/test.parquet",
+        "teacher.weights": data / "teachers/resnet56_cifar10.safetensors",
+        **SHORTENED,
+    }
+    words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    recipe = str(ROOT / "examples" / "cifar10.yaml")
+    target = ["--target", "android-arm64", "--cache", str(cache), "--out", str(out)]
+    code = run(["compile", recipe, *target, *words])
+    assert code == 0, code
+    return Bundle.load(out)
+
+
+@contextmanager
+def phone_and_board() -> Iterator[None]:
+    """Both behind the `adb` and the `ssh` on PATH, as long as the context is open."""
+    # How they are made is the tests' business.
+    sys.path.append(str(ROOT / "tests" / "devices"))
+    from far_end import UNAME, missing_for_arm64
+    from phone import Phone
+    from phone import missing as without_adb
+    from sshd import missing as without_ssh
+    from sshd import serving
+
+    lacking = without_adb() or without_ssh() or missing_for_arm64()
+    if lacking:
+        sys.exit(lacking)
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
+        folder = Path(place)
+        for name in ("bin", "phone", "board"):
+            (folder / name).mkdir()
+        phone = Phone(folder / "phone", {"uname": UNAME}, CPU)
+        stack.callback(phone.end)
+        phone.client(folder / "bin" / "adb")
+        board = stack.enter_context(serving(folder / "board", CPU))
+        board.client(folder / "bin" / "ssh")
+        before = os.environ["PATH"]
+        stack.callback(os.environ.update, PATH=before)
+        os.environ["PATH"] = f"{folder / 'bin'}:{before}"
+        yield
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the command gave."""
+
+    rows: list[dict[str, Any]]
+    printed: str
+    said: list[tuple[float, str]]
+    """Lines on standard error, and after how many seconds."""
+
+
+class Clocked(io.TextIOBase):
+    """Takes lines down, and passes them on."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[float, str]] = []
+        self._begun = time.monotonic()
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            self.lines.append((round(time.monotonic() - self._begun, 1), text.strip()))
+            print(text.strip(), file=sys.__stderr__, flush=True)
+        return len(text)
+
+
+def command(bundle: Path) -> list[str]:
+    """The one command."""
+    return ["benchmark", str(bundle), *(word for each in DEVICES for word in ("--device", each))]
+
+
+def told(bundle: Path) -> Told:
+    """Run it; its rows are those that `--json` would have printed."""
+    kept: list[dict[str, Any]] = []
+    measure = api.benchmark
+
+    def keeping(*given: Any, **named: Any) -> list[dict[str, Any]]:
+        kept.extend(measure(*given, **named))
+        return kept
+
+    api.benchmark = keeping  # type: ignore[assignment]
+    printed, said = io.StringIO(), Clocked()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
+            code = run(command(bundle))
+    finally:
+        api.benchmark = measure
+    assert code == 0, code
+    return Told(kept, printed.getvalue(), said.lines)
+
+
+def answers(found: list[Subject]) -> dict[str, dict[str, Record]]:
+    """What every device gives of every file that it can run: by the device's name, then the
+    file's."""
+    given: dict[str, dict[str, Record]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Path(folder) / "inputs.npz"
+        np.savez(inputs, **found[0].inputs)  # type: ignore[arg-type]
+        for name in DEVICES:
+            given[name] = {}
+            with open_device(name) as device:
+                for each in found:
+                    if each.runtime in device.runtimes:
+                        job = Job(each.path, each.runtime, inputs, ONCE)
+                        with contextlib.suppress(Unfit):
+                            given[name][each.path.name] = device.run(replace(job, memory=False))
+    return given
+
+
+def apart(here: Record, there: Record) -> float:
+    """The largest difference of any output, in its steps where it has any; 0 where all are the
+    same, bit for bit."""
+    assert here.signature is not None
+    return max(_apart(each, here, there) for each in here.signature.outputs)
+
+
+def _apart(spec: TensorSpec, here: Record, there: Record) -> float:
+    wanted, found = here.outputs[spec.name], there.outputs[spec.name]
+    assert (wanted.dtype, wanted.shape) == (found.dtype, found.shape)
+    if wanted.tobytes() == found.tobytes():
+        return 0.0
+    return float(np.abs(wanted.astype(np.float64) - found.astype(np.float64)).max())
+
+
+def rows_of(
+    found: list[Subject], given: dict[str, dict[str, Record]], measured: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """A row for each device and runtime: what int8 costs there beside float32, and its outputs
+    beside this machine's."""
+    rows = []
+    for device in DEVICES:
+        for runtime in dict.fromkeys(each.runtime for each in found):
+            files = {each.precision: each.path.name for each in found if each.runtime == runtime}
+            costs = {
+                precision: row
+                for precision, file in files.items()
+                for row in measured
+                if (row["device"], row["file"]) == (device, file)
+            }
+            if not costs:
+                continue
+            row = {"name": device, "runtime": runtime, "how": _how(device, costs)}
+            for precision in ("fp32", "int8"):
+                file = files[precision]
+                if file in given[device]:
+                    far = apart(given["local"][file], given[device][file])
+                    row[f"{precision}_apart"] = far
+            rows.append(row | _costs(device, costs))
+    return rows
+
+
+def _how(device: str, costs: dict[str | None, dict[str, Any]]) -> str:
+    how = str(next(iter(costs.values()))["how"])
+    return "answers, under QEMU" if device in TIMES_OF_QEMU else how
+
+
+def _costs(device: str, rows: dict[str | None, dict[str, Any]]) -> dict[str, float]:
+    if device in TIMES_OF_QEMU:
+        return {}
+    counted = "instructions" in next(iter(rows.values()))
+    costs = {
+        precision: row["instructions"]["all"] / 1000 if counted else row["p50_ms"]
+        for precision, row in rows.items()
+    }
+    unit = "k_instructions" if counted else "ms"
+    found = {f"{precision}_{unit}": costs[precision] for precision in ("fp32", "int8")
+             if precision in costs}  # fmt: skip
+    if len(found) == 2:
+        found["int8_share"] = costs["int8"] / costs["fp32"]
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--cache", type=Path, default=default_root())
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = compiled(asked.data.resolve(), asked.cache, Path(folder) / "cifar10")
+        found = subjects(bundle)
+        with phone_and_board():
+            given = answers(found)
+            result = told(bundle.path)
+        rows = rows_of(found, given, result.rows)
+        digests = {each.path.name: file_digest(each.path) for each in found}
+    exact = [row for row in rows if row["runtime"] == "litert" and "int8_apart" in row]
+    differing = [row["name"] for row in exact if row["int8_apart"]]
+    write(
+        "devices", rows, seeds=[0],
+        data=f"CIFAR-10, JPEG copy; `examples/cifar10.yaml` shortened: {SHORTENED}",
+        command=["edgedistill", *command(Path("cifar10"))], files=digests,
+        litert_int8_bit_for_bit=[row["name"] for row in exact], litert_int8_differs=differing,
+        told=result.rows, told_in_print=result.printed, said=result.said,
+    )  # fmt: skip
+    print(result.printed)
+    print(f"LiteRT's int8 outputs differ from this machine's on: {differing or 'none'}")
+    return int(bool(differing))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
