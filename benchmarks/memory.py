@@ -143,7 +143,7 @@ def row(name: str, subject: Subject, by: str, sides: Sides) -> dict[str, Any]:
         "file": subject.path.name,
         "peak_memory_mb": ours,
         "from_outside_mb": seen,
-        "apart": ours / seen - 1,
+        "apart_percent": 100 * (ours / seen - 1),
         "within": abs(ours / seen - 1) <= GOAL,
         "samples": found,
     }

@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-PAGES = ("README.md", "docs/design.md", "docs/distillation.md")
+PAGES = ("README.md", "docs/design.md", "docs/devices.md", "docs/distillation.md")
 REGION = re.compile(
     r"(?P<begin><!-- results:begin (?P<name>\w+)(?: (?P<columns>[\w,]+))? -->\n)"
     r".*?(?P<end><!-- results:end -->)",
@@ -38,6 +38,15 @@ HEADINGS = {
     "within_step": "within one step",
     "max_steps": "worst, steps",
     "seconds": "s",
+    "fp32_ms": "float32 ms",
+    "int8_ms": "int8 ms",
+    "fp32_k_instructions": "float32, k instructions",
+    "int8_k_instructions": "int8, k instructions",
+    "int8_share": "int8 : float32",
+    "fp32_apart": "float32 apart",
+    "int8_apart": "int8 apart, steps",
+    "from_outside_mb": "from outside, MB",
+    "apart_percent": "apart %",
 }
 
 
