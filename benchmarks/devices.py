@@ -46,6 +46,8 @@ CPU = "cortex-a76"
 DEVICES = ("local", "emulator:cortex-a76", "emulator:neoverse-n1", "emulator:i8mm", "browser",
            "adb:127.0.0.1:5555", "ssh:board")  # fmt: skip
 TIMES_OF_QEMU = ("adb:127.0.0.1:5555", "ssh:board")
+PRECISIONS = ("fp32", "int8")
+"""Whose costs and outputs are compared; the command measures every file."""
 SHORTENED = {
     "data.limit": 4000,
     "stages.teach.views": 2,
@@ -154,8 +156,9 @@ def told(bundle: Path) -> Told:
 
 
 def answers(found: list[Subject]) -> dict[str, dict[str, Record]]:
-    """What every device gives of every file that it can run: by the device's name, then the
-    file's."""
+    """What every device gives of the files of `PRECISIONS` that it can run: by the device's name,
+    then the file's."""
+    wanted = [each for each in found if each.precision in PRECISIONS]
     given: dict[str, dict[str, Record]] = {}
     with tempfile.TemporaryDirectory() as folder:
         inputs = Path(folder) / "inputs.npz"
@@ -163,7 +166,7 @@ def answers(found: list[Subject]) -> dict[str, dict[str, Record]]:
         for name in DEVICES:
             given[name] = {}
             with open_device(name) as device:
-                for each in found:
+                for each in wanted:
                     if each.runtime in device.runtimes:
                         job = Job(each.path, each.runtime, inputs, ONCE)
                         with contextlib.suppress(Unfit):
@@ -204,7 +207,7 @@ def rows_of(
             if not costs:
                 continue
             row = {"name": device, "runtime": runtime, "how": _how(device, costs)}
-            for precision in ("fp32", "int8"):
+            for precision in PRECISIONS:
                 file = files[precision]
                 if file in given[device]:
                     far = apart(given["local"][file], given[device][file])
@@ -227,7 +230,7 @@ def _costs(device: str, rows: dict[str | None, dict[str, Any]]) -> dict[str, flo
         for precision, row in rows.items()
     }
     unit = "k_instructions" if counted else "ms"
-    found = {f"{precision}_{unit}": costs[precision] for precision in ("fp32", "int8")
+    found = {f"{precision}_{unit}": costs[precision] for precision in PRECISIONS
              if precision in costs}  # fmt: skip
     if len(found) == 2:
         found["int8_share"] = costs["int8"] / costs["fp32"]

@@ -28,7 +28,7 @@ from edgedistill.devices import Job, Protocol, native
 from edgedistill.devices.local import Local
 from edgedistill.devices.machine import machine
 
-TIMES = 5
+TIMES = 3
 GOAL = 0.1
 ABSENT = "absent"
 RUNS = 3
