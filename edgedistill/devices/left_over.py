@@ -10,8 +10,8 @@ from edgedistill.signature import Signature
 
 PLAIN = ("CPU builtin", "CPU reference")
 """What LiteRT calls the kernels that run what no delegate took."""
-_REFERENCE = "Reference"
-"""The type that OpenVINO gives to what its plugin has no kernel for."""
+_REFERENCE = "CPU ref"
+"""How OpenVINO's plain kernels are called, for any processor and not for this one."""
 _QUANTIZE = {"QUANTIZE", "QuantizeLinear"}
 _DEQUANTIZE = {"DEQUANTIZE", "DequantizeLinear"}
 _FLOATS = {"float", "float16", "float32", "f32", "fp32", "f16", "fp16", "bf16"}
@@ -21,8 +21,8 @@ _IN_INTEGERS = ("QLinear", "QGemm", "QAttention", "MatMulInteger", "ConvInteger"
 
 
 def is_fallback(row: OperatorRow) -> bool:
-    """Whether an operator was left to the runtime's plain kernels, as no delegate took it."""
-    return row.where in PLAIN or row.type == _REFERENCE
+    """Whether an operator was left to the runtime's plain kernels."""
+    return row.where in PLAIN or row.where.startswith(_REFERENCE)
 
 
 def left_over(
@@ -60,7 +60,7 @@ def in_words(left: LeftOver) -> str:
     count = len(left.operators)
     s = "" if count == 1 else "s"
     words = {
-        "undelegated": f"{count} operator{s} that no delegate took ({named(left)})",
+        "undelegated": f"{count} operator{s} left to plain kernels ({named(left)})",
         "transpose": f"{count} transpose{s}",
         "in float": f"{count} operator{s} in float between integers ({_by_type(left)})",
         "quantize": f"{count} quantize or dequantize operator{s} inside",

@@ -54,7 +54,7 @@ def job(swish: Path, tmp_path: Path) -> Job:
 def test_benchmark_names_it(swish: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["benchmark", str(swish), "--runs", "10", "--seconds", "0.1"]) == 0
     told = capsys.readouterr().err
-    assert "local: swish.int8.tflite: 1 operator that no delegate took (HARD_SWISH " in told
+    assert "local: swish.int8.tflite: 1 operator left to plain kernels (HARD_SWISH " in told
 
 
 def contract_of(result: Any, required: bool, **told: Any) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def test_an_emulated_core_tells_its_share_of_the_instructions(make_result: Make,
     ]  # fmt: skip
     found = counts(record, job.protocol, device, "a core")
     (told,) = map(in_words, found.left)
-    assert told.startswith("1 operator that no delegate took (HARD_SWISH ")
+    assert told.startswith("1 operator left to plain kernels (HARD_SWISH ")
     assert told.endswith("% of the instructions")
     row = CountRow(**vars(found), runtime="onnxruntime", precision="int8", file="tiny.int8.onnx")
     line = contract_of(make_result("android-arm64"), True, counts=(row,))["delegation"]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+
 from edgedistill.devices.left_over import in_words, left_over
 from edgedistill.devices.native.named import named
 from edgedistill.records import OperatorRow
+from edgedistill.runtimes import RUNTIMES
 from edgedistill.signature import Signature, TensorSpec
 
 
@@ -31,7 +36,7 @@ FLOAT_ENDS = Signature(
 
 def test_each_kind_is_told_with_its_cost_the_dearest_first() -> None:
     assert [in_words(each) for each in left_over(INT8, FLOAT_ENDS)] == [
-        "1 operator that no delegate took (HARD_SWISH act): 20 % of the time",
+        "1 operator left to plain kernels (HARD_SWISH act): 20 % of the time",
         "2 operators in float between integers (MEAN, RSQRT): 9 % of the time",
         "2 quantize or dequantize operators inside: 5 % of the time",
         "1 transpose: 4 % of the time",
@@ -47,7 +52,7 @@ def test_of_many_that_no_delegate_took_the_first_are_named() -> None:
     many = [row("GELU", f"g{place}", "int8", 1, "CPU builtin") for place in range(7)]
     (left,) = left_over(many)
     assert in_words(left) == (
-        "7 operators that no delegate took (GELU g0, GELU g1, GELU g2, GELU g3, GELU g4 and 2 "
+        "7 operators left to plain kernels (GELU g0, GELU g1, GELU g2, GELU g3, GELU g4 and 2 "
         "more): 100 % of the time"
     )
 
@@ -78,9 +83,18 @@ def test_integer_kernels_that_give_floats_and_transposed_convolutions_are_neithe
     assert left_over(rows) == ()
 
 
-def test_what_openvino_has_no_kernel_for_is_a_fallback() -> None:
-    (left,) = left_over([row("Reference", "odd", "f32", 1, "CPU ref"), row("Add", "a", "f32", 1)])
-    assert (left.kind, left.operators) == ("undelegated", ("Reference odd",))
+def test_what_openvino_leaves_to_its_reference_kernels_is_told(tmp_path: Path) -> None:
+    import openvino
+    from openvino import opset15
+
+    values = opset15.parameter([1, 4], np.float32, name="x")
+    values.output(0).set_names({"x"})
+    summed = opset15.cum_sum(opset15.exp(values), np.int64(1))
+    openvino.save_model(openvino.Model([summed], [values], "sums"), tmp_path / "sums.xml")
+    rows = RUNTIMES["openvino"].load(tmp_path / "sums.xml").operators()
+    (left,) = left_over(rows)
+    assert (left.kind, len(left.operators)) == ("undelegated", 1)
+    assert in_words(left).startswith("1 operator left to plain kernels (CumSum ")
 
 
 def test_what_xnnpack_ran_gets_the_names_that_the_file_has_for_it() -> None:
