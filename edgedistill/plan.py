@@ -97,7 +97,7 @@ class _Plan:
             fingerprint=teacher_fingerprint(recipe.teacher),
             train=_resolved(training) if training else None,
             losses=wanted.teacher.losses,
-            augment=recipe.data.augment,
+            augment=recipe.data.changes,
             workers=recipe.data.workers,
         )
         self.add("teacher", made, {"data": "data"})
@@ -126,7 +126,7 @@ class _Plan:
             precision=_precision(wanted.precision),
             keep=wanted.keep,
             top_k=wanted.top_k,
-            augment=self.recipe.data.augment,
+            augment=self.recipe.data.changes,
         )
         inputs = {"data": "data", "teacher": self.teacher, **self.texts}
         self.add(self.answers, config, inputs, "teach")
@@ -144,7 +144,7 @@ class _Plan:
             fingerprint=model_fingerprint(model),
             peers=tuple(model_fingerprint(peer) for peer in settings.peers),
             train=settings,
-            augment=self.recipe.data.augment,
+            augment=self.recipe.data.changes,
             workers=self.recipe.data.workers,
         )
         inputs = self.training_inputs(settings.learned_from)
@@ -167,7 +167,7 @@ class _Plan:
                 prune=_resolved(wanted.prune),
                 round_to=wanted.prune.round_to or self.target.channel_multiple,
                 kernel=self.kernel() if wanted.prune.padded_macs else None,
-                augment=recipe.data.augment,
+                augment=recipe.data.changes,
                 workers=recipe.data.workers,
             )
             self.add("prune", pruning, self.training_inputs(wanted.prune.losses) | last)
@@ -175,7 +175,7 @@ class _Plan:
         quantizing = quantize.Config(
             quantize=_resolved(wanted.quantize) if wanted.quantize else None,
             scheme=self.target.scheme,
-            augment=recipe.data.augment,
+            augment=recipe.data.changes,
             workers=recipe.data.workers,
         )
         losses = wanted.quantize.losses if wanted.quantize else ()
@@ -228,10 +228,28 @@ class _Plan:
         self.add("verify", verifying, inputs)
         if TASKS[recipe.task].audited and recipe.data.arrays is None:
             self.audited({**inputs, "verify": "verify"}, models)
+        if TASKS[recipe.task].listens:
+            self.listened(inputs, processor)
         measuring = benchmark.Config(
             benchmark=wanted.benchmark, threads=target.threads, machine=text_digest(machine())
         )
         self.add("benchmark", measuring, {"data": "data", "export": "export", **models})
+
+    def listened(self, inputs: dict[str, str], processor: str) -> None:
+        """What is heard in long audio."""
+        from edgedistill.stages import listen
+
+        wanted = self.recipe.stages.listen
+        limit = wanted.false_accepts_per_hour
+        if limit is None:
+            limit = self.recipe.contract.max_false_accepts_per_hour
+        listening = listen.Config(
+            listen=wanted, limit=1.0 if limit is None else limit, processor=processor
+        )
+        read = {name: inputs[name] for name in ("data", "export")}
+        if any(step.name == "audit" for step in self.steps):
+            read["audit"] = "audit"
+        self.add("listen", listening, read)
 
     def audited(self, inputs: dict[str, str], models: dict[str, str]) -> None:
         """What the student does beyond its quality; asked of classifiers only."""
@@ -241,7 +259,7 @@ class _Plan:
         if wanted.audit.control:
             again = control.Config(
                 train=_resolved(wanted.distill),
-                augment=recipe.data.augment,
+                augment=recipe.data.changes,
                 workers=recipe.data.workers,
             )
             trained: dict[str, str] = {

@@ -6,12 +6,15 @@ from edgedistill.data.image.decode import Form
 from edgedistill.data.image.reading import Read, read_images, read_unlabelled, to_pixels
 from edgedistill.data.loading import batches
 from edgedistill.data.prepare import prepare
-from edgedistill.data.splits import ImageSplit, Split, View, open_images, open_split
+from edgedistill.data.sound.split import SoundSplit
+from edgedistill.data.split import Split, View
+from edgedistill.data.splits import ImageSplit, open_images, open_split
 
 __all__ = [
     "Form",
     "ImageSplit",
     "Read",
+    "SoundSplit",
     "Split",
     "View",
     "augment",

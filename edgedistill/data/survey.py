@@ -13,7 +13,7 @@ import numpy as np
 from edgedistill.data.image.decode import open_image
 from edgedistill.data.sources import Samples, open_source
 from edgedistill.data.sources.base import is_folder
-from edgedistill.data.sources.parquet import holds_images, open_parquet
+from edgedistill.data.sources.parquet import holds_files, open_parquet
 from edgedistill.errors import UserError
 from edgedistill.recipe import Data
 
@@ -107,7 +107,7 @@ def _columns(path: Path) -> dict[str, str]:
     import pyarrow
 
     columns = list(open_parquet(path).schema_arrow)
-    images = [c.name for c in columns if holds_images(c.type)]
+    images = [c.name for c in columns if holds_files(c.type)]
     labels = [c.name for c in columns if pyarrow.types.is_integer(c.type)]
     if not images or not labels:
         raise UserError(

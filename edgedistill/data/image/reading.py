@@ -16,7 +16,7 @@ from edgedistill.data.image.decode import BadImage, Form, decode
 from edgedistill.data.prepare import test_part
 from edgedistill.data.sources import Samples, arrays, folder, open_source, parquet
 from edgedistill.data.sources.base import check_labels, existing, for_task, is_folder, to_classes
-from edgedistill.data.splits import Labels
+from edgedistill.data.split import Labels
 from edgedistill.data.workers import decode_all, worker_count
 from edgedistill.errors import UserError
 from edgedistill.recipe import Data

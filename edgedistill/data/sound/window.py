@@ -1,0 +1,50 @@
+"""Where the windows of a recording lie that a model sees."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.recipe.sound import Cut
+
+Windows = NDArray[np.int64]
+"""(windows, 2): where each begins in its recording, in samples, below 0 where silence comes first;
+and the room: by how much it may begin later in a random view."""
+
+FRAME_MS = 10
+SPOKEN = 1e-3
+"""A frame within 30 decibels of the loudest is heard as part of what was said."""
+AFTER_MS = 100
+"""Of silence after the last of these: words fade out below what counts."""
+
+
+def clip_window(samples: NDArray[np.int16], length: int, cut: Cut, rate: int) -> Windows:
+    """The one window of a clip, (1, 2). samples: (samples,), all of the clip; length: of the
+    window, in samples."""
+    spare = len(samples) - length
+    if cut == "middle":
+        start = spare // 2
+    elif cut == "spoken" and spare > 0:
+        start = int(np.clip(_end_of_sound(samples, rate) - length, 0, spare))
+    else:
+        start = spare
+    return np.array([[start, 0]], np.int64)
+
+
+def _end_of_sound(samples: NDArray[np.int16], rate: int) -> int:
+    """Where the last frame ends that is spoken, and a moment after."""
+    frame = max(1, rate * FRAME_MS // 1000)
+    whole = samples[: len(samples) // frame * frame].astype(np.float64).reshape(-1, frame)
+    energy = (whole**2).mean(axis=1)
+    last = int(np.flatnonzero(energy >= SPOKEN * energy.max())[-1])
+    return (last + 1) * frame + rate * AFTER_MS // 1000
+
+
+def tiled(count: int, length: int) -> Windows:
+    """Windows side by side over a recording of `count` samples, each with room up to the next, so
+    that random views come to all of it. A shorter recording is one window, silence before it."""
+    starts = np.arange(0, max(1, count - length + 1), length, dtype=np.int64)
+    if count < length:
+        return np.array([[count - length, 0]], np.int64)
+    room = np.minimum(length, count - length - starts)
+    return np.stack([starts, room], axis=1)
