@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from edgedistill.bundle.manifest import GOLDEN, BundledFile, Golden
-from edgedistill.records import FileEntry
+from edgedistill.records import FileEntry, ListenRecord
 from edgedistill.runtimes.native import to_native
 from edgedistill.signature import TensorSpec
 from edgedistill.tasks import TASKS
@@ -85,6 +85,27 @@ def notes(task: str, temperature: float, pictures: bool = True) -> dict[str, str
         + ("(batch, channels, height, width) in 0..1" if pictures else "as the training data")
         + ", and real values",
     }
+
+
+def listening_notes(told: ListenRecord) -> str:
+    """How an app listens to a stream."""
+    rule, step_ms = told.rule, 1000 * told.hop / told.rate
+    mean = (
+        f"the mean of its last {rule.smoothing} probabilities, this one among them, zero before "
+        "the first"
+        if rule.smoothing > 1
+        else "this probability"
+    )
+    return (
+        f"sound is one channel at {told.rate} samples a second, real values in -1..1: an int16 "
+        f"sample / 32768. States begin and are fed back as `programs` says. First feed "
+        f"{told.lead_in} samples of zero, {told.hop} a step, and pass over the answers. From then "
+        f"on feed each {told.hop} samples ({step_ms:g} ms) as they come: "
+        f"softmax(real / {told.temperature:.6g}) of the output are the labels' probabilities. For "
+        f"each keyword take {mean}; where that is above the keyword's threshold, and more than "
+        f"{rule.refractory} steps came since the same keyword was last heard, it is heard, at the "
+        "end of this step"
+    )
 
 
 def _in_turn(pixels: TensorSpec) -> str:

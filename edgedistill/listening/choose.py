@@ -54,19 +54,9 @@ def choose(
     share = limit / len(keywords)
     best: tuple[tuple[float, ...], Chosen] | None = None
     for smoothing in sorted(set(smoothings)):
-        smooth = Smoothing(smoothing, len(keywords))(probabilities)
         for refractory in sorted(set(refractories)):
-            curves = tuple(
-                curve(
-                    smooth[:, number],
-                    [each for each in audio.said if each.keyword == number],
-                    audio.hours,
-                    refractory,
-                    name,
-                )
-                for number, name in enumerate(keywords)
-            )
-            picked = [threshold_on(each, share) for each in curves]
+            found = curves(probabilities, audio, keywords, smoothing, refractory)
+            picked = [threshold_on(each, share) for each in found]
             cost = _cost(picked)
             if best is None or cost < best[0]:
                 rule = Rule(
@@ -75,9 +65,21 @@ def choose(
                     smoothing=smoothing,
                     refractory=refractory,
                 )
-                best = cost, Chosen(rule, curves, all(each.within for each in picked))
+                best = cost, Chosen(rule, found, all(each.within for each in picked))
     assert best is not None, "nothing to choose from"
     return best[1]
+
+
+def curves(
+    probabilities: Floats, audio: Audio, keywords: Sequence[str], smoothing: int, refractory: int
+) -> tuple[Curve, ...]:
+    """For each keyword what every threshold gives; probabilities: (steps, keywords)."""
+    smooth = Smoothing(smoothing, len(keywords))(probabilities)
+    said = [[each for each in audio.said if each.keyword == at] for at in range(len(keywords))]
+    return tuple(
+        curve(smooth[:, number], said[number], audio.hours, refractory, name)
+        for number, name in enumerate(keywords)
+    )
 
 
 def _cost(picked: Sequence[Threshold]) -> tuple[float, ...]:

@@ -70,11 +70,13 @@ def as_real(samples: Any) -> NDArray[np.float32]:
             "mix several channels down: `samples.mean(axis=1)`",
         )
     if samples.dtype == np.int16:
-        return np.multiply(samples, np.float32(1 / 32768), dtype=np.float32)
+        real: NDArray[np.float32] = np.multiply(samples, np.float32(1 / 32768), dtype=np.float32)
+        return real
     if samples.dtype.kind != "f":
         raise UserError(
             f"sound as {samples.dtype}; int16, or floats in -1..1, are meant", "convert it"
         )
     if not np.isfinite(samples).all():
         raise UserError("sound with NaN or infinite samples", "leave out what was not recorded")
-    return np.clip(samples, -1.0, 1.0).astype(np.float32)
+    within: NDArray[np.float32] = np.clip(samples, -1.0, 1.0).astype(np.float32)
+    return within

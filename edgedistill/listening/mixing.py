@@ -213,7 +213,8 @@ class LongAudio:
 
 
 def _real(samples: NDArray[Any]) -> Floats:
-    return np.multiply(samples, np.float32(1 / 32768), dtype=np.float32)
+    real: Floats = np.multiply(samples, np.float32(1 / 32768), dtype=np.float32)
+    return real
 
 
 def speech_level(samples: Floats, rate: int) -> float:

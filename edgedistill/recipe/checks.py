@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from edgedistill.fields import (
     FilePath,
@@ -54,6 +56,41 @@ class AuditConfig(Frozen):
     see what the teacher was worth."""
     routing_drop: Points = 0.5
     """Points of accuracy below the teacher that routing to it may end at."""
+
+
+_Decibels = Annotated[float, Field(ge=-20.0, le=100.0)]
+_Milliseconds = Annotated[float, Field(ge=0.0, le=60_000.0)]
+_Choices = Annotated[tuple[_Milliseconds, ...], Field(min_length=1, max_length=16)]
+
+
+class ListenConfig(Frozen):
+    """How keywords are listened for in long audio, which is made of a split's recordings without a
+    keyword, one behind the other, and of each of its keywords spoken once between them, over
+    noise. What counts as heard is chosen on validation audio, and tried on the test set's."""
+
+    minutes: float | None = Field(default=None, gt=0.0, le=1e5)
+    """Of recordings without a keyword, of each split, at most; none given: all there are."""
+    false_accepts_per_hour: float | None = Field(default=None, ge=0.0, le=1e6)
+    """The most on validation audio, of all keywords together, with which the thresholds are chosen;
+    none given: what the contract promises, else 1."""
+    snr_db: tuple[_Decibels, _Decibels] = (5.0, 20.0)
+    """Least and most decibels of a keyword above the noise that it is spoken over: a recording of
+    `data.sound.noise`, or where there are none, of the others."""
+    tolerance_ms: _Milliseconds = 1000.0
+    """After the end of a keyword's recording, how late it may be heard."""
+    smoothing_ms: _Choices = (0.0, 60.0, 120.0, 240.0, 480.0)
+    """Times to choose from, over which probabilities are averaged; 0: none of it."""
+    refractory_ms: _Choices = (1000.0, 1500.0, 2000.0)
+    """Times to choose from, in which a keyword is not heard again."""
+    compared_minutes: float = Field(default=10.0, gt=0.0, le=1e5)
+    """Of the test set's long audio, at most, over which each other file is held against the one
+    that ships."""
+
+    @model_validator(mode="after")
+    def _least_is_below_most(self) -> ListenConfig:
+        if self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"`snr_db: {list(self.snr_db)}`: the least comes first")
+        return self
 
 
 class BenchmarkConfig(Frozen):

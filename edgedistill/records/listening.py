@@ -123,6 +123,8 @@ class ListenRecord(Record):
     precision: Precision
     file: str
     """Whose answers the rule was chosen by."""
+    input: str
+    """Which of the program's inputs takes the samples."""
     rate: int
     """Samples in a second."""
     hop: int

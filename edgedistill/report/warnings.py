@@ -32,6 +32,8 @@ _GROUPS = {
                "runtime or precision out. What is this machine's kernels or rounding asks for "
                "nothing but a look at the device itself"),
     "audit": ("Beyond accuracy", "`edgedistill audit` shows it class by class"),
+    "listen": ("Listening", "give more recordings without a keyword (`data.sound.negatives`), "
+               "train for longer, or ask for less (`stages.listen`, `contract`)"),
     "benchmark": ("Measuring", "nothing is wrong with the files; these figures are missing"),
     "files": ("Size and speed", "ship another file of the bundle, or measure on the device, whose "
               "kernels are others"),

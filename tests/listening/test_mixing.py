@@ -70,8 +70,8 @@ def test_a_keyword_is_so_many_decibels_above_what_it_is_spoken_over(noise: bool)
     whole = np.concatenate(list(found))
     for each in found.spoken:
         clip = recordings().keywords[each.clip][0].astype(np.float32) / 32768
-        bed = whole[each.start : each.end] - clip
-        ratio = speech_level(clip, RATE) / speech_level(bed, RATE)
+        bed = whole[each.start : each.end] - clip.astype(np.float32)
+        ratio = speech_level(clip.astype(np.float32), RATE) / speech_level(bed, RATE)
         assert 20 * np.log10(ratio) == pytest.approx(10.0, abs=0.5)
 
 
