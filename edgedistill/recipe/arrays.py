@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edgedistill.families.models import TeacherCommon
+from edgedistill.families.common import TeacherCommon
 from edgedistill.recipe.checks import AuditConfig
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.stages import Stages

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
-from edgedistill.families.models import FAMILIES, TeacherCommon
+from edgedistill.families.common import TeacherCommon
+from edgedistill.families.models import FAMILIES
 from edgedistill.families.teachers import TEACHERS
 from edgedistill.target import Frozen
 
