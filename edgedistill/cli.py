@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from edgedistill.bundle_commands import audit, benchmark, compare, drift, evaluate
+from edgedistill.bundle_commands import audit, benchmark, compare, drift, evaluate, listen
 from edgedistill.cache_commands import CacheFolder, Json, cache_app
 from edgedistill.console import (
     print_json,
@@ -261,5 +261,5 @@ def init(
     say(f"wrote {out}; next: edgedistill check {out} --target {target}")
 
 
-for _command in (evaluate, audit, drift, benchmark, compare):
+for _command in (evaluate, audit, drift, listen, benchmark, compare):
     app.command()(_command)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     File = str | os.PathLike[str]
     Sounds = File | Chunk | Sequence[File | Chunk]
     Chunks = File | Chunk | Iterable[File] | Iterable[Chunk]
+
+_READ = 320
+"""Bytes that are waited for: 10 ms at 16,000 samples a second."""
 
 Say = Callable[[str], None]
 
@@ -64,7 +67,7 @@ def windows(bundle: Bundle, sounds: Sounds) -> NDArray[np.float32]:
     found = np.zeros((len(each_sound), length), np.float32)
     for row, each in zip(found, each_sound, strict=True):
         samples = _samples(each, rate)
-        ((start, _),) = clip_window(samples, length, form["cut"], rate)
+        (start,) = clip_window(samples, length, form["cut"], rate)
         held = samples[max(0, start) : max(0, start + length)]
         row[max(0, -start) : max(0, -start) + len(held)] = as_real(held)
     return found
@@ -153,6 +156,16 @@ def _blocks(file: Any, rate: int, say: Say) -> Iterator[Chunk]:
         raise UserError(f"{name}: {error.reason}", "give a WAV, FLAC, MP3 or Ogg file") from None
     if seen.clipped:
         say(f"{name}: {seen.clipped} samples at full scale: recorded too loud")
+
+
+def raw(stream: BinaryIO) -> Iterator[NDArray[np.int16]]:
+    """Samples as they come through a pipe: int16, the low byte first, one channel."""
+    left = b""
+    while piece := stream.read(_READ):
+        whole = left + piece
+        even = len(whole) // 2 * 2
+        left = whole[even:]
+        yield np.frombuffer(whole[:even], "<i2").astype(np.int16)
 
 
 class _Hearing:

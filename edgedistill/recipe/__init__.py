@@ -234,8 +234,9 @@ class Recipe(Frozen):
     def _samples_may_be_arrays(self) -> Recipe:
         if self.data.arrays is not None:
             problem = unfit_for_arrays(
-                self.task, self._models(), len(self.data.arrays), self.stages, self.contract
-            )
+                self.task, self._models(), len(self.data.arrays), self.stages, self.contract,
+                sound=self.data.sound is not None,
+            )  # fmt: skip
             if problem:
                 raise ValueError(problem)
         return self

@@ -19,27 +19,34 @@ def unfit_for_arrays(
     arrays: int,
     stages: Stages,
     contract: Contract,
+    sound: bool = False,
 ) -> str:
     """What in a recipe is of pictures alone, in words; empty where nothing is.
 
-    models: by their places in the recipe; arrays: how many each sample has.
+    models: by their places in the recipe; arrays: how many each sample has; sound: whether that one
+    is raw sound.
     """
+    key = "data.sound" if sound else "data.inputs"
     if TASKS[task].by_texts:
-        return f"`task: {task}` is of pictures, and `data.inputs` says that samples are none"
+        return f"`task: {task}` is of pictures, and `{key}` says that samples are none"
     for role, model in models:
-        if not model.takes_arrays:
+        if not (model.takes_sound if sound else model.takes_arrays):
+            other = "sound" if model.takes_sound else "pictures"
             return (
-                f"`{role}`: a model of the family `{model.family}` takes pictures, and "
-                "`data.inputs` says that samples are none; write one: `family: function`"
+                f"`{role}`: a model of the family `{model.family}` takes {other}, and `{key}` says "
+                "that samples are none; write one: `family: function`"
             )
-        for key in ("mean", "std", "image_size"):
-            if getattr(model, key, None) is not None:
-                return f"`{role}.{key}` is of pictures; leave it out"
+        for field in ("mean", "std", "image_size"):
+            if getattr(model, field, None) is not None:
+                return f"`{role}.{field}` is of pictures; leave it out"
     if stages.prune is not None and arrays > 1:
         return "`stages.prune` cuts models of one input; leave it out"
+    if sound:
+        return ""
     if stages.audit != AuditConfig():
-        return "`stages.audit` is of pictures; leave it out"
+        return "`stages.audit` is of pictures and sound; leave it out"
     for line in _AUDITED:
         if getattr(contract, line) is not None:
-            return f"`contract.{line}` is found by the audit, which is of pictures; leave it out"
+            told = f"`contract.{line}` is found by the audit, which is of pictures and sound"
+            return f"{told}; leave it out"
     return ""
