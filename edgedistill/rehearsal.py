@@ -89,7 +89,7 @@ def _write(
     import torch
 
     from edgedistill.compress.fold import fold
-    from edgedistill.models.programs import programs
+    from edgedistill.models.programs import float_parts, programs
 
     data = DataRecord.read(prepared)
     split = open_split(prepared.path, "train")
@@ -110,7 +110,8 @@ def _write(
         kinds = {"float": keep(folded, "float")}
         for step in planned:
             if isinstance(step.config, quantize.Config):
-                quantized = quantize.rehearse(step.config, kinds["float"], samples)
+                parts = float_parts(student)
+                quantized = quantize.rehearse(step.config, kinds["float"], samples, parts)
                 if quantized:
                     kinds["int8"] = keep(quantized, "int8")
             if isinstance(step.config, export.Config):
