@@ -20,6 +20,8 @@ from edgedistill.data.checks import (
 )
 from edgedistill.data.image import duplicates
 from edgedistill.data.sound.assign import assign_sounds
+from edgedistill.data.sound.duplicates import find as alike_sounds
+from edgedistill.data.sound.split import open_sounds
 from edgedistill.data.sound.writing import write_sounds
 from edgedistill.data.sources import Samples, Source, open_source
 from edgedistill.data.sources.base import check_labels
@@ -148,7 +150,7 @@ def _sounds(
 ) -> _Made:
     sound = data.sound
     assert sound is not None, "samples that are no sound"
-    _check_enough(source, task)
+    _check_enough(source, task, "; `sound.negatives` make one")
     given = assign_sounds(source, data, task, seed)
     written = write_sounds(given.parts, data, seed, TASKS[task].labels, out, reporter)
     places = {name: place for place, name in enumerate(source.classes)}
@@ -161,7 +163,14 @@ def _sounds(
         given.by_speaker,
     )
     notes = (*given.notes, *written.notes)
-    return _Made(given.parts, written, "clips", lambda: _same(out), sound=form, notes=notes)
+    return _Made(
+        given.parts,
+        written,
+        "clips",
+        lambda: alike_sounds({name: open_sounds(out, name) for name in SPLITS}, reporter),
+        sound=form,
+        notes=notes,
+    )
 
 
 def _same(out: Path) -> list[duplicates.Twin]:
@@ -192,12 +201,12 @@ def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
     return parts
 
 
-def _check_enough(source: Source, task: str) -> None:
+def _check_enough(source: Source, task: str, more: str = "") -> None:
     if len(source.classes) < TASKS[task].fewest_names:
         raise UserError(
             f"there is one class only: `{source.classes[0]}`" if source.classes
             else "there are no classes",
-            "classification needs at least two",
+            "classification needs at least two" + more,
         )  # fmt: skip
 
 

@@ -50,13 +50,13 @@ def assign_sounds(source: Source, data: Data, task: str, seed: int) -> Assigned:
     form = TASKS[task].labels
     for given in filter(None, (source.train, source.test)):
         check_labels(given, source.classes, task)
-    by_speaker = source.train.speakers is not None
     codes = _clip_codes(source, data.validation, seed, form)
     parts = [SoundPart(source.train, codes)]
     if source.test is not None:
         parts.append(SoundPart(source.test, np.full(len(source.test.labels), TEST, np.int8)))
-    where = _speakers(parts)
-    notes = [_told(where) if by_speaker else _untold(source)]
+    where, shared = _speakers(parts)
+    by_speaker = source.train.speakers is not None and not shared
+    notes = [_told(where, shared)]
     if source.unlabelled is not None:
         parts.append(SoundPart(source.unlabelled, np.zeros(len(source.unlabelled.labels), np.int8)))
     share = getattr(data, "test_share", source.test_share)
@@ -140,27 +140,34 @@ def held_out_groups(
     return chosen
 
 
-def _speakers(parts: list[SoundPart]) -> dict[str, int]:
-    """The split of each speaker; of one that comes in two, the later."""
+def _speakers(parts: list[SoundPart]) -> tuple[dict[str, int], list[str]]:
+    """The split of each speaker, and who is in a given test split as well as in another, where the
+    test is theirs."""
     where: dict[str, int] = {}
+    shared: dict[str, None] = {}
     for part in parts:
         for speaker, code in zip(part.samples.speakers or (), part.codes.tolist(), strict=False):
             if speaker is not None:
-                where[speaker] = max(code, where.get(speaker, 0))
-    return where
+                if where.setdefault(speaker, code) != code:
+                    shared[speaker] = None
+                where[speaker] = max(code, where[speaker])
+    return where, list(shared)
 
 
-def _told(where: Mapping[str, int]) -> str:
+def _told(where: Mapping[str, int], shared: list[str]) -> str:
+    if not where:
+        return (
+            "the clips name no speakers: a voice may be in training and in test; "
+            "`data.speaker` names what tells of them"
+        )
+    if shared:
+        return (
+            f"{len(shared)} speakers are in train or validation and in test too, such as "
+            f"{shared[0]}: the test set is easier than speakers that nobody has heard"
+        )
     counts = np.bincount(list(where.values()), minlength=len(SPLITS)).tolist()
     told = ", ".join(f"{count} in {name}" for count, name in zip(counts, SPLITS, strict=True))
     return f"clips are parted by speaker: {told}"
-
-
-def _untold(source: Source) -> str:
-    return (
-        "the clips name no speakers: a voice may be in training and in test; "
-        "`data.speaker` names what tells of them"
-    )
 
 
 def _recording_codes(

@@ -121,7 +121,7 @@ def _mixed(payload: Payload, heard: Heard) -> Iterator[Floats]:
         heard.peak = max(heard.peak, float(np.abs(block).max(initial=0.0)))
         clipped, loud = _clipped(np.abs(block).max(axis=1) >= CLIPPED, loud)
         heard.clipped += clipped
-        yield block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
+        yield np.clip(block, -1, 1).mean(axis=1, dtype=np.float32)
 
 
 def _clipped(at_full: NDArray[np.bool_], before: int) -> tuple[int, int]:

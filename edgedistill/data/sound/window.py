@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from edgedistill.recipe.sound import Cut
 
-Windows = NDArray[np.int64]
-"""(windows, 2): where each begins in its recording, in samples, below 0 where silence comes first;
-and the room: by how much it may begin later in a random view."""
+Starts = NDArray[np.int64]
+"""(windows,): where each begins in its recording, in samples; below 0 where silence comes first."""
 
 FRAME_MS = 10
 SPOKEN = 1e-3
@@ -18,8 +17,8 @@ AFTER_MS = 100
 """Of silence after the last of these: words fade out below what counts."""
 
 
-def clip_window(samples: NDArray[np.int16], length: int, cut: Cut, rate: int) -> Windows:
-    """The one window of a clip, (1, 2). samples: (samples,), all of the clip; length: of the
+def clip_window(samples: NDArray[np.int16], length: int, cut: Cut, rate: int) -> Starts:
+    """The one window of a clip. samples: (samples,), all of the clip; length: of the
     window, in samples."""
     spare = len(samples) - length
     if cut == "middle":
@@ -28,7 +27,7 @@ def clip_window(samples: NDArray[np.int16], length: int, cut: Cut, rate: int) ->
         start = int(np.clip(_end_of_sound(samples, rate) - length, 0, spare))
     else:
         start = spare
-    return np.array([[start, 0]], np.int64)
+    return np.array([start], np.int64)
 
 
 def _end_of_sound(samples: NDArray[np.int16], rate: int) -> int:
@@ -40,11 +39,24 @@ def _end_of_sound(samples: NDArray[np.int16], rate: int) -> int:
     return (last + 1) * frame + rate * AFTER_MS // 1000
 
 
-def tiled(count: int, length: int) -> Windows:
-    """Windows side by side over a recording of `count` samples, each with room up to the next, so
-    that random views come to all of it. A shorter recording is one window, silence before it."""
-    starts = np.arange(0, max(1, count - length + 1), length, dtype=np.int64)
+def tiled(count: int, length: int) -> Starts:
+    """Windows side by side over a recording of `count` samples; what is left at its end is in none.
+    A shorter recording is one window, silence before it."""
     if count < length:
-        return np.array([[count - length, 0]], np.int64)
-    room = np.minimum(length, count - length - starts)
-    return np.stack([starts, room], axis=1)
+        return np.array([count - length], np.int64)
+    return np.arange(0, count - length + 1, length, dtype=np.int64)
+
+
+def rooms(
+    starts: Starts, recordings: NDArray[np.int64], lengths: NDArray[np.int64], length: int
+) -> NDArray[np.int64]:
+    """(windows,): by how much each may begin later in a random view: up to where the next of the
+    same recording begins, or its end, so that views come to all of it.
+
+    starts, recordings: (windows,), in order; lengths: (recordings,), in samples.
+    """
+    last = np.diff(recordings, append=-1) != 0
+    ends = lengths[recordings] - length
+    following = np.append(starts[1:], 0)
+    found: NDArray[np.int64] = np.maximum(np.where(last, ends, following) - starts, 0)
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgedistill.artifact import write_json
 from edgedistill.data.counter import uniform
 from edgedistill.data.sound.assign import SoundPart
 from edgedistill.data.sound.decode import BadSound, Heard, Payload, Samples, decode, decoded_blocks
 from edgedistill.data.sound.notes import Notes
 from edgedistill.data.sound.split import CLIP, DAMAGED, NOISE
-from edgedistill.data.sound.window import Windows, clip_window, tiled
+from edgedistill.data.sound.window import Starts, clip_window, rooms, tiled
 from edgedistill.data.sources.base import UNLABELLED
+from edgedistill.data.split import Labels
 from edgedistill.data.splits import SPLITS, TEST_SEED, ArrayWriter, limited
 from edgedistill.data.writing import UNUSED, Written
 from edgedistill.errors import UserError
@@ -34,7 +35,7 @@ QUIET_SHARE, NONE_SHARE = 0.25, 0.0625
 """Shares of the windows of noise that become quiet, and that become silence without any sound: a
 device hears both."""
 QUIET_DB = (-60.0, -20.0)
-QUIET, HOW_QUIET = 110, 111
+QUIET, HOW_QUIET, WHICH = 110, 111, 112
 """Slots of the random numbers, apart from those of other choices."""
 
 
@@ -44,8 +45,6 @@ class SoundWritten(Written):
 
     called: dict[str, list[str]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    seconds: dict[str, float] = field(default_factory=dict)
-    """Of recordings, by split."""
 
     def name_of(self, split: str, image: int) -> str:
         """What a person finds a window by; image: its place in the split."""
@@ -65,7 +64,8 @@ class _SplitWriter:
         self._lengths: list[int] = []
         self._kinds: list[int] = []
         self._names: list[str] = []
-        self._rows: list[tuple[int, int, int, int, int, float]] = []
+        self._speakers: list[str | None] = []
+        self._rows: list[tuple[int, int, int, int, float]] = []
         self._length = 0
 
     def add(self, block: Samples) -> None:
@@ -74,47 +74,70 @@ class _SplitWriter:
         self._length += len(block)
 
     def end(
-        self, name: str, kind: int, label: int, windows: Windows, numbers: Sequence[int],
-        gains: Sequence[float],
+        self, name: str, kind: int, label: int, starts: Starts, numbers: Sequence[int],
+        gains: Sequence[float], speaker: str | None = None,
     ) -> None:  # fmt: skip
-        """The recording is whole, with these windows."""
+        """The recording is whole, with these windows; speaker: of a clip, where named."""
         recording = len(self._lengths)
         self._lengths.append(self._length)
         self._kinds.append(kind)
         self._names.append(name)
+        self._speakers.append(speaker)
         self._length = 0
-        for (start, room), number, gain in zip(windows.tolist(), numbers, gains, strict=True):
-            self._rows.append((recording, start, room, label, number, gain))
+        for start, number, gain in zip(starts.tolist(), numbers, gains, strict=True):
+            self._rows.append((recording, start, label, number, gain))
 
     def drop(self, name: str) -> None:
         """The recording turned out to be damaged: what is written of it belongs to nothing."""
         if self._length:
-            self.end(name, DAMAGED, UNLABELLED, tiled(0, 1)[:0], (), ())
+            self.end(name, DAMAGED, UNLABELLED, np.empty(0, np.int64), (), ())
 
-    def close(self, rate: int, length: int, most: int | None, seed: int, form: LabelForm) -> Any:
-        """Write the rest, of at most `most` windows; returns labels, names and seconds."""
+    def close(
+        self, rate: int, length: int, most: int | None, seed: int, form: LabelForm
+    ) -> tuple[Labels, list[str]]:
+        """Write the rest, of at most `most` windows of `length` samples; returns the windows'
+        labels (windows,) and names."""
         self._audio.close()
+        lengths, kinds = np.array(self._lengths, np.int64), np.array(self._kinds, np.int8)
         rows = self._rows
-        labels = np.array([row[3] for row in rows], np.int64)
-        if most is not None:
-            kept = np.flatnonzero(limited(labels, most, seed, form))
-            rows, labels = [rows[each] for each in kept], labels[kept]
-        self._save("offsets", np.cumsum([0, *self._lengths]), np.int64)
-        self._save("kinds", self._kinds, np.int8)
-        self._save("windows", np.array([row[:3] for row in rows]).reshape(-1, 3), np.int64)
+        kept = self._kept(kinds, most, seed, form)
+        whole = np.array([rows[each][:4] for each in kept], np.int64).reshape(-1, 4)
+        places, starts, labels, numbers = whole.T
+        room = rooms(starts, places, lengths, length)
+        room[kinds[places] == CLIP] = 0
+        self._save("offsets", np.concatenate([[0], np.cumsum(lengths)]), np.int64)
+        self._save("kinds", kinds, np.int8)
+        self._save("windows", np.stack([places, starts, room], axis=1), np.int64)
         self._save("labels", labels, np.int64)
-        self._save("samples", [row[4] for row in rows], np.int64)
-        self._save("gains", [row[5] for row in rows], np.float32)
+        self._save("samples", numbers, np.int64)
+        self._save("gains", [rows[each][4] for each in kept], np.float32)
         self._save("form", [rate, length], np.int64)
-        text = json.dumps(self._names)
-        (self._folder / "recordings.json").write_text(text, encoding="utf-8")
+        if any(self._speakers):
+            speakers = [self._speakers[place] for place in places.tolist()]
+            write_json(self._folder / "speakers.json", speakers)
         names = [
-            self._names[row[0]]
-            if self._kinds[row[0]] == CLIP
-            else f"{self._names[row[0]]} at {max(row[1], 0) / rate:.1f} s"
-            for row in rows
+            self._names[place]
+            if kinds[place] == CLIP
+            else f"{self._names[place]} at {max(start, 0) / rate:.1f} s"
+            for place, start in zip(places, starts, strict=True)
         ]
-        return labels, names, sum(self._lengths) / rate
+        return labels, names
+
+    def _kept(
+        self, kinds: NDArray[np.int8], most: int | None, seed: int, form: LabelForm
+    ) -> NDArray[np.int64]:
+        """Which windows: of noise no more than of the largest class of clips, of all at most
+        `most`."""
+        kind = kinds[np.array([row[0] for row in self._rows], np.int64)]
+        labels = np.array([row[2] for row in self._rows], np.int64)
+        clips = labels[(kind == CLIP) & (labels >= 0)]
+        noise = np.flatnonzero(kind == NOISE)
+        drawn = noise[np.argsort(uniform(TEST_SEED, noise, slot=WHICH), kind="stable")]
+        kept = np.delete(np.arange(len(labels)), drawn[np.bincount(clips, minlength=1).max() :])
+        if most is None:
+            return kept
+        least = len(np.unique(labels[kept]))  # one of each class
+        return kept[limited(labels[kept], max(most, least), seed, form)]
 
     def _save(self, name: str, values: Any, dtype: Any) -> None:
         np.save(self._folder / f"{name}.npy", np.asarray(values, dtype))
@@ -149,17 +172,24 @@ def write_sounds(
             else:
                 notes.add(name, heard, length, sound, part.kind == CLIP and label != UNLABELLED)
                 numbers, made = _numbers(part, int(at), len(windows), made)
-                gains = _gains(numbers) if part.kind == NOISE else [1.0] * len(windows)
-                writer.end(name, part.kind, label, windows, numbers, gains)
+                gains = (
+                    _gains(int(at), len(windows)) if part.kind == NOISE else [1.0] * len(windows)
+                )
+                speaker = _speaker(part, int(at))
+                writer.end(name, part.kind, label, windows, numbers, gains, speaker)
             done += 1
             reporter.tick("decode", done, total)
     for name, writer in writers.items():
         most = _most(data, name)
-        written.labels[name], written.called[name], written.seconds[name] = writer.close(
-            sound.rate, sound.length, most, seed, form
-        )
+        found = writer.close(sound.rate, sound.length, most, seed, form)
+        written.labels[name], written.called[name] = found
     written.notes = notes.sentences()
     return written
+
+
+def _speaker(part: SoundPart, at: int) -> str | None:
+    speakers = part.samples.speakers
+    return speakers[at] if speakers is not None and part.kind == CLIP else None
 
 
 def _numbers(part: SoundPart, at: int, windows: int, made: int) -> tuple[list[int], int]:
@@ -174,12 +204,13 @@ def _most(data: Data, split: str) -> int | None:
     if data.limit is None or split == "test":
         return None
     share = data.validation if split == "validation" else 1 - data.validation
-    return max(1, round(data.limit * share))
+    return round(data.limit * share)
 
 
-def _gains(numbers: Sequence[int]) -> list[float]:
-    """Of windows of noise with these numbers: some are quiet, some are silence."""
-    ids = np.array(numbers, np.int64)
+def _gains(recording: int, windows: int) -> list[float]:
+    """Of a recording's windows of noise: some are quiet, some are silence. They depend on no other
+    recording, so that a split read by itself is the same; recording: its number in its source."""
+    ids = (np.int64(recording) << 20) + np.arange(windows)
     drawn, depth = (uniform(TEST_SEED, ids, slot=slot) for slot in (QUIET, HOW_QUIET))
     low, high = QUIET_DB
     quiet = 10 ** ((low + (high - low) * depth) / 20)
@@ -202,7 +233,7 @@ def _skip(
 
 
 _Add = Callable[[Samples], None]
-_Reading = Callable[[_Add], tuple[int, Windows, Heard]]
+_Reading = Callable[[_Add], tuple[int, Starts, Heard]]
 """Gives the samples of a recording to a function, and returns how many there are, its windows, and
 what was heard."""
 
@@ -233,7 +264,7 @@ def _recordings(
 
 
 def _whole(future: Future[tuple[Samples, Heard]], sound: Sound, clip: bool) -> _Reading:
-    def give(add: _Add) -> tuple[int, Windows, Heard]:
+    def give(add: _Add) -> tuple[int, Starts, Heard]:
         samples, heard = future.result()
         add(samples)
         if clip:
@@ -246,7 +277,7 @@ def _whole(future: Future[tuple[Samples, Heard]], sound: Sound, clip: bool) -> _
 
 
 def _streamed(payload: Payload, sound: Sound) -> _Reading:
-    def give(add: _Add) -> tuple[int, Windows, Heard]:
+    def give(add: _Add) -> tuple[int, Starts, Heard]:
         heard, length = Heard(), 0
         for block in decoded_blocks(payload, sound.rate, heard):
             add(block)
