@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edgedistill.families.sound import DepthwiseModel
-from edgedistill.models.front_end import HOPS, FrontEnd
-from edgedistill.models.streaming import Before, Streaming, places_of, required_samples
+from edgedistill.models.front_end import FrontEnd
+from edgedistill.models.streaming import Before, Streaming, check_whole, places_of, required_samples
 from edgedistill.signature import Inputs
 
 _KERNEL = 3
@@ -49,7 +49,8 @@ class DepthwiseNetwork(Streaming):
         self.front_end = FrontEnd(model.front_end)
         width, stride = model.width, model.time_stride
         self.hop = self.front_end.hop * stride
-        seen = HOPS - 1 + model.time_kernel + (_KERNEL - 1) * model.blocks * stride
+        seen = self.front_end.seen - 1 + model.time_kernel + (_KERNEL - 1) * model.blocks * stride
+        check_whole(length, self.hop, model)
         self.places = places_of(length, self.front_end.hop, stride, seen, model)
         """Outputs of the blocks in a window, over which the mean goes."""
         overlap = max(0, model.band_kernel - model.band_stride)

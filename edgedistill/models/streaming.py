@@ -15,10 +15,15 @@ from torch import Tensor, nn
 
 from edgedistill.errors import UserError
 from edgedistill.families.sound import SoundModel
-from edgedistill.signature import Inputs, Layout, Signature, TensorSpec, in_words
-
-SAMPLES = "samples"
-"""The name of the input of every model of sound."""
+from edgedistill.signature import (
+    Inputs,
+    Layout,
+    Signature,
+    TensorSpec,
+    in_words,
+    sound_inputs,
+    sound_length,
+)
 
 
 class Before(Protocol):
@@ -99,10 +104,9 @@ def _signature(samples: Tensor, logits: Tensor, states: dict[str, Tensor]) -> Si
     def ends(side: str) -> list[TensorSpec]:
         return [_spec(f"{name}_{side}", state) for name, state in states.items()]
 
-    heard = TensorSpec(SAMPLES, (None, samples.shape[1]), range=(-1.0, 1.0))
     given = TensorSpec("logits", (None, logits.shape[1]), "NC")
     return Signature(
-        (heard, *ends("in")), (given, *ends("out")),
+        (*sound_inputs(samples.shape[1]), *ends("in")), (given, *ends("out")),
         {f"{name}_out": f"{name}_in" for name in states},
     )  # fmt: skip
 
@@ -115,22 +119,22 @@ def _spec(name: str, state: Tensor) -> TensorSpec:
 
 def required_samples(inputs: Inputs, label: str) -> int:
     """Samples of a window, for a family of sound. Raises UserError: the data are no sound."""
-    shape = inputs[0].shape
-    if [each.name for each in inputs] != [SAMPLES] or len(shape) != 2 or shape[1] is None:
+    length = sound_length(inputs)
+    if length is None:
         raise UserError(
             f"model `{label}` takes sound, the data are {in_words(inputs)}",
             "give `data.sound` where the data are recordings; else take another model",
         )
-    return shape[1]
+    return length
 
 
 def places_of(length: int, hop: int, stride: int, seen: int, model: SoundModel) -> int:
-    """Places in time that a window of `length` samples leaves of the last layer's outputs, one for
-    each step of `stride` hops of `hop` samples, where an output sees `seen` hops.
+    """Places in time that a window of `length` samples leaves of a layer's outputs, one for every
+    `stride` hops of `hop` samples, where an output sees `seen` hops.
 
-    Raises UserError: the window is no whole number of steps, or shorter than what is seen.
+    Raises UserError: the window is shorter than what is seen.
     """
-    rate, step = model.front_end.rate, hop * stride
+    rate = model.front_end.rate
     if length < seen * hop:
         raise UserError(
             f"model `{model.family}` sees {seen * hop / rate:g} s at once, and a window is "
@@ -138,11 +142,15 @@ def places_of(length: int, hop: int, stride: int, seen: int, model: SoundModel) 
             "lengthen `data.sound.seconds`, or let the model see less: fewer blocks, smaller "
             "kernels and dilations in time",
         )
+    return (length - seen * hop) // (hop * stride) + 1
+
+
+def check_whole(length: int, step: int, model: SoundModel) -> None:
+    """Raises UserError: a window of `length` samples is no whole number of `step`."""
     if length % step:
-        whole = max(1, round(length / step)) * step / rate
+        nearest = max(1, round(length / step)) * step / model.front_end.rate
         raise UserError(
-            f"model `{model.family}` hears {step} samples in a step, and a window has {length}: no "
-            "whole number of steps",
-            f"set `data.sound.seconds` to {whole:g}",
+            f"model `{model.family}` hears {step} samples at a time, and a window has {length}: no "
+            "whole number of those",
+            f"set `data.sound.seconds` to {nearest:g}",
         )
-    return (length - seen * hop) // step + 1

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from sounds import FRONT_END, RATE, waves
+from sound_models import FRONT_END, RATE, waves
 
 from edgedistill.errors import UserError
 from edgedistill.families.sound import FrontEndSettings

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from sounds import CLASSES, DS_CNN, FRONT_END, LENGTH, built, model_of, sound_inputs, waves
+from sound_models import (
+    BC_RESNET,
+    CLASSES,
+    DS_CNN,
+    FRONT_END,
+    LENGTH,
+    PCEN,
+    TRANSFORMER,
+    built,
+    model_of,
+    waves,
+)
 from torch import Tensor, nn
 
 from edgedistill.compress.fold import fold
@@ -18,34 +30,47 @@ from edgedistill.models.programs import programs
 from edgedistill.program import Program, graph_of, rollout
 from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.runtimes.sequences import Stream
-from edgedistill.signature import Signature, image_inputs
+from edgedistill.signature import Signature, image_inputs, sound_inputs
 
-FAMILIES = [DS_CNN, DS_CNN | {"time_stride": 3, "time_kernel": 7, "band_kernel": 5}]
+FAMILIES = {
+    "ds_cnn": DS_CNN,
+    "ds_cnn, other strides": DS_CNN | {"time_stride": 3, "time_kernel": 7, "band_kernel": 5},
+    "ds_cnn, pcen": PCEN,
+    "bc_resnet": BC_RESNET,
+    "bc_resnet, other strides": BC_RESNET | {"time_stride": 2, "blocks": [1, 1, 1, 1]},
+}
+MORE = ("ds_cnn, pcen", "bc_resnet")
+WHOLE = {"keyword_transformer": TRANSFORMER}
 
 
 def pieces(heard: Tensor, hop: int) -> list[Tensor]:
     return list(torch.split(heard, hop, 1))
 
 
+def hop_of(module: nn.Module) -> int:
+    found: Any = module.hop
+    return int(found)
+
+
 def step_of(module: nn.Module) -> tuple[nn.Module, Signature]:
-    call, signature = programs(module, sound_inputs())["step"]
+    call, signature = programs(module, sound_inputs(LENGTH))["step"]
     assert isinstance(signature, Signature)
     return call, signature
 
 
 def answers(module: nn.Module, heard: Tensor) -> Tensor:
     """Of the step after each hop of `heard`: (hops, batch, classes)."""
-    hop: Any = module.hop
+    hop = hop_of(module)
     call, signature = step_of(module)
     steps = [(piece,) for piece in pieces(heard, hop)]
     with torch.no_grad():
         return torch.stack([given[0] for _, given in rollout(call, signature, steps)])
 
 
-@pytest.mark.parametrize("values", FAMILIES, ids=lambda each: each["family"])
-def test_each_step_is_the_window_that_ends_there(values: dict[str, Any]) -> None:
-    module, heard = built(values), waves(2, 3 * LENGTH)
-    hop: Any = module.hop
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_step_is_the_window_that_ends_there(name: str) -> None:
+    module, heard = built(FAMILIES[name]), waves(2, 3 * LENGTH)
+    hop = hop_of(module)
     found = answers(module, heard)
     ends = range(LENGTH, 3 * LENGTH + 1, hop)
     with torch.no_grad():
@@ -55,56 +80,65 @@ def test_each_step_is_the_window_that_ends_there(values: dict[str, Any]) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("values", FAMILIES, ids=lambda each: each["family"])
-def test_steps_are_the_windows_for_a_minute(values: dict[str, Any]) -> None:
-    module, heard = built(values), waves(1, 60 * FRONT_END["rate"])
-    hop: Any = module.hop
+@pytest.mark.parametrize("name", FAMILIES)
+def test_steps_are_the_windows_for_a_minute(name: str) -> None:
+    module, heard = built(FAMILIES[name]), waves(1, 60 * FRONT_END["rate"])
+    hop = hop_of(module)
     found = answers(module, heard)[LENGTH // hop - 1 :, 0]
     with torch.no_grad():
         wanted = module(heard[0].unfold(0, LENGTH, hop))
     assert (found - wanted).abs().max() < 1e-5
 
 
-@pytest.fixture(scope="module")
-def folded() -> dict[str, Program]:
+@functools.cache
+def folded(name: str) -> dict[str, Program]:
     """The programs of a model, once for all runtimes."""
     return {
-        name: fold(part, signature)
-        for name, (part, signature) in programs(built(DS_CNN), sound_inputs()).items()
+        program: fold(part, signature)
+        for program, (part, signature) in programs(
+            built(FAMILIES[name]), sound_inputs(LENGTH)
+        ).items()
     }
 
 
-def test_the_programs_are_the_model_after_fold(folded: dict[str, Program]) -> None:
-    heard = waves(2)
-    steps = [(piece,) for piece in pieces(heard, 160)]
-    *_, (_, given) = rollout(graph_of(folded["step"]), folded["step"].signature, steps)
-    with torch.no_grad():
-        wanted = built(DS_CNN)(heard)
-        assert torch.allclose(given[0], wanted, atol=1e-5)
-        assert torch.allclose(graph_of(folded["main"])(heard), wanted, atol=1e-5)
-
-
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_every_runtime_answers_as_the_model(
-    folded: dict[str, Program], runtime: str, tmp_path: Path
-) -> None:
-    heard, writer, loaded = waves(1), RUNTIMES[runtime], {}
-    for name, program in folded.items():
-        path = tmp_path / f"{name}{writer.suffix}"
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ds_cnn",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("ds_cnn, pcen", "bc_resnet")),
+    ],
+)
+def test_every_runtime_answers_as_the_model(name: str, runtime: str, tmp_path: Path) -> None:
+    module, heard, writer, loaded = built(FAMILIES[name]), waves(1), RUNTIMES[runtime], {}
+    for each, program in folded(name).items():
+        path = tmp_path / f"{each}{writer.suffix}"
         writer.write(program, path, Spec("fp32", tuple("abc")))
-        loaded[name] = writer.load(path)
+        loaded[each] = writer.load(path)
     with torch.no_grad():
-        wanted = built(DS_CNN)(heard).numpy()
+        wanted = module(heard).numpy()
     np.testing.assert_allclose(loaded["main"](heard.numpy()), wanted, atol=1e-5)
     stream = Stream(loaded["step"])
-    given = [stream(piece.numpy()) for piece in pieces(heard, 160)]
+    given = [stream(piece.numpy()) for piece in pieces(heard, hop_of(module))]
     np.testing.assert_allclose(given[-1]["logits"].astype(np.float32), wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("values", FAMILIES, ids=lambda each: each["family"])
-def test_families_of_sound_are_saved_and_reloaded(values: dict[str, Any], tmp_path: Path) -> None:
-    module, heard = built(values), waves(2)
-    save(module, tmp_path / "model", describe(model_of(values), CLASSES, sound_inputs()))
+@pytest.mark.parametrize("name", ["ds_cnn", "bc_resnet"])
+def test_the_programs_are_the_model_after_fold(name: str) -> None:
+    module, made, heard = built(FAMILIES[name]), folded(name), waves(2)
+    steps = [(piece,) for piece in pieces(heard, hop_of(module))]
+    *_, (_, given) = rollout(graph_of(made["step"]), made["step"].signature, steps)
+    with torch.no_grad():
+        wanted = module(heard)
+        assert torch.allclose(given[0], wanted, atol=1e-5)
+        assert torch.allclose(graph_of(made["main"])(heard), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, *WHOLE])
+def test_families_of_sound_are_saved_and_reloaded(name: str, tmp_path: Path) -> None:
+    values, heard = {**FAMILIES, **WHOLE}[name], waves(2)
+    module = built(values)
+    save(module, tmp_path / "model", describe(model_of(values), CLASSES, sound_inputs(LENGTH)))
     with torch.no_grad():
         assert torch.equal(module(heard), load(tmp_path / "model")(heard))
 
@@ -119,7 +153,7 @@ def test_states_are_as_wide_as_the_layers_and_zero_at_first() -> None:
         "frames_in": (None, 1, 2, 12),
         "block0_in": (None, 8, 2, 6),
         "block1_in": (None, 8, 2, 6),
-        "pool_in": (None, 8, 8, 1),
+        "pool_in": (None, 8, 11, 1),
     }
     assert signature.state == {
         name.replace("_in", "_out"): name for name in shapes if name.endswith("_in")
@@ -130,8 +164,8 @@ def test_states_are_as_wide_as_the_layers_and_zero_at_first() -> None:
 @pytest.mark.parametrize(
     ("length", "message", "hint"),
     [
-        (2480, "model `ds_cnn` hears 160 samples in a step, and a window has 2480: no whole number "
-               "of steps", "set `data.sound.seconds` to 0.32"),
+        (2480, "model `ds_cnn` hears 160 samples at a time, and a window has 2480: no whole "
+               "number of those", "set `data.sound.seconds` to 0.32"),
         (960, "model `ds_cnn` sees 0.14 s at once, and a window is 0.12 s",
               "lengthen `data.sound.seconds`, or let the model see less: fewer blocks, smaller "
               "kernels and dilations in time"),

@@ -12,18 +12,23 @@ from torch import Tensor, nn
 
 from edgedistill.models import build
 from edgedistill.recipe import Model
-from edgedistill.signature import Inputs, TensorSpec
+from edgedistill.signature import sound_inputs
 
-RATE, LENGTH, CLASSES = 8000, 2400, 3
+RATE, LENGTH, CLASSES = 8000, 2880, 3
 FRONT_END = {"rate": RATE, "bands": 12, "highest_hz": 4000}
 DS_CNN: dict[str, Any] = {
     "family": "ds_cnn", "front_end": FRONT_END, "width": 8, "blocks": 2, "time_kernel": 4,
     "band_kernel": 4, "band_stride": 2,
 }  # fmt: skip
-
-
-def sound_inputs(length: int = LENGTH) -> Inputs:
-    return (TensorSpec("samples", (None, length), range=(-1.0, 1.0)),)
+PCEN = DS_CNN | {"front_end": FRONT_END | {"compression": "pcen", "memory_ms": 80}}
+BC_RESNET: dict[str, Any] = {
+    "family": "bc_resnet", "front_end": FRONT_END | {"bands": 16}, "sub_bands": 2, "scale": 0.5,
+    "blocks": [1, 1, 1, 2], "dilations": [1, 1, 1, 2],
+}  # fmt: skip
+TRANSFORMER: dict[str, Any] = {
+    "family": "keyword_transformer", "front_end": FRONT_END, "width": 8, "layers": 2, "heads": 2,
+    "frames": 3,
+}  # fmt: skip
 
 
 def model_of(values: dict[str, Any]) -> Model:
