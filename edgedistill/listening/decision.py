@@ -37,6 +37,8 @@ class Decider:
     def feed(self, probabilities: NDArray[Any]) -> list[Fired]:
         """What is heard in the next steps, in order. probabilities: (steps, keywords), of the
         rule's keywords alone, in 0..1."""
+        if not len(probabilities):
+            return []
         smooth = self._smooth(probabilities)
         found = []
         for keyword, threshold in enumerate(self._rule.thresholds):

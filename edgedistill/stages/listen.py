@@ -131,7 +131,7 @@ def _record(listening: _Listening, entry: FileEntry, export: ExportRecord) -> Li
     validation = figures.figures(trial.decide(probabilities, chosen.rule, audio)[1], audio, names)
     test, curves, found, cases = _tried(listening, entry, chosen.rule)
     samples = round(60 * config.listen.compared_minutes * rate)
-    others = [each for each in export.others if each.program == STEP and each is not entry]
+    others = [each for each in export.others if each.program == STEP and each != entry]
     return ListenRecord(
         program=STEP,
         runtime=entry.runtime,
