@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from edgedistill.artifact import text_digest
 from edgedistill.data import fingerprint as data_fingerprint
-from edgedistill.data import listing
+from edgedistill.data import listing, of_recordings
 from edgedistill.data.slices import slices_digest
 from edgedistill.devices.machine import instructions, machine, multiplies_bf16
 from edgedistill.distill.teachers.fingerprint import fingerprint as teacher_fingerprint
@@ -226,7 +226,8 @@ class _Plan:
             processor=processor,
         )
         self.add("verify", verifying, inputs)
-        if TASKS[recipe.task].audited and recipe.data.arrays is None:
+        arrays = recipe.data.arrays is not None and recipe.data.sound is None
+        if TASKS[recipe.task].audited and not arrays:
             self.audited({**inputs, "verify": "verify"}, models)
         if TASKS[recipe.task].listens:
             self.listened(inputs, processor)
@@ -268,12 +269,13 @@ class _Plan:
             self.add("control", again, {"data": "data", **trained})
             inputs = {**inputs, "control": "control"}
         out_of_distribution, slices = wanted.audit.out_of_distribution, wanted.audit.slices
+        look = listing if recipe.data.sound is None else of_recordings
         auditing = audit.Config(
             audit=wanted.audit,
             models=tuple(models),
             teacher=recipe.teacher,
             fingerprint=teacher_fingerprint(recipe.teacher),
-            out_of_distribution=text_digest(listing(out_of_distribution))
+            out_of_distribution=text_digest(look(out_of_distribution))
             if out_of_distribution
             else "",
             slices=slices_digest(slices) if slices else "",

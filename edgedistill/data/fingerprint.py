@@ -55,7 +55,7 @@ def fingerprint(data: Data) -> str:
         config["sound"] = {
             name: value for name, value in fields["sound"].items() if name not in _ELSEWHERE
         }
-        content += [[_place(path) for path in paths] for paths in places]
+        content += [[of_recordings(path) for path in paths] for paths in places]
         content += [_version(name) for name in ("soundfile", "soxr", "av")]
     return text_digest({"config": config, "content": content})
 
@@ -79,8 +79,9 @@ def _manifest(path: Path, key: str | None = None) -> Any:
     return [file_digest(path), [_seen(Path(file)) for file in files]]
 
 
-def _place(path: Path) -> Any:
-    """Of recordings, wherever they lie."""
+def of_recordings(path: Path) -> Any:
+    """What tells recordings from others, wherever they lie: in a folder, files or a manifest.
+    Raises UserError: they are not there."""
     if path.suffix == ".jsonl":
         return _manifest(path)
     if is_folder(path) and not any(path.glob("*.parquet")):

@@ -44,13 +44,17 @@ class AuditConfig(Frozen):
     """What is asked of the student beyond its accuracy."""
 
     corruption_samples: int = Field(default=1000, ge=0, le=10**9)
-    """Test images that are blurred, made noisy and so on at three strengths; 0 leaves it out."""
+    """Test samples that are made worse at three strengths: pictures blurred, noisy and so on, sound
+    in noise, quiet, clipped, through a telephone's band, faster or slower; 0 leaves it out."""
     out_of_distribution: FilePath | None = None
-    """A folder of images that belong to no class; without, noise stands in."""
+    """A folder of images that belong to no class; of sound a folder, a parquet file or a manifest
+    of recordings without a keyword, of kinds that training had none of. Without, noise stands
+    in."""
     slices: FilePath | None = None
-    """A CSV file that parts the test images: a column `sample` with an image's name as messages
-    call it (`test/cat/1.png`, `test.parquet row 12`), and others, such as `camera` or `light`;
-    each of their values is a slice."""
+    """A CSV file that parts the test samples: a column `sample` with one's name as messages call it
+    (`test/cat/1.png`, `test.parquet row 12`), and others, such as `camera`, `light` or `room`;
+    each of their values is a slice. Clips are parted by their speakers too, where the data names
+    these."""
     control: bool = False
     """Train the student's shape once more, from the labels alone and for as many image-passes, to
     see what the teacher was worth."""

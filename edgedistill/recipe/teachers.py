@@ -35,6 +35,7 @@ class Ensemble(TeacherCommon):
     family: Literal["ensemble"]
     opened_by = "edgedistill.distill.teachers.ensemble"
     takes_arrays = True
+    takes_sound = True
     members: tuple[Member, ...] = Field(min_length=2, max_length=64)
     """Two or more."""
 

@@ -92,6 +92,15 @@ class DataRecord(Record):
     """None where the samples are no sound."""
 
     @property
+    def keywords(self) -> tuple[int, ...]:
+        """The classes of sound that are meant, where others stand for whatever else there is; none
+        where all are meant."""
+        others = () if self.sound is None else (self.sound.unknown, self.sound.silence)
+        if all(each is None for each in others):
+            return ()
+        return tuple(each for each in range(len(self.labels)) if each not in others)
+
+    @property
     def inputs(self) -> Inputs:
         """What the models are called with."""
         return self.inputs_at(None)

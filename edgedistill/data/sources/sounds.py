@@ -64,7 +64,7 @@ def parquet_samples(
         parquet.check_payload(each, audio, "recording", file)
         parquet.check_column(each, label, file)
     where = f"{table.path}: column `{label}`"
-    if all(_is_text(each, label) for each in table.opened):
+    if all(is_text(each, label) for each in table.opened):
         texts = read_texts(table.values(label), where)
         classes = classes or checked_names(sorted(set(texts)), where)
         labels = numbered(texts, classes, where)
@@ -78,7 +78,8 @@ def parquet_samples(
     return found, classes
 
 
-def _is_text(file: Any, column: str) -> bool:
+def is_text(file: Any, column: str) -> bool:
+    """Whether a parquet file's column holds text."""
     import pyarrow
 
     kind = file.schema_arrow.field(column).type
