@@ -57,7 +57,7 @@ def look(data: str) -> Found:
 def _data_keys(data: str) -> Keys:
     if data == "digits":
         return {"source": "digits"}
-    path = _path(data)
+    path = path_of(data)
     if not is_folder(path):
         raise UserError(
             f"--data {data}: is one file; training and test images are needed",
@@ -79,7 +79,8 @@ def _data_keys(data: str) -> Keys:
     return {"source": "folder", "train": train, "test": test}
 
 
-def _path(data: str) -> Path:
+def path_of(data: str) -> Path:
+    """Where `--data` points. Raises UserError: nothing is there."""
     try:
         path = Path(data).expanduser()
         os.stat(path)

@@ -48,6 +48,19 @@ def with_pyav(head: bytes) -> str | None:
     return "AAC" if head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xF6 == 0xF0 else None
 
 
+def looks_like_sound(head: bytes) -> bool:
+    """Whether a file begins with `head` as files of sound do, of kinds that are read here or with
+    PyAV; by the signatures of RIFF, FLAC, Ogg, AIFF, ID3 and MPEG frames."""
+    signatures = (b"fLaC", b"OggS", b"ID3")
+    return (
+        head.startswith(signatures)
+        or (head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:12] == b"WAVE")
+        or (head[:4] == b"FORM" and head[8:11] == b"AIF")
+        or (head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xE6 in (0xE2, 0xE0))
+        or with_pyav(head) is not None
+    )
+
+
 def has_pyav() -> bool:
     """Whether PyAV is installed."""
     return find_spec("av") is not None

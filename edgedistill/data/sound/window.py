@@ -24,19 +24,22 @@ def clip_window(samples: NDArray[np.int16], length: int, cut: Cut, rate: int) ->
     if cut == "middle":
         start = spare // 2
     elif cut == "spoken" and spare > 0:
-        start = int(np.clip(_end_of_sound(samples, rate) - length, 0, spare))
+        end = spoken(samples, rate)[1] + rate * AFTER_MS // 1000
+        start = int(np.clip(end - length, 0, spare))
     else:
         start = spare
     return np.array([start], np.int64)
 
 
-def _end_of_sound(samples: NDArray[np.int16], rate: int) -> int:
-    """Where the last frame ends that is spoken, and a moment after."""
+def spoken(samples: NDArray[np.int16], rate: int) -> tuple[int, int]:
+    """From where to where something is said in a clip (samples,), whatever is quieter between."""
     frame = max(1, rate * FRAME_MS // 1000)
     whole = samples[: len(samples) // frame * frame].astype(np.float64).reshape(-1, frame)
+    if not len(whole):
+        return 0, len(samples)
     energy = (whole**2).mean(axis=1)
-    last = int(np.flatnonzero(energy >= SPOKEN * energy.max())[-1])
-    return (last + 1) * frame + rate * AFTER_MS // 1000
+    heard = np.flatnonzero(energy >= SPOKEN * energy.max())
+    return int(heard[0]) * frame, int(heard[-1] + 1) * frame
 
 
 def tiled(count: int, length: int) -> Starts:

@@ -236,8 +236,7 @@ def test_files_with_other_bytes_are_read_or_refused(
         content[at % len(content) : at % len(content) + len(other)] = other
     try:
         found, _ = decode(bytes(content), RATE)
-    except BadSound as bad:
-        assert bad.reason
+    except BadSound:
         return
     assert found.dtype == np.int16
     assert len(found)
