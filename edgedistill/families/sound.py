@@ -21,8 +21,9 @@ class FrontEndSettings(Frozen):
     """Triangles of equal width on the mel scale."""
     lowest_hz: float = Field(default=60.0, ge=0.0, le=20_000.0)
     """Where the first triangle begins."""
-    highest_hz: float = Field(default=7_600.0, ge=100.0, le=48_000.0)
-    """Where the last triangle ends; at most half the rate."""
+    highest_hz: float | None = Field(default=None, ge=100.0, le=48_000.0)
+    """Where the last triangle ends, at most half the rate; none given: 7,600, or 95 % of half the
+    rate where that is less."""
     compression: Literal["log", "pcen"] = "log"
     """What becomes of each band's power. `log`: its logarithm. `pcen`: its square root after it is
     divided by what the band had lately, which takes a steady noise and the distance from the
@@ -33,6 +34,21 @@ class FrontEndSettings(Frozen):
     finer the steps of int8."""
     memory_ms: int = Field(default=400, ge=20, le=5_000, multiple_of=10)
     """`pcen`: how far back lately goes. So much of a window's beginning is only listened to."""
+
+    @property
+    def range_hz(self) -> tuple[float, float]:
+        """Where the first triangle begins and the last one ends."""
+        return self.lowest_hz, self.highest_hz or min(7_600.0, 0.475 * self.rate)
+
+    @model_validator(mode="after")
+    def _bands_are_heard(self) -> FrontEndSettings:
+        low, high = self.range_hz
+        if not low < high <= self.rate / 2:
+            raise ValueError(
+                f"bands from {low:g} to {high:g} Hz, of sound with {self.rate} samples a second: "
+                "`highest_hz` is above `lowest_hz`, and at most half the rate"
+            )
+        return self
 
 
 class SoundModel(ModelCommon):

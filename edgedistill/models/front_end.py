@@ -40,7 +40,7 @@ class FrontEnd(nn.Module):
     recent: Tensor
 
     def __init__(self, settings: FrontEndSettings | None = None) -> None:
-        """Raises UserError: bands beyond half the rate, or so many that one has no bin."""
+        """Raises UserError: so many bands that one has no bin of the transform."""
         super().__init__()
         self.settings = settings = settings or FrontEndSettings()
         self.hop = settings.rate // HOPS_A_SECOND
@@ -145,16 +145,8 @@ def _fading(frames: int) -> Tensor:
 
 
 def _shares(settings: FrontEndSettings, size: int) -> list[Share]:
-    if settings.highest_hz > settings.rate / 2 or settings.lowest_hz >= settings.highest_hz:
-        raise UserError(
-            f"front end: bands from {settings.lowest_hz:g} to {settings.highest_hz:g} Hz of sound "
-            f"with {settings.rate} samples a second",
-            "`highest_hz` is at most half the rate, and above `lowest_hz`",
-        )
-    filters = triangles(
-        settings.rate, size, settings.bands, settings.lowest_hz, settings.highest_hz
-    )
     try:
+        filters = triangles(settings.rate, size, settings.bands, *settings.range_hz)
         return shares(filters, transform(size))
     except ValueError as error:
         raise UserError(

@@ -41,7 +41,7 @@ from edgedistill.losses.relations import Relations
 from edgedistill.losses.similarity import Similarity
 from edgedistill.losses.soft_targets import SoftTargets
 from edgedistill.recipe.answers import JudgeConfig, TeachConfig
-from edgedistill.recipe.arrays import unfit_for_arrays
+from edgedistill.recipe.arrays import unfit_for_arrays, unfit_for_rate
 from edgedistill.recipe.checks import (
     AuditConfig,
     BenchmarkConfig,
@@ -237,6 +237,8 @@ class Recipe(Frozen):
                 self.task, self._models(), len(self.data.arrays), self.stages, self.contract,
                 sound=self.data.sound is not None,
             )  # fmt: skip
+            if self.data.sound is not None:
+                problem = problem or unfit_for_rate(self._models(), self.data.sound.rate)
             if problem:
                 raise ValueError(problem)
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edgedistill.families.common import TeacherCommon
+from edgedistill.families.sound import SoundModel
 from edgedistill.recipe.checks import AuditConfig
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.stages import Stages
@@ -49,4 +50,15 @@ def unfit_for_arrays(
         if getattr(contract, line) is not None:
             told = f"`contract.{line}` is found by the audit, which is of pictures and sound"
             return f"{told}; leave it out"
+    return ""
+
+
+def unfit_for_rate(models: Iterable[tuple[str, TeacherCommon]], rate: int) -> str:
+    """Which model hears sound at another rate than the data's, in words; empty where none does."""
+    for role, model in models:
+        if isinstance(model, SoundModel) and model.front_end.rate != rate:
+            return (
+                f"`{role}.front_end.rate` is {model.front_end.rate}, and `data.sound.rate` {rate}; "
+                "give both the same"
+            )
     return ""
