@@ -40,7 +40,7 @@ def read_slices(path: Path, names: Sequence[str]) -> dict[str, Mask]:
         name = row.pop(SAMPLE)
         if name not in places:
             raise UserError(
-                f"{path}, line {number}: there is no test image `{name}`",
+                f"{path}, line {number}: there is no test sample `{name}`",
                 nearest(name, list(names)),
             )
         if name in seen:
@@ -67,7 +67,7 @@ def slices_digest(path: Path) -> str:
 
 
 def sample_names(data: Artifact) -> list[str]:
-    """What messages call the test images, in their order."""
+    """What messages call the test samples, in their order."""
     return read_record(list[str], data.file("test/names.json"))
 
 

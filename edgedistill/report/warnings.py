@@ -18,7 +18,7 @@ _NOISE = 1.05
 
 
 _GROUPS = {
-    "data": ("The data", "look at the images that are named, mend the folders, compile again"),
+    "data": ("The data", "look at what is named, mend the folders, compile again"),
     "teach": ("The teacher's answers", "see that the teacher gets what it was trained on"),
     "judge": ("The teacher's answers", "see that the teacher gets what it was trained on"),
     "training": ("Training", "train for longer, at another rate, or ask for less of it"),
@@ -87,7 +87,7 @@ def _twins(result: Result) -> list[str]:
     data = result.artifacts["data"]
     found = DataMetrics.read(data).duplicates or {"exact": {}}
     return [
-        f"data: {count + found['near'][pair]} images of {second} are in {first} too; "
+        f"data: {count + found['near'][pair]} samples of {second} are in {first} too; "
         f"{data.file('data.json')} names some"
         for pair, count in found["exact"].items()
         for first, _, second in [pair.partition("/")]

@@ -12,6 +12,7 @@ from beeps import PITCHES, VOICES, hiss, recordings, tone, write
 import edgedistill
 from edgedistill.bundle import write_bundle
 from edgedistill.cache import Cache
+from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.errors import UserError
 from edgedistill.pipeline import Result, run_until
 from edgedistill.recipe import Recipe, parse_recipe
@@ -32,8 +33,6 @@ class Silent:
 def recipe(folder: Path) -> Recipe:
     net = {"family": "function", "function": "beeps:Net"}
     data = recordings(folder)
-    lines = [f"high/{number}.wav,{'near' if number < 18 else 'far'}" for number in range(36)]
-    (folder / "rooms.csv").write_text("\n".join(["sample,room", *lines]) + "\n")
     wanted = {
         "name": "tones",
         "data": data,
@@ -148,3 +147,16 @@ def test_drift_is_seen_in_a_folder_of_recordings(bundle: Any, tmp_path: Path) ->
     assert told["verdict"] == "drifted"
     assert told["observed"]["count"] == 60
     assert any("longer than `sound.seconds: 0.25`" in note for note in told["notes"])
+
+
+def test_a_table_parts_windows_by_their_names(made: Any) -> None:
+    folder, _, found = made
+    names = sample_names(found["data"])
+    assert any(" at " in name for name in names), "windows of negatives are told apart"
+    lines = [f"{name},{'far' if at % 3 else 'near'}" for at, name in enumerate(names)]
+    path = folder / "rooms.csv"
+    path.write_text("\n".join(["sample,room", *lines]) + "\n")
+    parts = read_slices(path, names)
+    assert {name: int(mask.sum()) for name, mask in parts.items()} == {
+        "room = far": len(names) - (len(names) + 2) // 3, "room = near": (len(names) + 2) // 3,
+    }  # fmt: skip
