@@ -20,6 +20,7 @@ from edgedistill.data.checks import (
 )
 from edgedistill.data.image import duplicates
 from edgedistill.data.sound.assign import assign_sounds
+from edgedistill.data.sound.duplicates import NEARLY
 from edgedistill.data.sound.duplicates import find as alike_sounds
 from edgedistill.data.sound.split import open_sounds
 from edgedistill.data.sound.writing import write_sounds
@@ -83,6 +84,8 @@ def prepare(
         reporter.say(f"data: {text}")
     found = twins.describe(made.twins(), written, source.classes)
     twins.say(found, written, made.word, reporter)
+    if made.sound is not None and any(found.near.values()):
+        reporter.say(f"data: {NEARLY}")
     labels = tuple(source.classes)
     dimensions = tuple(f"dimension {number}" for number in range(embedding or 0))
     record = DataRecord(

@@ -31,6 +31,9 @@ ALIKE_WAVES = 0.85
 """Of the samples themselves, at the best shift. Another level, format or rate, a shift, or noise 20
 decibels below leave more; of a speaker's utterances of a word, 99 in 100 have less."""
 CANDIDATES = 4
+NEARLY = (
+    "nearly: the same recording but for its level, its format, where it begins or a little noise"
+)
 
 
 def find(splits: dict[str, SoundSplit], reporter: Reporter) -> list[Twin]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,19 +19,6 @@ WINDOWS = "windows.npy"
 CLIP, NEGATIVE, NOISE, DAMAGED = 0, 1, 2, 3
 """Kinds of recording: of a keyword, or whose class nobody knows; without one; without speech; what
 could be read of one that broke off."""
-KINDS = {"clip": CLIP, "negative": NEGATIVE, "noise": NOISE}
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One whole recording."""
-
-    samples: Floats
-    """(samples,) in -1..1."""
-    label: int
-    """-1 where it has none."""
-    number: int
-    """Its place among the split's recordings."""
 
 
 @dataclass(frozen=True)
@@ -102,17 +89,6 @@ class SoundSplit(Split):
             held = np.asarray(self.audio[first + inside.start : first + inside.stop])
             found[inside.start - start : inside.stop - start] = as_floats(held)
         return found
-
-    def recordings(self, kind: str) -> Iterator[Recording]:
-        """The whole recordings of a kind: `clip`, `negative` or `noise`, each when it is asked for.
-        A clip's label is that of its window; clips without one, past `data.limit`, are left out."""
-        labels = dict(zip(self.windows[:, 0].tolist(), self.labels.tolist(), strict=True))
-        for number in np.flatnonzero(self.kinds == KINDS[kind]).tolist():
-            if number not in labels and kind == "clip":
-                continue
-            first, end = self.offsets[number : number + 2]
-            samples = as_floats(np.asarray(self.audio[first:end]))
-            yield Recording(samples, labels.get(number, -1), number)
 
     @property
     def quick(self) -> bool:

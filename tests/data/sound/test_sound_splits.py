@@ -339,3 +339,22 @@ def test_the_fingerprint_knows_what_the_splits_depend_on(tmp_path: Path, sound_d
     assert all(before != fingerprint(sound_data(train=folder, sound=each)) for each in others)
     write(noise / "0.wav", hiss(99, 3.0))
     assert before != fingerprint(sound_data(train=folder, sound={"noise": [noise]}))
+
+
+def test_clips_in_two_splits_are_told(
+    tmp_path: Path, sound_data: Make, prepared: Prepare, reporter: Any
+) -> None:
+    train = words(tmp_path / "train", no=8, yes=8)
+    write(tmp_path / "test" / "no" / "a.wav", word(0, 2))
+    write(tmp_path / "test" / "yes" / "b.mp3", 0.4 * word(1, 3))
+    write(tmp_path / "test" / "yes" / "c.wav", word(1, 30))
+    found = prepared(sound_data(train=train, test=tmp_path / "test"))
+    pairs = ("train/test", "validation/test")
+    assert sum(found["duplicates"]["exact"][each] for each in pairs) == 1
+    assert sum(found["duplicates"]["near"][each] for each in pairs) == 1
+    examples = record(tmp_path).duplicates.examples
+    assert {each.test for each in examples} == {"test/no/a.wav", "test/yes/b.mp3"}
+    assert reporter.said[-1] == (
+        "data: nearly: the same recording but for its level, its format, where it begins or a "
+        "little noise"
+    )
