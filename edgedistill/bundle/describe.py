@@ -54,7 +54,7 @@ def manifest_of(
         task=result.recipe.task,
         labels=data.labels,
         texts=None if texts is None else BundledTexts.model_validate_json(json.dumps(texts)),
-        notes=notes(result.recipe.task, temperature, data.pictures is not None),
+        notes=notes(result.recipe.task, temperature, _kind(data)),
         files=tuple(files),
         programs=tuple(map(_program, ExportRecord.read(result.artifacts["export"]).others)),
         preprocessing=_preprocessing(data),
@@ -72,6 +72,12 @@ def manifest_of(
         measurements=tuple(_measured(row) for row in report.measurements),
         contract=report.contract,
     )
+
+
+def _kind(data: DataRecord) -> str:
+    if data.sound is not None:
+        return "sound"
+    return "arrays" if data.pictures is None else "pictures"
 
 
 def _program(entry: FileEntry) -> BundledProgram:

@@ -67,17 +67,26 @@ def _if_several(each: T) -> T | None:
     return each if len(each) > 1 else None
 
 
-def notes(task: str, temperature: float, pictures: bool = True) -> dict[str, str]:
-    """What holds for every file of a bundle."""
+_FED = {
+    "pictures": "a photo is prepared as `preprocessing` says, and its bytes are then fed as the "
+    "file's own notes say; nothing is to be subtracted or divided by beyond that",
+    "sound": "a recording is mixed into one channel, resampled to `sound.rate`, cut to "
+    "`sound.samples` as `sound.cut` says, with silence before it (`middle`: on both sides) where "
+    "it is shorter, and fed as real values in -1..1, an int16 sample / 32768; nothing is to be "
+    "computed of it beyond that",
+    "arrays": "a sample's arrays are fed as the training data had them, in the files' order",
+}
+
+
+def notes(task: str, temperature: float, samples: str = "pictures") -> dict[str, str]:
+    """What holds for every file of a bundle; samples: `pictures`, `sound` or other `arrays`."""
     reading = TASKS[task].reading(temperature)
+    pictures = samples == "pictures"
     return {
         "numbers": "where a tensor has a scale, an app meets integers, and real = scale * "
         "(stored - zero_point); the other way, stored = round(real / scale) + zero_point, halves "
         "to even, cut to what its type holds",
-        "input": "a photo is prepared as `preprocessing` says, and its bytes are then fed as the "
-        "file's own notes say; nothing is to be subtracted or divided by beyond that"
-        if pictures
-        else "a sample's arrays are fed as the training data had them, in the files' order",
+        "input": _FED[samples],
         "output": reading,
         "labels": "value number i of an output belongs to number i of `labels`, from 0",
         "golden": "golden/inputs.npy and golden/outputs_FILE.npy hold the same images and answers "

@@ -82,7 +82,7 @@ class ListenConfig(Frozen):
     `data.sound.noise`, or where there are none, of the others."""
     tolerance_ms: _Milliseconds = 1000.0
     """After the end of a keyword's recording, how late it may be heard."""
-    smoothing_ms: _Choices = (0.0, 60.0, 120.0, 240.0, 480.0)
+    smoothing_ms: _Choices = (0.0, 60.0, 120.0, 240.0)
     """Times to choose from, over which probabilities are averaged; 0: none of it."""
     refractory_ms: _Choices = (1000.0, 1500.0, 2000.0)
     """Times to choose from, in which a keyword is not heard again."""

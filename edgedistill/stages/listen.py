@@ -4,7 +4,7 @@ as heard, and count on the test set's what is missed and what is heard wrongly."
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data import open_split
 from edgedistill.data.sound.split import CLIP, NEGATIVE, NOISE, SoundSplit
+from edgedistill.errors import UserError
 from edgedistill.listening import choose, figures, trial
 from edgedistill.listening.decision import Fired
 from edgedistill.listening.ear import Ear, Floats, Hops
@@ -21,13 +22,14 @@ from edgedistill.records import AuditRecord, DataRecord, ExportRecord, FileEntry
 from edgedistill.records.listening import Alike, Case, Curve, Heard, ListenRecord, Rule
 from edgedistill.runtimes import RUNTIMES
 from edgedistill.runtimes.sequences import Stream
-from edgedistill.signature import Signature
+from edgedistill.signature import Signature, in_words
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.tasks.keywords import heard_classes
 
 STEP = "step"
 """The program that is listened with."""
+_NO_STEP = f"the student has no program `{STEP}`: nothing can be listened with, or counted"
 _ALIKE = 0.95
 """Of the detections of two files, without a word."""
 
@@ -87,9 +89,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     begin = time.monotonic()
     entry = ExportRecord.read(inputs["export"]).smallest(STEP)
     if entry is None:
-        warning = f"the student has no program `{STEP}`: nothing can be listened with, or counted"
-        context.reporter.say(f"listen: {warning}")
-        return {"warnings": [warning], "seconds": time.monotonic() - begin}
+        context.reporter.say(f"listen: {_NO_STEP}")
+        return {"warnings": [_NO_STEP], "seconds": time.monotonic() - begin}
     listening = _listening(config, inputs, entry, context)
     record = _record(listening, entry, ExportRecord.read(inputs["export"]))
     record.write(context.scratch)
@@ -189,6 +190,24 @@ def _alike(
         runtime=entry.runtime, precision=entry.precision, file=entry.file, detections=len(ours),
         same=same, further=len(theirs) - same,
     )  # fmt: skip
+
+
+def rehearse(signatures: Mapping[str, Signature]) -> str:
+    """What is known of a student's programs before it is trained, in words; empty where it can be
+    listened with.
+
+    Raises UserError: its step takes something else than a piece of the samples.
+    """
+    if STEP not in signatures:
+        return _NO_STEP
+    fresh = signatures[STEP].fresh
+    if [len(each.shape) for each in fresh] != [2] or not isinstance(fresh[0].shape[1], int):
+        raise UserError(
+            f"the student's program `{STEP}` takes {in_words(fresh) or 'states alone'}, beside "
+            "its states; one piece of the samples, (batch, hop), is listened with",
+            "let it take so many samples a step, and no more",
+        )
+    return ""
 
 
 def recordings_of(split: SoundSplit) -> Recordings:

@@ -171,6 +171,7 @@ def test_the_manifest_says_how_to_listen(bundle: Bundle) -> None:
                 last[name] = step
                 heard.append((name, (step + 1) * told["hop"] / told["rate"]))
     assert heard == names(bundle.listen(sound()))
+    assert "mixed into one channel" in bundle.manifest["notes"]["input"]
     assert f"First feed {LENGTH} samples of zero, {HOP} a step" in told["notes"]
     assert f"more than {told['refractory']} steps" in told["notes"]
 

@@ -14,9 +14,11 @@ from tone_net import HOP, LENGTH, RATE
 from edgedistill.artifact import Artifact
 from edgedistill.data import open_split
 from edgedistill.data.sound.split import SoundSplit
+from edgedistill.errors import UserError
 from edgedistill.plan import steps
 from edgedistill.records import ListenRecord
-from edgedistill.stages.listen import recordings_of
+from edgedistill.signature import Signature, TensorSpec
+from edgedistill.stages.listen import recordings_of, rehearse
 from edgedistill.target import load_target
 
 
@@ -116,3 +118,11 @@ def test_the_limit_is_the_recipes_or_the_contracts_or_one(tmp_path: Path) -> Non
         (step,) = (each for each in planned if each.name == "listen")
         assert step.config.limit == limit  # type: ignore[attr-defined]
         assert {"data", "export"} <= step.inputs.keys()
+
+
+def test_what_a_step_takes_is_known_before_the_training() -> None:
+    assert rehearse({"main": tone_net.MAIN, "step": tone_net.STEP}) == ""
+    assert "has no program `step`" in rehearse({"main": tone_net.MAIN})
+    frames = Signature((TensorSpec("frames", (None, 10, 40)),), tone_net.MAIN.outputs)
+    with pytest.raises(UserError, match="program `step` takes 10x40, beside its states; one piece"):
+        rehearse({"main": tone_net.MAIN, "step": frames})
