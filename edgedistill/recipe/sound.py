@@ -50,10 +50,10 @@ class Sound(Frozen):
     """Samples a second that the models see; recordings of other rates are resampled."""
     seconds: float = Field(default=1.0, ge=0.05, le=60.0)
     """Length of the window that the models see."""
-    cut: Cut = "end"
-    """Which part of a longer clip that is: its `end`, its `middle`, or what ends shortly after the
-    last that is `spoken` in it, where silence follows the word. A shorter clip is padded with
-    silence before it; with `middle`, on both sides."""
+    cut: Cut = "spoken"
+    """Which part of a longer clip that is: what ends shortly after the last that is `spoken` in it,
+    its `end`, or its `middle`. A shorter clip is padded with silence before it; with `middle`, on
+    both sides."""
     negatives: _Paths = ()
     """Recordings without any keyword: folders, parquet files or manifests. Cut into windows, they
     are the class `unknown`; a recording, or where speakers are named all of a speaker's, goes to

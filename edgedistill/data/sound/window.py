@@ -11,8 +11,9 @@ Starts = NDArray[np.int64]
 """(windows,): where each begins in its recording, in samples; below 0 where silence comes first."""
 
 FRAME_MS = 10
-SPOKEN = 1e-3
-"""A frame within 30 decibels of the loudest is heard as part of what was said."""
+LOUD_DB, ABOVE_DB, QUIET_SHARE = 30.0, 6.0, 0.2
+"""Words fade by some 30 decibels before they are lost; noise that goes on all the time lies below
+and is told by the quietest fifth of a clip."""
 AFTER_MS = 100
 """Of silence after the last of these: words fade out below what counts."""
 
@@ -32,13 +33,18 @@ def clip_window(samples: NDArray[np.int16], length: int, cut: Cut, rate: int) ->
 
 
 def spoken(samples: NDArray[np.int16], rate: int) -> tuple[int, int]:
-    """From where to where something is said in a clip (samples,), whatever is quieter between."""
+    """From where to where something is said in a clip (samples,), whatever is quieter between: the
+    first and the last stretch of 30 ms that is within `LOUD_DB` of the loudest, and `ABOVE_DB`
+    above the clip's quiet: a fifth of its stretches is quieter than that. Where nothing stands out,
+    all that is loud."""
     frame = max(1, rate * FRAME_MS // 1000)
     whole = samples[: len(samples) // frame * frame].astype(np.float64).reshape(-1, frame)
     if not len(whole):
         return 0, len(samples)
-    energy = (whole**2).mean(axis=1)
-    heard = np.flatnonzero(energy >= SPOKEN * energy.max())
+    energy = np.convolve((whole**2).mean(axis=1), np.ones(3) / 3, "same")[: len(whole)]
+    loud = energy >= energy.max() / 10 ** (LOUD_DB / 10)
+    clear = energy >= np.quantile(energy, QUIET_SHARE) * 10 ** (ABOVE_DB / 10)
+    heard = np.flatnonzero(loud & clear if (loud & clear).any() else loud)
     return int(heard[0]) * frame, int(heard[-1] + 1) * frame
 
 

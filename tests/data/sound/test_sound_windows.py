@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tones import RATE, word
 
-from edgedistill.data.sound.window import clip_window, rooms, tiled
+from edgedistill.data.sound.window import clip_window, rooms, spoken, tiled
 from edgedistill.recipe.sound import Cut
 
 
@@ -24,6 +24,20 @@ def test_the_window_of_a_longer_clip(cut: Cut, seconds: float) -> None:
 def test_the_window_of_what_is_spoken_stays_in_the_clip() -> None:
     assert clip_window(placed(0.0, 2.0), 8000, "spoken", RATE).tolist() == [0]
     assert clip_window(placed(2.0, 0.0), 8000, "spoken", RATE).tolist() == [2.4 * RATE - 8000]
+
+
+def test_noise_that_goes_on_is_not_what_is_spoken() -> None:
+    clip = placed(0.7, 1.0).astype(float)
+    noise = np.random.default_rng(0).normal(0, 0.1 * np.abs(clip).max(), len(clip))
+    start, end = spoken((clip / 2 + noise / 2).astype(np.int16), RATE)
+    assert abs(start / RATE - 0.7) < 0.1
+    assert abs(end / RATE - 1.1) < 0.1
+
+
+def test_where_nothing_stands_out_all_of_it_is_spoken() -> None:
+    steady = np.random.default_rng(0).normal(0, 3000, 2 * RATE).astype(np.int16)
+    assert spoken(steady, RATE) == (0, 2 * RATE)
+    assert spoken(steady[:3], RATE) == (0, 3)
 
 
 @pytest.mark.parametrize(("cut", "start"), [("end", -4800), ("middle", -2400), ("spoken", -4800)])
