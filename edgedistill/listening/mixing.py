@@ -104,10 +104,15 @@ class LongAudio:
         start, end = max(0, start), min(end, self.samples)
         found = []
         for part in self._parts:
-            if part.begin < end and part.begin + part.length > start:
-                pieces = self._other(part) if part.clip is None else [self._keyword(part)]
-                whole = np.concatenate(list(pieces))
-                found.append(whole[max(0, start - part.begin) : end - part.begin])
+            first, last = max(0, start - part.begin), min(end - part.begin, part.length)
+            if first >= last:
+                continue
+            if part.clip is not None:
+                found.append(self._keyword(part)[first:last])
+                continue
+            at = first // self._block * self._block
+            whole = np.concatenate(list(self._other(part, at, last)))
+            found.append(whole[first - at : last - at])
         return np.concatenate(found) if found else np.zeros(0, np.float32)
 
     def _planned(self) -> Iterator[_Part]:
@@ -160,11 +165,15 @@ class LongAudio:
         assert part.clip is not None
         return len(self._recordings.keywords[part.clip][0])
 
-    def _other(self, part: _Part) -> Iterator[Floats]:
-        block = _BLOCK_SECONDS * self._recordings.rate
+    @property
+    def _block(self) -> int:
+        return _BLOCK_SECONDS * self._recordings.rate
+
+    def _other(self, part: _Part, first: int = 0, last: int | None = None) -> Iterator[Floats]:
+        """Block by block, from the one that begins at `first` to the one that holds `last`."""
         recording = self._recordings.others[part.source]
-        for at in range(0, part.length, block):
-            end = min(part.length, at + block)
+        for at in range(first, part.length if last is None else last, self._block):
+            end = min(part.length, at + self._block)
             samples = _real(recording[part.start + at : part.start + end])
             yield self._faded(samples, at == 0, end == part.length)
 

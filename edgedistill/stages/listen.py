@@ -4,14 +4,14 @@ as heard, and count on the test set's what is missed and what is heard wrongly."
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data import open_split
-from edgedistill.data.sound.split import CLIP, NEGATIVE, NOISE, SoundSplit
+from edgedistill.data.sound.split import CLIP, NOISE, SoundSplit
 from edgedistill.errors import UserError
 from edgedistill.listening import choose, figures, trial
 from edgedistill.listening.decision import Fired
@@ -77,7 +77,7 @@ class _Listening:
         mixing = Mixing(self.context.seed, wanted.snr_db, pause, wanted.minutes)
         opened = open_split(self.data.path, split)
         assert isinstance(opened, SoundSplit)
-        return LongAudio(recordings_of(opened), mixing)
+        return LongAudio(recordings_of(opened, self.hops.keywords), mixing)
 
     def audio(self, long: LongAudio) -> figures.Audio:
         return trial.due(long, self.hops, self.rate, self.config.listen.tolerance_ms / 1000)
@@ -210,24 +210,23 @@ def rehearse(signatures: Mapping[str, Signature]) -> str:
     return ""
 
 
-def recordings_of(split: SoundSplit) -> Recordings:
-    """A split's recordings as they lie on disk: noise is a recording without a keyword too."""
-    places = {
-        kind: np.flatnonzero(split.kinds == kind).tolist() for kind in (CLIP, NEGATIVE, NOISE)
-    }
+def recordings_of(split: SoundSplit, keywords: Collection[int]) -> Recordings:
+    """A split's recordings as they lie on disk; keywords: the classes that are. Clips of another
+    class, such as a user's own of unknown words, and noise are recordings without a keyword."""
     label_of = dict(zip(split.windows[:, 0].tolist(), split.labels.tolist(), strict=True))
-
-    def read(number: int) -> np.ndarray:
-        return split.audio[split.offsets[number] : split.offsets[number + 1]]
-
-    noise = [read(number) for number in places[NOISE]]
-    keywords = [(read(number), int(label_of.get(number, -1))) for number in places[CLIP]]
-    return Recordings(
-        rate=split.rate,
-        keywords=[each for each in keywords if each[1] >= 0],
-        others=[*(read(number) for number in places[NEGATIVE]), *noise],
-        noise=noise,
-    )
+    said: list[tuple[np.ndarray, int]] = []
+    others: list[np.ndarray] = []
+    noise: list[np.ndarray] = []
+    for number, kind in enumerate(split.kinds.tolist()):
+        recording = split.audio[split.offsets[number] : split.offsets[number + 1]]
+        label = int(label_of.get(number, -1))
+        if kind == CLIP and label in keywords:
+            said.append((recording, label))
+        elif kind != CLIP or label >= 0:  # who knows what a clip without a label holds
+            others.append(recording)
+        if kind == NOISE:
+            noise.append(recording)
+    return Recordings(split.rate, said, others, noise)
 
 
 def hop_of(signature: Signature) -> int:

@@ -97,13 +97,16 @@ def test_too_little_audio_to_tell_by_is_warned_of(artifact: Artifact) -> None:
 def test_recordings_are_those_of_the_split(inputs: dict[str, Artifact]) -> None:
     split = open_split(inputs["data"].path, "test")
     assert isinstance(split, SoundSplit)
-    found = recordings_of(split)
+    found = recordings_of(split, (0, 1))
     assert sorted(label for _, label in found.keywords) == [0, 0, 1, 1]
     for clip, label in found.keywords:
         times = np.arange(len(clip)) / RATE
         hertz = list(tone_net.HERTZ.values())[label]
         assert abs(np.exp(2j * np.pi * hertz * times) @ clip) > 0.4 * np.abs(clip).max() * len(clip)
     assert len(found.others) == 2 and not found.noise
+    fewer = recordings_of(split, (1,))
+    assert [label for _, label in fewer.keywords] == [1, 1]
+    assert len(fewer.others) == 4
 
 
 def test_the_limit_is_the_recipes_or_the_contracts_or_one(tmp_path: Path) -> None:
