@@ -168,3 +168,37 @@ def compare(
 
     rows = api.compare(a, b, threads=threads, runs=runs)
     print_rows(rows, ("figure", "unit", "a", "b", "where"), as_json)
+
+
+def listen(
+    bundle: Annotated[Path, typer.Argument(help="A bundle that was compiled for keywords.")],
+    audio: Annotated[
+        list[str],
+        typer.Argument(
+            help="Sound files of any rate; `-`: raw samples from standard input, int16, one "
+            "channel, at the bundle's rate."
+        ),
+    ],
+    runtime: Annotated[str | None, typer.Option(help="By this runtime's file.")] = None,
+    precision: Annotated[str | None, typer.Option(help="By the file of this precision.")] = None,
+    threads: Threads = 1,
+    as_json: Json = False,
+) -> None:
+    """Print keywords as they are heard, a line for each: file, seconds, keyword, confidence; with
+    --json a JSON object on each line."""
+    import json
+    import sys
+    from dataclasses import asdict, replace
+
+    from edgedistill.bundle import Bundle
+    from edgedistill.bundle.hearing import raw
+    from edgedistill.console import flush
+
+    opened = Bundle.load(bundle)
+    for each in audio:
+        sound: Any = raw(sys.stdin.buffer) if each == "-" else each
+        for heard in opened.listen(sound, runtime, precision, threads, say):
+            told = replace(heard, file=each)
+            line = f"{each}  {told.seconds:.2f}  {told.keyword}  {told.confidence:.3f}"
+            print_line(json.dumps(asdict(told)) if as_json else line)
+            flush()

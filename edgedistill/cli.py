@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from edgedistill.bundle_commands import audit, benchmark, compare, drift, evaluate
+from edgedistill.bundle_commands import audit, benchmark, compare, drift, evaluate, listen
 from edgedistill.cache_commands import CacheFolder, Json, cache_app
 from edgedistill.console import (
     print_json,
@@ -222,20 +222,23 @@ def targets(
 
 @app.command()
 def init(
-    teacher: Annotated[
-        str,
-        typer.Option(
-            help="resnet_cifar:DEPTH, torchvision:NAME, timm:NAME, MODULE:FUNCTION, or a "
-            ".safetensors file of a CIFAR-style residual network."
-        ),
-    ],
     data: Annotated[
         str,
         typer.Option(
-            help="A folder with a folder for each class (or with train and test in it), a folder "
-            "with train and test parquet or npz files, or `digits`."
+            help="A folder with a folder for each class (or with train and test in it), of images "
+            "or recordings; a folder with train and test parquet or npz files; a parquet file or a "
+            "JSONL manifest of recordings; or `digits`."
         ),
     ],
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="resnet_cifar:DEPTH, torchvision:NAME, timm:NAME, MODULE:FUNCTION, or a "
+            ".safetensors file of a CIFAR-style residual network. Of sound ds_cnn:WIDTH, "
+            "bc_resnet:SCALE, keyword_transformer, huggingface:NAME or MODULE:FUNCTION; else one "
+            "is suggested."
+        ),
+    ] = None,
     target: Annotated[
         str, typer.Option("--target", "-t", help="A target's name.")
     ] = "android-arm64",
@@ -244,7 +247,7 @@ def init(
     ] = None,
     student: Annotated[
         str | None,
-        typer.Option(help="As --teacher; else one that suits the images and the target."),
+        typer.Option(help="As --teacher; else one that suits the data and the target."),
     ] = None,
     student_weights: Annotated[
         Path | None, typer.Option(help="What the student begins from, a .safetensors file.")
@@ -253,7 +256,7 @@ def init(
         "recipe.yaml"
     ),
 ) -> None:
-    """Write a commented recipe for your own model and images."""
+    """Write a commented recipe for your own model and images or recordings."""
     from edgedistill.starter import write_recipe
 
     for note in write_recipe(out, teacher, weights, data, target, student, student_weights):
@@ -261,5 +264,5 @@ def init(
     say(f"wrote {out}; next: edgedistill check {out} --target {target}")
 
 
-for _command in (evaluate, audit, drift, benchmark, compare):
+for _command in (evaluate, audit, drift, listen, benchmark, compare):
     app.command()(_command)

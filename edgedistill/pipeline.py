@@ -186,7 +186,7 @@ def run_until(
             raise fault from error
 
 
-_SHIPPED = {"teacher", "export", "verify", "audit", "benchmark"}
+_SHIPPED = {"teacher", "export", "verify", "audit", "listen", "benchmark"}
 """Steps whose files go into a bundle."""
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from edgedistill.artifact import text_digest
 from edgedistill.data import fingerprint as data_fingerprint
-from edgedistill.data import listing
+from edgedistill.data import listing, of_recordings
 from edgedistill.data.slices import slices_digest
 from edgedistill.devices.machine import instructions, machine, multiplies_bf16
 from edgedistill.distill.teachers.fingerprint import fingerprint as teacher_fingerprint
@@ -97,7 +97,7 @@ class _Plan:
             fingerprint=teacher_fingerprint(recipe.teacher),
             train=_resolved(training) if training else None,
             losses=wanted.teacher.losses,
-            augment=recipe.data.augment,
+            augment=recipe.data.changes,
             workers=recipe.data.workers,
         )
         self.add("teacher", made, {"data": "data"})
@@ -126,7 +126,7 @@ class _Plan:
             precision=_precision(wanted.precision),
             keep=wanted.keep,
             top_k=wanted.top_k,
-            augment=self.recipe.data.augment,
+            augment=self.recipe.data.changes,
         )
         inputs = {"data": "data", "teacher": self.teacher, **self.texts}
         self.add(self.answers, config, inputs, "teach")
@@ -144,7 +144,7 @@ class _Plan:
             fingerprint=model_fingerprint(model),
             peers=tuple(model_fingerprint(peer) for peer in settings.peers),
             train=settings,
-            augment=self.recipe.data.augment,
+            augment=self.recipe.data.changes,
             workers=self.recipe.data.workers,
         )
         inputs = self.training_inputs(settings.learned_from)
@@ -167,7 +167,7 @@ class _Plan:
                 prune=_resolved(wanted.prune),
                 round_to=wanted.prune.round_to or self.target.channel_multiple,
                 kernel=self.kernel() if wanted.prune.padded_macs else None,
-                augment=recipe.data.augment,
+                augment=recipe.data.changes,
                 workers=recipe.data.workers,
             )
             self.add("prune", pruning, self.training_inputs(wanted.prune.losses) | last)
@@ -175,7 +175,7 @@ class _Plan:
         quantizing = quantize.Config(
             quantize=_resolved(wanted.quantize) if wanted.quantize else None,
             scheme=self.target.scheme,
-            augment=recipe.data.augment,
+            augment=recipe.data.changes,
             workers=recipe.data.workers,
         )
         losses = wanted.quantize.losses if wanted.quantize else ()
@@ -226,12 +226,31 @@ class _Plan:
             processor=processor,
         )
         self.add("verify", verifying, inputs)
-        if TASKS[recipe.task].audited and recipe.data.arrays is None:
+        arrays = recipe.data.arrays is not None and recipe.data.sound is None
+        if TASKS[recipe.task].audited and not arrays:
             self.audited({**inputs, "verify": "verify"}, models)
+        if TASKS[recipe.task].listens:
+            self.listened(inputs, processor)
         measuring = benchmark.Config(
             benchmark=wanted.benchmark, threads=target.threads, machine=text_digest(machine())
         )
         self.add("benchmark", measuring, {"data": "data", "export": "export", **models})
+
+    def listened(self, inputs: dict[str, str], processor: str) -> None:
+        """What is heard in long audio."""
+        from edgedistill.stages import listen
+
+        wanted = self.recipe.stages.listen
+        limit = wanted.false_accepts_per_hour
+        if limit is None:
+            limit = self.recipe.contract.max_false_accepts_per_hour
+        listening = listen.Config(
+            listen=wanted, limit=1.0 if limit is None else limit, processor=processor
+        )
+        read = {name: inputs[name] for name in ("data", "export")}
+        if any(step.name == "audit" for step in self.steps):
+            read["audit"] = "audit"
+        self.add("listen", listening, read)
 
     def audited(self, inputs: dict[str, str], models: dict[str, str]) -> None:
         """What the student does beyond its quality; asked of classifiers only."""
@@ -241,7 +260,7 @@ class _Plan:
         if wanted.audit.control:
             again = control.Config(
                 train=_resolved(wanted.distill),
-                augment=recipe.data.augment,
+                augment=recipe.data.changes,
                 workers=recipe.data.workers,
             )
             trained: dict[str, str] = {
@@ -250,12 +269,13 @@ class _Plan:
             self.add("control", again, {"data": "data", **trained})
             inputs = {**inputs, "control": "control"}
         out_of_distribution, slices = wanted.audit.out_of_distribution, wanted.audit.slices
+        look = listing if recipe.data.sound is None else of_recordings
         auditing = audit.Config(
             audit=wanted.audit,
             models=tuple(models),
             teacher=recipe.teacher,
             fingerprint=teacher_fingerprint(recipe.teacher),
-            out_of_distribution=text_digest(listing(out_of_distribution))
+            out_of_distribution=text_digest(look(out_of_distribution))
             if out_of_distribution
             else "",
             slices=slices_digest(slices) if slices else "",

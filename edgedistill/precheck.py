@@ -130,7 +130,7 @@ def _images(recipe: Recipe) -> Images | None:
     dimensions = getattr(recipe.teacher, "embedding", None)
     if TASKS[recipe.task].by_texts and dimensions is not None:
         names = [f"dimension {number}" for number in range(dimensions)]
-    elif names is None and data.source in ("digits", "folder", "parquet", "arrays"):
+    elif names is None and data.source in ("digits", "folder", "parquet", "manifest", "arrays"):
         names = open_source(data, recipe.task).classes
     return None if names is None else (names, _inputs(recipe, None))
 

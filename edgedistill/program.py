@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -48,6 +50,53 @@ def export(module: nn.Module, signature: Signature | Inputs) -> Program:
     if not isinstance(signature, Signature):
         signature = Signature(inputs, (_logits(exported),))
     return Program(exported, signature)
+
+
+_ORIGIN = "origin"
+
+
+def note_origins(graph: GraphModule, signature: Signature, wrapper: str = "") -> None:
+    """Note at each operator the module that calls it, by its path without `wrapper`, and which of
+    that module's operators of its kind it is; at each input that is no state, which one. The note
+    outlives exports and files, so that what one of a model's programs computes is found in another.
+
+    graph: as `export` left it, or changed since with its nodes' `meta` kept; wrapper: the name
+    under which a module around the model holds it.
+    """
+    counts: Counter[str] = Counter()
+    for node in graph.graph.nodes:
+        if node.op == "call_function" and str(node.target).startswith("aten."):
+            kind = f"{_caller(node, wrapper)}/{str(node.target).split('.')[1]}"
+            note_origin(node, f"{kind}/{counts[kind]}")
+            counts[kind] += 1
+    inputs = zip(signature.inputs, placeholders(graph), strict=True)
+    fresh = [node for spec, node in inputs if spec in signature.fresh]
+    for place, node in enumerate(fresh):
+        note_origin(node, f"/input/{place}")
+
+
+def _caller(node: Node, wrapper: str) -> str:
+    """The path of the innermost module that a node was traced in; empty for the outermost. The
+    second call of a module is its path with `@1`."""
+    stack: Any = list((node.meta.get("nn_module_stack") or {}).values())
+    path = re.sub(r"@\d+", "", str(stack[-1][0]) if stack else "")
+    return "" if path == wrapper else path.removeprefix(f"{wrapper}." if wrapper else "")
+
+
+def note_origin(node: Node, place: str) -> None:
+    """Note `module/operator/count` at a node, where exports keep it."""
+    node.meta["custom"] = {_ORIGIN: place}
+
+
+def origin(node: Node) -> str | None:
+    """`module/operator/count`, as `note_origins` left it; None for what a later change put in."""
+    found: str | None = (node.meta.get("custom") or {}).get(_ORIGIN)
+    return found
+
+
+def module_of(node: Node) -> str:
+    """The path of the module that a node came from; empty for the model itself, or unknown."""
+    return (origin(node) or "//").rsplit("/", 2)[0]
 
 
 def _takes_any(module: nn.Module) -> bool:

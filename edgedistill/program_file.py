@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from edgedistill.artifact import BrokenSeal, JsonValue
 from edgedistill.errors import UserError, in_short, out_of_resources
-from edgedistill.program import MAIN, Program, export, graph_of
+from edgedistill.program import MAIN, Program, export, graph_of, note_origin, origin
 from edgedistill.signature import Signature
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def save(program: Program, path: Path) -> None:
             tensors[node.target] = value.detach().contiguous().clone()
             row["parameter"] = hasattr(value, "requires_grad_") and _is_parameter(value)
         row["args"], row["kwargs"] = _plain(node.args), _plain(dict(node.kwargs))
+        if (found := origin(node)) is not None:
+            row["origin"] = found
         nodes.append(row)
     path.parent.mkdir(parents=True, exist_ok=True)
     document = {"signature": asdict(program.signature), "nodes": nodes}
@@ -189,6 +191,8 @@ class _Row(TypedDict):
     kwargs: dict[str, JsonValue]
     parameter: NotRequired[bool]
     """Whether a tensor is learned."""
+    origin: NotRequired[str]
+    """See `program.note_origins`."""
 
 
 def _root(tensors: dict[str, Tensor], nodes: list[_Row]) -> nn.Module:
@@ -236,6 +240,8 @@ def _graph(rows: list[_Row], tensors: dict[str, Tensor]) -> Graph:
             graph.output(_given(result))
         else:
             raise _Refused(f"the node {name} is {str(op)[:80]!r} of {str(target)[:80]!r}")
+        if "origin" in row:
+            note_origin(nodes[name], str(row["origin"]))
     graph.lint()
     return graph
 

@@ -28,6 +28,16 @@ class Reporter(Protocol):
         """Progress of a long step; `note` carries speed, loss and the like."""
 
 
+class Quiet:
+    """For what nobody waits for."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    def tick(self, label: str, done: float, total: float, note: str = "") -> None:
+        """Nothing."""
+
+
 class Lines:
     """For logs and pipes: what is said, and each step's progress every few seconds."""
 

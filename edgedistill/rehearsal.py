@@ -19,7 +19,7 @@ from edgedistill.recipe import Ensemble, ModelCommon, Recipe, Teacher
 from edgedistill.records import DataRecord
 from edgedistill.scratch import scratch_folder
 from edgedistill.signature import blank
-from edgedistill.stages import export, prune, quantize
+from edgedistill.stages import export, listen, prune, quantize
 from edgedistill.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _write(
     import torch
 
     from edgedistill.compress.fold import fold
-    from edgedistill.models.programs import programs
+    from edgedistill.models.programs import float_parts, programs
 
     data = DataRecord.read(prepared)
     split = open_split(prepared.path, "train")
@@ -107,10 +107,15 @@ def _write(
             name: fold(module, signature)
             for name, (module, signature) in programs(student, data.inputs).items()
         }
+        if any(isinstance(step.config, listen.Config) for step in planned):
+            note = listen.rehearse({name: each.signature for name, each in folded.items()})
+            if note:
+                reporter.say(note)
         kinds = {"float": keep(folded, "float")}
         for step in planned:
             if isinstance(step.config, quantize.Config):
-                quantized = quantize.rehearse(step.config, kinds["float"], samples)
+                parts = float_parts(student)
+                quantized = quantize.rehearse(step.config, kinds["float"], samples, parts)
                 if quantized:
                     kinds["int8"] = keep(quantized, "int8")
             if isinstance(step.config, export.Config):

@@ -63,6 +63,18 @@ def image_inputs(channels: int, height: int, width: int) -> Inputs:
     return (TensorSpec("pixels", (None, channels, height, width), "NCHW", range=(0.0, 1.0)),)
 
 
+def sound_inputs(length: int) -> Inputs:
+    """The input of a model of sound: float32 (batch, length), raw samples in -1..1."""
+    return (TensorSpec("samples", (None, length), range=(-1.0, 1.0)),)
+
+
+def sound_length(inputs: Inputs) -> int | None:
+    """How many raw samples a model takes as its only input; None where it takes no sound."""
+    if [each.name for each in inputs] != ["samples"] or len(inputs[0].shape) != 2:
+        return None
+    return inputs[0].shape[1]
+
+
 def image_shape(inputs: Inputs) -> tuple[int, int, int] | None:
     """(channels, height, width) of a model's only input; None where it is no picture."""
     if len(inputs) != 1 or inputs[0].layout != "NCHW":

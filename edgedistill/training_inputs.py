@@ -16,7 +16,7 @@ from edgedistill.distill.label_filter import open_label_filter
 from edgedistill.distill.store import open_answers
 from edgedistill.losses import needs_layers
 from edgedistill.predict import placed, task_of
-from edgedistill.recipe import Augment, Labels, Loss
+from edgedistill.recipe import Changes, Labels, Loss
 from edgedistill.records import DataRecord
 from edgedistill.signature import image_size
 from edgedistill.tasks import TASKS, Head, Task
@@ -52,7 +52,7 @@ class TrainingInputs:
     """What a training run learns from."""
 
     split: Split
-    augment: Augment
+    augment: Changes
     seed: int
     answers: Answers | None = None
     judgement: LabelFilter | None = None
@@ -153,7 +153,7 @@ class TrainingInputs:
 def open_training_inputs(
     inputs: dict[str, Artifact],
     losses: Sequence[Loss],
-    augment: Augment,
+    augment: Changes,
     seed: int,
     workers: int | None,
     size: tuple[int, int] | None = None,

@@ -202,7 +202,7 @@ def test_what_is_no_such_array_is_told(
          "takes pictures, and `data.inputs` says that samples are none; write one: "
          "`family: function`"),
         ({"contract": {"min_robustness": 0.5}}, "`contract.min_robustness` is found by the audit, "
-         "which is of pictures; leave it out"),
+         "which is of pictures and sound; leave it out"),
     ],
 )  # fmt: skip
 def test_what_is_of_pictures_is_refused(changes: dict[str, Any], message: str) -> None:

@@ -29,7 +29,7 @@ ORDER: list[set[str]] = [
     {"families", "losses"},
     {"recipe"},
     {"batch_norm", "cache", "checkpoint", "data", "libraries", "models", "program_file"},
-    {"predict"},
+    {"listening", "predict"},
     {"train", "training_inputs", "distill", "compress", "runtimes", "devices"},
     {"stages"},
     {"plan"},

@@ -170,7 +170,7 @@ def test_weights_that_torchvision_has_on_disk_are_not_downloaded(tmp_path: Path)
 def test_a_teacher_in_a_file_is_asked_for_its_classes(tiny_onnx: Path) -> None:
     data = {"source": "digits", "image_size": 8}
     told = refusal(recipe({"family": "onnx", "path": tiny_onnx}, data=data))
-    assert "answers with shape (1, 3) for 1 images; the data has 10 classes" in told.message
+    assert "answers with shape (1, 3) for 1 samples; the data has 10 classes" in told.message
     np.savez("a.npz", images=np.zeros((3, 8, 8), np.uint8), labels=np.arange(3))
     arrays = {"source": "arrays", "train": "a.npz", "test": "a.npz", "image_size": 8}
     assert (

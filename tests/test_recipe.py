@@ -80,7 +80,7 @@ def test_every_mistake_is_reported_at_once() -> None:
         (
             {"data": {}},
             "data: the key `source` is missing; one of: digits, folder, parquet, torchvision, "
-            "huggingface, arrays, function",
+            "huggingface, manifest, arrays, function",
         ),
         ({"data": "digits"}, "data: should be a mapping of keys to values (got 'digits')"),
         (

@@ -1,4 +1,4 @@
-"""What a bundle's student does beyond its accuracy: as the compile found it, or on other images."""
+"""What a bundle's student does beyond its accuracy: as its compile found it, or on other data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.bundle.bundle import Bundle
-from edgedistill.bundle.evaluate import Samples, read_samples
+from edgedistill.bundle.evaluate import Samples, read_samples, sound_of, taken
 from edgedistill.bundle.manifest import AUDIT
 from edgedistill.bundle.measure import check_opens
 from edgedistill.errors import UserError, reading
@@ -25,7 +25,7 @@ _BATCH = 256
 
 
 def audit(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
-    """The compile's audit of the student; on other labelled images, what can be said of the file
+    """The compile's audit of the student; on other labelled samples, what can be said of the file
     that ships without the teacher: {file, images, students: {shipped}}."""
     if not bundle.task.audited:
         raise UserError(
@@ -39,7 +39,7 @@ def audit(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
 
     read = read_samples(bundle, samples)
     check_opens(bundle, [bundle.file()])
-    shipped = figures(_logits(bundle, read.images), None, read.labels, bundle.labels)
+    shipped = figures(_logits(bundle, read.samples), None, read.labels, bundle.labels)
     found = OtherImages(
         file=bundle.file()["file"],
         images=len(read.labels),
@@ -68,15 +68,16 @@ class DriftReport(Drift):
     """With what was compared."""
 
     left_out: int
-    """Images that could not be decoded."""
+    """Samples that could not be decoded."""
     notes: list[str]
     observed: Statistics
 
 
 def drift(bundle: Bundle, folder: Path) -> DriftReport:
-    """Whether the images below a folder, as the file that ships answers them, still look like
-    those that the bundle was compiled with; see `tasks.drift.compare`."""
-    from edgedistill.data import read_unlabelled
+    """Whether the images or recordings below a folder, as the file that ships answers them, still
+    look like those that the bundle was compiled with; see `tasks.drift.compare`. Recordings may
+    lie in a parquet file or a manifest too."""
+    from edgedistill.data import read_unlabelled, read_unlabelled_sounds
     from edgedistill.runtimes import features
     from edgedistill.tasks import drift as drifting
 
@@ -86,14 +87,18 @@ def drift(bundle: Bundle, folder: Path) -> DriftReport:
             f"{bundle.path}: carries no reference statistics",
             "only classifiers do; one of an older version must be compiled again",
         )
-    read = read_unlabelled(folder, bundle.form)
+    sound = sound_of(bundle)
+    if sound is None:
+        read = read_unlabelled(folder, bundle.form)
+    else:
+        read = read_unlabelled_sounds(folder, sound)
     check_opens(bundle, [bundle.file()])
     entry = bundle.file()
     seen = None
     if reference.get("features"):
         with reading(f"{bundle.path}: {entry['file']}", "compile the bundle again"):
             seen = features.load(bundle.path / entry["file"], entry["runtime"])
-    logits, inner = _answers(bundle, read.images, seen)
+    logits, inner = _answers(bundle, read.samples, seen)
     with reading(f"{bundle.path}: its reference statistics", "compile the bundle again"):
         observed = drifting.describe(logits, inner, reference["edges"])
         told = drifting.compare(reference, observed)
@@ -101,27 +106,27 @@ def drift(bundle: Bundle, folder: Path) -> DriftReport:
 
 
 def _answers(
-    bundle: Bundle, images: Any, seen: Both | None
+    bundle: Bundle, samples: Any, seen: Both | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Logits of the file that ships, and the features that `seen` reads out of it."""
     import numpy as np
 
     if seen is None:
-        return _logits(bundle, images), None
+        return _logits(bundle, samples), None
     parts = [
-        seen(bundle.pixels(images[start : start + _BATCH]))
-        for start in range(0, len(images), _BATCH)
+        seen(taken(bundle, samples[start : start + _BATCH]))
+        for start in range(0, len(samples), _BATCH)
     ]
     logits, inner = (np.concatenate(each) for each in zip(*parts, strict=True))
     return logits, inner
 
 
-def _logits(bundle: Bundle, images: Any) -> np.ndarray:
+def _logits(bundle: Bundle, samples: Any) -> np.ndarray:
     import numpy as np
 
     model = bundle.model()
     parts = [
-        model(bundle.pixels(images[start : start + _BATCH]))
-        for start in range(0, len(images), _BATCH)
+        model(taken(bundle, samples[start : start + _BATCH]))
+        for start in range(0, len(samples), _BATCH)
     ]
     return np.concatenate(parts)

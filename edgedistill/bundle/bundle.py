@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import file_digest, text_digest
 from edgedistill.bundle.manifest import REPORT, read_manifest
+from edgedistill.bundle.prediction import Prediction, prediction, routing_threshold
 from edgedistill.errors import UserError, nearest, reading
 from edgedistill.fields import Resize
 from edgedistill.files import read_json_file
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from edgedistill.bundle.hearing import Chunks, Detection, Say, Sounds
     from edgedistill.data.image.decode import Form
     from edgedistill.runtimes import Loaded
     from edgedistill.runtimes.sequences import Stream
@@ -26,20 +28,6 @@ if TYPE_CHECKING:
 
     Picture = np.ndarray | Image | str | Path
     Images = Picture | Sequence[Picture]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer to one sample."""
-
-    label: str | None
-    """The likeliest; None of a regression."""
-    confidence: float | None
-    """The label's probability, at the bundle's temperature, 0..1; None of a regression."""
-    scores: dict[str, float]
-    """Every label's probability; of a regression, the values by their names."""
-    routed: bool = False
-    """Whether the fallback answered."""
 
 
 class Bundle:
@@ -236,15 +224,17 @@ class Bundle:
 
     def predict(
         self,
-        images: Images,
+        images: Images | Sounds,
         runtime: str | None = None,
         precision: str | None = None,
         fallback: Callable[[np.ndarray], np.ndarray] | None = None,
         threshold: float | None = None,
     ) -> list[Prediction]:
         """Labels for images: uint8 arrays (height, width[, channels]), Pillow images or paths; one
-        image, or several of them. A classifier's confidences are softmax at the bundle's own
-        temperature; in a retrieval they are of the texts that an image is near to.
+        image, or several of them. Where the models take sound: samples (any number,) at the
+        bundle's rate, int16 or floats in -1..1, or paths, cut to the models' window. A classifier's
+        confidences are softmax at the bundle's own temperature; in a retrieval they are of the
+        texts that an image is near to.
 
         fallback: asked about the images on which the confidence is below `threshold`, by default
         the one chosen when the bundle was compiled; from pixels (batch, channels, height, width)
@@ -255,23 +245,51 @@ class Bundle:
         """
         import numpy as np
 
-        model, pixels = self.model(runtime, precision), self.pixels(images)
+        model = self.model(runtime, precision)
+        pixels = self._taken(images)
         if not len(pixels):
             return []
         logits = np.asarray(model(pixels), dtype=np.float64)
         task = self.task
         scores = task.scores(logits / self.manifest["temperature"])
         self.check_width(scores.shape[1])
-        found = [self._prediction(task, row) for row in scores]
+        found = [prediction(task, self.labels, row) for row in scores]
         if fallback is None:
             return found
-        limit = self._threshold(threshold)
+        limit = routing_threshold(self, threshold)
         unsure = np.flatnonzero(scores.max(axis=1) < limit)
         if len(unsure):
             answers = task.scores(np.asarray(fallback(pixels[unsure]), dtype=np.float64))
             for place, row in zip(unsure, answers, strict=True):
-                found[place] = replace(self._prediction(task, row), routed=True)
+                found[place] = replace(prediction(task, self.labels, row), routed=True)
         return found
+
+    def _taken(self, samples: Any) -> np.ndarray:
+        if self.manifest.get("sound") is None:
+            return self.pixels(samples)
+        from edgedistill.bundle.hearing import windows
+
+        return windows(self, samples)
+
+    def listen(
+        self,
+        chunks: Chunks,
+        runtime: str | None = None,
+        precision: str | None = None,
+        threads: int = 1,
+        say: Say | None = None,
+    ) -> Iterator[Detection]:
+        """Keywords as they are heard in a stream: samples (any number,) of one channel at the
+        bundle's rate, int16 or floats in -1..1, in an array or as they come from a microphone, one
+        chunk after the other; or in a file, or each of several, of any rate and kind. Each call is
+        a new stream. `say` is told of what had to be changed in a file.
+
+        Raises UserError: nothing in the bundle listens; no such file; a chunk or a file that is no
+        sound.
+        """
+        from edgedistill.bundle.hearing import listen
+
+        return listen(self, chunks, runtime, precision, threads, say)
 
     def check_width(self, values: int) -> None:
         """Raises UserError: so many values for an image are not what the labels are of."""
@@ -281,20 +299,3 @@ class Bundle:
                 f"{len(self.labels)} labels",
                 "compile the bundle again",
             )
-
-    def _prediction(self, task: Task, scores: np.ndarray) -> Prediction:
-        named = dict(zip(self.labels, map(float, scores), strict=True))
-        if not task.decides:
-            return Prediction(None, None, named)
-        best = int(scores.argmax())
-        return Prediction(self.labels[best], float(scores[best]), named)
-
-    def _threshold(self, given: float | None) -> float:
-        limit = given if given is not None else self.manifest["routing"].get("threshold")
-        if limit is None or not self.task.audited:
-            raise UserError(
-                f"{self.path}: no threshold was chosen when it was compiled: that takes a "
-                "classifier, and a teacher that answers on the test set",
-                "give `threshold`, a confidence in 0..1",
-            )
-        return float(limit)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgedistill.bundle.explain import notes
+from edgedistill.bundle.explain import listening_notes, notes
 from edgedistill.bundle.manifest import (
     FORMAT,
     GOLDEN,
@@ -20,6 +20,7 @@ from edgedistill.bundle.manifest import (
     Preprocessing,
     Resizing,
 )
+from edgedistill.bundle.parts import BundledListening, BundledSound, Tried
 from edgedistill.devices import measurements
 from edgedistill.fields import Resize
 from edgedistill.records import (
@@ -27,6 +28,7 @@ from edgedistill.records import (
     DataRecord,
     ExportRecord,
     FileEntry,
+    ListenRecord,
     MeasurementRow,
     ReportRecord,
 )
@@ -52,10 +54,12 @@ def manifest_of(
         task=result.recipe.task,
         labels=data.labels,
         texts=None if texts is None else BundledTexts.model_validate_json(json.dumps(texts)),
-        notes=notes(result.recipe.task, temperature, data.pictures is not None),
+        notes=notes(result.recipe.task, temperature, _kind(data)),
         files=tuple(files),
         programs=tuple(map(_program, ExportRecord.read(result.artifacts["export"]).others)),
         preprocessing=_preprocessing(data),
+        sound=_sound(data),
+        listening=_listening(report.listened),
         temperature=temperature,
         routing=_routing(report.audit),
         reference=report.audit.reference if report.audit else None,
@@ -68,6 +72,12 @@ def manifest_of(
         measurements=tuple(_measured(row) for row in report.measurements),
         contract=report.contract,
     )
+
+
+def _kind(data: DataRecord) -> str:
+    if data.sound is not None:
+        return "sound"
+    return "arrays" if data.pictures is None else "pictures"
 
 
 def _program(entry: FileEntry) -> BundledProgram:
@@ -104,6 +114,39 @@ def _preprocessing(data: DataRecord) -> Preprocessing | None:
         antialias=True,
         orientation="EXIF applied",
         alpha="over white",
+    )
+
+
+def _sound(data: DataRecord) -> BundledSound | None:
+    form = data.sound
+    if form is None:
+        return None
+    return BundledSound(rate=form.rate, samples=form.length, cut=form.cut)
+
+
+def _listening(told: ListenRecord | None) -> BundledListening | None:
+    if told is None:
+        return None
+    rule, tried = told.rule, told.test.all
+    return BundledListening(
+        program=told.program,
+        input=told.input,
+        rate=told.rate,
+        hop=told.hop,
+        lead_in=told.lead_in,
+        smoothing=rule.smoothing,
+        refractory=rule.refractory,
+        refractory_ms=1000 * rule.refractory * told.hop / told.rate,
+        thresholds=dict(zip(rule.keywords, rule.thresholds, strict=True)),
+        test=Tried(
+            hours=told.test.hours,
+            said=tried.said,
+            misses=tried.misses,
+            misses_interval=tried.misses_interval,
+            false_accepts_per_hour=tried.false_accepts_per_hour,
+            false_accepts_interval=tried.false_accepts_interval,
+        ),
+        notes=listening_notes(told),
     )
 
 

@@ -1,4 +1,4 @@
-"""The task's metric of a bundle's files, on any labelled images."""
+"""The task's metric of a bundle's files, on any labelled images or recordings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.bundle.measure import check_opens, judged
 from edgedistill.devices import ONCE, Device, Job, Unfit
-from edgedistill.errors import UserError
-from edgedistill.recipe import Data, load_recipe
+from edgedistill.errors import UserError, reading
+from edgedistill.recipe import Data, Sound, load_recipe
 from edgedistill.scratch import scratch_folder
 from edgedistill.target import Frozen
 
@@ -39,17 +39,17 @@ def qualities(
     say: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, Any]]:
     """Rows {runtime, precision, file, quality, metric, images, left_out, notes} of the files in
-    `entries`, on this machine or another device, with at most `most` of the images; see
+    `entries`, on this machine or another device, with at most `most` of the samples; see
     `edgedistill.evaluate`."""
     read = read_samples(bundle, samples)
-    images, labels = read.images, read.labels
+    chosen, labels = read.samples, read.labels
     check_opens(bundle, entries)
     if not len(labels):
-        raise UserError("there are no images to evaluate on", "give at least one")
+        raise UserError("there are no samples to evaluate on", "give at least one")
     if most is not None and most < len(labels):
         # Evenly, as images often lie class by class.
         kept = [place * len(labels) // most for place in range(most)]
-        images, labels = _picked(images, kept), labels[kept]
+        chosen, labels = _picked(chosen, kept), labels[kept]
     ask = partial(_here, bundle) if device is None else partial(_there, bundle, device, say)
     task = bundle.task
     return [
@@ -63,22 +63,22 @@ def qualities(
             "notes": list(read.notes),
             **({} if device is None else {"device": device.name}),
         }
-        for entry, found in ask(entries, images)
+        for entry, found in ask(entries, chosen)
     ]
 
 
 Answers = Iterator[tuple[dict[str, Any], "np.ndarray"]]
-"""Entries of files with what they gave, (images, values)."""
+"""Entries of files with what they gave, (samples, values)."""
 
 
-def _here(bundle: Bundle, entries: list[dict[str, Any]], images: Any) -> Answers:
+def _here(bundle: Bundle, entries: list[dict[str, Any]], samples: Any) -> Answers:
     import numpy as np
 
     outputs: list[list[np.ndarray]] = [[] for _ in entries]
-    for begin in range(0, len(images), _BATCH):
-        pixels = bundle.pixels(images[begin : begin + _BATCH])
+    for begin in range(0, len(samples), _BATCH):
+        given = taken(bundle, samples[begin : begin + _BATCH])
         for place, entry in enumerate(entries):
-            outputs[place].append(bundle.model(entry["runtime"], entry["precision"])(pixels))
+            outputs[place].append(bundle.model(entry["runtime"], entry["precision"])(given))
     for entry, found in zip(entries, outputs, strict=True):
         yield entry, np.concatenate(found)
 
@@ -88,23 +88,25 @@ def _there(
     device: Device,
     say: Callable[[str], None],
     entries: list[dict[str, Any]],
-    images: Any,
+    samples: Any,
 ) -> Answers:
     """Of the files that the device runs; the others are said."""
     import numpy as np
 
-    taken = [entry for entry in entries if entry["runtime"] in device.runtimes]
-    if not taken:
+    fit = [entry for entry in entries if entry["runtime"] in device.runtimes]
+    if not fit:
         raise UserError(
             f"{device.name} runs none of these files",
             f"it runs those of {' and '.join(device.runtimes)}",
         )
     with scratch_folder() as folder, device:
-        parts = []
-        for begin in range(0, len(images), _CARRIED):
+        parts: list[Path] = []
+        (name,) = bundle.golden_inputs()
+        for begin in range(0, len(samples), _CARRIED):
             parts.append(folder / f"{begin}.npz")
-            np.savez(parts[-1], pixels=bundle.pixels(images[begin : begin + _CARRIED]))
-        for entry in taken:
+            carried: Any = {name: taken(bundle, samples[begin : begin + _CARRIED])}
+            np.savez(parts[-1], **carried)
+        for entry in fit:
             path, found = bundle.path / entry["file"], []
             try:
                 for number, part in enumerate(parts):
@@ -117,22 +119,33 @@ def _there(
             yield entry, np.concatenate(found)
 
 
-def _picked(images: Any, places: list[int]) -> Any:
-    return [images[place] for place in places]
+def _picked(samples: Any, places: list[int]) -> Any:
+    return [samples[place] for place in places]
+
+
+def taken(bundle: Bundle, samples: Any) -> np.ndarray:
+    """What the models take of some of the samples that were read: pixels of images, or the windows
+    of sound as they are."""
+    import numpy as np
+
+    if bundle.manifest.get("sound") is None:
+        return bundle.pixels(samples)
+    return np.asarray(samples, np.float32)
 
 
 def read_samples(bundle: Bundle, samples: Samples | None) -> Read:
-    """Images of any kind that a bundle takes, and labels as places in its list."""
-    from edgedistill.data import Read, read_images
+    """Images of any kind that a bundle takes, or recordings, and labels as places in its list."""
+    from edgedistill.data import Read, read_images, read_sounds
 
     if isinstance(samples, tuple):
         return Read(*_pair(bundle, *samples), 0, ())
 
     if samples is None:
         raise UserError(
-            f"{bundle.path}: which images? It was compiled with {_recorded(bundle)}; that is what "
+            f"{bundle.path}: which samples? It was compiled with {_recorded(bundle)}; that is what "
             "the bundle says, and nothing is opened for it",
-            "give --data: a folder of class folders, a .parquet or .npz file, or your recipe",
+            "give --data: a folder of class folders, a .parquet file, of pictures a .npz file, of "
+            "sound a .jsonl manifest, or your recipe",
         )
     source: Path | Data
     if isinstance(samples, Mapping):
@@ -141,7 +154,21 @@ def read_samples(bundle: Bundle, samples: Samples | None) -> Read:
         source = Path(samples)
         if source.suffix in (".yaml", ".yml"):
             source = load_recipe(source).data
+    sound = sound_of(bundle)
+    if sound is not None:
+        return read_sounds(source, bundle.labels, sound, bundle.task.name)
     return read_images(source, bundle.labels, bundle.form, bundle.task.name)
+
+
+def sound_of(bundle: Bundle) -> Sound | None:
+    """What recordings become for a bundle's models, as a recipe says it; None where they take no
+    sound."""
+    told = bundle.manifest.get("sound")
+    if told is None:
+        return None
+    with reading(f"{bundle.path}: its sound", "compile the bundle again"):
+        rate = told["rate"]
+        return Sound(rate=rate, seconds=told["samples"] / rate, cut=told["cut"])
 
 
 def _recorded(bundle: Bundle) -> str:
@@ -152,10 +179,16 @@ def _recorded(bundle: Bundle) -> str:
     return ", ".join(f"{key} `{value!s:.200}`" for key, value in kept.items()) or "unknown data"
 
 
-def _pair(bundle: Bundle, images: Any, labels: Any) -> tuple[Any, np.ndarray]:
+def _pair(bundle: Bundle, samples: Any, labels: Any) -> tuple[Any, np.ndarray]:
     import numpy as np
 
-    return images, bundle.task.labels.check_given(np.asarray(labels), len(images), bundle.labels)
+    given = np.asarray(labels)
+    checked = bundle.task.labels.check_given(given, len(samples), bundle.labels)
+    if bundle.manifest.get("sound") is None:
+        return samples, checked
+    from edgedistill.bundle.hearing import windows
+
+    return windows(bundle, samples), checked
 
 
 def _document(data: Mapping[str, Any]) -> Data:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from edgedistill.bundle.manifest import GOLDEN, BundledFile, Golden
-from edgedistill.records import FileEntry
+from edgedistill.records import FileEntry, ListenRecord
 from edgedistill.runtimes.native import to_native
 from edgedistill.signature import TensorSpec
 from edgedistill.tasks import TASKS
@@ -67,17 +67,26 @@ def _if_several(each: T) -> T | None:
     return each if len(each) > 1 else None
 
 
-def notes(task: str, temperature: float, pictures: bool = True) -> dict[str, str]:
-    """What holds for every file of a bundle."""
+_FED = {
+    "pictures": "a photo is prepared as `preprocessing` says, and its bytes are then fed as the "
+    "file's own notes say; nothing is to be subtracted or divided by beyond that",
+    "sound": "a recording is mixed into one channel, resampled to `sound.rate`, cut to "
+    "`sound.samples` as `sound.cut` says, with silence before it (`middle`: on both sides) where "
+    "it is shorter, and fed as real values in -1..1, an int16 sample / 32768; nothing is to be "
+    "computed of it beyond that",
+    "arrays": "a sample's arrays are fed as the training data had them, in the files' order",
+}
+
+
+def notes(task: str, temperature: float, samples: str = "pictures") -> dict[str, str]:
+    """What holds for every file of a bundle; samples: `pictures`, `sound` or other `arrays`."""
     reading = TASKS[task].reading(temperature)
+    pictures = samples == "pictures"
     return {
         "numbers": "where a tensor has a scale, an app meets integers, and real = scale * "
         "(stored - zero_point); the other way, stored = round(real / scale) + zero_point, halves "
         "to even, cut to what its type holds",
-        "input": "a photo is prepared as `preprocessing` says, and its bytes are then fed as the "
-        "file's own notes say; nothing is to be subtracted or divided by beyond that"
-        if pictures
-        else "a sample's arrays are fed as the training data had them, in the files' order",
+        "input": _FED[samples],
         "output": reading,
         "labels": "value number i of an output belongs to number i of `labels`, from 0",
         "golden": "golden/inputs.npy and golden/outputs_FILE.npy hold the same images and answers "
@@ -85,6 +94,27 @@ def notes(task: str, temperature: float, pictures: bool = True) -> dict[str, str
         + ("(batch, channels, height, width) in 0..1" if pictures else "as the training data")
         + ", and real values",
     }
+
+
+def listening_notes(told: ListenRecord) -> str:
+    """How an app listens to a stream."""
+    rule, step_ms = told.rule, 1000 * told.hop / told.rate
+    mean = (
+        f"the mean of its last {rule.smoothing} probabilities, this one among them, zero before "
+        "the first"
+        if rule.smoothing > 1
+        else "this probability"
+    )
+    return (
+        f"sound is one channel at {told.rate} samples a second, real values in -1..1: an int16 "
+        f"sample / 32768. States begin and are fed back as `programs` says. First feed "
+        f"{told.lead_in} samples of zero, {told.hop} a step, and pass over the answers. From then "
+        f"on feed each {told.hop} samples ({step_ms:g} ms) as they come: "
+        f"softmax(real / {told.temperature:.6g}) of the output are the labels' probabilities. For "
+        f"each keyword take {mean}; where that is above the keyword's threshold, and more than "
+        f"{rule.refractory} steps came since the same keyword was last heard, it is heard, at the "
+        "end of this step"
+    )
 
 
 def _in_turn(pixels: TensorSpec) -> str:

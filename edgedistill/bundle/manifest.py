@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, Field, JsonValue, ValidationError
 
+from edgedistill.bundle.parts import BundledListening, BundledSound, Label, Name, Part
 from edgedistill.document import problems
 from edgedistill.errors import UserError
 from edgedistill.fields import Resize
@@ -28,30 +29,13 @@ FORMAT: Final = 4
 _READ = (3, 4)
 
 
-def _inside(name: str) -> str:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts or not name.isprintable():
-        raise ValueError("must be the name of a file within the bundle")
-    return name
-
-
 def _grey_or_color(channels: int) -> int:
     if channels not in (1, 3):
         raise ValueError(f"must be 1 or 3 (got {channels})")
     return channels
 
 
-Name = Annotated[str, Field(max_length=200), AfterValidator(_inside)]
-Label = Annotated[str, Field(min_length=1, max_length=1000)]
-
-
-class _Part(BaseModel):
-    """A part of the manifest. One of another version may hold more, which is passed over."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-
-class Golden(_Part):
+class Golden(Part):
     """Inputs and outputs of a file in its own layout and numbers."""
 
     input: Name
@@ -65,7 +49,7 @@ class Golden(_Part):
     notes: str
 
 
-class BundledFile(_Part):
+class BundledFile(Part):
     """A model file, and what an app has to know of it."""
 
     runtime: RuntimeName
@@ -98,7 +82,7 @@ class BundledFile(_Part):
     golden: Golden | None = None
 
 
-class BundledProgram(_Part):
+class BundledProgram(Part):
     """A program that is not `main`, such as a step of a stream, in one of the files."""
 
     runtime: RuntimeName
@@ -118,7 +102,7 @@ Side = Annotated[int, Field(ge=1, le=8192)]
 Channels = Annotated[int, AfterValidator(_grey_or_color), Field(json_schema_extra={"enum": [1, 3]})]
 
 
-class Resizing(_Part):
+class Resizing(Part):
     """How an app brings a photo to `image_size`."""
 
     how: Resize
@@ -128,7 +112,7 @@ class Resizing(_Part):
     """The byte of pixels around the photo, where there are any."""
 
 
-class Preprocessing(_Part):
+class Preprocessing(Part):
     """What an app does to a photo before it feeds it."""
 
     image_size: Side | tuple[Side, Side]
@@ -144,7 +128,7 @@ class Preprocessing(_Part):
     alpha: str | None = None
 
 
-class BundledTexts(_Part):
+class BundledTexts(Part):
     """What images of a retrieval are compared with."""
 
     file: Name = "texts.npy"
@@ -153,7 +137,7 @@ class BundledTexts(_Part):
     scale: float = Field(gt=0, le=1e6)
 
 
-class BundledRouting(_Part):
+class BundledRouting(Part):
     """When an app should ask the teacher; all None where nothing was chosen."""
 
     threshold: float | None = Field(default=None, ge=0, le=ROUTE_ALL)
@@ -162,7 +146,7 @@ class BundledRouting(_Part):
     test: TriedPoint | None = None
 
 
-class Figure(_Part):
+class Figure(Part):
     """A number that says where it comes from."""
 
     value: float
@@ -171,7 +155,7 @@ class Figure(_Part):
     where: str
 
 
-class BundledMeasurement(_Part):
+class BundledMeasurement(Part):
     """What was measured of a file, or of a model before it; the samples are in report.json."""
 
     model: str
@@ -189,7 +173,7 @@ class BundledMeasurement(_Part):
     peak_memory_mb: Figure | None = None
 
 
-class Manifest(_Part):
+class Manifest(Part):
     """`edgedistill.json`: everything an app needs to run a bundle's files, and what made them."""
 
     bundle_format: Literal[3, 4]
@@ -207,6 +191,10 @@ class Manifest(_Part):
     """Further programs of the same weights."""
     preprocessing: Preprocessing | None
     """None where the files take arrays that are no pictures: their inputs say which."""
+    sound: BundledSound | None = None
+    """Where they take sound, of what kind."""
+    listening: BundledListening | None = None
+    """Where keywords can be listened for."""
     temperature: float = Field(gt=0, le=1e6)
     """By which logits are divided, so that a confidence is as often right as it says."""
     routing: BundledRouting
@@ -257,6 +245,13 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise UserError(problems(error, Manifest, f"{path}/{MANIFEST}"), hint) from None
     parts = [(each.file, each.golden, each.golden_outputs) for each in manifest.programs]
     names = [*(entry.file for entry in manifest.files), *(name for part in parts for name in part)]
+    listening, programs = manifest.listening, {each.program for each in manifest.programs}
+    if listening is not None and listening.program not in programs:
+        raise UserError(
+            f"{path}/{MANIFEST}: listens with the program `{listening.program}`, which it does not "
+            "list",
+            "compile the bundle again",
+        )
     strange = ({*names} - manifest.digests.keys()) | ({manifest.shipped} - {*names})
     if strange:
         raise UserError(

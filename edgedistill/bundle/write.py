@@ -25,9 +25,7 @@ from edgedistill.bundle.manifest import (
     read_manifest,
 )
 from edgedistill.errors import UserError
-from edgedistill.records import (
-    ExportRecord,
-)
+from edgedistill.records import ExportRecord, ReportRecord
 from edgedistill.report import build_report, write_html
 from edgedistill.tasks import TASKS
 
@@ -178,8 +176,16 @@ def _fill(result: Result, folder: Path) -> None:
     files = [explained(entry, folder, result.recipe.stages.verify) for entry in entries]
     digests = bundle_digests(folder)
     report.write(folder)
-    write_html(report, folder / PAGE)
+    write_html(report, folder / PAGE, _sounds(result, report))
     write_json(folder / MANIFEST, manifest_of(result, report, files, digests).as_json())
+
+
+def _sounds(result: Result, report: ReportRecord) -> dict[str, bytes]:
+    """What the report has to be played, by name."""
+    if report.listened is None:
+        return {}
+    listen = result.artifacts["listen"]
+    return {each.sound: listen.file(each.sound).read_bytes() for each in report.listened.cases}
 
 
 def bundle_digests(folder: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from edgedistill.compress.surgery import (
 )
 from edgedistill.compress.writes import without_writes
 from edgedistill.errors import UserError, out_of_resources
-from edgedistill.program import Program, answers, export, graph_of, value
+from edgedistill.program import Program, answers, export, graph_of, note_origins, value
 from edgedistill.signature import Inputs, Signature, image_shape, noise
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def fold(module: nn.Module, signature: Signature | Inputs) -> Program:
 
     plain = copy.deepcopy(module).eval()
     try:
-        program = _folded(plain, signature)
+        program = _folded(plain, signature, _wrapper(module))
     except Exception as error:  # torch.export raises whatever a user's module makes it raise
         if isinstance(error, UserError) or out_of_resources(error) is not None:
             raise
@@ -57,6 +57,14 @@ def fold(module: nn.Module, signature: Signature | Inputs) -> Program:
         ) from error
     _check(program, plain)
     return program
+
+
+def _wrapper(module: nn.Module) -> str:
+    """Under which name a module around the model, if there is one, holds it."""
+    from edgedistill.models.normalized import Normalized
+    from edgedistill.models.programs import Method
+
+    return "model" if isinstance(module, Normalized | Method) else ""
 
 
 def _check(program: Program, module: nn.Module) -> None:
@@ -92,7 +100,7 @@ def _flat(given: Any) -> Tensor:
     return torch.cat([each.flatten(1) for each in answers(given)], 1)
 
 
-def _folded(module: nn.Module, signature: Signature | Inputs) -> Program:
+def _folded(module: nn.Module, signature: Signature | Inputs, wrapper: str) -> Program:
     program = without_writes(export(module, signature))
     graph, inputs = graph_of(program), program.signature.inputs
     _make_functional(graph)
@@ -109,7 +117,8 @@ def _folded(module: nn.Module, signature: Signature | Inputs) -> Program:
     spell_out_pools(graph)
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    return export(_renamed(graph), program.signature)
+    note_origins(graph, program.signature, wrapper)
+    return export(_renamed(graph, wrapper), program.signature)
 
 
 def _make_functional(graph: GraphModule) -> None:
@@ -165,6 +174,11 @@ def _slice_instead_of_splitting(graph: GraphModule) -> None:
 
     for node in list(graph.graph.nodes):
         name = str(node.target)
+        if name == "aten.narrow.default" and all(isinstance(at, int) for at in node.args[1:]):
+            source, axis, begin, length = node.args
+            begin %= source.meta["val"].shape[axis]
+            node.target = torch.ops.aten.slice.Tensor
+            node.args = (source, axis, begin, begin + length)
         if name not in ("aten.chunk.default", "aten.split.Tensor", "aten.split_with_sizes.default"):
             continue
         axis, begin = argument(node, 2, 0), 0
@@ -222,12 +236,13 @@ def _pool_with_axes(graph: GraphModule) -> None:
             pool = torch.ops.aten.adaptive_avg_pool2d.default
             pooled = graph.graph.call_function(pool, (source, [1, 1]))
             flat = graph.graph.call_function(torch.ops.aten.flatten.using_ints, (pooled, 1))
+        pooled.meta["nn_module_stack"] = node.meta.get("nn_module_stack")
         node.replace_all_uses_with(flat)
         graph.graph.erase_node(node)
 
 
-def _renamed(graph: GraphModule) -> GraphModule:
-    """A graph whose weights lie where they lay in the wrapped model."""
+def _renamed(graph: GraphModule, wrapper: str) -> GraphModule:
+    """A graph whose weights lie where they lay in the wrapped model, called `wrapper` there."""
     import torch
 
     root, learned = torch.nn.Module(), dict(graph.named_parameters())
@@ -235,7 +250,7 @@ def _renamed(graph: GraphModule) -> GraphModule:
         tensor = value(graph, node)
         if tensor is None:
             continue
-        path = str(node.target).removeprefix("model.")
+        path = str(node.target).removeprefix(f"{wrapper}." if wrapper else "")
         *parents, last = path.split(".")
         place = root
         for part in parents:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.compress.surgery import argument
+from edgedistill.program import module_of
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -57,6 +59,17 @@ def layer_name(node: Node) -> str:
     while weight.op != "get_attr":  # behind a fake quantizer, or quantize and dequantize nodes
         weight = weight.args[0]
     return str(weight.target).removesuffix(".weight")
+
+
+def is_kept(node: Node, keep_float: Collection[str]) -> bool:
+    """Whether `node`, or what it is computed within, is to stay in float: its layer is named, or a
+    module that holds it."""
+    within: Any = node.args[0] if is_clamp(node) and is_fused(node.args[0]) else node  # type: ignore[arg-type]
+    return any(
+        layer_name(each) == name or f"{module_of(each)}.".startswith(f"{name}.")
+        for each in (node, within)
+        for name in keep_float
+    )
 
 
 def is_fused(node: Node) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -25,9 +25,9 @@ from edgedistill.compress.operators import (
     layer_name,
     padding_value,
 )
-from edgedistill.compress.quantizer import SchemeQuantizer
+from edgedistill.compress.quantizer import Scale, SchemeQuantizer
 from edgedistill.errors import UserError, nearest
-from edgedistill.program import Program, export, graph_of, value
+from edgedistill.program import Program, export, graph_of, module_of, value
 from edgedistill.signature import Signature
 
 if TYPE_CHECKING:
@@ -80,10 +80,17 @@ class Prepared(nn.Module):
         return [module for module in self.graph.modules() if isinstance(module, kind)]
 
 
-def prepare(program: Program, scheme: Scheme, keep_float: tuple[str, ...] = ()) -> Prepared:
+def prepare(
+    program: Program,
+    scheme: Scheme,
+    keep_float: tuple[str, ...] = (),
+    known: Mapping[str, Scale] | None = None,
+) -> Prepared:
     """A trainable copy of a folded program that rounds as `scheme` says; calibrate it first.
 
-    Raises UserError: `keep_float` names what is no layer with weights of the program.
+    keep_float: layers with weights, and modules, that stay in float; known: scales that are no
+    longer to be found, see `SchemeQuantizer`.
+    Raises UserError: `keep_float` names what is neither of the program's.
     """
     from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
 
@@ -91,24 +98,32 @@ def prepare(program: Program, scheme: Scheme, keep_float: tuple[str, ...] = ()) 
     check_names(graph, keep_float)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        prepared = prepare_pt2e(graph, SchemeQuantizer(scheme, keep_float, program.signature))
+        quantizer = SchemeQuantizer(scheme, keep_float, program.signature, known)
+        prepared = prepare_pt2e(graph, quantizer)
     _name_roundings(prepared)
     return Prepared(prepared, program.signature)
 
 
 def check_names(graph: GraphModule, keep_float: tuple[str, ...]) -> None:
-    """Raises UserError: `keep_float` names what is no layer with weights of the graph."""
-    names = _weighted_names(graph)
+    """Raises UserError: `keep_float` names no layer with weights and no module of the graph."""
     for name in keep_float:
-        if name not in names:
+        if not _has(graph, name):
             raise UserError(
-                f"stages.quantize.keep_float: no layer with weights `{name}`", nearest(name, names)
+                f"stages.quantize.keep_float: no layer with weights `{name}`",
+                nearest(name, _weighted_names(graph)),
             )
 
 
-def weighted_layers(program: Program) -> list[str]:
-    """The names of a program's layers with weights."""
-    return _weighted_names(graph_of(program))
+def present(program: Program, names: Iterable[str]) -> tuple[str, ...]:
+    """Of these layers and modules, those that a program has."""
+    graph = graph_of(program)
+    return tuple(name for name in names if _has(graph, name))
+
+
+def _has(graph: GraphModule, name: str) -> bool:
+    return name in _weighted_names(graph) or any(
+        f"{module_of(node)}.".startswith(f"{name}.") for node in graph.graph.nodes
+    )
 
 
 def _weighted_names(graph: GraphModule) -> list[str]:
@@ -178,16 +193,6 @@ def calibrate(prepared: Prepared, batches: Iterable[Batch]) -> None:
 
 def _weighted(node: Node) -> bool:
     return str(node.target) in WEIGHTED
-
-
-def trained(program: Program, prepared: Prepared) -> Program:
-    """A folded program with the weights that another one of the same model was trained to."""
-    graph, learned = copy.deepcopy(graph_of(program)), dict(prepared.graph.named_parameters())
-    with torch.no_grad():
-        for name, weight in graph.named_parameters():
-            if name in learned and learned[name].shape == weight.shape:
-                weight.copy_(learned[name])
-    return export(graph, program.signature)
 
 
 def convert(prepared: Prepared) -> Program:

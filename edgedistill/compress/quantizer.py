@@ -18,6 +18,7 @@ from edgedistill.compress.fake_quantize import (
 )
 from edgedistill.compress.masks import masked
 from edgedistill.compress.operators import (
+    AVERAGES,
     FIXED,
     KNOWN,
     RANGED,
@@ -26,20 +27,22 @@ from edgedistill.compress.operators import (
     activations,
     is_clamp,
     is_fused,
+    is_kept,
     is_unbounded,
-    layer_name,
     padding_value,
 )
-from edgedistill.program import placeholders, results
+from edgedistill.program import origin, placeholders, results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from torch.fx import GraphModule, Node
 
     from edgedistill.signature import Signature
     from edgedistill.target import Scheme
 
+Scale = tuple[float, int]
+"""Scale and zero point of a tensor of 8-bit integers."""
 PIXEL_SCALE, PIXEL_ZERO_POINT = 1 / 255, -128
 """Of pictures: pixels 0..1 are the integers `uint8 - 128`, exactly."""
 _PICTURE = "is_picture"
@@ -54,14 +57,23 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
     brings it to the scale of the result. Constants that are added or multiplied have a
     scale of their own. What holds infinities, as masks do, and what reads it stay in float. Both
     ends of a state share one scale: what a step gives back, the next reads as it is.
-    `keep_float` names layers (see `layer_name`) that stay in float.
+    `keep_float` names layers (see `layer_name`) and modules that stay in float. `known` are scales
+    that are not for the data to say, as another program has them, by `maker` of what they are of;
+    of several that are joined, the widest counts for all.
     """
 
-    def __init__(self, scheme: Scheme, keep_float: tuple[str, ...], signature: Signature) -> None:
+    def __init__(
+        self,
+        scheme: Scheme,
+        keep_float: tuple[str, ...],
+        signature: Signature,
+        known: Mapping[str, Scale] | None = None,
+    ) -> None:
         super().__init__()
         self.scheme = scheme
         self.keep_float = keep_float
         self.signature = signature
+        self.known = known or {}
 
     def annotate(self, model: GraphModule) -> GraphModule:
         """Annotate the graph's nodes in place, as torchao's `Quantizer` demands."""
@@ -70,14 +82,12 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         if _separate(model, quantized):
             quantized = self._integers(model)
         groups = _grouped(quantized)
-        for given, taken in _states(model, self.signature):
-            if given in groups and taken in groups and not groups.differ(given, taken):
-                groups.join(given, taken)
+        _tie(groups, _states(model, self.signature))
         for node in model.graph.nodes:
             if node in groups:
                 head = groups.head(node)
                 _note(node).output_qspec = (
-                    self._output_spec(groups.fixed(node))
+                    self._output_spec(groups.fixed(node) or self._known_scale(groups, node))
                     if head is node
                     else SharedQuantizationSpec(head)
                 )
@@ -86,13 +96,19 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
         return model
 
     def _integers(self, model: GraphModule) -> list[Node]:
-        """The operators to be computed in integers."""
+        """The operators to be computed in integers: of those that only move values, what no
+        operator of integers reads or makes is not worth a rounding."""
         infinite = masked(model)
-        return [
+        possible = [
             node
             for node in model.graph.nodes
             if self._is_integer(node) and not infinite.intersection([node, *activations(node)])
         ]
+        computing = [node for node in possible if not _moves(node)]
+        groups = _grouped(possible)
+        _tie(groups, _states(model, self.signature))
+        used = {groups.head(each) for node in computing for each in _tensors(node)}
+        return [node for node in possible if not _moves(node) or groups.head(node) in used]
 
     def _annotate_constants(self, node: Node) -> None:
         name, edges = str(node.target), _note(node).input_qspec_map
@@ -109,20 +125,18 @@ class SchemeQuantizer(Quantizer):  # type: ignore[misc]
 
     def _is_integer(self, node: Node) -> bool:
         known = node.op == "call_function" and str(node.target) in KNOWN
-        if not known or self._is_kept(node):
+        if not known or is_kept(node, self.keep_float):
             return False
         weights = node.args[1:2] if str(node.target) in WEIGHTED else ()
         constant = all(each.op == "get_attr" for each in weights if each is not None)  # type: ignore[union-attr]
         return constant and all(map(_is_real, [node, *activations(node)]))
 
-    def _is_kept(self, node: Node) -> bool:
-        """Whether `node`, or what it is computed within, was named in `keep_float`."""
-        within: Any = node.args[0] if is_clamp(node) else node
-        return layer_name(node) in self.keep_float or (
-            is_fused(within) and layer_name(within) in self.keep_float
-        )
+    def _known_scale(self, groups: _Groups, node: Node) -> Scale | None:
+        """The widest of the known scales of a group's tensors."""
+        makers = {maker(each) for each in groups.members(node)} & self.known.keys()
+        return max((self.known[each] for each in makers), default=None)
 
-    def _output_spec(self, scale: tuple[float, int] | None) -> Any:
+    def _output_spec(self, scale: Scale | None) -> Any:
         if scale is None:
             return self._activation_spec(ActivationFakeQuantize)
         return self._activation_spec(
@@ -169,7 +183,19 @@ def _is_real(node: Node) -> bool:
     return hasattr(found, "dtype") and found.dtype.is_floating_point
 
 
-def _fixed_scale(node: Node) -> tuple[float, int] | None:
+def maker(node: Node) -> str:
+    """What computes the values of a tensor, whatever moves them afterwards, by its origin in the
+    model; empty where that is unknown, or they come from several."""
+    source: Any = node
+    while _moves(source) and len(activations(source)) == 1:
+        (source,) = activations(source)
+    if is_clamp(source) and is_fused(source.args[0]):
+        source = source.args[0]
+    computes = source.op == "placeholder" or str(source.target).startswith("aten.")
+    return (origin(source) or "") if computes and not _moves(source) else ""
+
+
+def _fixed_scale(node: Node) -> Scale | None:
     """Scale and zero point, where they are not for the data to say."""
     if node.op == "placeholder":
         return (PIXEL_SCALE, PIXEL_ZERO_POINT) if node.meta.get(_PICTURE) else None
@@ -188,6 +214,18 @@ def _states(model: GraphModule, signature: Signature) -> Iterator[tuple[Node, No
     takes = {spec.name: node for spec, node in taken}
     for output, fed in signature.state.items():
         yield given[output], takes[fed]
+
+
+def _tie(groups: _Groups, states: Iterable[tuple[Node, Node]]) -> None:
+    """One scale for both ends of each state that has scales."""
+    for given, taken in states:
+        if given in groups and taken in groups and not groups.differ(given, taken):
+            groups.join(given, taken)
+
+
+def _moves(node: Node) -> bool:
+    """Whether an operator computes no value of its own."""
+    return str(node.target) in SAME_SCALE - AVERAGES
 
 
 def _grouped(quantized: list[Node]) -> _Groups:
@@ -227,7 +265,7 @@ def _separate(model: GraphModule, quantized: list[Node]) -> bool:
     return bool(pairs)
 
 
-def _holds(fixed: tuple[float, int], padded: float | None) -> bool:
+def _holds(fixed: Scale, padded: float | None) -> bool:
     """Whether the integers of a scale stand for a padding's value as well."""
     scale, zero_point = fixed
     low, high = (scale * (end - zero_point) for end in (-128, 127))
@@ -259,11 +297,15 @@ class _Groups:
             node = self._parent[node]
         return node
 
-    def fixed(self, node: Node) -> tuple[float, int] | None:
+    def fixed(self, node: Node) -> Scale | None:
         """The scale and zero point that one of a group's tensors prescribes to all."""
+        scales = map(_fixed_scale, self.members(node))
+        return next((scale for scale in scales if scale is not None), None)
+
+    def members(self, node: Node) -> list[Node]:
+        """The tensors of a group."""
         head = self.head(node)
-        members = (each for each in self._parent if self.head(each) is head)
-        return next((scale for scale in map(_fixed_scale, members) if scale is not None), None)
+        return [each for each in self._parent if self.head(each) is head]
 
     def differ(self, one: Node, other: Node) -> bool:
         """Whether two groups have scales prescribed that are not the same."""

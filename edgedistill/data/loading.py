@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.splits import Split, View
-from edgedistill.recipe import Augment
+from edgedistill.data.split import Split, View
+from edgedistill.recipe import Changes
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ def batches(
     order: Sequence[NDArray[np.int64]],
     view: int = 0,
     seed: int = 0,
-    augment: Augment | None = None,
+    augment: Changes | None = None,
     workers: int | None = None,
 ) -> Iterator[Batch]:
     """Yields (ids, inputs, labels) for each array of ids in `order`, in order.

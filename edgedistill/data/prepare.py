@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,25 @@ from numpy.typing import NDArray
 
 from edgedistill.artifact import JsonObject, write_json
 from edgedistill.data import twins
+from edgedistill.data.checks import (
+    EXAMPLES,
+    check_classes,
+    class_counts,
+    left_out,
+    metrics_of,
+)
 from edgedistill.data.image import duplicates
+from edgedistill.data.sound.assign import assign_sounds
+from edgedistill.data.sound.duplicates import NEARLY
+from edgedistill.data.sound.duplicates import find as alike_sounds
+from edgedistill.data.sound.split import open_sounds
+from edgedistill.data.sound.writing import write_sounds
 from edgedistill.data.sources import Samples, Source, open_source
-from edgedistill.data.sources.base import UNLABELLED, check_labels
+from edgedistill.data.sources.base import check_labels
+from edgedistill.data.sources.sounds import SILENCE, UNKNOWN
 from edgedistill.data.splits import (
     SPLITS,
     TEST_SEED,
-    Labels,
     held_out,
     limited,
     open_images,
@@ -35,12 +47,10 @@ from edgedistill.data.writing import (
 from edgedistill.errors import UserError
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Data
-from edgedistill.records import DataRecord, Pictures
+from edgedistill.records import DataRecord, Pictures, SoundForm
 from edgedistill.signature import TensorSpec
 from edgedistill.tasks import TASKS
 from edgedistill.tasks.labels import LabelForm, known
-
-EXAMPLES = 20
 
 
 def prepare(
@@ -66,22 +76,16 @@ def prepare(
     source = open_source(data, task)
     for note in source.notes:
         reporter.say(f"data: {note}")
-    parts = assign(source, data, task, seed)
-    specs: tuple[TensorSpec, ...] = ()
-    if data.arrays is None:
-        written = write_images(parts, data, sizes, out, reporter)
-    else:
-        reporter.say(
-            "data: samples are no pictures: they are not augmented, what is nearly the same is not "
-            "looked for, and there is no audit"
-        )
-        written, specs = write_arrays(parts, data.arrays, out, reporter)
-    _check_classes(written.labels, source.classes, task)
-    left_out = _left_out(written, parts, source.classes)
-    for text in left_out:
+    made = _written(source, data, task, seed, out, reporter, sizes)
+    written = made.written
+    check_classes(written.labels, source.classes, task, made.word)
+    notes = [*made.notes, *left_out(written, made.parts, source.classes, made.word)]
+    for text in notes:
         reporter.say(f"data: {text}")
-    found = twins.describe(_twins(out, specs, reporter), written, source.classes)
-    twins.say(found, written, "samples" if specs else "images", reporter)
+    found = twins.describe(made.twins(), written, source.classes)
+    twins.say(found, written, made.word, reporter)
+    if made.sound is not None and any(found.near.values()):
+        reporter.say(f"data: {NEARLY}")
     labels = tuple(source.classes)
     dimensions = tuple(f"dimension {number}" for number in range(embedding or 0))
     record = DataRecord(
@@ -89,37 +93,91 @@ def prepare(
         classes=dimensions or labels,
         labels=labels,
         captions=tuple(data.caption.replace("{}", name) for name in labels),
-        pictures=None if specs else Pictures(data.picture_size, data.resize, data.channels),
-        arrays=specs,
+        pictures=made.pictures,
+        arrays=made.arrays,
         own_test=source.test is not None,
         counts={name: len(labels) for name, labels in written.labels.items()},
         unlabelled=int(np.sum(~known(written.labels["train"]))),
-        class_counts=_class_counts(written.labels, labels, task),
+        class_counts=class_counts(written.labels, labels, task),
         duplicates=found,
         skipped=tuple(text for _, text in written.skipped[:EXAMPLES]),
+        sound=made.sound,
     )
     write_json(out / "test" / "names.json", list(written.names_of("test")))
     record.write(out)
-    return _metrics(record, len(written.skipped), [*source.notes, *left_out])
+    return metrics_of(record, len(written.skipped), [*source.notes, *notes])
 
 
-def _twins(out: Path, specs: tuple[TensorSpec, ...], reporter: Reporter) -> list[duplicates.Twin]:
-    if specs:
-        return twins.same_arrays({name: open_split(out, name) for name in SPLITS})
-    return duplicates.find({name: open_images(out, name) for name in SPLITS}, reporter)
+@dataclass(frozen=True)
+class _Made:
+    """The splits on disk, and what is known of their samples."""
+
+    parts: Sequence[Part]
+    written: Written
+    word: str
+    """What many samples are called."""
+    twins: Callable[[], list[duplicates.Twin]]
+    pictures: Pictures | None = None
+    arrays: tuple[TensorSpec, ...] = ()
+    sound: SoundForm | None = None
+    notes: tuple[str, ...] = ()
 
 
-def _metrics(record: DataRecord, skipped: int, warnings: list[str]) -> JsonObject:
-    """Warnings are not in the record: they name where the data lies, which no later stage depends
-    on."""
-    return {
-        "counts": record.counts,
-        "unlabelled": record.unlabelled,
-        "class_counts": record.class_counts,
-        "duplicates": {"exact": record.duplicates.exact, "near": record.duplicates.near},
-        "skipped": skipped,
-        "warnings": warnings,
-    }
+def _written(
+    source: Source, data: Data, task: str, seed: int, out: Path, reporter: Reporter,
+    sizes: Sequence[Size],
+) -> _Made:  # fmt: skip
+    if data.sound is not None:
+        return _sounds(source, data, task, seed, out, reporter)
+    parts = assign(source, data, task, seed)
+    if data.arrays is not None:
+        reporter.say(
+            "data: samples are no pictures: they are not augmented, what is nearly the same is not "
+            "looked for, and there is no audit"
+        )
+        arrays, specs = write_arrays(parts, data.arrays, out, reporter)
+        return _Made(parts, arrays, "samples", lambda: _same(out), arrays=specs)
+    images = write_images(parts, data, sizes, out, reporter)
+    pictures = Pictures(data.picture_size, data.resize, data.channels)
+    return _Made(
+        parts,
+        images,
+        "images",
+        lambda: duplicates.find({name: open_images(out, name) for name in SPLITS}, reporter),
+        pictures=pictures,
+    )
+
+
+def _sounds(
+    source: Source, data: Data, task: str, seed: int, out: Path, reporter: Reporter
+) -> _Made:
+    sound = data.sound
+    assert sound is not None, "samples that are no sound"
+    _check_enough(source, task, "; `sound.negatives` make one")
+    given = assign_sounds(source, data, task, seed)
+    written = write_sounds(given.parts, data, seed, TASKS[task].labels, out, reporter)
+    places = {name: place for place, name in enumerate(source.classes)}
+    form = SoundForm(
+        sound.rate,
+        sound.length,
+        sound.cut,
+        places.get(UNKNOWN),
+        places.get(SILENCE),
+        given.by_speaker,
+    )
+    notes = (*given.notes, *written.notes)
+    return _Made(
+        given.parts,
+        written,
+        "clips",
+        lambda: alike_sounds({name: open_sounds(out, name) for name in SPLITS}, reporter),
+        sound=form,
+        notes=notes,
+    )
+
+
+def _same(out: Path) -> list[duplicates.Twin]:
+    return twins.same_arrays({name: open_split(out, name) for name in SPLITS})
 
 
 def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
@@ -127,12 +185,7 @@ def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
 
     Raises UserError: one class only, labels outside the classes, a class missing from a split.
     """
-    if len(source.classes) < TASKS[task].fewest_names:
-        raise UserError(
-            f"there is one class only: `{source.classes[0]}`" if source.classes
-            else "there are no classes",
-            "classification needs at least two",
-        )  # fmt: skip
+    _check_enough(source, task)
     given = [source.train] if source.test is None else [source.train, source.test]
     for samples in given:
         check_labels(samples, source.classes, task)
@@ -144,11 +197,20 @@ def assign(source: Source, data: Data, task: str, seed: int) -> list[Part]:
         name: np.concatenate([part.samples.labels[part.codes == code] for part in parts])
         for code, name in enumerate(SPLITS)
     }
-    _check_classes(labels, source.classes, task, data.limit)
+    check_classes(labels, source.classes, task, "images", data.limit)
     if source.unlabelled is not None:
         more = len(source.unlabelled.labels)
         parts.append(Part(source.unlabelled, np.zeros(more, np.int8), len(source.train.labels)))
     return parts
+
+
+def _check_enough(source: Source, task: str, more: str = "") -> None:
+    if len(source.classes) < TASKS[task].fewest_names:
+        raise UserError(
+            f"there is one class only: `{source.classes[0]}`" if source.classes
+            else "there are no classes",
+            "classification needs at least two" + more,
+        )  # fmt: skip
 
 
 def test_part(source: Source, form: LabelForm) -> tuple[Samples, NDArray[np.int64]]:
@@ -172,51 +234,3 @@ def _train_codes(source: Source, data: Data, seed: int, form: LabelForm) -> Code
         pool = pool[used]
     codes[pool[held_out(labels[pool], data.validation, seed, form)]] = 1
     return codes
-
-
-def _check_classes(
-    labels: dict[str, Labels], classes: Sequence[str], task: str, limit: int | None = None
-) -> None:
-    form = TASKS[task].labels
-    for name, values in labels.items():
-        counts = form.counts(values, classes)
-        if counts is None or counts.all() or not form.must_occur(name):
-            continue
-        missing = classes[int(np.argmin(counts))]
-        if limit is not None and limit < 2 * len(classes):
-            raise UserError(
-                f"data.limit: {limit} images are too few for {len(classes)} classes",
-                f"each needs one to train and one to validate on: at least {2 * len(classes)}",
-            )
-        more = f" ({np.sum(counts == 0)} classes have none)" if np.sum(counts == 0) > 1 else ""
-        raise UserError(
-            f"data: class `{missing}` has no images in {name}{more}",
-            "each class needs at least one image in each of train, validation and test; "
-            "validation is taken from train",
-        )
-
-
-def _left_out(written: Written, parts: list[Part], classes: Sequence[str]) -> tuple[str, ...]:
-    """What images that cannot be decoded took from each class, in a sentence; none, if none."""
-    if not written.skipped:
-        return ()
-    lost = Counter(label for label, _ in written.skipped if label != UNLABELLED)
-    told = ""
-    if lost:
-        used = [part.samples.labels[part.codes != UNUSED] for part in parts]
-        totals = Counter(np.concatenate(used).tolist())
-        worst = sorted(lost, key=lambda each: -lost[each] / totals[each])
-        shares = [f"class {classes[at]}: {lost[at]} of {totals[at]}" for at in worst[:EXAMPLES]]
-        told = f" ({', '.join(shares)})"
-    return (f"images left out: {len(written.skipped)}{told}; first {written.skipped[0][1]}",)
-
-
-def _class_counts(
-    labels: dict[str, Labels], classes: Sequence[str], task: str
-) -> dict[str, dict[str, int]]:
-    counted = {name: TASKS[task].labels.counts(each, classes) for name, each in labels.items()}
-    return {
-        name: dict(zip(classes, counts.tolist(), strict=True))
-        for name, counts in counted.items()
-        if counts is not None
-    }

@@ -19,6 +19,7 @@ SAMPLE = "sample"
 MOST = 100
 """More slices than this are taken for a mistake: a column of numbers, say."""
 
+MOST_SPEAKERS = 20
 MOST_BYTES = 1 << 28
 
 Mask = NDArray[np.bool_]
@@ -39,7 +40,7 @@ def read_slices(path: Path, names: Sequence[str]) -> dict[str, Mask]:
         name = row.pop(SAMPLE)
         if name not in places:
             raise UserError(
-                f"{path}, line {number}: there is no test image `{name}`",
+                f"{path}, line {number}: there is no test sample `{name}`",
                 nearest(name, list(names)),
             )
         if name in seen:
@@ -66,8 +67,20 @@ def slices_digest(path: Path) -> str:
 
 
 def sample_names(data: Artifact) -> list[str]:
-    """What messages call the test images, in their order."""
+    """What messages call the test samples, in their order."""
     return read_record(list[str], data.file("test/names.json"))
+
+
+def speaker_slices(data: Artifact) -> dict[str, Mask]:
+    """Of recordings whose speakers the data names, the test clips of each, at most of the 20 with
+    the most, by `speaker = NAME`; else none."""
+    file = data.file("test/speakers.json")
+    if not file.exists():
+        return {}
+    speakers = np.array([each or "" for each in read_record(list[str | None], file)])
+    names, counts = np.unique(speakers[speakers != ""], return_counts=True)
+    most = sorted(names[np.argsort(-counts, kind="stable")[:MOST_SPEAKERS]].tolist())
+    return {f"speaker = {name}": speakers == name for name in most}
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:

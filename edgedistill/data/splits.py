@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from edgedistill.data.counter import uniform
 from edgedistill.data.image.augment import Images, Pixels
 from edgedistill.data.image.augment import view as changed_view
+from edgedistill.data.sound.split import WINDOWS, open_sounds
+from edgedistill.data.split import Floats, Labels, Split, View
 from edgedistill.recipe import Augment
 from edgedistill.tasks.labels import LabelForm, OneClass
-
-Labels = NDArray[Any]
-Floats = NDArray[np.float32]
 
 SMALL = 64
 """Images up to this size are read and augmented in no time, where they are asked for."""
@@ -30,48 +29,6 @@ ONE_CLASS = OneClass()
 
 # Slots of the random numbers, apart from those of augmentation.
 HELD_OUT, BALANCED = 100, 101
-
-
-@dataclass(frozen=True)
-class View:
-    """One of the random looks that training has at its samples."""
-
-    augment: Augment
-    seed: int
-    number: int = 0
-
-
-class Split:
-    """Samples of one kind: what a model takes of them, and what it should answer."""
-
-    labels: Labels
-    """(samples,), int64, a class, -1 where nobody knows; or (samples, values), float32, NaN where
-    nobody knows."""
-    numbers: NDArray[np.int64] | None
-    """(samples,), each one's place in the user's own data."""
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def samples(self) -> NDArray[np.int64]:
-        """(samples,): `numbers`, or for those that come from nowhere else their own places."""
-        return np.arange(len(self)) if self.numbers is None else self.numbers
-
-    def inputs(self, ids: NDArray[np.int64], view: View | None = None) -> dict[str, Floats]:
-        """What a model is called with, by name and in order: float32 (batch, ...), as it is or, of
-        pictures, as `view` changes it."""
-        raise NotImplementedError
-
-    @property
-    def sample_bytes(self) -> int:
-        """Of what a model takes of one sample."""
-        raise NotImplementedError
-
-    @property
-    def quick(self) -> bool:
-        """Whether samples are read, and changed, in no time."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -96,6 +53,7 @@ class ImageSplit(Split):
         """`pixels`, (batch, channels, height, width) in 0..1."""
         if view is None:
             return {"pixels": self.pixels(ids)}
+        assert isinstance(view.augment, Augment)
         images = np.asarray(self.images[ids])
         changed = changed_view(images, ids, view.seed, view.number, view.augment, self.meant)
         return {"pixels": changed}
@@ -148,6 +106,8 @@ def open_split(folder: Path, name: str, size: tuple[int, int] | None = None) -> 
 
     size: height and width that a model sees, where these are not the data's.
     """
+    if (folder / name / WINDOWS).is_file():
+        return open_sounds(folder, name)
     files = sorted((folder / name).glob("array*_*.npy"), key=_place)
     if not files:
         return open_images(folder, name, size)

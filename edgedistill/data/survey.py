@@ -13,7 +13,7 @@ import numpy as np
 from edgedistill.data.image.decode import open_image
 from edgedistill.data.sources import Samples, open_source
 from edgedistill.data.sources.base import is_folder
-from edgedistill.data.sources.parquet import holds_images, open_parquet
+from edgedistill.data.sources.parquet import holds_files, open_parquet
 from edgedistill.errors import UserError
 from edgedistill.recipe import Data
 
@@ -57,7 +57,7 @@ def look(data: str) -> Found:
 def _data_keys(data: str) -> Keys:
     if data == "digits":
         return {"source": "digits"}
-    path = _path(data)
+    path = path_of(data)
     if not is_folder(path):
         raise UserError(
             f"--data {data}: is one file; training and test images are needed",
@@ -79,7 +79,8 @@ def _data_keys(data: str) -> Keys:
     return {"source": "folder", "train": train, "test": test}
 
 
-def _path(data: str) -> Path:
+def path_of(data: str) -> Path:
+    """Where `--data` points. Raises UserError: nothing is there."""
     try:
         path = Path(data).expanduser()
         os.stat(path)
@@ -107,7 +108,7 @@ def _columns(path: Path) -> dict[str, str]:
     import pyarrow
 
     columns = list(open_parquet(path).schema_arrow)
-    images = [c.name for c in columns if holds_images(c.type)]
+    images = [c.name for c in columns if holds_files(c.type)]
     labels = [c.name for c in columns if pyarrow.types.is_integer(c.type)]
     if not images or not labels:
         raise UserError(

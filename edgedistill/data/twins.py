@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from edgedistill.data.image import duplicates
-from edgedistill.data.splits import SPLITS, Split
+from edgedistill.data.split import Split
+from edgedistill.data.splits import SPLITS
 from edgedistill.data.writing import AT_ONCE, Written
 from edgedistill.progress import Reporter
 from edgedistill.records import Duplicates, Twin

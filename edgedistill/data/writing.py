@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from edgedistill.data.image.decode import Form
 from edgedistill.data.sources import Samples
 from edgedistill.data.sources.base import UNLABELLED
+from edgedistill.data.split import Labels
 from edgedistill.data.splits import (
     SPLITS,
-    Labels,
     array_writer,
     image_writer,
 )

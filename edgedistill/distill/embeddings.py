@@ -1,4 +1,4 @@
-"""What a model sees of images before it decides."""
+"""What a model sees of samples before it decides."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.data import ImageSplit
+from edgedistill.data import Split
 from edgedistill.predict import torch_predictor
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edgedistill.runtimes import Floats
 
 
-def embeddings(model: nn.Module, split: ImageSplit, ids: Any) -> Floats:
+def embeddings(model: nn.Module, split: Split, ids: Any) -> Floats:
     """What enters the layer that gives the answer, (samples, channels)."""
     import torch
 
@@ -24,12 +24,12 @@ def embeddings(model: nn.Module, split: ImageSplit, ids: Any) -> Floats:
     from edgedistill.losses.base import EMBEDDING
 
     feature_hooks = FeatureHooks().on(
-        model, [EMBEDDING], "student", (torch.from_numpy(split.pixels(ids[:1])),)
+        model, [EMBEDDING], "student", tuple(map(torch.from_numpy, split.inputs(ids[:1]).values()))
     )
     predict: Callable[[Any], Any] = torch_predictor(model)
     rows = []
     for start in range(0, len(ids), 500):
-        predict(split.pixels(ids[start : start + 500]))
+        predict(*split.inputs(ids[start : start + 500]).values())
         rows.append(feature_hooks.seen[EMBEDDING].float().numpy())
     feature_hooks.close()
     return np.concatenate(rows)

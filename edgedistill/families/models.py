@@ -2,68 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
-from edgedistill.fields import (
-    Arguments,
-    Deviations,
-    FilePath,
-    Function,
-    ImageSize,
-    Means,
-    Name,
-)
-from edgedistill.target import Frozen
-
-Width = Annotated[int, Field(ge=1, le=4096)]
-
-
-class TeacherCommon(Frozen):
-    """Whatever answers."""
-
-    if TYPE_CHECKING:  # each has its own
-        family: str
-
-    image_size: ImageSize | None = None
-    """What the teacher sees, where it is not `data.image_size`: the same part of the same photo,
-    in another size. Of the recipe's `teacher` alone."""
-
-    free_outputs: ClassVar[bool] = False
-    """Whether its answers may be any numbers, not only shares of classes."""
-    places_texts: ClassVar[bool] = False
-    """Whether it gives texts a place in the space of its images."""
-    takes_arrays: ClassVar[bool] = False
-    """Whether its samples may be other arrays than pictures."""
-    in_ensemble: ClassVar[bool] = True
-    """Whether it may be one of several teachers."""
-    opened_by: ClassVar[str]
-    """The module with `open_(config, context) -> Teacher`."""
-    made_with: ClassVar[tuple[str, ...]] = ()
-    """Distributions, where it is not all our own code."""
-
-
-class ModelCommon(TeacherCommon):
-    """What every family of models has."""
-
-    weights: FilePath | None = None
-    """A safetensors file. Pickles are refused: loading one can run any code."""
-    mean: Means | None = None
-    """Per-channel mean that the weights expect to be taken off pixels in 0..1."""
-    std: Deviations | None = None
-    """Per-channel deviation that the weights expect pixels to be divided by."""
-
-    free_outputs = True
-    opened_by = "edgedistill.distill.teachers.torch_model"
-    made_in: ClassVar[str]
-    """The module with `make(model, classes, inputs) -> nn.Module` and `normalization(model)`."""
-
-    @model_validator(mode="after")
-    def _normalization_is_whole(self) -> ModelCommon:
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("`mean` and `std` come together")
-        return self
+from edgedistill.families.common import ModelCommon, Width
+from edgedistill.families.sound import SOUND_FAMILIES
+from edgedistill.fields import Arguments, Function, Name
 
 
 class ResidualModel(ModelCommon):
@@ -120,6 +65,8 @@ class FunctionModel(ModelCommon):
     family: Literal["function"]
     made_in = "edgedistill.models.function"
     takes_arrays = True
+    takes_sound = True
+    takes_sound = True
     function: Function
     """The module lies beside the recipe, or is installed."""
     args: Arguments = Field(default_factory=dict)
@@ -167,4 +114,4 @@ class DualEncoderModel(ModelCommon):
         return self
 
 
-FAMILIES: list[type[ModelCommon]] = [*IMAGE_FAMILIES, DualEncoderModel]
+FAMILIES: list[type[ModelCommon]] = [*IMAGE_FAMILIES, *SOUND_FAMILIES, DualEncoderModel]

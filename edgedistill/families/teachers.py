@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from edgedistill.families.common import TeacherCommon
 from edgedistill.families.endpoint import (
     WHOLE,
     check_headers,
@@ -21,7 +22,6 @@ from edgedistill.families.endpoint import (
     shown_headers,
     shown_url,
 )
-from edgedistill.families.models import TeacherCommon
 from edgedistill.fields import Deviations, FilePath, Function, Means, Name
 
 
@@ -44,10 +44,11 @@ class Normalization(TeacherCommon):
 
 class OnnxTeacher(Normalization):
     """An ONNX file with one float input (batch, channels, height, width) or, where its shape says
-    so, (batch, height, width, channels)."""
+    so, (batch, height, width, channels); of sound, (batch, length)."""
 
     family: Literal["onnx"]
     opened_by = "edgedistill.distill.teachers.onnx"
+    takes_sound = True
     path: FilePath
     """The file."""
 
@@ -56,10 +57,11 @@ class OnnxTeacher(Normalization):
 
 
 class TfliteTeacher(Normalization):
-    """A TFLite file with one float or integer input."""
+    """A TFLite file with one float or integer input: pictures, or (batch, length) of sound."""
 
     family: Literal["tflite"]
     opened_by = "edgedistill.distill.teachers.tflite"
+    takes_sound = True
     path: FilePath
     """The file."""
 
@@ -73,6 +75,7 @@ class KerasTeacher(Normalization):
 
     family: Literal["keras"]
     opened_by = "edgedistill.distill.teachers.keras"
+    takes_sound = True
     path: FilePath
     """File or folder."""
 
@@ -81,16 +84,18 @@ class KerasTeacher(Normalization):
 
 
 class HuggingFaceTeacher(TeacherCommon):
-    """An image classifier from Hugging Face: a hub name, or a local folder in the same format.
-    Its own image processor resizes and normalizes the data's images."""
+    """A classifier of images or of sound from Hugging Face: a hub name, or a local folder in the
+    same format. Its own image processor resizes and normalizes the data's images; its own feature
+    extractor hears the raw samples, resampled to its rate."""
 
     family: Literal["huggingface"]
     opened_by = "edgedistill.distill.teachers.huggingface"
+    takes_sound = True
     name: Name
     """On the hub, or a folder."""
     backend: Literal["auto", "torch", "openvino"] = "auto"
     """`openvino` goes through Optimum (`pip install optimum-intel`); `auto` takes what answers
-    faster on this machine, of those that are installed."""
+    faster on this machine, of those that are installed. Sound is for torch alone."""
 
     made_with = ("transformers",)
 
@@ -113,11 +118,12 @@ class ClipTeacher(TeacherCommon):
 
 
 class PythonTeacher(TeacherCommon):
-    """A user's own `module:function`: images uint8 (batch, height, width, channels) to an array
-    (batch, classes)."""
+    """A user's own `module:function`: images uint8 (batch, height, width, channels), or sound
+    float32 (batch, length) in -1..1, to an array (batch, classes)."""
 
     family: Literal["python"]
     opened_by = "edgedistill.distill.teachers.python"
+    takes_sound = True
     function: Function
     """The module lies beside the recipe, or is installed."""
     outputs: Literal["logits", "probabilities"] = "logits"
@@ -127,7 +133,8 @@ class PythonTeacher(TeacherCommon):
 
 
 class HttpTeacher(TeacherCommon):
-    """An endpoint that is sent one image a request. Answers are kept: none is paid for twice.
+    """An endpoint that is sent one image, or one window of sound, a request. Answers are kept: none
+    is paid for twice.
 
     A secret is named and not written out: `${NAME}`, in the address or in a header, is read from
     the environment when the endpoint is asked, and kept and shown nowhere. Proxies are taken from
@@ -138,11 +145,13 @@ class HttpTeacher(TeacherCommon):
 
     family: Literal["http"]
     opened_by = "edgedistill.distill.teachers.http"
+    takes_sound = True
     url: str = Field(repr=False)
-    """Each image is sent there by POST. `${NAME}` may stand for a user, a password, a part of the
+    """Each sample is sent there by POST. `${NAME}` may stand for a user, a password, a part of the
     path or a value of the query; it is percent-encoded there."""
-    send: Literal["json", "png"] = "json"
-    """`json`: {"image": base64 of a PNG}; `png`: the PNG itself as the body."""
+    send: Literal["json", "png", "wav"] = "json"
+    """`json`: {"image": base64 of a PNG}, or {"audio": base64 of a WAV} where samples are sound;
+    `png`, `wav`: the file itself as the body."""
     headers: dict[str, str] = Field(default_factory=dict, repr=False)
     """Those that say who asks need `${NAME}`, such as `Authorization: "Bearer ${TOKEN}"`."""
     answer: Literal["logits", "probabilities", "log_probabilities", "label"] = "probabilities"
@@ -174,15 +183,16 @@ class HttpTeacher(TeacherCommon):
 
 
 class StoredTeacher(TeacherCommon):
-    """Answers that exist already: parquet with a column `sample` (the image's number in the
+    """Answers that exist already: parquet with a column `sample` (the sample's number in the
     training data, from 0), maybe `view`, and one of `logits`, `probabilities`, `label`, or
     `classes` with `log_probabilities` (the top few)."""
 
     family: Literal["stored"]
     opened_by = "edgedistill.distill.teachers.stored"
     takes_arrays = True
+    takes_sound = True
     path: FilePath
-    """Of the training and validation images."""
+    """Of the training and validation samples."""
     test: FilePath | None = None
     """The same for the test data, to know how good the teacher is."""
 

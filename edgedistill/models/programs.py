@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, nearest
 from edgedistill.models.normalized import Normalized
 from edgedistill.program import MAIN
 from edgedistill.signature import Inputs, Signature
@@ -46,6 +46,24 @@ def programs(module: nn.Module, inputs: Inputs) -> Programs:
         called = call if isinstance(call, nn.Module) else Method(module, call)
         found[name] = (module if name == MAIN else called, signature)
     return found
+
+
+def float_parts(module: nn.Module) -> tuple[str, ...]:
+    """The parts of a model that stay in float where the rest becomes integers: what its attribute
+    `float_parts` names, by their paths; none without it.
+
+    Raises UserError: it names what is no part.
+    """
+    inner = module.model if isinstance(module, Normalized) else module
+    names = tuple(getattr(inner, "float_parts", ()))
+    parts = dict(inner.named_modules())
+    for name in names:
+        if name not in parts:
+            raise UserError(
+                f"the model's `float_parts` names `{name}`, which is no part of it",
+                nearest(str(name), [each for each in parts if each]),
+            )
+    return names
 
 
 def _shapes(inputs: Inputs) -> list[tuple[int | None, ...]]:

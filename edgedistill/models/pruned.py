@@ -35,12 +35,38 @@ def dependency_graph(module: nn.Module, example: Tensor) -> torch_pruning.Depend
     import torch
     import torch_pruning
 
-    from edgedistill.models.recurrent import opaque, pruners
+    from edgedistill.models.recurrent import opaque, pruners, recurrent
 
-    with torch.enable_grad(), opaque(module):
+    own = dropping(module)
+    with torch.enable_grad(), opaque([*recurrent(module), *own]):
         return torch_pruning.DependencyGraph().build_dependency(
-            module.eval(), example, customized_pruners=pruners(module), verbose=False
-        )
+            module.eval(), example, verbose=False,
+            customized_pruners={**pruners(module), **_droppers(own)},
+        )  # fmt: skip
+
+
+def dropping(module: nn.Module) -> list[Any]:
+    """The layers in `module` that give the channels they read, and know themselves how to lose some
+    of them: by a method `drop_channels`, their number in `channels`."""
+    return [each for each in module.modules() if hasattr(each, "drop_channels")]
+
+
+def _droppers(layers: list[Any]) -> dict[type[nn.Module], Any]:
+    from torch_pruning.pruner.function import BasePruningFunc
+
+    class Dropper(BasePruningFunc):  # type: ignore[misc]
+        def prune_out_channels(self, layer: Any, idxs: list[int]) -> Any:
+            layer.drop_channels(idxs)
+            return layer
+
+        prune_in_channels = prune_out_channels
+
+        def get_out_channels(self, layer: Any) -> int:
+            return int(layer.channels)
+
+        get_in_channels = get_out_channels
+
+    return {type(layer): Dropper() for layer in layers}
 
 
 def fixed_width(module: nn.Module) -> list[nn.Module]:

@@ -23,8 +23,9 @@ def recurrent(module: nn.Module) -> list[Any]:
 
 
 @contextmanager
-def opaque(module: nn.Module) -> Iterator[None]:
-    """Let autograd see each recurrent layer of `module` as one function of what it reads."""
+def opaque(layers: Sequence[Any]) -> Iterator[None]:
+    """Let autograd see each of these layers, which have weights, as one function of what it
+    reads."""
     import torch
     from torch.utils._pytree import tree_flatten, tree_unflatten
 
@@ -57,7 +58,6 @@ def opaque(module: nn.Module) -> Iterator[None]:
         found = Whole.apply(partial(_without_gradient, run), *(flat[at] for at in places), weight)
         return tree_unflatten(list(found), given[0])
 
-    layers = recurrent(module)
     for layer in layers:
         layer.forward = partial(forward, layer, layer.forward)
     try:

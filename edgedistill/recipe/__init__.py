@@ -10,10 +10,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from edgedistill.document import mapping, override, problems, read_yaml
 from edgedistill.errors import UserError
+from edgedistill.families.common import ModelCommon
 from edgedistill.families.models import (
     DualEncoderModel,
     FunctionModel,
-    ModelCommon,
     ResidualModel,
     TimmModel,
     TorchvisionModel,
@@ -41,24 +41,31 @@ from edgedistill.losses.relations import Relations
 from edgedistill.losses.similarity import Similarity
 from edgedistill.losses.soft_targets import SoftTargets
 from edgedistill.recipe.answers import JudgeConfig, TeachConfig
-from edgedistill.recipe.arrays import unfit_for_arrays
-from edgedistill.recipe.checks import AuditConfig, BenchmarkConfig, ExportConfig, VerifyConfig
+from edgedistill.recipe.arrays import unfit_for_arrays, unfit_for_rate
+from edgedistill.recipe.checks import (
+    AuditConfig,
+    BenchmarkConfig,
+    ExportConfig,
+    ListenConfig,
+    VerifyConfig,
+)
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.data import (
     ArraysData,
-    Augment,
     Data,
-    DataCommon,
     DigitsData,
     FolderData,
     FunctionData,
     HuggingFaceData,
+    ManifestData,
     ParquetData,
     TorchvisionData,
 )
 from edgedistill.recipe.losses import DISTILLATION, Loss
 from edgedistill.recipe.models import Model
 from edgedistill.recipe.paths import with_absolute_paths
+from edgedistill.recipe.samples import Augment, Changes, DataCommon
+from edgedistill.recipe.sound import Sound, SoundAugment
 from edgedistill.recipe.stages import (
     DistillConfig,
     PruneConfig,
@@ -69,7 +76,7 @@ from edgedistill.recipe.stages import (
     Training,
     unfit_for_labels,
 )
-from edgedistill.recipe.tasks import TaskName, unfit
+from edgedistill.recipe.tasks import TaskName, unfit, unfit_for_listening
 from edgedistill.recipe.teachers import Ensemble, Member, Teacher
 from edgedistill.target import FileName, Frozen
 from edgedistill.tasks import TASKS
@@ -83,6 +90,7 @@ __all__ = [
     "Augment",
     "BenchmarkConfig",
     "Bounded",
+    "Changes",
     "ClipTeacher",
     "Contract",
     "Data",
@@ -105,7 +113,9 @@ __all__ = [
     "JudgeConfig",
     "KerasTeacher",
     "Labels",
+    "ListenConfig",
     "Loss",
+    "ManifestData",
     "Member",
     "Model",
     "ModelCommon",
@@ -123,6 +133,8 @@ __all__ = [
     "SearchConfig",
     "Similarity",
     "SoftTargets",
+    "Sound",
+    "SoundAugment",
     "Stages",
     "StoredTeacher",
     "TeachConfig",
@@ -145,8 +157,8 @@ class Recipe(Frozen):
     name: FileName
     """Of the files and the bundle."""
     task: TaskName = "classification"
-    """One class for each image; a yes or no for each class; one or more numbers; or a place in a
-    space that images share with texts."""
+    """One class for each image; a yes or no for each class; one or more numbers; a place in a space
+    that images share with texts; or keywords, which are listened for in a stream of sound."""
     data: Data
     """The images, and what is known about them."""
     teacher: Teacher
@@ -185,6 +197,9 @@ class Recipe(Frozen):
     @model_validator(mode="after")
     def _task_can_be_done(self) -> Recipe:
         problem = unfit(self.task, self.teacher, self.student, self.stages, self.contract)
+        problem = problem or unfit_for_listening(
+            self.task, self.data.sound is not None, self.stages, self.contract
+        )
         if problem:
             raise ValueError(problem)
         return self
@@ -219,8 +234,11 @@ class Recipe(Frozen):
     def _samples_may_be_arrays(self) -> Recipe:
         if self.data.arrays is not None:
             problem = unfit_for_arrays(
-                self.task, self._models(), len(self.data.arrays), self.stages, self.contract
-            )
+                self.task, self._models(), len(self.data.arrays), self.stages, self.contract,
+                sound=self.data.sound is not None,
+            )  # fmt: skip
+            if self.data.sound is not None:
+                problem = problem or unfit_for_rate(self._models(), self.data.sound.rate)
             if problem:
                 raise ValueError(problem)
         return self

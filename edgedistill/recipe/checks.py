@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Field, model_validator
 
 from edgedistill.fields import (
     FilePath,
@@ -42,18 +44,57 @@ class AuditConfig(Frozen):
     """What is asked of the student beyond its accuracy."""
 
     corruption_samples: int = Field(default=1000, ge=0, le=10**9)
-    """Test images that are blurred, made noisy and so on at three strengths; 0 leaves it out."""
+    """Test samples that are made worse at three strengths: pictures blurred, noisy and so on, sound
+    in noise, quiet, clipped, through a telephone's band, faster or slower; 0 leaves it out."""
     out_of_distribution: FilePath | None = None
-    """A folder of images that belong to no class; without, noise stands in."""
+    """A folder of images that belong to no class; of sound a folder, a parquet file or a manifest
+    of recordings without a keyword, of kinds that training had none of. Without, noise stands
+    in."""
     slices: FilePath | None = None
-    """A CSV file that parts the test images: a column `sample` with an image's name as messages
-    call it (`test/cat/1.png`, `test.parquet row 12`), and others, such as `camera` or `light`;
-    each of their values is a slice."""
+    """A CSV file that parts the test samples: a column `sample` with one's name as messages call it
+    (`test/cat/1.png`, `test.parquet row 12`), and others, such as `camera`, `light` or `room`;
+    each of their values is a slice. Clips are parted by their speakers too, where the data names
+    these."""
     control: bool = False
     """Train the student's shape once more, from the labels alone and for as many image-passes, to
     see what the teacher was worth."""
     routing_drop: Points = 0.5
     """Points of accuracy below the teacher that routing to it may end at."""
+
+
+_Decibels = Annotated[float, Field(ge=-20.0, le=100.0)]
+_Milliseconds = Annotated[float, Field(ge=0.0, le=60_000.0)]
+_Choices = Annotated[tuple[_Milliseconds, ...], Field(min_length=1, max_length=16)]
+
+
+class ListenConfig(Frozen):
+    """How keywords are listened for in long audio, which is made of a split's recordings without a
+    keyword, one behind the other, and of each of its keywords spoken once between them, over
+    noise. What counts as heard is chosen on validation audio, and tried on the test set's."""
+
+    minutes: float | None = Field(default=None, gt=0.0, le=1e5)
+    """Of recordings without a keyword, of each split, at most; none given: all there are."""
+    false_accepts_per_hour: float | None = Field(default=None, ge=0.0, le=1e6)
+    """The most on validation audio, of all keywords together, with which the thresholds are chosen;
+    none given: what the contract promises, else 1."""
+    snr_db: tuple[_Decibels, _Decibels] = (5.0, 20.0)
+    """Least and most decibels of a keyword above the noise that it is spoken over: a recording of
+    `data.sound.noise`, or where there are none, of the others."""
+    tolerance_ms: _Milliseconds = 1000.0
+    """After the end of a keyword's recording, how late it may be heard."""
+    smoothing_ms: _Choices = (0.0, 60.0, 120.0, 240.0)
+    """Times to choose from, over which probabilities are averaged; 0: none of it."""
+    refractory_ms: _Choices = (1000.0, 1500.0, 2000.0)
+    """Times to choose from, in which a keyword is not heard again."""
+    compared_minutes: float = Field(default=10.0, gt=0.0, le=1e5)
+    """Of the test set's long audio, at most, over which each other file is held against the one
+    that ships."""
+
+    @model_validator(mode="after")
+    def _least_is_below_most(self) -> ListenConfig:
+        if self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"`snr_db: {list(self.snr_db)}`: the least comes first")
+        return self
 
 
 class BenchmarkConfig(Frozen):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import Field
 
-from edgedistill.families.models import FAMILIES, ModelCommon
+from edgedistill.families.common import ModelCommon
+from edgedistill.families.models import FAMILIES
 
 if TYPE_CHECKING:
     Model = ModelCommon

@@ -25,15 +25,16 @@ def with_absolute_paths(model: Any, base: Path) -> Any:
     changes: dict[str, Path | str | tuple[Any, ...]] = {}
     for name in type(model).model_fields:
         value = getattr(model, name)
-        if isinstance(value, Path):
-            changes[name] = base / value.expanduser()
+        if isinstance(value, Path | BaseModel):
+            changes[name] = _absolute(value, base)
         elif isinstance(model, _NAMED) and name == "name" and os.path.isdir(base / value):
             changes[name] = str(base / value)
-        elif isinstance(value, BaseModel):
-            changes[name] = with_absolute_paths(value, base)
         elif isinstance(value, tuple):
-            changes[name] = tuple(
-                with_absolute_paths(item, base) if isinstance(item, BaseModel) else item
-                for item in value
-            )
+            changes[name] = tuple(_absolute(item, base) for item in value)
     return model.model_copy(update=changes) if changes else model
+
+
+def _absolute(value: Any, base: Path) -> Any:
+    if isinstance(value, Path):
+        return base / value.expanduser()
+    return with_absolute_paths(value, base) if isinstance(value, BaseModel) else value

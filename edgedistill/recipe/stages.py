@@ -19,7 +19,13 @@ from edgedistill.losses.base import Stage
 from edgedistill.losses.labels import Labels
 from edgedistill.losses.peers import Peers
 from edgedistill.recipe.answers import JudgeConfig, TeachConfig
-from edgedistill.recipe.checks import AuditConfig, BenchmarkConfig, ExportConfig, VerifyConfig
+from edgedistill.recipe.checks import (
+    AuditConfig,
+    BenchmarkConfig,
+    ExportConfig,
+    ListenConfig,
+    VerifyConfig,
+)
 from edgedistill.recipe.losses import DISTILLATION, Loss, Losses
 from edgedistill.recipe.models import Model
 from edgedistill.target import Frozen
@@ -255,6 +261,8 @@ class Stages(Frozen):
     """How closely files must follow the torch graph."""
     audit: AuditConfig = AuditConfig()
     """What is asked beyond accuracy."""
+    listen: ListenConfig = ListenConfig()
+    """How keywords are listened for in long audio; of `task: keywords`."""
     benchmark: BenchmarkConfig = BenchmarkConfig()
     """How latency and memory are measured."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from edgedistill.families.models import DualEncoderModel
-from edgedistill.recipe.checks import AuditConfig
+from edgedistill.recipe.checks import AuditConfig, ListenConfig
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.losses import Loss
 from edgedistill.recipe.models import Model
@@ -74,4 +74,21 @@ def _unfit_unaudited(task: Task, teacher: Teacher, stages: Stages, contract: Con
     for line in ("min_worst_class", "max_calibration_error", "max_copied_errors", "min_robustness"):
         if getattr(contract, line) is not None:
             return f"`contract.{line}` is for `task: classification`"
+    return ""
+
+
+_HEARD = ("max_misses", "max_false_accepts_per_hour", "max_hop_ms")
+
+
+def unfit_for_listening(task_name: str, sound: bool, stages: Stages, contract: Contract) -> str:
+    """What in a recipe does not go with whether its task listens, in words; empty where all does.
+    sound: whether the data are."""
+    if TASKS[task_name].listens:
+        return "" if sound else f"`task: {task_name}` is of sound; give `data.sound`"
+    listening = next(name for name, task in TASKS.items() if task.listens)
+    if stages.listen != ListenConfig():
+        return f"`stages.listen` is for `task: {listening}`"
+    for line in _HEARD:
+        if getattr(contract, line) is not None:
+            return f"`contract.{line}` is for `task: {listening}`"
     return ""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import Field, model_validator
 
-from edgedistill.families.models import FAMILIES, TeacherCommon
+from edgedistill.families.common import TeacherCommon
+from edgedistill.families.models import FAMILIES
 from edgedistill.families.teachers import TEACHERS
 from edgedistill.target import Frozen
 
@@ -34,6 +35,7 @@ class Ensemble(TeacherCommon):
     family: Literal["ensemble"]
     opened_by = "edgedistill.distill.teachers.ensemble"
     takes_arrays = True
+    takes_sound = True
     members: tuple[Member, ...] = Field(min_length=2, max_length=64)
     """Two or more."""
 

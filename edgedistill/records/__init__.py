@@ -2,7 +2,7 @@
 
 from edgedistill.records.audit import AuditRecord
 from edgedistill.records.codec import Record, as_json, from_json, read_record
-from edgedistill.records.data import DataRecord, Duplicates, Pictures, Twin
+from edgedistill.records.data import DataRecord, Duplicates, Pictures, SoundForm, Twin
 from edgedistill.records.export import (
     Executed,
     ExportRecord,
@@ -12,6 +12,7 @@ from edgedistill.records.export import (
     Transposes,
 )
 from edgedistill.records.judge import JudgeRecord
+from edgedistill.records.listening import ListenRecord
 from edgedistill.records.measurements import (
     CountRow,
     Counts,
@@ -76,6 +77,7 @@ __all__ = [
     "LayerParity",
     "LayerSensitivity",
     "LeftOver",
+    "ListenRecord",
     "Look",
     "Machine",
     "MeasurementRow",
@@ -95,6 +97,7 @@ __all__ = [
     "ReportRecord",
     "SearchPoint",
     "SearchRecord",
+    "SoundForm",
     "StageMetrics",
     "StageRow",
     "Status",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from edgedistill.records.codec import Record
-from edgedistill.signature import Inputs, TensorSpec, image_inputs
+from edgedistill.signature import Inputs, TensorSpec, image_inputs, sound_inputs
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,24 @@ class Pictures:
 
 
 @dataclass(frozen=True)
+class SoundForm:
+    """What every recording became."""
+
+    rate: int
+    """Samples a second."""
+    length: int
+    """Of the window that the models see, in samples."""
+    cut: Literal["end", "middle", "spoken"]
+    """Which part of a longer clip that is."""
+    unknown: int | None
+    """The class of sound without a keyword; None where there is none."""
+    silence: int | None
+    """The class of sound without speech; the same."""
+    by_speaker: bool
+    """Whether no speaker is in two splits."""
+
+
+@dataclass(frozen=True)
 class DataRecord(Record):
     """What the samples are, how many there are, and what is odd about them."""
 
@@ -70,6 +88,17 @@ class DataRecord(Record):
     duplicates: Duplicates
     skipped: tuple[str, ...]
     """The first of what could not be decoded, with the reason."""
+    sound: SoundForm | None = None
+    """None where the samples are no sound."""
+
+    @property
+    def keywords(self) -> tuple[int, ...]:
+        """The classes of sound that are meant, where others stand for whatever else there is; none
+        where all are meant."""
+        others = () if self.sound is None else (self.sound.unknown, self.sound.silence)
+        if all(each is None for each in others):
+            return ()
+        return tuple(each for each in range(len(self.labels)) if each not in others)
 
     @property
     def inputs(self) -> Inputs:
@@ -79,6 +108,8 @@ class DataRecord(Record):
     def inputs_at(self, size: tuple[int, int] | None) -> Inputs:
         """What a model is called with that sees the images in a size of its own, (height, width);
         None: the data's."""
+        if self.sound is not None:
+            return sound_inputs(self.sound.length)
         if self.pictures is None:
             return self.arrays
         return image_inputs(self.pictures.channels, *(size or self.pictures.size))

@@ -113,3 +113,11 @@ class ExportRecord(Record):
     def others(self) -> tuple[FileEntry, ...]:
         """Of the student's further programs."""
         return tuple(entry for entry in self.files if entry.program != "main")
+
+    def smallest(self, program: str = "main") -> FileEntry | None:
+        """Of the primary runtime's files with that program the one as small as it comes; None
+        where there is none."""
+        order = ("int8", "fp16", "fp32")
+        own = [each for each in self.files if each.program == program]
+        first = [each for each in own if each.runtime == self.files[0].runtime] or own
+        return min(first, key=lambda each: order.index(each.precision), default=None)

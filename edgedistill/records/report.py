@@ -14,6 +14,7 @@ from pydantic import ConfigDict, JsonValue
 from edgedistill.records.audit import AuditRecord
 from edgedistill.records.codec import Record
 from edgedistill.records.judge import JudgeRecord
+from edgedistill.records.listening import ListenRecord
 from edgedistill.records.measurements import MeasurementRow, OnDevice
 from edgedistill.records.metrics import AuditMetrics, DataMetrics
 from edgedistill.records.quantize import LayerSensitivity
@@ -202,3 +203,5 @@ class ReportRecord(Record):
     programs: tuple[ProgramRow, ...] = ()
     """The student's programs that are not `main`, over a sequence; their times are among the
     measurements."""
+    listened: ListenRecord | None = None
+    """What is heard and missed in long audio; None of other tasks, and where nothing listens."""

@@ -80,7 +80,7 @@ def _overall(students: dict[str, StudentAudit]) -> Table:
 
 
 def _classes(told: StudentAudit) -> Table:
-    header = ["class", "images", "trained on", "accuracy %", "teacher %", "kept %"]
+    header = ["class", "samples", "trained on", "accuracy %", "teacher %", "kept %"]
     rows = [
         [row.class_, row.samples, row.train_count, row.student_accuracy, row.teacher_accuracy,
          _percent(row.retention)]
@@ -92,7 +92,7 @@ def _classes(told: StudentAudit) -> Table:
 def _slices(shipped: Sequence[SliceScore], students: dict[str, StudentAudit]) -> Table:
     """Each slice, and what each student keeps there: which step lost it."""
     kept = [f"{name}, kept %" for name in students]
-    header = ["slice", "images", "accuracy %", "teacher %", *kept]
+    header = ["slice", "samples", "accuracy %", "teacher %", *kept]
     rows = [
         [row.slice, row.samples, row.student_accuracy, row.teacher_accuracy,
          *(_percent(told.slices[number].retention) for told in students.values())]
@@ -128,7 +128,7 @@ def _hardness(quarters: Sequence[HardnessScore]) -> Table:
          row.teacher_accuracy, _percent(row.retention)]
         for row in quarters
     ]  # fmt: skip
-    return "From the hardest quarter of the images to the easiest", header, rows
+    return "From the hardest quarter of the samples to the easiest", header, rows
 
 
 def _drops(drops: Sequence[StepChange]) -> Table:
@@ -141,7 +141,7 @@ def _corruptions(found: Sequence[Corruption], order: Sequence[str]) -> Table:
     models = list(ordered(found[0].accuracy, order))
     header = ["corruption", "strength", *(f"{name} %" for name in models)]
     rows = [[row.kind, row.strength, *(row.accuracy[name] for name in models)] for row in found]
-    return "On images made worse", header, rows
+    return "On samples made worse", header, rows
 
 
 def _detected(found: OutOfDistribution, order: Sequence[str]) -> Table:
@@ -150,7 +150,7 @@ def _detected(found: OutOfDistribution, order: Sequence[str]) -> Table:
         [name, each.auroc, each.in_confidence, each.out_confidence]
         for name, each in ordered(found.models, order).items()
     ]
-    return "Images of no class", header, rows
+    return "Samples of no class", header, rows
 
 
 def _routing(found: Routing) -> Table:

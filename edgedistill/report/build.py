@@ -17,6 +17,7 @@ from edgedistill.records import (
     DataMetrics,
     FileRow,
     JudgeRecord,
+    ListenRecord,
     Machine,
     MeasurementRow,
     MeasurementsRecord,
@@ -69,6 +70,7 @@ def build_report(result: Result) -> ReportRecord:
         audit=AuditRecord.read(audit) if audit else None,
         judged=_judged(result),
         searched=_searched(result),
+        listened=_listened(result),
         quantized=_quantized(result),
         contract=(),
         warnings=(),
@@ -91,6 +93,13 @@ def _judged(result: Result) -> JudgeRecord | None:
 def _searched(result: Result) -> SearchRecord | None:
     search = result.artifacts.get("search")
     return SearchRecord.read(search) if search else None
+
+
+def _listened(result: Result) -> ListenRecord | None:
+    listen = result.artifacts.get("listen")
+    if listen is None or not (listen.path / ListenRecord.FILE).exists():
+        return None  # a student without a step leaves none
+    return ListenRecord.read(listen)
 
 
 def _quantized(result: Result) -> Quantized | None:

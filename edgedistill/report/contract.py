@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgedistill.devices.left_over import left_over, named, share_of
 from edgedistill.program import MAIN
-from edgedistill.recipe import Recipe
+from edgedistill.recipe import Contract, Recipe
 from edgedistill.records import ContractLine, CountRow, MeasurementRow, ReportRecord, Status
 from edgedistill.target import Target
 
@@ -42,27 +42,54 @@ def contract(recipe: Recipe, target: Target, report: ReportRecord) -> list[Contr
               "of the teacher's"),
         _line("robustness", audited.robustness, asked.min_robustness,
               "of clean accuracy", at_least=True),
+        *_heard(asked, report, told),
         _delegation(report) if target.require_full_delegation else None,
         _parity(report),
     ]  # fmt: skip
     return [line for line in lines if line is not None]
 
 
+def _heard(asked: Contract, report: ReportRecord, told: str) -> list[ContractLine | None]:
+    """What a stream promises, of the test set's long audio, and of its step's time."""
+    found = report.listened
+    heard = found.test.all if found else None
+    timed = timed_on_target(report, found.program, found.file) if found else None
+    interval = false = ""
+    if heard is not None and heard.misses_interval is not None:
+        low, high = heard.misses_interval
+        interval = f"{heard.missed} of {heard.said}; 95 % interval {low:.3g} to {high:.3g} %"
+    if found is not None and heard is not None:
+        low, high = heard.false_accepts_interval
+        false = (
+            f"{heard.false_accepts} in {found.test.hours:.3g} h without a keyword; 95 % interval "
+            f"{low:.3g} to {high:.3g} an hour"
+        )
+    return [
+        _line("misses", heard.misses if heard else None, asked.max_misses, "%", interval),
+        _line("false accepts", heard.false_accepts_per_hour if heard else None,
+              asked.max_false_accepts_per_hour, "an hour", false),
+        _line("hop", timed.p50_ms if timed else None, asked.max_hop_ms, "ms", told),
+    ]  # fmt: skip
+
+
 def _tighter(first: float | None, second: float | None) -> float | None:
     return min((limit for limit in (first, second) if limit is not None), default=None)
 
 
-def timed_on_target(report: ReportRecord) -> MeasurementRow | None:
-    """The times of the file that ships, where they are the target's; else None."""
+def timed_on_target(
+    report: ReportRecord, program: str = MAIN, file: str | None = None
+) -> MeasurementRow | None:
+    """The times of a file's program, by default of the file that ships, where they are the
+    target's; else None."""
     if report.on_device is not None:
         rows = report.on_device.times
     else:
         rows = report.measurements if report.measured_on_target else ()
-    return _shipped(rows, report)
+    return _timed(rows, file or report.summary.file, program)
 
 
-def _shipped(rows: Sequence[MeasurementRow], report: ReportRecord) -> MeasurementRow | None:
-    key = "student", report.summary.file, MAIN
+def _timed(rows: Sequence[MeasurementRow], file: str, program: str) -> MeasurementRow | None:
+    key = "student", file, program
     return next((row for row in rows if (row.model, row.file, row.program) == key), None)
 
 
@@ -72,7 +99,7 @@ def _delegation(report: ReportRecord) -> ContractLine | None:
     there = report.on_device
     rows: tuple[MeasurementRow | CountRow, ...]
     rows = (*there.times, *there.counts) if there is not None else ()
-    row = _of_shipped(rows, report) or _shipped(report.measurements, report)
+    row = _of_shipped(rows, report) or _timed(report.measurements, report.summary.file, MAIN)
     if row is None or not row.operators:
         return _line("delegation", None, 0.0, "operators", "nothing tells what ran its operators")
     left = [each for each in left_over(row.operators) if each.kind == "undelegated"]

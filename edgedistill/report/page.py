@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgedistill.program import MAIN
-from edgedistill.records import AuditRecord, MeasurementRow, OnDevice, OperatorRow, ReportRecord
+from edgedistill.records import (
+    AuditRecord,
+    ListenRecord,
+    MeasurementRow,
+    OnDevice,
+    OperatorRow,
+    ReportRecord,
+)
 from edgedistill.records.audit import StudentAudit
-from edgedistill.report import device, left_over
+from edgedistill.report import device, left_over, listening
 from edgedistill.report.audit import ordered
 from edgedistill.report.contract import verdict
 from edgedistill.report.numbers import milliseconds, number
@@ -26,12 +34,13 @@ from edgedistill.report.warnings import grouped
 _OPERATORS_SHOWN = _LAYERS_SHOWN = 12
 
 
-def write_html(report: ReportRecord, path: Path) -> None:
-    """Write a report (of `build_report`) as a self-contained page."""
-    path.write_text(page(report), encoding="utf-8")
+def write_html(report: ReportRecord, path: Path, sounds: Mapping[str, bytes] = {}) -> None:
+    """Write a report (of `build_report`) as a self-contained page; sounds: the WAV files that it
+    names, by their names."""
+    path.write_text(page(report, sounds), encoding="utf-8")
 
 
-def page(report: ReportRecord) -> str:
+def page(report: ReportRecord, sounds: Mapping[str, bytes] = {}) -> str:
     """The whole page as HTML; what comes from a report is escaped."""
     import jinja2
 
@@ -42,7 +51,9 @@ def page(report: ReportRecord) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals["step_ms"] = step_ms
+    environment.globals.update(
+        step_ms=step_ms, heard=listening.HEADER, wide=listening.WIDTH, high=listening.HEIGHT
+    )
     environment.filters.update(
         furthest=furthest,
         number=number,
@@ -64,6 +75,7 @@ def page(report: ReportRecord) -> str:
         device=_device(report.on_device),
         left_title=left_over.TITLE,
         left=left_over.sentences(report),
+        listened=_listened(report.listened, sounds),
         layers_shown=_LAYERS_SHOWN,
         recipe=json.dumps(report.recipe, indent=2),
     )
@@ -84,6 +96,26 @@ def _device(told: OnDevice | None) -> _Device | None:
     if told is None:
         return None
     return _Device(device.title(told), device.note(told), *device.table(told))
+
+
+@dataclass(frozen=True)
+class _Listened:
+    """What is heard in long audio."""
+
+    title: str
+    note: str
+    rows: list[list[str]]
+    drawing: listening.Drawing
+    cases: list[listening.Playable]
+
+
+def _listened(told: ListenRecord | None, sounds: Mapping[str, bytes]) -> _Listened | None:
+    if told is None:
+        return None
+    return _Listened(
+        listening.title(told), listening.note(told), list(listening.rows(told)),
+        listening.drawing(told), listening.playable(told.cases, sounds),
+    )  # fmt: skip
 
 
 def _students(audit: AuditRecord | None) -> dict[str, StudentAudit]:

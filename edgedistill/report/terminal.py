@@ -5,8 +5,15 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from edgedistill.records import ContractLine, FileRow, OnDevice, ProgramRow, ReportRecord
-from edgedistill.report import device, left_over
+from edgedistill.records import (
+    ContractLine,
+    FileRow,
+    ListenRecord,
+    OnDevice,
+    ProgramRow,
+    ReportRecord,
+)
+from edgedistill.report import device, left_over, listening
 from edgedistill.report.contract import verdict
 from edgedistill.report.numbers import milliseconds, number
 from edgedistill.report.warnings import grouped
@@ -45,6 +52,8 @@ def show(report: ReportRecord, console: Console) -> None:
     console.print(_files(report, console.width))
     if report.programs:
         console.print(_programs(report, console.width))
+    if report.listened is not None:
+        console.print(_listened(report.listened, console.width))
     if report.on_device is not None:
         console.print(_on_device(report.on_device, console.width))
         console.print(device.note(report.on_device), highlight=False, style="dim")
@@ -163,6 +172,15 @@ def _programs(report: ReportRecord, width: int) -> Table:
             "p50 ms": [milliseconds(step_ms(report, row)) for row in rows],
         },
     )
+
+
+def _listened(told: ListenRecord, width: int) -> Table:
+    from rich.markup import escape
+
+    rows = [[escape(row[0]), *row[1:]] for row in listening.rows(told)]
+    columns = {name: [row[at] for row in rows] for at, name in enumerate(listening.HEADER)}
+    names = {name: columns.pop(name) for name in ("keyword", "split")}
+    return _grid(listening.title(told), width, names, columns)
 
 
 def _on_device(told: OnDevice, width: int) -> Table:

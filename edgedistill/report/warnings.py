@@ -18,7 +18,7 @@ _NOISE = 1.05
 
 
 _GROUPS = {
-    "data": ("The data", "look at the images that are named, mend the folders, compile again"),
+    "data": ("The data", "look at what is named, mend the folders, compile again"),
     "teach": ("The teacher's answers", "see that the teacher gets what it was trained on"),
     "judge": ("The teacher's answers", "see that the teacher gets what it was trained on"),
     "training": ("Training", "train for longer, at another rate, or ask for less of it"),
@@ -32,6 +32,8 @@ _GROUPS = {
                "runtime or precision out. What is this machine's kernels or rounding asks for "
                "nothing but a look at the device itself"),
     "audit": ("Beyond accuracy", "`edgedistill audit` shows it class by class"),
+    "listen": ("Listening", "give more recordings without a keyword (`data.sound.negatives`), "
+               "train for longer, or ask for less (`stages.listen`, `contract`)"),
     "benchmark": ("Measuring", "nothing is wrong with the files; these figures are missing"),
     "files": ("Size and speed", "ship another file of the bundle, or measure on the device, whose "
               "kernels are others"),
@@ -85,7 +87,7 @@ def _twins(result: Result) -> list[str]:
     data = result.artifacts["data"]
     found = DataMetrics.read(data).duplicates or {"exact": {}}
     return [
-        f"data: {count + found['near'][pair]} images of {second} are in {first} too; "
+        f"data: {count + found['near'][pair]} samples of {second} are in {first} too; "
         f"{data.file('data.json')} names some"
         for pair, count in found["exact"].items()
         for first, _, second in [pair.partition("/")]

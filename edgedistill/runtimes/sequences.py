@@ -10,6 +10,7 @@ import numpy as np
 
 from edgedistill.records import Cause, FileEntry, OutputParity, ProgramRow
 from edgedistill.runtimes import RUNTIMES
+from edgedistill.runtimes.native import to_real
 from edgedistill.runtimes.parity import misses_over_steps
 from edgedistill.runtimes.verdict import KERNELS
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgedistill.program import Program
     from edgedistill.recipe import VerifyConfig
-    from edgedistill.runtimes import Array, Loaded
+    from edgedistill.runtimes import Array, Floats, Loaded
     from edgedistill.signature import Signature
 
     Steps = Sequence[tuple[torch.Tensor, ...]]
@@ -35,6 +36,11 @@ class Stream:
         self._loaded = loaded
         self.reset()
 
+    @property
+    def signature(self) -> Signature:
+        """The program's, with the file's own shapes, layouts and scales."""
+        return self._loaded.signature
+
     def reset(self) -> None:
         """Begin anew."""
         inputs = {each.name: each for each in self._loaded.signature.inputs}
@@ -46,13 +52,23 @@ class Stream:
     def __call__(self, *inputs: Array) -> dict[str, Array]:
         """One step: real values (1, ...) of the inputs that are no state, in their order, to those
         of all outputs. The state stays as the file holds it: integers are fed back unchanged."""
+        return self._loaded.decode(self._run(*inputs))
+
+    def judged(self, *inputs: Array) -> Floats:
+        """One step as a call is, to the output that a task judges alone, float32 (1, values)."""
+        signature = self._loaded.signature
+        spec = signature.outputs[signature.answer]
+        return to_real(self._run(*inputs)[spec.name], spec).astype(np.float32, copy=False)
+
+    def _run(self, *inputs: Array) -> dict[str, Array]:
+        """One step, to all outputs as the file holds them."""
         signature = self._loaded.signature
         fresh = dict(zip((each.name for each in signature.fresh), inputs, strict=True))
         native = self._loaded.encode_some(fresh) | self._states
         outputs = {name: each.copy() for name, each in self._loaded.run(native).items()}
         for given, taken in signature.state.items():
             self._states[taken] = outputs[given]
-        return self._loaded.decode(outputs)
+        return outputs
 
 
 def _zero(shape: tuple[int, ...], dtype: str, zero_point: int | None) -> Array:

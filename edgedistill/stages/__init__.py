@@ -46,7 +46,8 @@ class Context:
         from edgedistill.distill.teachers import TeacherContext
 
         seen = data.inputs_at(config.image_size)
-        return TeacherContext(folder, data.classes, seen, precision, self.answers, self.sent)
+        rate = data.sound.rate if data.sound else None
+        return TeacherContext(folder, data.classes, seen, precision, self.answers, self.sent, rate)
 
     def told(self, stage: str, state: State | None) -> JsonObject:
         """A model's state as metrics, its warnings said aloud; none of what was not measured."""
@@ -99,6 +100,7 @@ STAGES = {
         Stage("quantize", 8, ("torch", "torchao", "nncf", "accelerate")),
         Stage("export", 9, _EXPORT),
         Stage("verify", 6, _EXPORT),
+        Stage("listen", 1, _EXPORT),
         Stage("benchmark", 3, _EXPORT),
     )
 }

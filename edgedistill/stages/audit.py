@@ -1,5 +1,5 @@
 """Ask of the student what its accuracy does not tell: whom it fails, what it copied, how sure it
-is, what it does with bad images, and when it should pass a request on."""
+is, what it does with bad samples, and when it should pass a request on."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact, JsonObject
-from edgedistill.data import ImageSplit, Split, open_images, open_split
-from edgedistill.data.image.corrupt import KINDS, corrupt
-from edgedistill.data.no_class import Size, images_of_no_class
-from edgedistill.data.slices import read_slices, sample_names
+from edgedistill.data import Split, open_split
+from edgedistill.data.no_class import Size, samples_of_no_class
+from edgedistill.data.slices import read_slices, sample_names, speaker_slices
+from edgedistill.data.worse import kinds, made_worse, some
 from edgedistill.devices import machine
 from edgedistill.distill.embeddings import embeddings
 from edgedistill.distill.labelling import plain_answers
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 
 _SMALLEST = ("int8", "fp16", "fp32")
 _EMBEDDED = 10_000
-"""Images of either split whose nearest neighbours are looked for."""
+"""Samples of either split whose nearest neighbours are looked for."""
 
 
 class Config(Frozen):
@@ -59,7 +58,7 @@ class Config(Frozen):
     teacher: Teacher
     fingerprint: str
     out_of_distribution: str
-    """Digest of that folder's listing."""
+    """Digest of what lies there."""
     slices: str
     """Digest of that file."""
 
@@ -70,12 +69,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     data = DataRecord.read(inputs["data"])
     test, held_out = (open_split(inputs["data"].path, name) for name in ("test", "validation"))
     sizes = _sizes(config, inputs, data)
-    tests = {size: open_images(inputs["data"].path, "test", size) for size in sizes.values()}
-    others, notes = images_of_no_class(config.audit, data, tuple(tests), context.seed)
+    tests = {size: open_split(inputs["data"].path, "test", size) for size in sizes.values()}
+    others, notes = samples_of_no_class(config.audit, data, tuple(tests), context.seed)
     for text in notes:
         context.reporter.say(f"audit: {text}")
-    images = _asked_in_all(config, inputs, len(test), len(held_out), len(others[None]))
-    models = _open(config, inputs, test, sizes, Asked(context.reporter, "audit", images))
+    asked = _asked_in_all(config, inputs, test, len(held_out), len(others[None]))
+    models = _open(config, inputs, test, sizes, Asked(context.reporter, "audit", asked))
     own = logits_of(models.shipped, held_out)
     temperature = calibration.fit_temperature(own, held_out.labels)
     known = _teacher_on_validation(config, inputs, data, context)
@@ -86,7 +85,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         students=_students(config.audit, inputs["data"], models, test),
         drops=_drops(models, test),
         corruptions=_corruptions(config.audit, models, tests, context),
-        out_of_distribution=_detected(config.audit, models, tests, others),
+        out_of_distribution=_detected(config.audit, models, tests, others, data.keywords),
         coverage=_coverage(inputs, context.seed),
         temperature=temperature,
         routing=None
@@ -112,7 +111,7 @@ class _Models:
     predictors: dict[str, Predict]
     """Torch models by step, and `shipped`."""
     sizes: dict[str, Size]
-    """In which each of them sees the images."""
+    """In which each of them sees images."""
     students: dict[str, Floats]
     """Logits (samples, classes) by model, in the order in which they were made."""
     teacher: Floats | None
@@ -150,7 +149,9 @@ def _students(
     described = DataRecord.read(data)
     classes = described.classes
     counts = [described.class_counts["train"][name] for name in classes]
-    slices = read_slices(asked.slices, sample_names(data)) if asked.slices else {}
+    slices = speaker_slices(data)
+    if asked.slices:
+        slices |= read_slices(asked.slices, sample_names(data))
     return {
         name: figures.audit(logits, models.teacher, test.labels, classes, counts, slices)
         for name, logits in models.students.items()
@@ -166,7 +167,7 @@ def _drops(models: _Models, test: Split) -> tuple[StepChange, ...]:
 def _teacher_on_validation(
     config: Config, inputs: dict[str, Artifact], data: DataRecord, context: Context
 ) -> Floats | None:
-    """The teacher's logits; None where it does not know all of the images."""
+    """The teacher's logits; None where it does not know all of the samples."""
     return plain_answers(
         config.teacher,
         identity(config.teacher, config.fingerprint, inputs["teacher"]),
@@ -194,7 +195,7 @@ def _features(export: Artifact, split: Split) -> Floats | None:
     """What the file that ships sees before it decides, (samples, dimensions)."""
     files = ExportRecord.read(export).main
     seen = features.load(export.file("files") / _entry(files).file, files[0].runtime)
-    return None if seen is None else logits_of(lambda pixels: seen(pixels)[1], split)
+    return None if seen is None else logits_of(lambda given: seen(given)[1], split)
 
 
 def _predictors(config: Config, inputs: dict[str, Artifact]) -> dict[str, Predict]:
@@ -206,7 +207,7 @@ def _predictors(config: Config, inputs: dict[str, Artifact]) -> dict[str, Predic
 
 
 def _sizes(config: Config, inputs: dict[str, Artifact], data: DataRecord) -> dict[str, Size]:
-    """In which size each of the predictors sees the images."""
+    """In which size each of the predictors sees images."""
     seen = {
         name: image_size(inputs_of(inputs[name].file("model")))
         for name in config.models
@@ -223,41 +224,43 @@ def _control(inputs: dict[str, Artifact]) -> Predict:
 
 
 def _asked_in_all(
-    config: Config, inputs: dict[str, Artifact], test: int, held_out: int, out_of_distribution: int
+    config: Config,
+    inputs: dict[str, Artifact],
+    test: Split,
+    held_out: int,
+    out_of_distribution: int,
 ) -> int:
-    """How many images all models are asked about together."""
+    """How many samples all models are asked about together."""
     models = 1 + sum(inputs[name].file("model").exists() for name in config.models)
-    worse = min(config.audit.corruption_samples, test) * (1 + 3 * len(KINDS))
+    worse = min(config.audit.corruption_samples, len(test)) * (1 + 3 * len(kinds(test)))
     return (
-        models * (worse + test + out_of_distribution)
-        + test * (1 + ("control" in inputs))
+        models * (worse + len(test) + out_of_distribution)
+        + len(test) * (1 + ("control" in inputs))
         + held_out
     )
 
 
 def _corruptions(
-    asked: AuditConfig, models: _Models, tests: Mapping[Size, ImageSplit], context: Context
+    asked: AuditConfig, models: _Models, tests: Mapping[Size, Split], context: Context
 ) -> tuple[Corruption, ...]:
-    """The first of the images as they are."""
+    """The first of the samples as they are."""
     if not asked.corruption_samples:
         return ()
     test = tests[None]
     count = min(asked.corruption_samples, len(test))
     ids = np.sort(np.random.default_rng([context.seed, 3]).permutation(len(test))[:count])
     labels = test.labels[ids]
-    images = {size: np.asarray(split.images[ids]) for size, split in tests.items()}
 
-    def row(kind: str, strength: int, worse: Mapping[Size, NDArray[np.uint8]]) -> Corruption:
-        splits = {size: ImageSplit(each, labels) for size, each in worse.items()}
+    def row(kind: str, strength: int, splits: Mapping[Size, Split]) -> Corruption:
         scores = {name: accuracy(logits_of(each, splits[models.sizes[name]]), labels)
                   for name, each in models.predictors.items()}  # fmt: skip
         return Corruption(kind, strength, scores)
 
-    rows = [row("none", 0, images)]
-    for kind in KINDS:
+    rows = [row("none", 0, {size: some(each, ids) for size, each in tests.items()})]
+    for kind in kinds(test):
         for strength in (1, 2, 3):
-            worse = {size: corrupt(each, kind, strength, context.seed, ids)
-                     for size, each in images.items()}  # fmt: skip
+            worse = {size: made_worse(each, ids, kind, strength, context.seed)
+                     for size, each in tests.items()}  # fmt: skip
             rows.append(row(kind, strength, worse))
     return tuple(rows)
 
@@ -265,32 +268,36 @@ def _corruptions(
 def _detected(
     asked: AuditConfig,
     models: _Models,
-    tests: Mapping[Size, ImageSplit],
-    others: Mapping[Size, ImageSplit],
+    tests: Mapping[Size, Split],
+    others: Mapping[Size, Split],
+    keywords: Sequence[int],
 ) -> OutOfDistribution:
-    """How well each model's confidence tells the test images from images of no class."""
+    """How well each model's confidence tells the test samples from those of no class; keywords:
+    the classes that are meant, where others stand for whatever else there is."""
     found = {}
+    inside = np.isin(tests[None].labels, keywords) if keywords else slice(None)
     for name, each in models.predictors.items():
         size = models.sizes[name]
-        found[name] = figures.ood(logits_of(each, tests[size]), logits_of(each, others[size]))
+        own, theirs = logits_of(each, tests[size]), logits_of(each, others[size])
+        found[name] = figures.ood(own[inside], theirs, keywords)
     count = len(others[None])
     return OutOfDistribution("noise" if asked.out_of_distribution is None else count, found)
 
 
 def _coverage(inputs: dict[str, Artifact], seed: int) -> Coverage | None:
-    """The share of the test images that have nothing like them in train, as the student sees; None
+    """The share of the test samples that have nothing like them in train, as the student sees; None
     where it has no linear layer, whose input would be the embedding."""
     import torch
 
     from edgedistill.distill.feature_hooks import last_layer
 
     student = load(inputs["distill"].file("model"))
-    first = open_images(inputs["data"].path, "train").pixels(np.arange(1))
-    if last_layer(student, (torch.from_numpy(first),)) is None:
+    first = open_split(inputs["data"].path, "train").inputs(np.arange(1))
+    if last_layer(student, tuple(map(torch.from_numpy, first.values()))) is None:
         return None
     parts = []
     for name in ("train", "test"):
-        split = open_images(inputs["data"].path, name)
+        split = open_split(inputs["data"].path, name)
         chosen = np.random.default_rng([seed, 5]).permutation(len(split))[:_EMBEDDED]
         parts.append(embeddings(student, split, np.sort(chosen)))
     train, test = parts

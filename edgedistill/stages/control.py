@@ -7,7 +7,7 @@ import json
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.models import fresh, save
 from edgedistill.predict import state_of_model, task_of
-from edgedistill.recipe import Augment, Labels, Training
+from edgedistill.recipe import Changes, Labels, Training
 from edgedistill.records import StageMetrics
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -20,7 +20,7 @@ class Config(Frozen):
 
     train: Training
     """As the student was distilled; for as many image-passes as it took to its final shape."""
-    augment: Augment
+    augment: Changes
     workers: int | None
 
 

@@ -7,7 +7,7 @@ from edgedistill.distill.search import Found, changed
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
 from edgedistill.predict import state_of_model, task_of
-from edgedistill.recipe import Augment, DistillConfig, Model
+from edgedistill.recipe import Changes, DistillConfig, Model
 from edgedistill.records import DataRecord, SearchRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -23,7 +23,7 @@ class Config(Frozen):
     peers: tuple[str, ...]
     """Fingerprints of those that train along."""
     train: DistillConfig
-    augment: Augment
+    augment: Changes
     workers: int | None
 
 

@@ -14,7 +14,7 @@ from edgedistill.compress.cost import Cost, measure_cost
 from edgedistill.compress.prune import importance, prune
 from edgedistill.models import load, save
 from edgedistill.predict import state_of_model, task_of
-from edgedistill.recipe import Augment, PruneConfig
+from edgedistill.recipe import Changes, PruneConfig
 from edgedistill.records import DataRecord, PruneRound, StageMetrics, as_json, read_record
 from edgedistill.signature import blank
 from edgedistill.stages import Context
@@ -33,7 +33,7 @@ class Config(Frozen):
     round_to: int
     kernel: Kernel | None
     """What a goal in padded MACs is counted by."""
-    augment: Augment
+    augment: Changes
     workers: int | None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from edgedistill.data import Split, open_split
 from edgedistill.models import load
 from edgedistill.predict import logits_of, task_of, torch_predictor
 from edgedistill.program import MAIN
-from edgedistill.recipe import Augment, QuantizeConfig
+from edgedistill.recipe import Changes, QuantizeConfig
 from edgedistill.records import (
     DataRecord,
     Fidelity,
@@ -43,7 +43,7 @@ class Config(Frozen):
 
     quantize: QuantizeConfig | None
     scheme: Scheme
-    augment: Augment
+    augment: Changes
     workers: int | None
 
 
@@ -51,89 +51,108 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     """Leaves each of the student's programs, folded, in float and, where wanted, in int8, and
     `quantize.json`."""
     from edgedistill.compress.fold import fold
-    from edgedistill.models.programs import programs
+    from edgedistill.models.programs import float_parts, programs
 
     data = DataRecord.read(inputs["data"])
-    student = inputs.get("prune") or inputs["distill"]
+    student = load((inputs.get("prune") or inputs["distill"]).path / "model")
     folded = {
         name: _keep(fold(module, signature), name, "float", context)
-        for name, (module, signature) in programs(load(student.path / "model"), data.inputs).items()
+        for name, (module, signature) in programs(student, data.inputs).items()
     }
     metrics = {"float_validation_quality": _validate(folded[MAIN], inputs)}
     if config.quantize is None:
         QuantizeRecord(None).write(context.scratch)
         return metrics
-    return {**metrics, **_quantize(folded, config, config.quantize, inputs, context, metrics)}
+    kept = _kept(config.quantize, folded[MAIN], float_parts(student))
+    made = _quantize(folded, config, config.quantize, kept, inputs, context, metrics)
+    return {**metrics, **made}
 
 
 def _keep(program: Program, name: str, kind: str, context: Context) -> Program:
     return program_file.keep(program, program_file.place(context.scratch, name, kind))
 
 
+def _kept(settings: QuantizeConfig, program: Program, parts: tuple[str, ...]) -> tuple[str, ...]:
+    """What stays in float: what the recipe names, and of the model's own parts those that compute
+    something."""
+    from edgedistill.compress.quantize import present
+
+    return tuple(dict.fromkeys((*settings.keep_float, *present(program, parts))))
+
+
 def rehearse(
-    config: Config, folded: dict[str, Program], inputs: tuple[Tensor, ...]
+    config: Config,
+    folded: dict[str, Program],
+    inputs: tuple[Tensor, ...],
+    parts: tuple[str, ...] = (),
 ) -> dict[str, Program]:
     """The programs of a student that has learned nothing yet, quantized as the recipe asks but for
     the training, of which one gradient is taken; none where nothing is to be quantized.
 
-    inputs: of `main`, for a few samples, in its order.
+    inputs: of `main`, for a few samples, in its order; parts: what the student keeps in float.
     Raises UserError: a name of `keep_float` is no layer's.
     """
     from edgedistill.compress.post_training import post_training
     from edgedistill.compress.quantize import calibrate, convert, prepare
-    from edgedistill.compress.streams import fed
     from edgedistill.program import answers
 
     settings = config.quantize
     if settings is None:
         return {}
     program = folded[MAIN]
-    others = {
-        name: post_training(
-            each, config.scheme, list(fed(each, name, [inputs])), _kept(each, settings.keep_float)
-        )
+    kept = _kept(settings, program, parts)
+    if settings.method != "qat":
+        quantized = post_training(program, config.scheme, [inputs], kept)
+    else:
+        prepared = prepare(program, config.scheme, kept)
+        calibrate(prepared, [inputs])
+        quantized = convert(prepared)
+        judged = answers(prepared.train()(*inputs))[program.signature.answer]
+        judged.sum().backward()  # type: ignore[no-untyped-call]
+    return {MAIN: quantized, **_others(folded, quantized, config.scheme, lambda: [inputs], kept)}
+
+
+def _others(
+    folded: dict[str, Program],
+    quantized: Program,
+    scheme: Scheme,
+    batches: Callable[[], Iterable[tuple[Tensor, ...]]],
+    kept: tuple[str, ...],
+) -> dict[str, Program]:
+    """A student's programs beside `main`, in integers as that is. batches: gives what `main`
+    takes."""
+    from edgedistill.compress.follow import follow
+    from edgedistill.compress.quantize import present
+    from edgedistill.compress.streams import fed
+
+    return {
+        name: follow(each, quantized, scheme, fed(each, name, batches()), present(each, kept))
         for name, each in folded.items()
         if name != MAIN
     }
-    if settings.method != "qat":
-        quantized = post_training(program, config.scheme, [inputs], settings.keep_float)
-        return {MAIN: quantized, **others}
-    prepared = prepare(program, config.scheme, settings.keep_float)
-    calibrate(prepared, [inputs])
-    quantized = convert(prepared)
-    judged = answers(prepared.train()(*inputs))[program.signature.answer]
-    judged.sum().backward()  # type: ignore[no-untyped-call]
-    return {MAIN: quantized, **others}
-
-
-def _kept(program: Program, names: Sequence[str]) -> tuple[str, ...]:
-    """Of the layers that are to stay in float, those that a program has."""
-    from edgedistill.compress.quantize import weighted_layers
-
-    return tuple(name for name in names if name in weighted_layers(program))
 
 
 def _quantize(
     folded: dict[str, Program],
     config: Config,
     settings: QuantizeConfig,
+    kept: tuple[str, ...],
     inputs: dict[str, Artifact],
     context: Context,
     before: dict[str, float],
 ) -> JsonObject:
     from edgedistill.compress.describe import describe
     from edgedistill.compress.post_training import post_training
-    from edgedistill.compress.quantize import calibrate, convert, prepare, trained
-    from edgedistill.compress.streams import fed
+    from edgedistill.compress.quantize import calibrate, convert, prepare
 
     program = folded[MAIN]
     split = open_split(inputs["data"].path, "train")
-    prepared = prepare(program, config.scheme, settings.keep_float)
+    prepared = prepare(program, config.scheme, kept)
     calibrate(prepared, _calibration(split, settings, context.seed))
     rows = _sensitivity(prepared, settings, inputs)
     touchy = _touchy(rows, settings)
-    kept = (*settings.keep_float, *touchy)
     if touchy:
+        kept = (*kept, *touchy)
         context.reporter.say(f"quantize: left in float, too sensitive: {', '.join(touchy)}")
         prepared = prepare(program, config.scheme, kept)
         calibrate(prepared, _calibration(split, settings, context.seed))
@@ -141,7 +160,6 @@ def _quantize(
     if settings.method == "qat":
         training = _train(prepared, config, settings, inputs, context)
         quantized = convert(prepared)
-        folded = {name: trained(each, prepared) for name, each in folded.items()}
     else:
         batches = _calibration(split, settings, context.seed)
         say = context.reporter.say
@@ -149,11 +167,12 @@ def _quantize(
             program, config.scheme, batches, kept, lambda text: say(f"quantize: {text}")
         )
     quantized = _keep(quantized, MAIN, "int8", context)
-    for name, each in folded.items():
-        if name != MAIN:
-            samples = fed(each, name, _calibration(split, settings, context.seed))
-            other = post_training(each, config.scheme, list(samples), _kept(each, kept))
-            _keep(other, name, "int8", context)
+    others = _others(
+        folded, quantized, config.scheme,
+        lambda: _calibration(split, settings, context.seed), kept,
+    )  # fmt: skip
+    for name, each in others.items():
+        _keep(each, name, "int8", context)
     near, notes = _fidelity(program, quantized, inputs)
     for text in notes:
         context.reporter.say(f"quantize: {text}")

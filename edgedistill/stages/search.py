@@ -10,7 +10,7 @@ from edgedistill.distill.search import Found, changed
 from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.predict import state_of_model, task_of
-from edgedistill.recipe import Augment, DistillConfig, Model, SearchConfig
+from edgedistill.recipe import Changes, DistillConfig, Model, SearchConfig
 from edgedistill.records import DataRecord, SearchPoint, SearchRecord, Trial
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -27,7 +27,7 @@ class Config(Frozen):
     peers: tuple[str, ...]
     """Fingerprints of those that train along."""
     train: DistillConfig
-    augment: Augment
+    augment: Changes
     workers: int | None
 
 

@@ -13,7 +13,7 @@ from edgedistill.distill.labelling import ask, plain_answers
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
 from edgedistill.distill.teachers import identity, open_teacher
 from edgedistill.predict import task_of
-from edgedistill.recipe import Augment, Teacher
+from edgedistill.recipe import Changes, Teacher
 from edgedistill.records import DataRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -29,7 +29,7 @@ class Config(Frozen):
     precision: Literal["fp32", "bf16"]
     keep: Literal["full", "half", "top_k"]
     top_k: int
-    augment: Augment
+    augment: Changes
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:

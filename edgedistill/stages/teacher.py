@@ -12,7 +12,7 @@ from edgedistill.distill.teachers import open_teacher
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
 from edgedistill.predict import SAME_CLASSES, TRAIN_BETTER, state_of_answers, state_of_model
-from edgedistill.recipe import Augment, Ensemble, Loss, Model, ModelCommon, Teacher, Training
+from edgedistill.recipe import Changes, Ensemble, Loss, Model, ModelCommon, Teacher, Training
 from edgedistill.records import DataRecord, TeacherRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -28,7 +28,7 @@ class Config(Frozen):
     fingerprint: str
     train: Training | None
     losses: tuple[Loss, ...]
-    augment: Augment
+    augment: Changes
     workers: int | None
 
 

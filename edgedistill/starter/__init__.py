@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from edgedistill.data.survey import Found, look
+from edgedistill.data.sound.survey import look_for_sound
+from edgedistill.data.survey import Found, look, path_of
 from edgedistill.errors import UserError
 from edgedistill.starter.models import model_keys, named, suggested, taken, weights_notes
+from edgedistill.starter.sound import sound_lines, sound_models, sound_notes
 from edgedistill.starter.text import (
     Size,
     contract_lines,
     data_lines,
-    in_comment,
+    first_lines,
     model_lines,
-    recipe_name,
     size_in_words,
     stage_lines,
 )
@@ -25,7 +26,7 @@ __all__ = ["suggested", "write_recipe"]
 
 def write_recipe(
     out: Path,
-    teacher: str,
+    teacher: str | None,
     weights: Path | None,
     data: str,
     target: str,
@@ -33,25 +34,46 @@ def write_recipe(
     student_weights: Path | None = None,
 ) -> list[str]:
     """Write a recipe to `out`; returns what it decided of itself. Without a `student`, one is
-    suggested by the images and the target.
+    suggested by the data and the target; of sound a teacher too.
 
     Raises UserError: `out` exists, or teacher, student, data or target cannot be made out, or
     weights do not fit.
     """
-    from edgedistill.recipe import load_recipe
-
     if student_weights is not None and student is None:
         raise UserError(
             f"--student-weights {student_weights}: of which model?", "name it: --student"
         )
     folder = _new(out).parent
-    wanted = load_target(target)
+    load_target(target)
+    heard = look_for_sound(path_of(data)) if data != "digits" else None
+    if heard is not None:
+        chosen = sound_models(heard, teacher, weights, student, student_weights)
+        _write(out, folder, [*first_lines(out, data), *sound_lines(heard, chosen, folder)])
+        return sound_notes(heard, student)
+    if teacher is None:
+        raise UserError("--teacher: which model answers?", "name it: --teacher timm:resnet18, say")
+    lines, notes = _of_images(out, folder, teacher, weights, data, target, student, student_weights)
+    _write(out, folder, lines)
+    return notes
+
+
+def _of_images(
+    out: Path,
+    folder: Path,
+    teacher: str,
+    weights: Path | None,
+    data: str,
+    target: str,
+    student: str | None,
+    student_weights: Path | None,
+) -> tuple[list[str], list[str]]:
+    """A recipe's lines, and what it decided of itself."""
     found = look(data)
     models = {"teacher": model_keys("--teacher", teacher, weights)}
     size = taken(models, found, _image_size(found, str(models["teacher"]["family"])))
     if student is None:
         models["student"] = suggested(
-            found, size, wanted, bool(models["teacher"].get("pretrained"))
+            found, size, load_target(target), bool(models["teacher"].get("pretrained"))
         )
     else:
         models["student"] = model_keys("--student", student, student_weights, pretrained=False)
@@ -61,16 +83,20 @@ def write_recipe(
         notes.insert(0, f"student: {named(models['student'])}, suggested for {_seen(found)} of "
                         f"{size_in_words(size)} pixels; --student names another")  # fmt: skip
     lines = [
-        "# Written by `edgedistill init`: guesses to go over. Paths are relative to this file.",
-        f"# `edgedistill check {in_comment(out.name)}` shows the plan,",
-        "# `edgedistill schema` every key.",
-        f"name: {recipe_name(found, data)}",
+        *first_lines(out, data),
         *data_lines(found, size, folder),
         *model_lines("teacher", models["teacher"], folder),
         *model_lines("student", models["student"], folder),
         *stage_lines(models, found, new_head),
         *contract_lines(target),
     ]
+    return lines, notes
+
+
+def _write(out: Path, folder: Path, lines: list[str]) -> None:
+    """Whole and valid, or not at all."""
+    from edgedistill.recipe import load_recipe
+
     folder.mkdir(parents=True, exist_ok=True)
     with out.open("x", encoding="utf-8") as stream:
         try:
@@ -80,7 +106,6 @@ def write_recipe(
         except BaseException:
             out.unlink()
             raise
-    return notes
 
 
 def _new(out: Path) -> Path:

@@ -13,16 +13,20 @@ from edgedistill.data.survey import Keys as DataKeys
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
-Keys = dict[str, str | int | bool | Path | list[int]]
-"""Of a model or of data, as a recipe has them."""
+Keys = dict[str, Any]
+"""Of a model or of data, as a recipe has them: text, numbers, paths, and lists of these."""
 
 
-def _yaml(keys: Keys | DataKeys, folder: Path) -> list[str]:
-    """Keys as indented YAML; a JSON string is YAML too."""
-    return [f"  {key}: {_value(value, folder)}" for key, value in keys.items()]
+def yaml_lines(keys: Keys | DataKeys, folder: Path, indent: int = 2) -> list[str]:
+    """Keys as indented YAML, paths from `folder`; a JSON string is YAML too."""
+    return [f"{' ' * indent}{key}: {_value(value, folder)}" for key, value in keys.items()]
 
 
 def _value(value: Any, folder: Path) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_value(each, folder) for each in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_value(each, folder)}' for key, each in value.items())}}}"
     if isinstance(value, Path):
         value = os.path.relpath(value.resolve(), folder)
     return _text(value) if isinstance(value, str) else json.dumps(value)
@@ -44,9 +48,21 @@ def in_comment(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def recipe_name(found: Found, data: str) -> str:
-    """After the data's folder."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data).resolve().name).strip("-") or "recipe"
+def recipe_name(data: str) -> str:
+    """After the data's folder or file."""
+    place = Path(data).resolve()
+    name = place.name if place.is_dir() else place.stem
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "recipe"
+
+
+def first_lines(out: Path, data: str) -> list[str]:
+    """What the recipe is, and its name."""
+    return [
+        "# Written by `edgedistill init`: guesses to go over. Paths are relative to this file.",
+        f"# `edgedistill check {in_comment(out.name)}` shows the plan,",
+        "# `edgedistill schema` every key.",
+        f"name: {recipe_name(data)}",
+    ]
 
 
 def size_in_words(size: Size) -> str:
@@ -66,7 +82,7 @@ def data_lines(found: Found, size: Size, folder: Path) -> list[str]:
         f"# {found.images} images of {len(found.classes)} classes ({names}), "
         f"{'grey' if found.grey else 'color'}, {sizes}.",
         "data:",
-        *_yaml(found.keys, folder),
+        *yaml_lines(found.keys, folder),
         *(["  test_share: 0.2  # of `train`, set aside, as there is no test folder"] * unsplit),
         f"  image_size: {height if height == width else [height, width]}"
         "  # pixels, height and width, that the models see",
@@ -77,10 +93,10 @@ def data_lines(found: Found, size: Size, folder: Path) -> list[str]:
     ]
 
 
-def model_lines(role: str, model: Keys, folder: Path) -> list[str]:
+def model_lines(role: str, model: Keys, folder: Path, pictures: bool = True) -> list[str]:
     """The recipe's `teacher` or `student`; its paths from `folder`."""
-    lines = [f"{role}:", *_yaml(model, folder)]
-    if "weights" in model:
+    lines = [f"{role}:", *yaml_lines(model, folder)]
+    if "weights" in model and pictures:
         lines += [
             "  # If the weights expect normalized pixels, say with what, channel by channel:",
             "  # mean: [0.485, 0.456, 0.406]",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgedistill.tasks.base import Array, Head, Task
 from edgedistill.tasks.classification import Classification
+from edgedistill.tasks.keywords import Keywords
 from edgedistill.tasks.multilabel import Multilabel
 from edgedistill.tasks.regression import Regression
 from edgedistill.tasks.retrieval import Retrieval
@@ -11,5 +12,6 @@ from edgedistill.tasks.retrieval import Retrieval
 __all__ = ["TASKS", "Array", "Head", "Task"]
 
 TASKS: dict[str, Task] = {
-    task.name: task for task in (Classification(), Multilabel(), Regression(), Retrieval())
+    task.name: task
+    for task in (Classification(), Keywords(), Multilabel(), Regression(), Retrieval())
 }

@@ -194,13 +194,15 @@ def _change(before: Mask, after: Mask) -> Change:
     )
 
 
-def ood(in_logits: Logits, out_logits: Logits) -> Detection:
+def ood(in_logits: Logits, out_logits: Logits, classes: Sequence[int] = ()) -> Detection:
     """How well confidence tells samples of the known classes from others. Hendrycks & Gimpel 2017:
     the maximum softmax probability as a detector.
 
-    in_logits, out_logits: (samples, classes), of as many samples as there are of either.
+    in_logits, out_logits: (samples, classes), of as many samples as there are of either; classes:
+    those whose probability counts, where not all do, as `unknown` is right about the others.
     """
-    inside, outside = confidence(in_logits), confidence(out_logits)
+    counted = list(classes) or slice(None)
+    inside, outside = (softmax(each)[:, counted].max(axis=1) for each in (in_logits, out_logits))
     return Detection(auroc(inside, outside), float(inside.mean()), float(outside.mean()))
 
 

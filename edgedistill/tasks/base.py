@@ -38,6 +38,8 @@ class Task:
     errors judged, a student audited, and unsure answers routed to the teacher."""
     decides: ClassVar[bool] = True
     """Whether an answer names one label as the likeliest."""
+    listens: ClassVar[bool] = False
+    """Whether samples are sound whose classes are to be heard in a stream of it, without end."""
     by_texts: ClassVar[bool] = False
     """Whether outputs are places in a space, which are compared with those that the teacher gives
     the labels' captions. Otherwise there is an output for each label."""

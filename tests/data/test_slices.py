@@ -35,7 +35,7 @@ def test_each_value_of_a_column_is_a_slice(tmp_path: Path) -> None:
         ('"sample"x,light\n', "expected after"),
         ("sample\ntest/cat/1.png\n", "its columns are sample"),
         ("image,light\ntest/cat/1.png,day\n", "its columns are image, light"),
-        ("sample,light\ntest/cat/3.png,day\n", "line 2: there is no test image `test/cat/3.png`"),
+        ("sample,light\ntest/cat/3.png,day\n", "line 2: there is no test sample `test/cat/3.png`"),
         ("sample,light\n" + "test/cat/1.png,day\n" * 2, "line 3: sample `test/cat/1.png` is there"),
         ("sample,light\ntest/cat/1.png\n", "line 2: not as many cells"),
         ("sample,light\ntest/cat/1.png,day,more\n", "line 2: not as many cells"),

@@ -204,7 +204,7 @@ def test_images_in_two_splits_are_warned_of_with_the_path_of_the_list(make_resul
     pairs = {"train/validation": 0, "train/test": 2, "validation/test": 0}
     data.metrics["duplicates"] = {"exact": pairs, "near": {**pairs, "train/test": 1}}
     assert list(build_report(result).warnings) == [
-        f"data: 3 images of test are in train too; {data.path / 'data.json'} names some"
+        f"data: 3 samples of test are in train too; {data.path / 'data.json'} names some"
     ]
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from edgedistill.families.models import ModelCommon
+from edgedistill.families.common import ModelCommon
 
 
 class Flat(ModelCommon):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edgedistill.families.models import TeacherCommon
+from edgedistill.families.common import TeacherCommon
 
 
 class Oracle(TeacherCommon):

@@ -109,3 +109,20 @@ def head_of(path: Path) -> bytes:
             return stream.read(HEAD)
     except OSError:
         return b""
+
+
+def is_read(path: Path) -> bool:
+    """Whether a file is an image, by its ending, of a kind that is read here."""
+    kind = ENDINGS.get(path.suffix.lower())
+    if kind is None or kind in formats():
+        return kind is not None
+    # Its content decides: what is called .heic is often a JPEG.
+    return lacking(head_of(path)) is None
+
+
+def why_not(ending: str) -> str:
+    """Why files of this ending are passed over, in words."""
+    kind = ENDINGS.get(ending)
+    if kind is None:
+        return "no kind of image that is read; convert what is a photo"
+    return f"{TITLES[kind]}; {INSTALL[kind]}"

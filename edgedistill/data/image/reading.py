@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from edgedistill.data.image.augment import Pixels
 from edgedistill.data.image.decode import BadImage, Form, decode
 from edgedistill.data.prepare import test_part
+from edgedistill.data.read import Read, left_out
 from edgedistill.data.sources import Samples, arrays, folder, open_source, parquet
 from edgedistill.data.sources.base import check_labels, existing, for_task, is_folder, to_classes
-from edgedistill.data.splits import Labels
 from edgedistill.data.workers import decode_all, worker_count
 from edgedistill.errors import UserError
 from edgedistill.recipe import Data
@@ -26,24 +25,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
     Picture = str | os.PathLike[str] | Image.Image | NDArray[np.uint8]
-
-
-FIRST = 3
-"""Images left out that are named."""
-
-
-@dataclass(frozen=True)
-class Read:
-    """Images in memory, as a person gave them."""
-
-    images: NDArray[np.uint8]
-    """(samples, height, width, channels)"""
-    labels: Labels
-    """As in `Split`; -1 where nobody knows."""
-    left_out: int
-    """How many more there are, which cannot be decoded."""
-    notes: tuple[str, ...]
-    """What is not among the images, in sentences: those, and files of kinds that are not read."""
 
 
 def read_images(
@@ -95,17 +76,8 @@ def _decoded(samples: Samples, ids: NDArray[np.int64], form: Form, notes: tuple[
         done += read
     assert done == len(ids), "a source must give every image it is asked for"
     if problems:
-        notes = (*notes, _left_out(problems, len(ids)))
+        notes = (*notes, left_out(problems, len(ids), "images"))
     return Read(images[: kept.sum()], samples.labels[ids[kept]], len(problems), notes)
-
-
-def _left_out(problems: list[str], total: int) -> str:
-    """In a sentence. Raises UserError: nothing is left."""
-    told = f"{len(problems)} of {total} images cannot be read"
-    if len(problems) == total:
-        raise UserError(f"{told}; first {problems[0]}", "mend them, or give others")
-    more = ", ..." if len(problems) > FIRST else ""
-    return f"{told} and are left out: {', '.join(problems[:FIRST])}{more}"
 
 
 def _find(

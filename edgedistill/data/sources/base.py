@@ -42,6 +42,8 @@ class Samples:
     """What a person finds a sample by."""
     encoded_bytes: int = 0
     """About how much there is to decode."""
+    speakers: tuple[str | None, ...] | None = None
+    """Of recordings, who speaks in each; None where the source does not say."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,11 @@ class Source:
     notes: tuple[str, ...] = ()
     """What the user should know about what was found."""
     unlabelled: Samples | None = None
-    """Further training images."""
+    """Further training samples."""
+    negatives: Samples | None = None
+    """Recordings without any keyword."""
+    noise: Samples | None = None
+    """Recordings without speech."""
 
 
 def require(module: str, package: str, purpose: str) -> ModuleType:

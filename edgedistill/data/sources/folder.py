@@ -1,15 +1,14 @@
-"""One folder for each class, images inside at any depth."""
+"""One folder for each class, images or recordings inside at any depth."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data.image import kinds
 from edgedistill.data.sources.base import (
     UNLABELLED,
     Samples,
@@ -19,6 +18,7 @@ from edgedistill.data.sources.base import (
     is_folder,
     shown,
 )
+from edgedistill.data.sources.files import IMAGES, SOUNDS, Kind
 from edgedistill.errors import UserError, nearest
 from edgedistill.recipe import FolderData
 
@@ -29,29 +29,41 @@ NAMED = 5
 def open_source(data: FolderData) -> Source:
     """The folders of `train` and `test`. Raises UserError: a folder is missing or empty, or a class
     of `test` is none of `train`'s."""
-    classes = class_folders(data.train)
-    train, notes = samples(data.train, classes)
+    kind = IMAGES if data.sound is None else SOUNDS
+    classes = class_folders(data.train, _others(data), kind)
+    train, notes = samples(data.train, classes, kind)
     if data.test is None:
         return Source(classes, train, None, data.test_share, notes)
-    for name in class_folders(data.test):
+    for name in class_folders(data.test, _others(data), kind):
         if name not in classes:
             raise UserError(
                 f"{data.test}: class `{name}` has no folder in {data.train}",
                 nearest(name, list(classes)),
             )
-    test, more = samples(data.test, classes)
+    test, more = samples(data.test, classes, kind)
     return Source(classes, train, test, notes=notes + more)
 
 
-def class_folders(root: Path) -> tuple[str, ...]:
-    """Names of the class folders, sorted. Raises UserError: there are none, or a name is no
-    UTF-8."""
+def _others(data: FolderData) -> set[Path]:
+    """Folders that are given as something else than a class."""
+    sound = data.sound
+    return set() if sound is None else {path.resolve() for path in sound.negatives + sound.noise}
+
+
+def class_folders(root: Path, others: Container[Path] = (), kind: Kind = IMAGES) -> tuple[str, ...]:
+    """Names of the class folders, sorted, but for `others`. Raises UserError: there are none, or a
+    name is no UTF-8."""
     existing_folder(root, "a folder with one folder for each class")
-    names = sorted(item.name for item in _entries(root) if is_folder(item) and not _hidden(item))
+    names = sorted(
+        item.name
+        for item in _entries(root)
+        if is_folder(item) and not _hidden(item) and not (others and item.resolve() in others)
+    )
     if not names:
         raise UserError(
             f"{root}: has no class folders",
-            "put the images of each class into a folder of their own: train/cat/1.png",
+            f"put the {kind.word} of each class into a folder of their own: "
+            f"train/cat/1{kind.usual}",
         )
     for name in names:
         if shown(name) != name:
@@ -62,34 +74,28 @@ def class_folders(root: Path) -> tuple[str, ...]:
     return checked_names(names, str(root))
 
 
-def samples(root: Path, classes: tuple[str, ...]) -> tuple[Samples, tuple[str, ...]]:
-    """The images below `root`, and notes on files that were passed over."""
-    found = [(name, *_images(root / name)) for name in classes]
-    labels = [label for label, (_, images, _) in enumerate(found) for _ in images]
-    return _samples(root, labels, found, "class folders")
+def samples(
+    root: Path, classes: tuple[str, ...], kind: Kind = IMAGES
+) -> tuple[Samples, tuple[str, ...]]:
+    """The files of a kind below `root`, and notes on those that were passed over."""
+    found = [(name, *_files(root / name, kind)) for name in classes]
+    labels = [label for label, (_, files, _) in enumerate(found) for _ in files]
+    return _samples(root, labels, found, "class folders", kind)
 
 
-def unlabelled(root: Path) -> tuple[Samples, tuple[str, ...]]:
-    """All images below `root`, and notes on files that were passed over."""
-    existing_folder(root, "a folder of images")
-    images, others = _images(root)
-    return _samples(root, [UNLABELLED] * len(images), [("", images, others)], "folders")
+def unlabelled(root: Path, kind: Kind = IMAGES) -> tuple[Samples, tuple[str, ...]]:
+    """All files of a kind below `root`, and notes on those that were passed over."""
+    existing_folder(root, f"a folder of {kind.word}")
+    files, others = _files(root, kind)
+    return _samples(root, [UNLABELLED] * len(files), [("", files, others)], "folders", kind)
 
 
-def _images(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Images below a folder, and files that are none, or of a kind that is not read here."""
+def _files(folder: Path, kind: Kind) -> tuple[list[Path], list[Path]]:
+    """Files of a kind below a folder, and others, or those that are not read here."""
     files = [path for path in sorted(files_below(folder)) if not _hidden(path)]
-    images = [path for path in files if _is_image(path)]
-    there = set(images)
-    return images, [path for path in files if path not in there]
-
-
-def _is_image(path: Path) -> bool:
-    kind = kinds.ENDINGS.get(path.suffix.lower())
-    if kind is None or kind in kinds.formats():
-        return kind is not None
-    # Its content decides: what is called .heic is often a JPEG.
-    return kinds.lacking(kinds.head_of(path)) is None
+    wanted = [path for path in files if kind.is_read(path)]
+    there = set(wanted)
+    return wanted, [path for path in files if path not in there]
 
 
 def files_below(root: Path) -> Iterator[Path]:
@@ -117,18 +123,18 @@ def _entries(folder: Path) -> list[Path]:
 
 
 _Found = tuple[str, list[Path], list[Path]]
-"""A class ("" where there are none), its images, and what was passed over."""
+"""A class ("" where there are none), its files, and what was passed over."""
 
 
 def _samples(
-    root: Path, labels: list[int], found: Sequence[_Found], where: str
+    root: Path, labels: list[int], found: Sequence[_Found], where: str, kind: Kind
 ) -> tuple[Samples, tuple[str, ...]]:
-    paths = [path for _, images, _ in found for path in images]
-    notes = _passed_over(root, found)
+    paths = [path for _, files, _ in found for path in files]
+    notes = _passed_over(root, found, kind)
     if not paths:
         raise UserError(
-            f"{root}: there are no images in its {where}",
-            notes[0] if notes else f"images are files that end in {', '.join(kinds.ENDINGS)}",
+            f"{root}: there are no {kind.word} in its {where}",
+            notes[0] if notes else f"{kind.word} are files that end in {', '.join(kind.endings)}",
         )
 
     def read(ids: NDArray[np.int64]) -> Iterator[str]:
@@ -140,8 +146,8 @@ def _samples(
     return Samples(np.array(labels, np.int64), read, name_of, sum(map(_size, paths))), notes
 
 
-def _passed_over(root: Path, found: Sequence[_Found]) -> tuple[str, ...]:
-    """A sentence for each ending of files that are no images here: how many of each class's."""
+def _passed_over(root: Path, found: Sequence[_Found], kind: Kind) -> tuple[str, ...]:
+    """A sentence for each ending of files that are not read here: how many of each class's."""
     counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     first: dict[str, Path] = {}
     for name, _, others in found:
@@ -149,13 +155,14 @@ def _passed_over(root: Path, found: Sequence[_Found]) -> tuple[str, ...]:
             ending = path.suffix.lower()
             counts[ending][name] += 1
             first.setdefault(ending, path)
-    totals = {name: len(images) + len(others) for name, images, others in found}
+    totals = {name: len(files) + len(others) for name, files, others in found}
     most = sorted(
-        counts, key=lambda ending: (ending not in kinds.ENDINGS, -sum(counts[ending].values()))
+        counts, key=lambda ending: (ending not in kind.endings, -sum(counts[ending].values()))
     )
     notes = [
         f"{root}: {_shares(counts[ending], totals)} are {shown(ending) or 'without an ending'}, "
-        f"passed over: {_why(ending)}; first {shown(first[ending].relative_to(root).as_posix())}"
+        f"passed over: {kind.why_not(ending)}; "
+        f"first {shown(first[ending].relative_to(root).as_posix())}"
         for ending in most[:NAMED]
     ]
     rest = sum(sum(counts[ending].values()) for ending in most[NAMED:])
@@ -175,13 +182,6 @@ def _shares(counts: dict[str, int], totals: dict[str, int]) -> str:
     left = worst[NAMED:]
     more = f" and {sum(counts[name] for name in left)} files of {len(left)} more classes"
     return told + (more if left else "")
-
-
-def _why(ending: str) -> str:
-    kind = kinds.ENDINGS.get(ending)
-    if kind is None:
-        return "no kind of image that is read; convert what is a photo"
-    return f"{kinds.TITLES[kind]}; {kinds.INSTALL[kind]}"
 
 
 def _size(path: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,52 +89,66 @@ def _torchvision_labels(dataset: Any) -> Any:
 
 
 def open_huggingface(data: HuggingFaceData) -> Source:
-    """Two splits of a data set from the Hub or from disk. Raises UserError: it is not there, or has
-    no such split or column."""
-    datasets = require("datasets", "datasets", "`huggingface` data")
-    splits = _huggingface_splits(datasets, data)
-    for name in (data.train, data.test):
-        if name not in splits:
-            raise UserError(f"{data.name}: has no split `{name}`", nearest(name, list(splits)))
-    train, test = splits[data.train], splits[data.test]
-    for column in (data.image, data.label):
-        if column not in train.column_names:
-            raise UserError(
-                f"{data.name}: has no column `{column}`", nearest(column, train.column_names)
-            )
+    """One or two splits of a data set of pictures, from the Hub or from disk. Raises UserError: it
+    is not there, or has no such split or column."""
+    splits = huggingface_splits(data, (data.image, data.label), "Image")
+    train = splits[data.train]
     names = getattr(train.features[data.label], "names", None)
-    first = _huggingface_samples(datasets, train, data, data.train)
-    second = _huggingface_samples(datasets, test, data, data.test)
     where = f"{data.name}: column `{data.label}`"
-    return Source(class_names(names, first.labels, where), first, second)
+
+    def samples(split: str) -> Samples:
+        labels = splits[split][data.label][:]
+        return huggingface_samples(splits[split], data.name, data.image, labels, split, where)
+
+    first = samples(data.train)
+    test = None if data.test is None else samples(data.test)
+    return Source(class_names(names, first.labels, where), first, test, data.test_share)
 
 
-def _huggingface_splits(datasets: Any, data: HuggingFaceData) -> Any:
+def huggingface_splits(data: HuggingFaceData, columns: Sequence[str | None], kind: str) -> Any:
+    """The data set's splits. The first of the columns is of the type that `kind` names, `Image` or
+    `Audio`. Raises UserError: one of them is not there, or of another type."""
+    datasets = require("datasets", "datasets", "`huggingface` data")
     told = f"Hugging Face data set `{data.name}`"
     with reading(told, "give a hub name, or a folder that `save_to_disk` wrote"):
         if (Path(data.name) / "dataset_dict.json").is_file():
-            return datasets.load_from_disk(data.name)
-        return datasets.load_dataset(data.name, data.config)
+            splits = datasets.load_from_disk(data.name)
+        else:
+            splits = datasets.load_dataset(data.name, data.config)
+    for name in filter(None, (data.train, data.test)):
+        if name not in splits:
+            raise UserError(f"{data.name}: has no split `{name}`", nearest(name, list(splits)))
+        for column in filter(None, columns):
+            if column not in splits[name].column_names:
+                raise UserError(
+                    f"{data.name}: has no column `{column}`",
+                    nearest(column, splits[name].column_names),
+                )
+        if not isinstance(splits[name].features[columns[0]], getattr(datasets, kind)):
+            word = {"Image": "images", "Audio": "recordings"}[kind]
+            raise UserError(
+                f"{data.name}: column `{columns[0]}` holds no {word}",
+                f"`data.{kind.lower()}` names the column",
+            )
+    return splits
 
 
-def _huggingface_samples(datasets: Any, dataset: Any, data: HuggingFaceData, split: str) -> Samples:
-    if not isinstance(dataset.features[data.image], datasets.Image):
-        raise UserError(
-            f"{data.name}: column `{data.image}` holds no images", "`data.image` names the column"
-        )
-    told, damaged = f"{data.name}, split `{split}`", "fetch or write it again"
+def huggingface_samples(
+    dataset: Any, name: str, column: str, labels: Any, split: str, where: str
+) -> Samples:
+    """A split's samples with these labels, encoded as they are. Raises UserError: it has none, or
+    cannot be read."""
+    told, damaged = f"{name}, split `{split}`", "fetch or write it again"
     with reading(told, damaged):
-        encoded = dataset.cast_column(data.image, datasets.Image(decode=False))
+        encoded = dataset.cast_column(column, type(dataset.features[column])(decode=False))
         size = encoded.data.nbytes
-        labels = dataset[data.label][:]
     if not len(labels):
-        raise UserError(f"{told}: holds no rows", "give images and their labels")
+        raise UserError(f"{told}: holds no rows", "give samples and their labels")
 
     def read(ids: NDArray[np.int64]) -> Iterator[bytes | str | None]:
         with reading(told, damaged):
-            for batch in encoded.select(ids).select_columns([data.image]).iter(BATCH):
-                for value in batch[data.image]:
+            for batch in encoded.select(ids).select_columns([column]).iter(BATCH):
+                for value in batch[column]:
                     yield value and (value["bytes"] or value["path"])
 
-    where = f"{data.name}: column `{data.label}`"
     return Samples(read_labels(labels, where), read, lambda each: f"{split} row {each}", size)

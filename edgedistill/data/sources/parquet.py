@@ -39,12 +39,56 @@ def open_source(data: ParquetData) -> Source:
     or the two know other class names."""
     named = data.classes is not None
     train, names = samples(data.train, data.image, data.label, named)
-    test, test_names = samples(data.test, data.image, data.label, named)
-    if test_names != names:
-        raise UserError(f"{data.test}: its class names are not those of {data.train}", NAME_THEM)
-    return Source(
-        class_names(names if data.classes is None else data.classes, train.labels), train, test
-    )
+    test = None
+    if data.test is not None:
+        test, test_names = samples(data.test, data.image, data.label, named)
+        if test_names != names:
+            raise UserError(
+                f"{data.test}: its class names are not those of {data.train}", NAME_THEM
+            )
+    classes = class_names(names if data.classes is None else data.classes, train.labels)
+    return Source(classes, train, test, data.test_share)
+
+
+class Table:
+    """A parquet file, or a folder of them, opened. Raises UserError: it is none."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files = _files(path)
+        self.opened = [open_parquet(file) for file in self.files]
+        self.starts = np.cumsum([0, *(each.metadata.num_rows for each in self.opened)])
+        self.bytes = sum(file.stat().st_size for file in self.files)
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    @property
+    def columns(self) -> list[str]:
+        """Of the first file."""
+        return list(self.opened[0].schema_arrow.names)
+
+    def name_of(self, sample: int) -> str:
+        """The file's name and the row in it."""
+        file = int(np.searchsorted(self.starts, sample, side="right")) - 1
+        return f"{shown(self.files[file].name)} row {sample - self.starts[file]}"
+
+    def payloads(self, column: str, ids: NDArray[np.int64]) -> Iterator[bytes | None]:
+        """The encoded files in ascending rows of a column."""
+        for start, end, file, each in zip(
+            self.starts, self.starts[1:], self.files, self.opened, strict=False
+        ):
+            inside = ids[(ids >= start) & (ids < end)] - start
+            yield from _payloads(each, column, inside, file)
+
+    def values(self, column: str) -> list[Any]:
+        """All of a column that is not large. Raises UserError: a file lacks it."""
+        found: list[Any] = []
+        for file, each in zip(self.files, self.opened, strict=True):
+            check_column(each, column, file)
+            with parquet_reading(f"{file}: column `{column}`"):
+                found += each.read(columns=[column]).column(column).to_pylist()
+        return found
 
 
 def samples(
@@ -55,30 +99,31 @@ def samples(
 
     named: the classes have names from elsewhere; those in the file are not looked at.
     """
-    files = _files(path)
-    opened = [open_parquet(file) for file in files]
-    features = {} if named and image and label else _features(opened[0], files[0])
-    image = image or _usual(opened[0], features, "Image", ("img", "image"), files[0])
-    label = label or _usual(opened[0], features, "ClassLabel", ("label", "labels"), files[0])
-    labels = np.concatenate(
-        [_labels(each, image, label, file) for file, each in zip(files, opened, strict=True)]
-    )
+    table = Table(path)
+    first, file = table.opened[0], table.files[0]
+    features = {} if named and image and label else columns_described(first, file)
+    image = image or usual(first, features, "Image", ("img", "image"), file)
+    label = label or usual(first, features, "ClassLabel", ("label", "labels"), file)
+    labels = table_labels(table, image, label, "image")
+    column = image
+    names = None if named else names_described(features, label, file)
+    return Samples(
+        labels, lambda ids: table.payloads(column, ids), table.name_of, table.bytes
+    ), names
+
+
+def table_labels(table: Table, payload: str, label: str, word: str) -> Labels:
+    """The labels' column, and a look at that of the samples themselves, such as `image`. Raises
+    UserError: there are none."""
+    parts = []
+    for file, each in zip(table.files, table.opened, strict=True):
+        check_payload(each, payload, word, file)
+        check_column(each, label, file)
+        parts.append(_labels(each, label, file))
+    labels = np.concatenate(parts)
     if not len(labels):
-        raise UserError(f"{path}: holds no rows", "give images and their labels")
-    starts = np.cumsum([0, *(each.metadata.num_rows for each in opened)])
-
-    def name_of(sample: int) -> str:
-        file = int(np.searchsorted(starts, sample, side="right")) - 1
-        return f"{shown(files[file].name)} row {sample - starts[file]}"
-
-    def read(ids: NDArray[np.int64]) -> Iterator[bytes | None]:
-        for start, end, file, each in zip(starts, starts[1:], files, opened, strict=False):
-            inside = ids[(ids >= start) & (ids < end)] - start
-            yield from _images(each, image, inside, file)
-
-    size = sum(file.stat().st_size for file in files)
-    names = None if named else _names(features, label, files[0])
-    return Samples(labels, read, name_of, size), names
+        raise UserError(f"{table.path}: holds no rows", f"give {word}s and their labels")
+    return labels
 
 
 def _files(path: Path) -> list[Path]:
@@ -119,7 +164,7 @@ def open_parquet(file: Path) -> Any:
     return opened
 
 
-def _features(file: Any, path: Path) -> dict[str, Any]:
+def columns_described(file: Any, path: Path) -> dict[str, Any]:
     """Hugging Face's description of the columns, or nothing where there is none."""
     told = (file.schema_arrow.metadata or {}).get(b"huggingface")
     if told is None:
@@ -138,7 +183,7 @@ def _features(file: Any, path: Path) -> dict[str, Any]:
     return features
 
 
-def _names(features: dict[str, Any], label: str, path: Path) -> tuple[str, ...] | None:
+def names_described(features: dict[str, Any], label: str, path: Path) -> tuple[str, ...] | None:
     """Those of the label's column; None where it is described without."""
     feature = features.get(label, {})
     if isinstance(feature, list) and all(isinstance(each, dict) for each in feature):
@@ -155,34 +200,36 @@ def _names(features: dict[str, Any], label: str, path: Path) -> tuple[str, ...] 
     return checked_names(names, f"{path}: metadata `huggingface`") or None
 
 
-def _usual(
-    file: Any, features: dict[str, Any], kind: str, usual: tuple[str, ...], path: Path
+def usual(
+    file: Any, features: dict[str, Any], kind: str, names: tuple[str, ...], path: Path
 ) -> str:
+    """The column of that type in the metadata, or of one of the usual `names`. Raises UserError:
+    there is none."""
     typed = [
         name
         for name, feature in features.items()
         if isinstance(feature, dict) and feature.get("_type") == kind
     ]
-    for name in (*typed, *usual):
+    for name in (*typed, *names):
         if name in file.schema_arrow.names:
             return name
     found = ", ".join(file.schema_arrow.names)
     raise UserError(
-        f"{path}: has no column `{usual[0]}` (its columns: {found})", f"name it `{usual[0]}`"
+        f"{path}: has no column `{names[0]}` (its columns: {found})", f"name it `{names[0]}`"
     )
 
 
-def holds_images(kind: Any) -> bool:
-    """Whether a column of this Arrow type may hold encoded images: bytes, or a struct with them.
+def holds_files(kind: Any) -> bool:
+    """Whether a column of this Arrow type may hold encoded files: bytes, or a struct with them.
     Text would be taken for files' names."""
     import pyarrow
 
     types = pyarrow.types
     if types.is_struct(kind):
         at = kind.get_field_index("bytes")
-        return at >= 0 and holds_images(kind.field(at).type)
+        return at >= 0 and holds_files(kind.field(at).type)
     if types.is_dictionary(kind):
-        return holds_images(kind.value_type)
+        return holds_files(kind.value_type)
     return any(
         check(kind)
         for check in (types.is_binary, types.is_large_binary, types.is_fixed_size_binary,
@@ -190,24 +237,32 @@ def holds_images(kind: Any) -> bool:
     )  # fmt: skip
 
 
-def _check_columns(file: Any, image: str, label: str, path: Path) -> None:
+def check_column(file: Any, name: str, path: Path) -> None:
+    """Raises UserError: there is no column `name` in the file, or two."""
     names = file.schema_arrow.names
-    for name in (image, label):
-        if name not in names:
-            raise UserError(f"{path}: has no column `{name}`", nearest(name, names))
-        if names.count(name) > 1:
-            raise UserError(f"{path}: has two columns `{name}`", "name each column differently")
-    kind = file.schema_arrow.field(image).type
-    if not holds_images(kind):
+    if name not in names:
+        raise UserError(f"{path}: has no column `{name}`", nearest(name, names))
+    if names.count(name) > 1:
+        raise UserError(f"{path}: has two columns `{name}`", "name each column differently")
+
+
+def check_payload(file: Any, name: str, word: str, path: Path) -> None:
+    """Raises UserError: column `name` holds no encoded files of what `word` says."""
+    check_column(file, name, path)
+    kind = file.schema_arrow.field(name).type
+    if not holds_files(kind):
         raise UserError(
-            f"{path}: column `{image}` holds {kind!s:.200}, no images",
-            "bytes of encoded images are meant, or a struct with a field `bytes`; "
-            "`data.image` names the column",
+            f"{path}: column `{name}` holds {kind!s:.200}, no {word}s",
+            f"bytes of encoded {word}s are meant, or a struct with a field `bytes`; "
+            f"`data.{WORDS[word]}` names the column",
         )
 
 
-def _labels(file: Any, image: str, column: str, path: Path) -> Labels:
-    _check_columns(file, image, column, path)
+WORDS = {"image": "image", "recording": "audio"}
+"""The field of a recipe's `data` that names the column."""
+
+
+def _labels(file: Any, column: str, path: Path) -> Labels:
     with parquet_reading(f"{path}: column `{column}`"):
         values = file.read(columns=[column]).column(column)
         if values.null_count:
@@ -221,8 +276,10 @@ def _labels(file: Any, image: str, column: str, path: Path) -> Labels:
     return labels
 
 
-def _images(file: Any, column: str, rows: NDArray[np.int64], path: Path) -> Iterator[bytes | None]:
-    """The encoded images of ascending `rows`; row groups without any are not read."""
+def _payloads(
+    file: Any, column: str, rows: NDArray[np.int64], path: Path
+) -> Iterator[bytes | None]:
+    """The encoded files of ascending `rows`; row groups without any are not read."""
     sizes = [file.metadata.row_group(each).num_rows for each in range(file.num_row_groups)]
     starts = np.cumsum([0, *sizes])
     given = 0

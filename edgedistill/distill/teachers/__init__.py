@@ -1,4 +1,4 @@
-"""A teacher is anything that answers: images in, a distribution over the classes out."""
+"""A teacher is anything that answers: images or sound in, a distribution over the classes out."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from edgedistill.artifact import Artifact
 from edgedistill.errors import UserError
 from edgedistill.recipe import ModelCommon
 from edgedistill.recipe import Teacher as Config
-from edgedistill.signature import Inputs, image_shape
+from edgedistill.signature import Inputs, image_shape, sound_length
 
 Images = NDArray[np.uint8]
+Waves = NDArray[np.int16]
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int64]
 
@@ -47,6 +48,21 @@ class TeacherBatch:
         """(batch, height, width, channels), uint8."""
         rounded = np.rint(self.pixels * 255).astype(np.uint8)
         return np.ascontiguousarray(rounded.transpose(0, 2, 3, 1))
+
+    @property
+    def sound(self) -> Floats:
+        """(batch, length), float32 in -1..1."""
+        return self.inputs["samples"]
+
+    @property
+    def waves(self) -> Waves:
+        """(batch, length), int16, as a WAV file holds them."""
+        return np.rint(self.sound * 32768).clip(-32768, 32767).astype(np.int16)
+
+    @property
+    def integers(self) -> Images | Waves:
+        """What is asked about, as files hold it: `images`, or `waves`."""
+        return self.waves if "samples" in self.inputs else self.images
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,8 @@ class TeacherContext:
     """Folder in which answers that are paid for are kept for good."""
     sent: Counter[str] = field(default_factory=Counter)
     """How many requests this run has sent to each endpoint."""
+    rate: int | None = None
+    """Samples a second, where it is asked about sound."""
 
     @property
     def image(self) -> tuple[int, int, int]:
@@ -95,6 +113,11 @@ class TeacherContext:
         shape = image_shape(self.inputs)
         assert shape is not None, "a teacher of pictures, where the samples are none"
         return shape
+
+    @property
+    def sound(self) -> int | None:
+        """Raw samples in each window of sound that it hears; None where it sees pictures."""
+        return sound_length(self.inputs)
 
 
 def open_teacher(config: Config, context: TeacherContext) -> Teacher:
@@ -123,7 +146,7 @@ def check_answers(logits: Floats, count: int, classes: Sequence[str], who: str) 
     if logits.shape != (count, len(classes)):
         named = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
         raise UserError(
-            f"{who} answers with shape {tuple(logits.shape)} for {count} images; the data has "
+            f"{who} answers with shape {tuple(logits.shape)} for {count} samples; the data has "
             f"{len(classes)} classes ({named}), expected ({count}, {len(classes)})",
             "teacher and data must have the same classes, in the same order",
         )

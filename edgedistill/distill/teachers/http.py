@@ -1,11 +1,9 @@
-"""A teacher behind an HTTP endpoint, sent one image a request."""
+"""A teacher behind an HTTP endpoint, sent one image, or one window of sound, a request."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
-import io
 import json
 import logging
 import random
@@ -25,7 +23,6 @@ from typing import Any
 
 import httpx
 import numpy as np
-from PIL import Image
 
 from edgedistill.artifact import text_digest
 from edgedistill.distill.teachers import (
@@ -35,7 +32,9 @@ from edgedistill.distill.teachers import (
     Teacher,
     TeacherBatch,
     TeacherContext,
+    Waves,
     body,
+    sending,
 )
 from edgedistill.distill.teachers.fingerprint import fingerprint
 from edgedistill.distill.teachers.remembered import Remembered
@@ -82,15 +81,20 @@ class EndpointTeacher:
     lacks what they name."""
 
     def __init__(
-        self, config: HttpTeacher, classes: Sequence[str], sent: Counter[str] | None = None
+        self,
+        config: HttpTeacher,
+        classes: Sequence[str],
+        sent: Counter[str] | None = None,
+        rate: int | None = None,
     ) -> None:
+        """rate: samples a second, where it is asked about sound."""
         if not re.fullmatch(r"(/([^/~]|~[01])*)*", config.at):
             raise UserError(
                 f"teacher: `at: {config.at}` is not a JSON pointer (RFC 6901)",
                 "each step begins with `/`, such as `/predictions/0`",
             )
         self._shown = shown_url(config.url)
-        self._config, self._classes = config, classes
+        self._config, self._classes, self._rate = config, classes, rate
         self._secrets = Secrets(config)
         self._most = body.most(len(classes))
         self._sent: Counter[str] = Counter() if sent is None else sent
@@ -102,7 +106,7 @@ class EndpointTeacher:
         """At most `concurrency` requests are under way or wait to be taken. Closed early, it
         breaks them off. When a sample fails, none begins any more, and those under way are still
         yielded before the error is raised: they are paid for."""
-        images, places = batch.images, iter(range(len(batch.ids)))
+        samples, places = batch.integers, iter(range(len(batch.ids)))
         under_way: dict[Future[Floats], int] = {}
         done: SimpleQueue[Future[Floats]] = SimpleQueue()
         failure: UserError | None = None
@@ -112,7 +116,7 @@ class EndpointTeacher:
             while True:
                 free = self._config.concurrency - len(under_way)
                 for place in islice(places, 0 if failure or stopped else free):
-                    answer = self._answer(client, stop, images[place])
+                    answer = self._answer(client, stop, samples[place])
                     future = asyncio.run_coroutine_threadsafe(answer, loop)
                     under_way[future] = place
                     future.add_done_callback(done.put)
@@ -152,20 +156,22 @@ class EndpointTeacher:
             ) from None
 
     async def _answer(
-        self, client: httpx.AsyncClient, stop: asyncio.Event, image: Images
+        self, client: httpx.AsyncClient, stop: asyncio.Event, sample: Images | Waves
     ) -> Floats:
-        """Logits (classes,) for an image (height, width, channels)."""
+        """Logits (classes,) for an image (height, width, channels), or a window (length,)."""
         try:
-            return self._read(await self._fetch(client, stop, image))
+            return self._read(await self._fetch(client, stop, sample))
         except UserError:
             stop.set()
             raise
 
-    async def _fetch(self, client: httpx.AsyncClient, stop: asyncio.Event, image: Images) -> bytes:
+    async def _fetch(
+        self, client: httpx.AsyncClient, stop: asyncio.Event, sample: Images | Waves
+    ) -> bytes:
         """The body of the response, after as many retries as it takes and `retries` allows."""
-        config, sent = self._config, _body(image, self._config.send)
+        config, sent = self._config, sending.body(sample, self._config.send, self._rate)
         # Of the pixels, since the bytes of a PNG depend on who wrote it.
-        key = hashlib.sha256(config.url.encode() + image.tobytes()).hexdigest()
+        key = hashlib.sha256(config.url.encode() + sample.tobytes()).hexdigest()
         wait, longest, trouble, hint = 0.0, FIRST_WAIT, "", ""
         for _ in range(config.retries + 1):
             await self._begin(stop, wait)
@@ -262,19 +268,14 @@ class EndpointTeacher:
 
 def open_(config: HttpTeacher, context: TeacherContext) -> Teacher:
     """One that remembers its answers, where the context has a place for them."""
-    endpoint = EndpointTeacher(config, context.classes, context.sent)
+    sending.check_sendable(config, context)
+    endpoint = EndpointTeacher(config, context.classes, context.sent, context.rate)
     if context.answers is None:
         return endpoint
-    name = text_digest({"teacher": fingerprint(config), "classes": list(context.classes)})[:24]
+    heard = {} if context.rate is None else {"rate": context.rate}
+    asked = {"teacher": fingerprint(config), "classes": list(context.classes), **heard}
+    name = text_digest(asked)[:24]
     return Remembered(endpoint, context.answers / name, len(context.classes))
-
-
-def _body(image: Images, send: str) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(file, "PNG")
-    if send == "png":
-        return file.getvalue()
-    return json.dumps({"image": base64.b64encode(file.getvalue()).decode()}).encode()
 
 
 def _retry_after(value: str) -> float | None:

@@ -1,4 +1,4 @@
-"""An image classifier from Hugging Face as teacher."""
+"""An image classifier from Hugging Face as teacher; of sound, see `huggingface_sound`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from edgedistill.distill.teachers import (
     Floats,
     Ids,
     Predictions,
+    Teacher,
     TeacherBatch,
     TeacherContext,
     check_answers,
@@ -77,20 +78,25 @@ def cannot_run(name: str, error: Exception) -> UserError:
     return cannot(name, "run on the data's images", error, hint)
 
 
-def open_(config: Config, context: TeacherContext) -> HuggingFaceTeacher:
-    """The teacher. Raises UserError as `HuggingFaceTeacher` does."""
-    return HuggingFaceTeacher(config, context)
+def open_(config: Config, context: TeacherContext) -> Teacher:
+    """The teacher. Raises UserError as `HuggingFaceTeacher` and `SoundTeacher` do."""
+    if context.sound is None:
+        return HuggingFaceTeacher(config, context)
+    from edgedistill.distill.teachers.huggingface_sound import SoundTeacher
+
+    return SoundTeacher(config, context)
 
 
 def class_order(labels: dict[int, str] | None, classes: Sequence[str], name: str) -> Ids | None:
     """(classes,): the teacher's number for each of the data's classes, matched by name, whatever
-    the case; None where the teacher names none and its order has to be taken as it is.
+    the case, and whether `unknown` is `_unknown_`, as Speech Commands has it (Warden 2018); None
+    where the teacher names none and its order has to be taken as it is.
 
     Raises UserError: the names differ.
     """
     own = [labels[number] for number in sorted(labels)] if labels else []
-    at = {label.casefold(): number for number, label in enumerate(own)}
-    wanted = [each.casefold() for each in classes]
+    at = {_plain(label): number for number, label in enumerate(own)}
+    wanted = [_plain(each) for each in classes]
     if len(own) == len(at) == len(wanted) and set(at) == set(wanted):
         return np.array([at[each] for each in wanted])
     if all(re.fullmatch(r"LABEL_\d+", label) for label in own):
@@ -101,6 +107,10 @@ def class_order(labels: dict[int, str] | None, classes: Sequence[str], name: str
         "where only the names differ, set `id2label` in the config.json of a local copy; a teacher "
         "of other classes has to be fine-tuned on the data first",
     )
+
+
+def _plain(name: str) -> str:
+    return name.casefold().strip("_")
 
 
 def _first(names: Sequence[str], shown: int = 10) -> str:
@@ -124,17 +134,19 @@ def imported() -> Any:
     return transformers
 
 
-def load(transformers: Any, name: str, kind: str) -> tuple[Any, Any]:
-    """The image processor, and the model, of one of transformers' `Auto` classes, with all of its
-    weights."""
+def load(
+    transformers: Any, name: str, kind: str, reader: str = "AutoImageProcessor"
+) -> tuple[Any, Any]:
+    """The processor of its inputs, and the model, of two of transformers' `Auto` classes, with all
+    of its weights."""
     import torch
 
     if Path(name).is_dir() and not any(Path(name).glob("*.safetensors")):
         pickles = [path.name for path in sorted(Path(name).glob("*.bin"))]
         if pickles:
-            raise _only_pickles(name, kind, f"its weights ({_first(pickles)})")
+            raise _only_pickles(name, kind, reader, f"its weights ({_first(pickles)})")
     try:
-        processor = transformers.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
+        processor = getattr(transformers, reader).from_pretrained(name, trust_remote_code=False)
         model, found = getattr(transformers, kind).from_pretrained(
             name,
             use_safetensors=True,
@@ -144,7 +156,7 @@ def load(transformers: Any, name: str, kind: str) -> tuple[Any, Any]:
         )
     except Exception as error:  # transformers raises OSError, ValueError, and what the hub raised
         if "cannot be loaded with `safetensors`" in str(error):
-            raise _only_pickles(name, kind, "its weights") from error
+            raise _only_pickles(name, kind, reader, "its weights") from error
         raise cannot(
             name,
             "be loaded",
@@ -160,13 +172,13 @@ def load(transformers: Any, name: str, kind: str) -> tuple[Any, Any]:
     return processor, model
 
 
-def _only_pickles(name: str, kind: str, what: str) -> UserError:
+def _only_pickles(name: str, kind: str, reader: str, what: str) -> UserError:
     return UserError(
         f"{name}: {what} are pickles, which can run any code when loaded; refused",
         "convert it once, from a source you trust:\n"
-        f"  from transformers import AutoImageProcessor, {kind} as Model\n"
+        f"  from transformers import {reader}, {kind} as Model\n"
         f"  Model.from_pretrained({name!r}, use_safetensors=False).save_pretrained('teacher')\n"
-        f"  AutoImageProcessor.from_pretrained({name!r}).save_pretrained('teacher')",
+        f"  {reader}.from_pretrained({name!r}).save_pretrained('teacher')",
     )
 
 

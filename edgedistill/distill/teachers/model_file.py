@@ -1,5 +1,5 @@
-"""What teachers in a file of another framework share: images in as the file wants them, in batches
-that it takes, answers out as logits."""
+"""What teachers in a file of another framework share: images or sound in as the file wants them, in
+batches that it takes, answers out as logits."""
 
 from __future__ import annotations
 
@@ -20,42 +20,46 @@ from edgedistill.distill.teachers import (
 from edgedistill.errors import UserError
 from edgedistill.recipe import KerasTeacher, OnnxTeacher, TfliteTeacher
 from edgedistill.runtimes.native import to_native, to_real
-from edgedistill.signature import TensorSpec
+from edgedistill.signature import Layout, TensorSpec
 
 Config = OnnxTeacher | TfliteTeacher | KerasTeacher
-Layout = Literal["NCHW", "NHWC"]
+Usual = Literal["NCHW", "NHWC"]
+_FLOATS = "export it with an input of floats, or of integers with a scale; of pictures also uint8"
 Run = Callable[[Any], Any]
 """An array as the file's input wants it to an array as its output gives it."""
 
 
 class FileTeacher:
-    """`run` computes the file; `pixels` describes its input, `logits` its output."""
+    """`run` computes the file; `taken` describes its input, `logits` its output."""
 
     def __init__(
         self,
         config: Config,
         context: TeacherContext,
-        pixels: TensorSpec,
+        taken: TensorSpec,
         run: Run,
         logits: TensorSpec | None = None,
     ) -> None:
-        """Raises UserError: the file takes other images than the data has."""
-        _check_input(config, context, pixels)
+        """Raises UserError: the file takes other images, or other sound, than the data has."""
+        check = _check_pixels if context.sound is None else _check_samples
+        check(config, context, taken)
+        _check_kind(config, taken)
         self._config, self._room, self._run = config, context, run
-        self._pixels = pixels
+        self._taken = taken
         self._logits = logits or TensorSpec("logits", (None, None), "NC")
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
         """All at once, in batches of the file's own size. Raises UserError: the file cannot be run,
         or gives something else than (batch, classes)."""
-        native = self._encode(batch.pixels)
+        heard = self._room.sound is not None
+        native = to_native(batch.sound, self._taken) if heard else self._encode(batch.pixels)
         try:
-            found = in_batches(self._run, native, self._pixels.shape[0])
+            found = in_batches(self._run, native, self._taken.shape[0])
         except MemoryError:
             raise
         except Exception as error:  # each framework raises its own kinds
             raise cannot(
-                self._config.path, "run on the data's images", error, "check what its input takes"
+                self._config.path, "run on the data's samples", error, "check what its input takes"
             ) from error
         count = len(batch.ids)
         answers = check_answers(
@@ -72,27 +76,27 @@ class FileTeacher:
         for values, change in ((self._config.mean, np.subtract), (self._config.std, np.divide)):
             if values is not None:
                 pixels = change(pixels, np.array(values, np.float32)[:, None, None])
-        if _takes_bytes(self._pixels):
+        if _takes_bytes(self._taken):
             pixels = np.rint(pixels * np.float32(255))
-        return to_native(pixels, self._pixels)
+        return to_native(pixels, self._taken)
 
 
-def in_batches(run: Run, images: Any, size: int | None) -> Any:
-    """`run` on all `images` at once, or on `size` at a time, the last ones repeated to fill up."""
+def in_batches(run: Run, samples: Any, size: int | None) -> Any:
+    """`run` on all `samples` at once, or on `size` at a time, the last ones repeated to fill up."""
     if size is None:
-        return run(images)
+        return run(samples)
     parts = []
-    for start in range(0, len(images), size):
-        part = images[start : start + size]
+    for start in range(0, len(samples), size):
+        part = samples[start : start + size]
         filled = np.concatenate([part, *[part[-1:]] * (size - len(part))])
         parts.append(run(filled)[: len(part)])
     return np.concatenate(parts)
 
 
-def layout_of(shape: Sequence[int | None], usual: Layout) -> Layout:
+def layout_of(shape: Sequence[int | None], usual: Usual) -> Layout:
     """Where the channels of a 4-D input stand: the axis that has 1 or 3, or else as is `usual`."""
     if len(shape) != 4:
-        return usual
+        return "NC"
     first, last = (shape[axis] in (1, 3) for axis in (1, 3))
     if first == last:
         return usual
@@ -111,7 +115,7 @@ def only(items: Sequence[Any], path: Path, names: Sequence[str]) -> Any:
     if len(items) != 1:
         raise UserError(
             f"{path}: has {len(items)} inputs ({', '.join(names)}), not one",
-            "a teacher takes images and nothing else: export it again without the others",
+            "a teacher takes the samples and nothing else: export it again without the others",
         )
     return items[0]
 
@@ -126,7 +130,31 @@ def _takes_bytes(pixels: TensorSpec) -> bool:
     return pixels.dtype == "uint8" and pixels.scale is None
 
 
-def _check_input(config: Config, context: TeacherContext, pixels: TensorSpec) -> None:
+def _check_samples(config: Config, context: TeacherContext, taken: TensorSpec) -> None:
+    path, shape = config.path, taken.shape
+    if len(shape) != 2:
+        raise UserError(
+            f"{path}: its input `{taken.name}` has shape {list(shape)}",
+            "windows of sound are (batch, length), raw samples in -1..1",
+        )
+    if shape[1] not in (None, context.sound):
+        rate = context.rate or 1
+        raise UserError(
+            f"{path}: takes windows of {shape[1]} samples, the data's have {context.sound}",
+            f"at {rate} Hz that is `data.sound.seconds: {shape[1] / rate:g}`; or export the "
+            "teacher for the data's windows",
+        )
+    if _takes_bytes(taken):
+        raise UserError(f"{path}: its input `{taken.name}` is uint8", _FLOATS)
+
+
+def _check_kind(config: Config, taken: TensorSpec) -> None:
+    floats = taken.dtype in ("float16", "float32")
+    if not floats and taken.scale is None and not _takes_bytes(taken):
+        raise UserError(f"{config.path}: its input `{taken.name}` is {taken.dtype}", _FLOATS)
+
+
+def _check_pixels(config: Config, context: TeacherContext, pixels: TensorSpec) -> None:
     path = config.path
     if len(pixels.shape) != 4:
         raise UserError(
@@ -153,12 +181,6 @@ def _check_input(config: Config, context: TeacherContext, pixels: TensorSpec) ->
                 f"{path}: `{key}` has {len(values)} values, the images have {have} channels",
                 "give one for each channel",
             )
-    floats = pixels.dtype in ("float16", "float32")
-    if not floats and pixels.scale is None and not _takes_bytes(pixels):
-        raise UserError(
-            f"{path}: its input `{pixels.name}` is {pixels.dtype}",
-            "export it with a float32, float16 or uint8 input",
-        )
     if _takes_bytes(pixels) and any(values is not None for values in given.values()):
         raise UserError(
             f"{path}: takes pixels as uint8 in 0..255, so `mean` and `std` have no place",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -18,21 +19,25 @@ from edgedistill.usercode import load_function, running
 
 
 class FunctionTeacher:
-    """Answers with what the function gives for images, uint8 (batch, height, width, channels)."""
+    """Answers with what the function gives for images, uint8 (batch, height, width, channels), or
+    for sound, float32 (batch, length) in -1..1."""
 
     def __init__(self, config: PythonTeacher, context: TeacherContext) -> None:
         self._function = load_function(config.function, "teacher.function")
-        self._config, self._classes = config, context.classes
+        self._config, self._classes, self._hears = config, context.classes, context.sound
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
         """All at once. Raises UserError: the function fails, or does not give (batch, classes)."""
         who, count = f"`{self._config.function}`", len(batch.ids)
+        heard = self._hears is not None
+        given: Any = batch.sound if heard else batch.images
+        kind = "float32 (batch, length)" if heard else "uint8 (batch, height, width, channels)"
         hint = (
-            f"it is called with uint8 (batch, height, width, channels), here "
-            f"{batch.images.shape}, and gives an array ({count}, {len(self._classes)})"
+            f"it is called with {kind}, here {given.shape}, and gives an array "
+            f"({count}, {len(self._classes)})"
         )
         with running(who, "teacher.function", hint):
-            found = np.asarray(self._function(batch.images), np.float32)
+            found = np.asarray(self._function(given), np.float32)
         logits = check_answers(found, count, self._classes, who)
         if self._config.outputs == "probabilities":
             logits = log_probabilities(logits)

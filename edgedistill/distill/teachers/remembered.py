@@ -1,6 +1,7 @@
 """A teacher whose answers are paid for: what an image was answered is never asked again.
 
-The answers lie in one append-only file of fixed-size records, found by the image's pixels. So they
+The answers lie in one append-only file of fixed-size records, found by the image's pixels, or the
+window's samples of sound. So they
 hold for every data set, view, split and recipe that shows this teacher the same image, and for an
 ensemble that it is a member of. Each is written as it comes: a kill loses no answer that has
 arrived; half a record at the end is cut off, and what is no finite number is asked again. The files
@@ -22,7 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.distill.private import make_folder, owner_only
-from edgedistill.distill.teachers import Floats, Images, Predictions, Teacher, TeacherBatch
+from edgedistill.distill.teachers import (
+    Floats,
+    Images,
+    Predictions,
+    Teacher,
+    TeacherBatch,
+    Waves,
+)
 
 _KEY = 16
 """Bytes of a digest: among 2^40 images, two of the same are one chance in 2^49."""
@@ -44,7 +52,7 @@ class Remembered:
         """What is remembered first, then the teacher's answers as they come, each written before it
         is given on; images of equal pixels are asked for once."""
         places: dict[bytes, list[int]] = {}
-        for place, key in enumerate(_keys(batch.images)):
+        for place, key in enumerate(_keys(batch.integers)):
             places.setdefault(key, []).append(place)
         with self._held():
             old = [key for key in places if key in self._rows]
@@ -105,9 +113,9 @@ class Remembered:
             self._read += 1
 
 
-def _keys(images: Images) -> list[bytes]:
-    shape = repr(images.shape[1:]).encode()
-    return [hashlib.blake2b(shape + each.tobytes(), digest_size=_KEY).digest() for each in images]
+def _keys(samples: Images | Waves) -> list[bytes]:
+    shape = repr(samples.shape[1:]).encode()
+    return [hashlib.blake2b(shape + each.tobytes(), digest_size=_KEY).digest() for each in samples]
 
 
 def _part(batch: TeacherBatch, places: list[int]) -> TeacherBatch:

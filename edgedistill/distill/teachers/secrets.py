@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
+from edgedistill.distill.teachers import sending
 from edgedistill.errors import UserError
 from edgedistill.families.endpoint import REFERENCE, shown_url, written_out
 from edgedistill.recipe import HttpTeacher
@@ -62,7 +63,7 @@ class Secrets:
         return shown
 
     def _headers(self, config: HttpTeacher) -> httpx.Headers:
-        kind = "application/json" if config.send == "json" else "image/png"
+        kind = sending.media_type(config.send)
         headers = httpx.Headers({"Content-Type": kind, "Accept-Encoding": "identity"})
         for header, template in config.headers.items():
             value = "".join(self._parts(template, f"header `{header}`"))

@@ -50,9 +50,8 @@ def _described(details: Any) -> TensorSpec:
     shape = tuple(None if size < 0 else int(size) for size in details["shape_signature"])
     quantized = len(details["quantization_parameters"]["scales"]) > 0
     scale, zero_point = details["quantization"] if quantized else (None, None)
-    layout = layout_of(shape, "NHWC") if len(shape) == 4 else "NC"
     dtype = np.dtype(details["dtype"]).name
-    return TensorSpec(details["name"], shape, layout, dtype, scale, zero_point)
+    return TensorSpec(details["name"], shape, layout_of(shape, "NHWC"), dtype, scale, zero_point)
 
 
 def _interpreter(config: TfliteTeacher) -> Any:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgedistill.runtimes.tflite.shared import SharingBuilder
+
 Array = np.ndarray[Any, Any]
 _DTYPES: dict[int, type[np.generic]] = {
     schema.TensorType.FLOAT32: np.float32,
@@ -68,11 +70,10 @@ class File:
         return seen
 
     def pack(self) -> bytes:
-        """The flatbuffer's bytes, without what nothing refers to any more."""
-        import flatbuffers  # type: ignore[import-untyped]
-
+        """The flatbuffer's bytes, without what nothing refers to any more, and with what is the
+        same stored once."""
         self._compact()
-        builder = flatbuffers.Builder(1024)
+        builder = SharingBuilder(1024)
         builder.Finish(self.model.Pack(builder), file_identifier=b"TFL3")
         return bytes(builder.Output())
 
@@ -206,8 +207,9 @@ class File:
             operator.inputs = [place[index] for index in operator.inputs]
             operator.outputs = [place[index] for index in operator.outputs]
         for signature in self.model.signatureDefs or []:
-            for entry in (*signature.inputs, *signature.outputs):
-                entry.tensorIndex = place[entry.tensorIndex]
+            if self.model.subgraphs[signature.subgraphIndex] is self.graph:
+                for entry in (*signature.inputs, *signature.outputs):
+                    entry.tensorIndex = place[entry.tensorIndex]
         self._compact_buffers()
         operators = [each for graph in self.model.subgraphs for each in graph.operators]
         codes = sorted({operator.opcodeIndex for operator in operators})

@@ -120,7 +120,7 @@ def test_every_door_takes_them(kind, tmp_path, reporter):
     assert sum(metrics["counts"].values()) == 12
     assert metrics["warnings"] == []
     assert len(read_images(root, ("cat", "dog"), Form((8, 8), 3)).labels) == 12
-    assert len(read_unlabelled(root, Form((8, 8), 3)).images) == 12
+    assert len(read_unlabelled(root, Form((8, 8), 3)).samples) == 12
     assert look(str(root)).size == (64, 64)
     assert to_pixels(root / "cat" / f"0{ENDING[kind]}", Form((8, 8), 3)).shape == (1, 3, 8, 8)
     content = encoded(blocks(), kind)
@@ -128,7 +128,7 @@ def test_every_door_takes_them(kind, tmp_path, reporter):
         assert Image.open(io.BytesIO(content)).size == (64, 64)
     table = pa.table({"img": [{"bytes": content}] * 2, "label": [0, 1]})
     pq.write_table(table, tmp_path / "a.parquet")
-    assert read_images(tmp_path / "a.parquet", ("cat", "dog"), Form((8, 8), 3)).images.shape == (
+    assert read_images(tmp_path / "a.parquet", ("cat", "dog"), Form((8, 8), 3)).samples.shape == (
         2,
         8,
         8,
@@ -139,7 +139,7 @@ def test_every_door_takes_them(kind, tmp_path, reporter):
 def test_the_content_decides_and_not_the_ending(tmp_path):
     (tmp_path / "phone.jpg").write_bytes(heic())
     (tmp_path / "saved.heic").write_bytes(encoded(blocks(), "JPEG"))
-    first, second = read_unlabelled(tmp_path, Form((32, 32), 3)).images.astype(int)
+    first, second = read_unlabelled(tmp_path, Form((32, 32), 3)).samples.astype(int)
     assert np.abs(first - second).mean() < 8
 
 
@@ -160,7 +160,7 @@ def test_without_the_plugin_they_are_counted_by_class(tmp_path, reporter, withou
 
 def test_without_the_plugin_a_jpeg_called_heic_is_read(tmp_path, without_plugin):
     (tmp_path / "saved.heic").write_bytes(encoded(blocks(), "JPEG"))
-    assert read_unlabelled(tmp_path, Form((8, 8), 3)).images.shape == (1, 8, 8, 3)
+    assert read_unlabelled(tmp_path, Form((8, 8), 3)).samples.shape == (1, 8, 8, 3)
 
 
 @pytest.mark.parametrize("brands", [b"heic\0\0\0\0mif1heic", b"mif1\0\0\0\0miafheix"])

@@ -38,7 +38,7 @@ def write_parquet(path: Path, labels, names=None) -> Path:
 def test_folders_are_matched_by_name(make_folder):
     split = read_images(make_folder("more", cat=2, dog=1), CLASSES, Form((8, 8), 3))
     assert split.labels.tolist() == [1, 1, 0]
-    assert split.images.shape == (3, 8, 8, 3)
+    assert split.samples.shape == (3, 8, 8, 3)
 
 
 def test_parquet_is_matched_by_name_or_else_by_number(tmp_path):
@@ -53,7 +53,7 @@ def test_arrays_are_taken_by_number(tmp_path):
     np.savez(tmp_path / "a.npz", images=images, labels=[2, 0])
     split = read_images(tmp_path / "a.npz", CLASSES, Form((8, 8), 3))
     assert split.labels.tolist() == [2, 0]
-    assert np.array_equal(split.images, images)
+    assert np.array_equal(split.samples, images)
 
 
 def test_a_recipes_data_give_its_test_set(tmp_path, reporter):
@@ -63,7 +63,7 @@ def test_a_recipes_data_give_its_test_set(tmp_path, reporter):
         open_split(tmp_path, "test"),
         read_images(data, tuple("0123456789"), Form((8, 8), 1)),
     )
-    assert np.array_equal(read.images, prepared.images)
+    assert np.array_equal(read.samples, prepared.images)
     assert np.array_equal(read.labels, prepared.labels)
     turned = read_images(data, tuple("9876543210"), Form((8, 8), 1))
     assert np.array_equal(turned.labels, 9 - prepared.labels)
@@ -101,7 +101,7 @@ def test_damaged_images_are_left_out_and_said(make_folder):
     whole = [np.asarray(Image.open(root / "cat" / f"{at}.png")) for at in (0, 2, 3)]
     whole.append(np.asarray(Image.open(root / "dog" / "1.png")))
     read = read_images(root, CLASSES, Form((8, 8), 3))
-    assert np.array_equal(read.images, whole)
+    assert np.array_equal(read.samples, whole)
     assert read.labels.tolist() == [1, 1, 1, 0]
     assert read.left_out == 2
     reason = "cannot be decoded: not a picture in a format that edgedistill reads"
@@ -122,7 +122,7 @@ def test_damaged_images_of_many_chunks_are_left_out(tmp_path, monkeypatch):
     pq.write_table(table, tmp_path / "a.parquet")
     read = read_images(tmp_path / "a.parquet", CLASSES, Form((8, 8), 3))
     assert read.labels.tolist() == [0, 2, 0, 1]
-    assert np.array_equal(read.images, np.stack([noise(0)] * 4))
+    assert np.array_equal(read.samples, np.stack([noise(0)] * 4))
     assert read.left_out == 4
     assert read.notes[0].endswith(", ...")
 

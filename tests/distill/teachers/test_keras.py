@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from asking import SIZE, answers, batch, context, linear, softmax, weights
+from hearing import LENGTH, heard, hearing, mapping
 
 from edgedistill.distill.teachers import Teacher, open_teacher
 from edgedistill.distill.teachers.keras import open_here
@@ -90,6 +91,16 @@ def test_pixels_are_normalized_and_answers_come_back(
     found = answers(teacher(path, mean=(0.5,) * 3, std=(0.25,) * 3), asked)
     normalized = (asked.pixels - np.float32(0.5)) / np.float32(0.25)
     assert np.allclose(found, linear(normalized, "NHWC"), atol=1e-4)
+
+
+@FORMS
+def test_windows_of_sound_are_taken(keras: Any, tmp_path: Path, write: Write) -> None:
+    dense = keras.layers.Dense(3, use_bias=False)
+    model = keras.Sequential([keras.Input((LENGTH,)), dense])
+    dense.set_weights([mapping()])
+    asked, config = heard(), KerasTeacher(family="keras", path=write(model, tmp_path))
+    found = answers(open_here(config, hearing()), asked)
+    assert np.allclose(found, asked.sound @ mapping(), atol=1e-4)
 
 
 def test_a_recipe_s_teacher_answers_from_a_process_of_its_own(keras: Any, tmp_path: Path) -> None:

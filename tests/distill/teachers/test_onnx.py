@@ -154,7 +154,7 @@ def test_an_image_that_the_graph_cannot_take(tmp_path: Path) -> None:
     opened = open_here(config, context(size=16))
     with pytest.raises(UserError) as raised:
         answers(opened, batch(size=16))
-    assert raised.value.message.startswith(f"{path}: cannot run on the data's images: ")
+    assert raised.value.message.startswith(f"{path}: cannot run on the data's samples: ")
 
 
 def test_other_classes_than_the_data_has_are_refused(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_other_classes_than_the_data_has_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError) as raised:
         answers(opened, batch(4))
     assert raised.value.message == (
-        f"{path} answers with shape (4, 3) for 4 images; the data has 2 classes (cat, dog), "
+        f"{path} answers with shape (4, 3) for 4 samples; the data has 2 classes (cat, dog), "
         "expected (4, 2)"
     )
 

@@ -73,7 +73,7 @@ def test_mistakes_name_the_function() -> None:
         "an array (4, 3)"
     )
     assert _error("two", batch(4)).message == (
-        "`bright_teacher:two` answers with shape (4, 2) for 4 images; the data has 3 classes "
+        "`bright_teacher:two` answers with shape (4, 2) for 4 samples; the data has 3 classes "
         f"({', '.join(CLASSES)}), expected (4, 3)"
     )
     assert _error("brightnes", batch(4)).message == (
@@ -87,7 +87,7 @@ def test_mistakes_name_the_function() -> None:
         ("import sys; sys.exit(0)", "failed in ends_teacher.py line 2: SystemExit: 0"),
         ("import os; os._exit(0)", "failed in ends_teacher.py line 2: SystemExit: 0"),
         ("raise BaseException('x')", "failed in ends_teacher.py line 2: BaseException: x"),
-        ("return None", "answers with shape () for 4 images"),
+        ("return None", "answers with shape () for 4 samples"),
         ("return 'cat'", "failed: ValueError: "),
         ("return [[1], [2, 3]]", "failed: ValueError: "),
     ],

@@ -1,0 +1,78 @@
+"""What parts of a manifest are made of, and those of sound."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts or not name.isprintable():
+        raise ValueError("must be the name of a file within the bundle")
+    return name
+
+
+Name = Annotated[str, Field(max_length=200), AfterValidator(_inside)]
+Label = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Part(BaseModel):
+    """A part of the manifest. One of another version may hold more, which is passed over."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class BundledSound(Part):
+    """What the models take of sound: one channel of samples in -1..1."""
+
+    rate: int = Field(ge=1, le=1_000_000)
+    """Samples a second."""
+    samples: int = Field(ge=1, le=100_000_000)
+    """Of the window that `main` takes."""
+    cut: Literal["end", "middle", "spoken"]
+    """Which part of a longer recording that is; a shorter one has silence before it, with `middle`
+    on both sides."""
+
+
+class Tried(Part):
+    """What was heard and missed in the test set's long audio."""
+
+    hours: float = Field(ge=0)
+    """Of audio without a keyword."""
+    said: int = Field(ge=0)
+    misses: float | None
+    """In percent."""
+    misses_interval: tuple[float, float] | None
+    """95 %."""
+    false_accepts_per_hour: float
+    false_accepts_interval: tuple[float, float]
+
+
+class BundledListening(Part):
+    """How an app listens to a stream, and when a keyword counts as heard."""
+
+    program: Annotated[str, Field(max_length=100)]
+    """Which of `programs`; its input that is no state takes the samples."""
+    input: Annotated[str, Field(max_length=200)]
+    """Its name."""
+    rate: int = Field(ge=1, le=1_000_000)
+    """Samples a second."""
+    hop: int = Field(ge=1, le=10_000_000)
+    """Samples that one step takes."""
+    lead_in: int = Field(ge=0, le=100_000_000)
+    """Samples of silence to feed before the first."""
+    smoothing: int = Field(ge=1, le=100_000)
+    """Steps over which a probability is averaged."""
+    refractory: int = Field(ge=0, le=10_000_000)
+    """Steps after a detection in which the same keyword is not heard again."""
+    refractory_ms: float = Field(ge=0)
+    thresholds: dict[Label, Annotated[float, Field(ge=0, le=1)]] = Field(
+        min_length=1, max_length=100_000
+    )
+    """What a keyword's averaged probability has to exceed."""
+    test: Tried
+    notes: str
+    """The same in words."""

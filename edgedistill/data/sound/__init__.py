@@ -1,0 +1,1 @@
+"""Sound: decoding, windows, augmentation, splits on disk."""

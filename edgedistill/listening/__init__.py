@@ -1,0 +1,1 @@
+"""From probabilities to keywords heard: the rule, its figures, the long audio to try it on."""

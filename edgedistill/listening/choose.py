@@ -1,0 +1,110 @@
+"""Smoothing, refractory time and thresholds, chosen on validation audio."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.listening.decision import Smoothing
+from edgedistill.listening.figures import Audio, curve
+from edgedistill.records.listening import Curve, Rule
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold on a curve, and what it gives there."""
+
+    value: float
+    missed: int
+    false_accepts: int
+    reserve: int
+    """Thresholds of the curve side by side that are as good."""
+    within: bool
+    """Whether it keeps the limit."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A rule, and the curves that it lies on."""
+
+    rule: Rule
+    curves: tuple[Curve, ...]
+    within_limit: bool
+
+
+def choose(
+    probabilities: Floats,
+    audio: Audio,
+    keywords: Sequence[str],
+    limit: float,
+    smoothings: Sequence[int],
+    refractories: Sequence[int],
+) -> Chosen:
+    """The rule that misses least with at most `limit` false accepts an hour, of which each keyword
+    may make the same part. Of equally good ones that whose thresholds could lie elsewhere by most,
+    then that with the least smoothing and the shortest refractory time.
+
+    probabilities: (steps, keywords); smoothings, refractories: steps.
+    """
+    share = limit / len(keywords)
+    best: tuple[tuple[float, ...], Chosen] | None = None
+    for smoothing in sorted(set(smoothings)):
+        for refractory in sorted(set(refractories)):
+            found = curves(probabilities, audio, keywords, smoothing, refractory)
+            picked = [threshold_on(each, share) for each in found]
+            cost = _cost(picked)
+            if best is None or cost < best[0]:
+                rule = Rule(
+                    keywords=tuple(keywords),
+                    thresholds=tuple(each.value for each in picked),
+                    smoothing=smoothing,
+                    refractory=refractory,
+                )
+                best = cost, Chosen(rule, found, all(each.within for each in picked))
+    assert best is not None, "nothing to choose from"
+    return best[1]
+
+
+def curves(
+    probabilities: Floats, audio: Audio, keywords: Sequence[str], smoothing: int, refractory: int
+) -> tuple[Curve, ...]:
+    """For each keyword what every threshold gives; probabilities: (steps, keywords)."""
+    smooth = Smoothing(smoothing, len(keywords))(probabilities)
+    said = [[each for each in audio.said if each.keyword == at] for at in range(len(keywords))]
+    return tuple(
+        curve(smooth[:, number], said[number], audio.hours, refractory, name)
+        for number, name in enumerate(keywords)
+    )
+
+
+def _cost(picked: Sequence[Threshold]) -> tuple[float, ...]:
+    """Compared from left to right, the less the better."""
+    beyond = sum(each.false_accepts for each in picked if not each.within)
+    missed = sum(each.missed for each in picked)
+    return beyond, missed, -min(each.reserve for each in picked)
+
+
+def threshold_on(found: Curve, limit: float) -> Threshold:
+    """Of the thresholds with at most `limit` false accepts an hour one that misses least: the
+    middle of the longest stretch of such. Where none keeps the limit, the highest one of those with
+    the fewest false accepts."""
+    most = limit * found.hours
+    allowed = [each for each in found.points if each.false_accepts <= most]
+    if not allowed:
+        fewest = min(found.points, key=lambda each: (each.false_accepts, -each.threshold))
+        return Threshold(fewest.threshold, fewest.missed, fewest.false_accepts, 0, within=False)
+    least = min(each.missed for each in allowed)
+    stretches: list[list[int]] = [[]]
+    for place, each in enumerate(found.points):
+        if each.false_accepts <= most and each.missed == least:
+            stretches[-1].append(place)
+        elif stretches[-1]:
+            stretches.append([])
+    longest = max(stretches, key=len)
+    point = found.points[longest[len(longest) // 2]]
+    return Threshold(point.threshold, point.missed, point.false_accepts, len(longest), within=True)
