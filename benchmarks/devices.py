@@ -3,9 +3,9 @@ alike.
 
 A shortened CIFAR-10 recipe is compiled. Android's own adbd and OpenSSH's server are started on this
 machine, both with an arm64 processor under QEMU. One command measures the bundle on this machine,
-three emulated cores, a browser, the phone and the board; then each device is asked for the raw
-outputs of every file. Times of the phone and the board are QEMU's and mean nothing: they are in the
-record, as the command told them, and in no row.
+three emulated cores, a browser, the phone and the board; what each file gave in it is compared too.
+Times of the phone and the board are QEMU's and mean nothing: they are in the record, as the command
+told them, and in no row.
 
 Needs `apt-get install adb openssh-server qemu-user gcc-aarch64-linux-gnu chromium`,
 `edgedistill device setup emulator` and `browser`, and `python tests/devices/phone.py`.
@@ -24,20 +24,23 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
 from benchmarks.common import DATA, write
 from edgedistill import api
+from edgedistill.api import benchmark as api_benchmark
 from edgedistill.artifact import file_digest
-from edgedistill.bundle import Bundle
+from edgedistill.bundle import Bundle, measure
 from edgedistill.bundle.measure import Subject, subjects
 from edgedistill.cache import default_root
 from edgedistill.command_line import run
-from edgedistill.devices import ONCE, Job, Record, Unfit, open_device
+from edgedistill.devices import Device, Job, Record
+from edgedistill.devices import in_turn as devices_in_turn
 from edgedistill.signature import TensorSpec
 
 ROOT = Path(__file__).parents[1]
@@ -111,6 +114,8 @@ class Told:
     """What the command gave."""
 
     rows: list[dict[str, Any]]
+    answers: dict[str, dict[str, Record]]
+    """By the device's name, then the file's: what it gave of the golden inputs."""
     printed: str
     said: list[tuple[float, str]]
     """Lines on standard error, and after how many seconds."""
@@ -136,42 +141,33 @@ def command(bundle: Path) -> list[str]:
 
 
 def told(bundle: Path) -> Told:
-    """Run it; its rows are those that `--json` would have printed."""
+    """Run it. Its rows are those that `--json` would have printed."""
     kept: list[dict[str, Any]] = []
-    measure = api.benchmark
+    answers: dict[str, dict[str, Record]] = {}
 
-    def keeping(*given: Any, **named: Any) -> list[dict[str, Any]]:
-        kept.extend(measure(*given, **named))
+    def benchmark(*given: Any, **named: Any) -> list[dict[str, Any]]:
+        kept.extend(api_benchmark(*given, **named))
         return kept
 
-    api.benchmark = keeping  # type: ignore[assignment]
+    def in_turn(device: Device, jobs: list[Job], *given: Any, **named: Any) -> list[Record | None]:
+        records = devices_in_turn(device, jobs, *given, **named)
+        answers[device.name] = {
+            job.model.name: record
+            for job, record in zip(jobs, records, strict=True)
+            if record is not None
+        }
+        return records
+
     printed, said = io.StringIO(), Clocked()
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
-            code = run(command(bundle))
-    finally:
-        api.benchmark = measure
+    with (
+        patch.object(api, "benchmark", benchmark),
+        patch.object(measure, "in_turn", in_turn),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(said),
+    ):
+        code = run(command(bundle))
     assert code == 0, code
-    return Told(kept, printed.getvalue(), said.lines)
-
-
-def answers(found: list[Subject]) -> dict[str, dict[str, Record]]:
-    """What every device gives of the files of `PRECISIONS` that it can run: by the device's name,
-    then the file's."""
-    wanted = [each for each in found if each.precision in PRECISIONS]
-    given: dict[str, dict[str, Record]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        inputs = Path(folder) / "inputs.npz"
-        np.savez(inputs, **found[0].inputs)  # type: ignore[arg-type]
-        for name in DEVICES:
-            given[name] = {}
-            with open_device(name) as device:
-                for each in wanted:
-                    if each.runtime in device.runtimes:
-                        job = Job(each.path, each.runtime, inputs, ONCE)
-                        with contextlib.suppress(Unfit):
-                            given[name][each.path.name] = device.run(replace(job, memory=False))
-    return given
+    return Told(kept, answers, printed.getvalue(), said.lines)
 
 
 def apart(here: Record, there: Record) -> float:
@@ -189,9 +185,7 @@ def _apart(spec: TensorSpec, here: Record, there: Record) -> float:
     return float(np.abs(wanted.astype(np.float64) - found.astype(np.float64)).max())
 
 
-def rows_of(
-    found: list[Subject], given: dict[str, dict[str, Record]], measured: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def rows_of(found: list[Subject], result: Told) -> list[dict[str, Any]]:
     """A row for each device and runtime: what int8 costs there beside float32, and its outputs
     beside this machine's."""
     rows = []
@@ -201,7 +195,7 @@ def rows_of(
             costs = {
                 precision: row
                 for precision, file in files.items()
-                for row in measured
+                for row in result.rows
                 if (row["device"], row["file"]) == (device, file)
             }
             if not costs:
@@ -209,8 +203,8 @@ def rows_of(
             row = {"name": device, "runtime": runtime, "how": _how(device, costs)}
             for precision in PRECISIONS:
                 file = files[precision]
-                if file in given[device]:
-                    far = apart(given["local"][file], given[device][file])
+                if file in result.answers[device]:
+                    far = apart(result.answers["local"][file], result.answers[device][file])
                     row[f"{precision}_apart"] = far
             rows.append(row | _costs(device, costs))
     return rows
@@ -246,17 +240,17 @@ def main() -> int:
         bundle = compiled(asked.data.resolve(), asked.cache, Path(folder) / "cifar10")
         found = subjects(bundle)
         with phone_and_board():
-            given = answers(found)
             result = told(bundle.path)
-        rows = rows_of(found, given, result.rows)
+        rows = rows_of(found, result)
         digests = {each.path.name: file_digest(each.path) for each in found}
-    exact = [row for row in rows if row["runtime"] == "litert" and "int8_apart" in row]
-    differing = [row["name"] for row in exact if row["int8_apart"]]
+    apart_of = {row["name"]: row["int8_apart"] for row in rows
+                if row["runtime"] == "litert" and "int8_apart" in row}  # fmt: skip
+    differing = [name for name, steps in apart_of.items() if steps]
     write(
         "devices", rows, seeds=[0],
         data="`examples/cifar10.yaml`, shortened", shortened=SHORTENED,
         command=["edgedistill", *command(Path("cifar10"))], files=digests,
-        litert_int8_bit_for_bit=[row["name"] for row in exact], litert_int8_differs=differing,
+        litert_int8_steps_apart=apart_of,
         told=[{**row, "operators": len(row.get("operators", ()))} for row in result.rows],
         told_in_print=result.printed, said=result.said,
     )  # fmt: skip

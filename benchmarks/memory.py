@@ -1,23 +1,24 @@
 """Memory of each runtime and program, as devices report it, beside a look from outside.
 
 Ours is what a process tells of itself: its peak from the loaded runtime on, through a load and a
-few runs. The look is the kernel's, of the whole process when it has ended: `/usr/bin/time -v`, less
-that of one that loads the runtime and no file. Of the native runner it is the same program, given a
-file that is not there; of a Python package a few lines that know nothing of edgedistill. (Debian:
-`apt-get install time`.)
+few runs. The look is the kernel's, of the same process when it has ended: `/usr/bin/time -v`, less
+that of one that loads the runtime and finds no file. Of the Python packages there is a second look,
+at a few lines that know nothing of edgedistill, and what a second copy of the file beside the first
+adds to them. (Debian: `apt-get install time`.)
 
     python -m benchmarks.memory NAME=BUNDLE ...
 """
 
 from __future__ import annotations
 
+import json
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,14 @@ from benchmarks.common import write
 from edgedistill.artifact import file_digest
 from edgedistill.bundle.measure import Subject, _jobs, subjects
 from edgedistill.devices import Job, Protocol, native
-from edgedistill.devices.local import Local
 from edgedistill.devices.machine import machine
 
 TIMES = 3
 GOAL = 0.1
 ABSENT = "absent"
 RUNS = 3
+PRECISIONS = ("fp32", "int8")
+ROOT = Path(__file__).parents[1]
 PLAIN = {
     "litert": """
 from ai_edge_litert.interpreter import Interpreter
@@ -93,7 +95,8 @@ def look(command: list[str], folder: Path) -> int:
 
 
 Sides = dict[str, Callable[[], float]]
-"""`ours` in MB; looks from outside in kB: `full`, `empty`, and `twice` with two of the file."""
+"""Looks from outside in kB: `full`, `empty`; then `ours`, in MB, of the process of `full`; of plain
+programs `plain`, `plain_empty` and `twice`."""
 
 
 def of_runner(job: Job, folder: Path) -> Sides:
@@ -104,30 +107,33 @@ def of_runner(job: Job, folder: Path) -> Sides:
     without = [ABSENT if word == ready.files[0].name else word for word in command]
 
     def ours() -> float:
-        subprocess.run(command, cwd=folder, check=True)
         found = native.answered(ready, folder).peak_memory_mb
         assert found is not None
         return found
 
-    return {"ours": ours, "full": lambda: look(command, folder),
-            "empty": lambda: look(without, folder)}  # fmt: skip
+    return {"empty": lambda: look(without, folder), "full": lambda: look(command, folder),
+            "ours": ours}  # fmt: skip
 
 
 def of_python(job: Job, folder: Path) -> Sides:
-    script = BEGIN + PLAIN[job.runtime]
+    """The device's own process, and the plain program."""
+    answer = folder / "record.json"
 
-    def command(copies: int) -> list[str]:
-        path = str(job.model.resolve())
-        return [sys.executable, "-c", script, path, job.program, str(copies), str(RUNS)]
+    def worker(name: str, model: Path) -> list[str]:
+        order = folder / f"{name}.json"
+        asked = asdict(replace(job, model=model))
+        order.write_text(json.dumps(asked, default=lambda path: str(Path(path).absolute())))
+        return [sys.executable, "-m", "edgedistill.devices.worker", str(order), str(answer)]
 
-    def ours() -> float:
-        found = Local().run(job).peak_memory_mb
-        assert found is not None
-        return found
+    def plain(copies: int) -> int:
+        words = [str(job.model.resolve()), job.program, str(copies), str(RUNS)]
+        return look([sys.executable, "-c", BEGIN + PLAIN[job.runtime], *words], folder)
 
-    return {"ours": ours, "full": lambda: look(command(1), folder),
-            "empty": lambda: look(command(0), folder),
-            "twice": lambda: look(command(2), folder)}  # fmt: skip
+    full, empty = worker("job", job.model), worker("empty", folder / ABSENT)
+    return {"empty": lambda: look(empty, ROOT), "full": lambda: look(full, ROOT),
+            "ours": lambda: float(json.loads(answer.read_text())["peak_memory_mb"]),
+            "plain_empty": lambda: plain(0), "plain": lambda: plain(1),
+            "twice": lambda: plain(2)}  # fmt: skip
 
 
 def row(name: str, subject: Subject, by: str, sides: Sides) -> dict[str, Any]:
@@ -142,7 +148,10 @@ def row(name: str, subject: Subject, by: str, sides: Sides) -> dict[str, Any]:
         return kb * 1024 / 1e6
 
     ours, seen = statistics.median(found["ours"]), between("full", "empty")
-    second = {"second_mb": between("twice", "full")} if "twice" in found else {}
+    plain: dict[str, float] = {}
+    if "plain" in found:
+        plain["plain_mb"] = between("plain", "plain_empty")
+        plain["second_mb"] = between("twice", "plain")
     return {
         "name": f"{name}, {subject.program}, {subject.precision}",
         "runtime": subject.runtime,
@@ -152,7 +161,7 @@ def row(name: str, subject: Subject, by: str, sides: Sides) -> dict[str, Any]:
         "file": subject.path.name,
         "peak_memory_mb": ours,
         "from_outside_mb": seen,
-        **second,
+        **plain,
         "apart_percent": 100 * (ours / seen - 1),
         "within": abs(ours / seen - 1) <= GOAL,
         "samples": found,
@@ -179,7 +188,7 @@ def main() -> int:
     bundles = dict(argument.split("=", 1) for argument in sys.argv[1:])
     rows, digests = [], {}
     for name, bundle in bundles.items():
-        found = subjects(Path(bundle))
+        found = [each for each in subjects(Path(bundle)) if each.precision in PRECISIONS]
         digests[name] = {each.path.name: file_digest(each.path) for each in found}
         with tempfile.TemporaryDirectory() as folder:
             rows += rows_of(name, found, Path(folder))

@@ -47,6 +47,7 @@ HEADINGS = {
     "int8_apart": "int8 apart, steps",
     "from_outside_mb": "from outside, MB",
     "apart_percent": "apart %",
+    "plain_mb": "plain program, MB",
     "second_mb": "a second one, MB",
 }
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from exported import exported, exported_in_7_bits  # noqa: F401
-from made import SIZE, data_record, file_entry, measurement_row, verify_row, write_onnx
+from made import (
+    SIZE,
+    data_record,
+    file_entry,
+    in_turn,
+    measurement_row,
+    verify_row,
+    write_onnx,
+)
 
 from edgedistill.artifact import Artifact, seal
 from edgedistill.recipe import parse_recipe
@@ -37,6 +47,31 @@ RECIPE = {
     "stages": {"teacher": {"train": {}}, "prune": {"speedup": 2}},
     "contract": {"max_drop": 3, "max_size_kb": 50, "max_latency_ms": 5},
 }
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays, and needs no looking through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_table() -> None:
+    """torch reads its table of ONNX functions from their source text, anew for each file."""
+    from torch.onnx._internal.exporter import _registration
+
+    table = _registration.onnxscript_apis
+    table.get_torchlib_ops = functools.cache(table.get_torchlib_ops)
+
+
+@pytest.fixture(scope="module")
+def quickly() -> Iterator[None]:
+    """Compiles of a module rehearse nothing, and their latencies are made up: other tests are about
+    both."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgedistill.pipeline.rehearse", lambda *_: None)
+        patch.setattr("edgedistill.stages.benchmark.in_turn", in_turn)
+        yield
 
 
 @pytest.fixture

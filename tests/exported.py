@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import functools
 import os
 from pathlib import Path
 from typing import Any, Literal
@@ -89,11 +90,19 @@ class Exported:
         return entry
 
     def program(self, kind: str) -> Program:
+        """One for all who only read it, as what it is converted to is kept beside it."""
+        return _opened(program_file.place(self.quantize.path, "main", kind))
+
+    def own_program(self, kind: str) -> Program:
+        """To change."""
         return program_file.load(program_file.place(self.quantize.path, "main", kind))
 
     def pixels(self, count: int = 64) -> np.ndarray[Any, Any]:
         images = np.load(self.data.file("test/images.npy"))[:count]
         return images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
+
+
+_opened = functools.cache(program_file.load)
 
 
 def answers(program: Program, pixels: Any) -> np.ndarray[Any, Any]:

@@ -24,6 +24,7 @@ from edgedistill.signature import TensorSpec
 from edgedistill.target import load_target
 
 QUICK = {"epochs": 2, "batch_size": 16, "precision": "fp32"}
+pytestmark = pytest.mark.usefixtures("quickly")
 TARGET = load_target("linux-x64").model_copy(update={"runtimes": ("onnxruntime",)})
 SHAPES = {"frames": [12, 4], "position": [3]}
 
@@ -84,7 +85,7 @@ def document(**changes: Any) -> dict[str, Any]:
             "teacher": {"train": dict(QUICK)},
             "teach": {"precision": "fp32"},
             "distill": dict(QUICK),
-            "quantize": {"method": "ptq", "calibration_samples": 16},
+            "quantize": {"method": "ptq", "calibration_samples": 16, "sensitivity_samples": 0},
         },
         **changes,
     }  # fmt: skip

@@ -20,10 +20,12 @@ from edgedistill.plan import steps
 from edgedistill.predict import State
 from edgedistill.recipe import Recipe, parse_recipe
 from edgedistill.records import QuantizeRecord
-from edgedistill.stages import STAGES, benchmark
+from edgedistill.rehearsal import rehearse
+from edgedistill.stages import STAGES
 from edgedistill.target import load_target
 from edgedistill.tasks import TASKS
 
+pytestmark = pytest.mark.usefixtures("quickly")
 TARGET = load_target("android-arm64")
 UNTRAINED = [
     "data: started", "rehearsal: an untrained student is built, pruned, quantized and written",
@@ -45,11 +47,9 @@ class Silent:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each file is measured in one process rather than three; nothing is rehearsed, which other
-    tests are about."""
-    monkeypatch.setattr(benchmark, "ROUNDS", 1)
-    monkeypatch.setattr("edgedistill.pipeline.rehearse", lambda *_: None)
+def rehearsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is outside of these tests."""
+    monkeypatch.setattr("edgedistill.pipeline.rehearse", rehearse)
 
 
 @pytest.fixture
@@ -122,6 +122,7 @@ def test_stages_run_once_and_what_depends_on_a_change_runs_again(
     assert {"conv1", "linear"} <= {row.layer for row in quantization.sensitivity}
 
 
+@pytest.mark.usefixtures("rehearsed")
 def test_layers_that_cannot_be_compared_are_said_before_the_teacher_trains(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -324,6 +325,7 @@ def test_a_student_that_does_not_fit_is_refused_before_any_image_is_read(
     assert reporter.said == []
 
 
+@pytest.mark.usefixtures("rehearsed")
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -343,6 +345,7 @@ def test_what_cannot_be_pruned_or_kept_is_said_before_anything_is_trained(
     assert reporter.said == UNTRAINED
 
 
+@pytest.mark.usefixtures("rehearsed")
 def test_what_a_runtime_cannot_take_is_said_before_anything_is_trained(
     document: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -487,7 +490,6 @@ def test_a_search_never_loses_to_the_recipe_and_is_used(
     assert next(s for s in searched if s.name == "distill").inputs["search"] == "search"
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("task", "values"),
     [
@@ -525,7 +527,6 @@ def test_a_task_of_other_labels_compiles_and_is_evaluated(
     assert list(found.scores) == [str(number) for number in range(values)]
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_retrieval_ships_texts_that_images_are_near_to(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -540,6 +541,8 @@ def test_a_retrieval_ships_texts_that_images_are_near_to(
         "teacher": {"train": adam}, "distill": {**adam, "losses": [
             {"kind": "soft_targets"}, {"kind": "labels"},
             {"kind": "relations", "of": "logits", "weight": 0.1}]},
+        "prune": None,
+        "quantize": {"method": "ptq", "calibration_samples": 16, "sensitivity_samples": 0},
         "export": {"precisions": ["int8"]}, "benchmark": {"runs": 10, "seconds": 0.1},
     }  # fmt: skip
     bundle = edgedistill.compile(document, ONE_RUNTIME, tmp_path / "out", tmp_path / "cache")

@@ -23,6 +23,7 @@ from edgedistill.signature import Signature, TensorSpec
 from edgedistill.target import load_target
 
 QUICK = {"epochs": 2, "batch_size": 16, "precision": "fp32"}
+pytestmark = pytest.mark.usefixtures("quickly")
 TARGET = load_target("linux-x64")
 FAR = {"fp32": 1e-4, "int8": 0.15}
 """Of the largest value, that a file may lie from the model in torch."""
@@ -106,7 +107,9 @@ def compiled(
                 "teacher": {"train": dict(QUICK)},
                 "teach": {"precision": "fp32"},
                 "distill": dict(QUICK),
-                "quantize": {"method": "qat", **QUICK, "calibration_samples": 16},
+                "quantize": {
+                    "method": "qat", **QUICK, "calibration_samples": 16, "sensitivity_samples": 0,
+                },
                 "benchmark": {"runs": 10, "warmup": 1, "seconds": 0.1},
                 **stages,
             },

@@ -24,6 +24,7 @@ from edgedistill.target import load_target
 
 TEACHER, STUDENT = (128, 128), (48, 48)
 QUICK = {"epochs": 1, "batch_size": 16, "precision": "fp32"}
+pytestmark = pytest.mark.usefixtures("quickly")
 TARGET = load_target("linux-x64").model_copy(update={"runtimes": ("onnxruntime",)})
 
 
@@ -64,7 +65,7 @@ def document(**teacher: Any) -> dict[str, Any]:
             "teacher": {"train": dict(QUICK)},
             "teach": {"views": 2, "precision": "fp32"},
             "distill": {**QUICK, "losses": [{"kind": "soft_targets"}, {"kind": "hints"}]},
-            "quantize": {"method": "ptq", "calibration_samples": 16},
+            "quantize": {"method": "ptq", "calibration_samples": 16, "sensitivity_samples": 0},
             "audit": {"corruption_samples": 8, "control": False},
             "benchmark": {"runs": 10, "warmup": 1, "seconds": 0.1},
         },

@@ -160,16 +160,18 @@ def test_images_are_as_large_as_the_models_take_them() -> None:
 
 
 @pytest.mark.slow
-def test_what_is_written_runs_as_it_is() -> None:
+def test_what_is_written_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     from edgedistill.command_line import run
 
+    monkeypatch.setattr("edgedistill.stages.benchmark.ROUNDS", 1)
     folder_of(24, 3, count=20)
     words = "--target linux-x64 --cache cache"
     assert run("init --teacher resnet_cifar:8 --data pictures --target linux-x64".split()) == 0
     assert run(f"check recipe.yaml {words}".split()) == 0
     quick = [
         "contract={}", "stages.teacher.train.epochs=1", "stages.distill.epochs=2",
-        "stages.quantize.epochs=1",
+        "stages.quantize.epochs=1", "stages.export.precisions=[int8]", "stages.benchmark.runs=10",
+        "stages.audit.corruption_samples=8",
     ]  # fmt: skip
     settings = [word for each in quick for word in ("--set", each)]
     assert run(["compile", "recipe.yaml", *words.split(), *settings]) == 0

@@ -86,7 +86,7 @@ def document() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def made(quickly: None, tmp_path_factory: pytest.TempPathFactory) -> Result:
     recipe = parse_recipe(document(), "walks.yaml")
     target = load_target("linux-x64").model_copy(
         update={"runtimes": ("litert", "onnxruntime", "openvino"), "precisions": ("fp32", "int8")}

@@ -67,6 +67,9 @@ class BundledFile(Part):
     """Moved by them in one inference, where that is known."""
     transposed_around: tuple[str, ...] | None = None
     """Types of the operators that read or make what is transposed."""
+    arena_bytes: int | None = None
+    """Of memory that LiteRT plans for what its own kernels compute, weights excluded; where a
+    delegate takes operators, it plans memory of its own for them."""
     executed: int | None = None
     """Operators that the runtime executed where it was compiled; of int8 files only, as below."""
     float_operators: tuple[str, ...] | None = None

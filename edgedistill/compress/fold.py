@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edgedistill.compress.attention import batch_first
 from edgedistill.compress.batch_norms import fold_batch_norms
 from edgedistill.compress.constants import fold_constants
 from edgedistill.compress.pixel_affine import fold_pixel_affine
@@ -101,7 +102,8 @@ def _flat(given: Any) -> Tensor:
 
 
 def _folded(module: nn.Module, signature: Signature | Inputs, wrapper: str) -> Program:
-    program = without_writes(export(module, signature))
+    with batch_first(module):
+        program = without_writes(export(module, signature))
     graph, inputs = graph_of(program), program.signature.inputs
     _make_functional(graph)
     _drop_identities(graph)

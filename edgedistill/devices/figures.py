@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgedistill.devices.job import Device, Identity, Protocol, Record
+from edgedistill.devices.job import Conditions, Device, Identity, Protocol, Record
 from edgedistill.devices.left_over import left_over
 from edgedistill.records import Counts, Figures, How
 
@@ -101,9 +101,18 @@ def figures(record: Record, protocol: Protocol, device: Device, where: str) -> F
         device=device.name,
         shortfall=shortfall(record, protocol),
         last_to_first=rounded(last_to_first(samples)),
-        conditions=tuple({"at_s": each.at_s, **each.facts} for each in record.conditions),
+        conditions=tuple(map(_told, record.conditions)),
         left=left_over(record.operators, record.signature),
     )
+
+
+def _told(conditions: Conditions) -> dict[str, str | float]:
+    """A device tells whole numbers too, which its record takes as real ones."""
+    facts = {
+        name: fact if isinstance(fact, str) else float(fact)
+        for name, fact in conditions.facts.items()
+    }
+    return {"at_s": conditions.at_s, **facts}
 
 
 def counts(record: Record, protocol: Protocol, device: Device, where: str) -> Counts:

@@ -41,6 +41,7 @@ class Look(InFloat):
     transposes: int
     transposed_bytes: NotRequired[int]
     transposed_around: NotRequired[list[str]]
+    arena_bytes: NotRequired[int]
     arm64: NotRequired[OnProcessor]
 
 
@@ -69,6 +70,8 @@ class FileEntry:
     """Moved by them in one inference; LiteRT only, as is `transposed_around`."""
     transposed_around: tuple[str, ...] | None = None
     """Types of the operators that read or make what is transposed."""
+    arena_bytes: int | None = None
+    """Of memory that LiteRT plans for what its own kernels compute; LiteRT only."""
     executed: int | None = None
     """Operators that the runtime executes on this processor; of int8 files only, as all below."""
     float_operators: tuple[str, ...] | None = None

@@ -141,8 +141,8 @@ class Runtime(RuntimeEntry):
         """What is in a file and how it runs here: {"operators": {type: count}, "inner_pairs":
         quantize/dequantize operators that are not at the file's boundary, "transposes": count,
         and what `native.in_float` says of the operators that the runtime executes}. Of LiteRT's
-        files also what transposes cost (`tflite.transposes.transposes_left`); of ONNX Runtime's
-        int8 files under "arm64" what it executes there."""
+        files also what transposes cost (`tflite.transposes.transposes_left`) and "arena_bytes"
+        (`tflite.arena`); of ONNX Runtime's int8 files under "arm64" what it executes there."""
         found: Look = self.prepare().inspect(path)
         return found
 

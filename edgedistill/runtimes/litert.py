@@ -272,6 +272,7 @@ def join(paths: Mapping[str, Path], joined: Path) -> str | None:
 def inspect(path: Path) -> Look:
     """See `Runtime.inspect`."""
     from edgedistill.runtimes.tflite import edit
+    from edgedistill.runtimes.tflite.arena import arena_bytes
     from edgedistill.runtimes.tflite.file import File
     from edgedistill.runtimes.tflite.transposes import transposes_left
 
@@ -282,6 +283,7 @@ def inspect(path: Path) -> Look:
     )
     found["transposed_bytes"] = left["transposed_bytes"]
     found["transposed_around"] = left["transposed_around"]
+    found["arena_bytes"] = arena_bytes(file)
     return found
 
 

@@ -19,6 +19,7 @@ from edgedistill.runtimes.native import (
     read_description,
 )
 from edgedistill.runtimes.onnx import graph as onnx_graph
+from edgedistill.runtimes.onnx.clean_up import Q
 from edgedistill.scratch import scratch_folder
 from edgedistill.signature import Layout, Signature, TensorSpec
 
@@ -177,7 +178,7 @@ def inspect(path: Path) -> Look:
     graph = onnx.load(path).graph
     kinds = Counter(node.op_type for node in graph.node)
     found = look(dict(kinds), onnx_graph.inner_pairs(graph), kinds["Transpose"], _executed(path))
-    if onnx_graph.Q in found["operators"]:
+    if Q in found["operators"]:
         signed = in_float(_executed(path, {"session.qdqisint8allowed": "1"}))
         found["arm64"] = {
             "executed": signed["executed"],

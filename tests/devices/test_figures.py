@@ -48,9 +48,10 @@ def test_every_figure_of_a_row_says_how_and_where() -> None:
 
 
 def test_how_the_device_was_is_reported() -> None:
-    found = replace(record([1.0]), conditions=[Conditions(-1.0, {"load": 0.5, "thermal": "none"})])
+    facts: dict[str, str | float] = {"load": 0.5, "thermal": "none", "runs_in_a_sample": 1}
+    found = replace(record([1.0]), conditions=[Conditions(-1.0, facts)])
     made = figures(found, Protocol(), Local(), "a bench")
-    assert as_json(made)["conditions"] == [{"at_s": -1.0, "load": 0.5, "thermal": "none"}]
+    assert as_json(made)["conditions"] == [{"at_s": -1.0, **facts}]
 
 
 def test_what_nobody_measured_is_no_figure() -> None:

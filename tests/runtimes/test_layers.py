@@ -72,7 +72,7 @@ def move_the_zero_point(wrong: Program) -> None:
 def test_a_fault_is_found_where_it_is(
     exported: Exported, tmp_path: Path, spoil: Callable[[Program], None]
 ) -> None:
-    wrong = exported.program("int8")
+    wrong = exported.own_program("int8")
     spoil(wrong)
     path = written(wrong, "onnxruntime", tmp_path)
     given = given_of(exported.program("int8"), exported.pixels(16))
@@ -124,31 +124,40 @@ def test_a_deep_file_is_right_layer_by_layer(tmp_path: Path, runtime: str) -> No
     assert [row for row in rows if row.strays] == []
 
 
-@runtimes
-def test_what_attention_lays_out_anew_is_judged_within_its_reader(
-    tmp_path: Path, runtime: str
-) -> None:
+class Reader(torch.nn.Module):
+    """Attention over four patches, with a mask: torch's own code, which turns the batch behind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = torch.nn.Conv2d(3, 16, 4, 4)
+        self.encoder = torch.nn.TransformerEncoderLayer(
+            16, 2, 32, batch_first=True, norm_first=True
+        )
+        self.linear = torch.nn.Linear(16, len(LABELS))
+        self.register_buffer("mask", torch.zeros(4, 4))
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        tokens = self.patches(pixels).flatten(2).transpose(1, 2)
+        logits: torch.Tensor = self.linear(self.encoder(tokens, self.mask).mean(1))
+        return logits
+
+
+@pytest.fixture(scope="module")
+def attentive() -> tuple[Program, Given]:
+    """Quantized, and what its layers compute of five images."""
     torch.manual_seed(0)
-
-    class Reader(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.patches = torch.nn.Conv2d(3, 16, 4, 4)
-            self.encoder = torch.nn.TransformerEncoderLayer(
-                16, 2, 32, batch_first=True, norm_first=True
-            )
-            self.linear = torch.nn.Linear(16, len(LABELS))
-
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            tokens = self.patches(pixels).flatten(2).transpose(1, 2)
-            logits: torch.Tensor = self.linear(self.encoder(tokens).mean(1))
-            return logits
-
     prepared = prepare(fold(Reader().eval(), image_inputs(3, 8, 8)), Scheme(), ())
     pixels = torch.rand(5, 3, 8, 8)
     calibrate(prepared, [(pixels,)])
     quantized = convert(prepared)
-    given = given_of(quantized, pixels.numpy())
+    return quantized, given_of(quantized, pixels.numpy())
+
+
+@runtimes
+def test_what_attention_lays_out_anew_is_judged_within_its_reader(
+    attentive: tuple[Program, Given], tmp_path: Path, runtime: str
+) -> None:
+    quantized, given = attentive
     assert len(given.by_sample) < len(given.layers)
     rows = compare_alone(runtime, written(quantized, runtime, tmp_path), given, optimize=False)
     assert {"patches", "logits"} <= {row.layer for row in rows}

@@ -23,7 +23,7 @@ class Silent:
 
 
 @pytest.fixture(scope="module")
-def audited(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def audited(quickly: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The artifacts of a compile of seconds, up to the audit."""
     folder = tmp_path_factory.mktemp("audited")
     random = np.random.default_rng(0)

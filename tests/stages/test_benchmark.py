@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made import in_turn
 
 from edgedistill.artifact import seal
 from edgedistill.recipe import BenchmarkConfig, ResidualModel
@@ -80,6 +81,7 @@ def test_a_teacher_that_a_runtime_cannot_take_is_left_out_aloud(
     def fail(*_: object) -> Path:
         raise RuntimeError("no such operator")
 
+    monkeypatch.setattr("edgedistill.stages.benchmark.in_turn", in_turn)
     monkeypatch.setattr("edgedistill.stages.benchmark._convert", fail)
     reporter = Reporter()
     scratch = tmp_path / "scratch"

@@ -10,6 +10,7 @@ import pytest
 from exported import EXACT, LABELS, Exported, Silent, answers, export
 
 from edgedistill.artifact import Artifact, seal
+from edgedistill.program import Program
 from edgedistill.recipe import VerifyConfig
 from edgedistill.records import ExportRecord
 from edgedistill.runtimes import RUNTIMES, Spec
@@ -59,9 +60,8 @@ def test_int8_rows_count_steps_and_layers(verified: Artifact) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("io", ["integer", "float"])
-def test_a_last_layer_left_in_float_is_exported_and_checked(tmp_path: Path, io: Any) -> None:
-    made = export(tmp_path, io, ("int8",), ("linear",))
+def test_a_last_layer_left_in_float_is_exported_and_checked(tmp_path: Path) -> None:
+    made = export(tmp_path, "integer", ("int8",), ("linear",))
     (tmp_path / "verify").mkdir()
     found = run(tmp_path / "verify", made, made.export, VerifyConfig(layer_samples=2))
     document = found.json("verify.json")
@@ -159,6 +159,14 @@ def make_kernels(monkeypatch: pytest.MonkeyPatch, runtime: str, saturate: bool) 
 runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
 
 
+@pytest.fixture(scope="module")
+def wrong(exported: Exported) -> Program:
+    """Weights of one layer are negated."""
+    program = exported.own_program("int8")
+    program.exported.state_dict["body.0.weight"].data.neg_()
+    return program
+
+
 @runtimes
 def test_kernels_that_saturate_are_said_and_not_held_against_the_file(
     exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
@@ -205,12 +213,13 @@ def test_kernels_that_do_not_saturate_leave_nothing_to_explain(
 )
 def test_a_wrong_file_is_told_on_either_kind_of_processor(
     exported: Exported,
+    wrong: Program,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     runtime: str,
     saturate: bool,
 ) -> None:
-    export = int8_alone(exported, runtime, tmp_path / "export", wrong="body.0.weight")
+    export = int8_alone(exported, runtime, tmp_path / "export", wrong)
     make_kernels(monkeypatch, runtime, saturate)
     found, warnings = verdict(exported, export, tmp_path)
     assert not found["ok"]
@@ -225,9 +234,9 @@ def test_a_wrong_file_is_told_on_either_kind_of_processor(
     "runtime", ["onnxruntime", pytest.param("openvino", marks=pytest.mark.slow)]
 )
 def test_a_wrong_file_is_told_where_kernels_really_saturate(
-    exported: Exported, tmp_path: Path, runtime: str
+    exported: Exported, wrong: Program, tmp_path: Path, runtime: str
 ) -> None:
-    export = int8_alone(exported, runtime, tmp_path / "export", wrong="body.0.weight")
+    export = int8_alone(exported, runtime, tmp_path / "export", wrong)
     found, _ = verdict(exported, export, tmp_path)
     assert (found["ok"], found["cause"]) == (False, "the file")
     assert found["first_diverging"] == "body.0"
@@ -248,19 +257,19 @@ def test_progress_counts_images_and_names_files(
     assert ticks[-1] == (192, 192, "tiny.int8.onnx")
 
 
-def int8_alone(exported: Exported, runtime: str, folder: Path, wrong: str = "") -> Artifact:
-    """An export of one int8 file; `wrong` names weights that are negated in it."""
+def int8_alone(
+    exported: Exported, runtime: str, folder: Path, wrong: Program | None = None
+) -> Artifact:
+    """An export of one int8 file, which is the wrong program's where there is one."""
     entry = exported.file_entry(runtime, "int8")
     (folder / "files").mkdir(parents=True)
     right = exported.file(runtime, "int8")
     for path in (right, right.with_suffix(".bin")):
         if path.exists():
             shutil.copyfile(path, folder / "files" / path.name)
-    if wrong:
-        program = exported.program("int8")
-        program.exported.state_dict[wrong].data.neg_()
+    if wrong is not None:
         spec = Spec("int8", tuple(LABELS), "integer", "tiny")
-        RUNTIMES[runtime].write(program, folder / "files" / entry.file, spec)
+        RUNTIMES[runtime].write(wrong, folder / "files" / entry.file, spec)
     ExportRecord((entry,), tuple(LABELS), ()).write(folder)
     return seal(folder, "export", {}, {})
 

@@ -6,13 +6,14 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgedistill.runtimes import Spec
+from edgedistill.runtimes.onnx.clean_up import DQ, Q, clean_up
+from edgedistill.runtimes.onnx.translations import translations
 from edgedistill.runtimes.program import fold_weights, made_once
 from edgedistill.signature import Signature, TensorSpec
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from edgedistill.program import Program
 
-Q, DQ = "QuantizeLinear", "DequantizeLinear"
 _FUSED = {"Relu", "Clip"}
 _WEIGHTED = {"Conv", "Gemm", "MatMul"}
 
@@ -35,6 +35,7 @@ def build(program: Program, spec: Spec) -> tuple[Any, Signature]:
     model.CopyFrom(made_once(program, "onnx", lambda: _export(program, quantized)))
     signature = program.signature
     _pool_globally(model.graph)
+    clean_up(model.graph)
     if quantized:
         _integer_biases(model.graph)
         if spec.io == "integer":
@@ -64,29 +65,12 @@ def _export(program: Program, quantized: bool) -> Any:
             program.exported, dynamo=True, verbose=False,
             input_names=[each.name for each in program.signature.inputs],
             output_names=[each.name for each in program.signature.outputs],
-            custom_translation_table=_translations(program.exported),
+            custom_translation_table=translations(program.exported),
         )  # fmt: skip
     assert exported is not None
     model = exported.model_proto
     _strip_trail(model)
     return model
-
-
-def _translations(program: Any) -> dict[Callable[..., Any], Callable[..., Any]]:
-    """Global average pooling by the operator that has an integer kernel. With a dynamic batch the
-    exporter would gather the pooled values one by one."""
-    import torch
-    from onnxscript import opset20
-
-    pool = torch.ops.aten.adaptive_avg_pool2d.default
-    sizes = [list(node.args[1]) for node in program.graph.nodes if node.target is pool]
-    if not sizes or any(size != [1, 1] for size in sizes):
-        return {}
-
-    def global_average(pixels: Any, output_size: Any) -> Any:
-        return opset20.GlobalAveragePool(pixels)
-
-    return {pool: global_average}
 
 
 def _halve(model: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill.runtimes import onnxruntime
-from edgedistill.runtimes.onnx.graph import DQ, Q
+from edgedistill.runtimes.onnx.clean_up import DQ, Q
 
 if TYPE_CHECKING:
     from edgedistill.runtimes import Array
@@ -52,7 +52,8 @@ def _cut(graph: Any, layers: list[Layer]) -> list[Layer]:
 
     node, value = onnx.helper.make_node, onnx.helper.make_tensor_value_info
     by_name = {layer.name: layer for layer in layers}
-    makers = [(each.output[0], each) for each in graph.node if each.output[0] in by_name]
+    quantizers = (each for each in graph.node if each.op_type == Q)
+    makers = [(each.output[0], each) for each in quantizers if each.output[0] in by_name]
     nodes = list(graph.node)
     for name, maker in makers:
         maker.output[0] = name + _MADE

@@ -14,12 +14,14 @@ import numpy as np
 
 from edgedistill.runtimes.tflite.chains import shorten_chains
 from edgedistill.runtimes.tflite.file import File
+from edgedistill.runtimes.tflite.lift import move_before_floats
 from edgedistill.runtimes.tflite.reshape import through_reshape
 from edgedistill.runtimes.tflite.transposes import (
     flatten_needless,
     integers,
     inverse,
     keeps_memory,
+    merge_reshapes,
     merge_slices,
     merge_twins,
     moved_bytes,
@@ -57,8 +59,10 @@ def remove_transposes(file: File) -> None:
     while any(_step(file, operator) for operator in transposes(file)):
         _split_shared(file)
     shorten_chains(file)
+    move_before_floats(file)
     merge_twins(file)
     flatten_needless(file)
+    merge_reshapes(file)
     merge_slices(file)
     if moved_bytes(file) > cost:
         file.graph.tensors, file.graph.operators = before.tensors, before.operators

@@ -12,6 +12,7 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.program import Program
 from edgedistill.runtimes import RUNTIMES, Spec
+from edgedistill.runtimes.tflite.arena import arena_bytes
 from edgedistill.runtimes.tflite.file import File
 from edgedistill.runtimes.tflite.layout import remove_transposes
 from edgedistill.runtimes.tflite.transposes import transposes_left
@@ -104,6 +105,18 @@ def test_a_stretch_that_stays_channels_first_is_counted() -> None:
         "transposed_bytes": 2 * 4 * 2 * SIZE * SIZE,
         "transposed_around": ["ARG_MAX"],
     }
+
+
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_the_arena_holds_the_input_and_two_tensors_in_turn(count: int) -> None:
+    """However long the chain: what is given stays until the end, what was read makes room."""
+    assert arena_bytes(_file([(0, 3, 1, 2)] * count)) == 3 * 4 * 2 * SIZE * SIZE
+
+
+def test_the_arena_of_each_tflite_file_is_told(exported: Exported) -> None:
+    told = {key: exported.entry("litert", key)["arena_bytes"] for key in ("int8", "fp32")}
+    assert 0 < 3 * told["int8"] < told["fp32"]
+    assert exported.entry("onnxruntime", "int8")["arena_bytes"] is None
 
 
 def test_weights_in_channels_last_order_are_not_mixed_up(tmp_path: Path) -> None:
