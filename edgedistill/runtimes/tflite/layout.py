@@ -15,6 +15,7 @@ import numpy as np
 from edgedistill.runtimes.tflite.chains import shorten_chains
 from edgedistill.runtimes.tflite.file import File
 from edgedistill.runtimes.tflite.reshape import through_reshape
+from edgedistill.runtimes.tflite.reshapes import drop_needless_reshapes
 from edgedistill.runtimes.tflite.transposes import (
     flatten_needless,
     integers,
@@ -59,6 +60,7 @@ def remove_transposes(file: File) -> None:
     shorten_chains(file)
     merge_twins(file)
     flatten_needless(file)
+    drop_needless_reshapes(file)
     merge_slices(file)
     if moved_bytes(file) > cost:
         file.graph.tensors, file.graph.operators = before.tensors, before.operators
