@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgedistill.compress.fake_quantize import ActivationFakeQuantize
+from edgedistill.compress.groups import Scale, maker
 from edgedistill.compress.quantize import Batch, calibrate, convert, prepare
-from edgedistill.compress.quantizer import Scale, maker
 from edgedistill.program import Program, export, graph_of, origin
 
 if TYPE_CHECKING:

@@ -182,7 +182,7 @@ def _quantize(
         fidelity=near,
         kept_in_float=kept,
         sensitivity=rows,
-        **vars(describe(quantized)),
+        **vars(describe(quantized, kept)),
     )
     QuantizeRecord(quantization).write(context.scratch)
     after = _validate(quantized, inputs)

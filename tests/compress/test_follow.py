@@ -23,6 +23,7 @@ from edgedistill.program import Program, graph_of, module_of, placeholders, roll
 from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.runtimes.program import layers
 from edgedistill.runtimes.sequences import answers, reference, scales_of, state_scales_agree
+from edgedistill.runtimes.tflite.file import File
 from edgedistill.target import Scheme
 
 KEPT = ("front_end",)
@@ -131,6 +132,21 @@ def test_origins_outlive_a_file(quantized: dict[str, Program], tmp_path: Path) -
     ].count("front_end")
 
 
+def test_larger_constants_of_a_part_in_float_are_halved(
+    folded: dict[str, Program], quantized: dict[str, Program]
+) -> None:
+    before, after = (dict(graph_of(each["main"]).named_buffers()) for each in (folded, quantized))
+    for name in ("window", "waves", "bands"):
+        old, new = (each[f"front_end.{name}"] for each in (before, after))
+        assert torch.equal(new, old.half().float() if name == "waves" else old)
+    learned = [dict(graph_of(each["main"]).named_parameters()) for each in (folded, quantized)]
+    assert torch.equal(learned[0]["wide.weight"], learned[1]["wide.weight"])
+    kept = in_integers(folded["main"], (*KEPT, "wide"))
+    assert torch.equal(
+        dict(graph_of(kept).named_parameters())["wide.weight"], learned[0]["wide.weight"]
+    )
+
+
 def test_a_part_that_is_none_is_told() -> None:
     net = Sounds()
     net.float_parts = ("front_ent",)
@@ -170,6 +186,9 @@ def test_a_file_holds_both_programs_and_what_they_share_once(
     joined = tmp_path / "joined.tflite"
     assert litert.join(paths, joined) is None
     assert joined.stat().st_size < 0.75 * sum(path.stat().st_size for path in paths.values())
+    stored = [each for each in File.read(paths["step"]).model.buffers if each.data is not None]
+    waves = dict(graph_of(quantized["step"]).named_buffers())["front_end.waves"]
+    assert waves.half().numpy().T.tobytes() in [bytes(each.data) for each in stored]
     samples, steps = hops(30)
     apart = {name: litert.load(path) for name, path in paths.items()}
     window = samples[:, :LENGTH].numpy()
