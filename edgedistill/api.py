@@ -147,12 +147,12 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Quality of a bundle's files, the task's metric in percent (a classifier's accuracy): of all,
     or of a runtime or precision; on this machine, or on a `device` that runs them, which brings
-    back every answer; of all images or of `images` of them, taken evenly.
+    back every answer; of all samples or of `images` of them, taken evenly.
 
-    `data`: a folder of class folders, a `.parquet` or `.npz` file, a recipe or the mapping of a
-    recipe's `data` (their test set), or a pair (images, labels). There is no default: what a bundle
-    says of its own test set is told, and not opened. Of a folder, images that cannot be read are
-    left out: each row has their number, `left_out`, and sentences on them, `notes`.
+    `data`: a folder of class folders, a `.parquet` or `.npz` file, of sound a `.jsonl` manifest, a
+    recipe or the mapping of a recipe's `data` (their test set), or a pair (samples, labels). There
+    is no default: what a bundle says of its own test set is told, and not opened. Of a folder, what
+    cannot be read is left out: each row has the number, `left_out`, and sentences on it, `notes`.
 
     Raises UserError: unreadable data, labels that the bundle does not know, or a file that does
     not open.
@@ -207,7 +207,7 @@ def _protocol(
 
 def audit(bundle: Bundle | str | Path, data: Samples | None = None) -> dict[str, Any]:
     """What a bundle's student does beyond its accuracy: classes it fails, errors it copied, how
-    sure it is, bad images, routing; as the compile found it, or for labelled images as `evaluate`
+    sure it is, bad samples, routing; as the compile found it, or for labelled samples as `evaluate`
     takes them, of the file that ships.
 
     Raises UserError: unreadable data, or labels that the bundle does not know.
@@ -217,11 +217,12 @@ def audit(bundle: Bundle | str | Path, data: Samples | None = None) -> dict[str,
 
 
 def drift(bundle: Bundle | str | Path, data: str | Path) -> DriftReport:
-    """Whether the images below the folder `data` still look like those the bundle was compiled
-    with: {verdict: stable, shifted or drifted; psi_classes; psi_confidence; note; left_out; ...}.
-    Images that cannot be read are left out, and told of in `notes`.
+    """Whether the images or recordings below the folder `data` still look like those the bundle was
+    compiled with: {verdict: stable, shifted or drifted; psi_classes; psi_confidence; note;
+    left_out; ...}.
+    What cannot be read is left out, and told of in `notes`.
 
-    Raises UserError: no images there, or too few to tell.
+    Raises UserError: nothing there, or too few to tell.
     """
     bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
     return drift_of(bundle, Path(data))

@@ -27,7 +27,8 @@ def evaluate(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="A folder of class folders, a .parquet or .npz file, or a recipe's test set."
+            help="A folder of class folders, a .parquet, .npz or .jsonl file, or a recipe's test "
+            "set."
         ),
     ] = None,
     runtime: Annotated[str | None, typer.Option(help="Only this runtime's files.")] = None,
@@ -55,7 +56,7 @@ def evaluate(
 def audit(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
     data: Annotated[
-        Path | None, typer.Option(help="Other labelled images, as `evaluate` takes them.")
+        Path | None, typer.Option(help="Other labelled samples, as `evaluate` takes them.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +70,7 @@ def audit(
     if as_json:
         print_json(found)
         return
-    print_line(f"{found['file']}, {found['images']} images")
+    print_line(f"{found['file']}, {found['images']} samples")
     for title, header, rows in tables(found):
         print_line(f"\n{title}")
         print_table(header, rows)
@@ -77,10 +78,12 @@ def audit(
 
 def drift(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
-    data: Annotated[Path, typer.Option(help="A folder of images from the field, at any depth.")],
+    data: Annotated[
+        Path, typer.Option(help="A folder of images or recordings from the field, at any depth.")
+    ],
     as_json: Json = False,
 ) -> int:
-    """Whether images from the field still look like those trained on; drifted: exit code 1."""
+    """Whether samples from the field still look like those trained on; drifted: exit code 1."""
     from edgedistill import api
 
     found = api.drift(bundle, data)

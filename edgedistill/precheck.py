@@ -126,7 +126,8 @@ def _images(recipe: Recipe) -> Images | None:
     from edgedistill.data.sources import open_source
 
     data = recipe.data
-    names: Sequence[str] | None = getattr(data, "classes", None)
+    # Of sound there may be classes beside those that are named.
+    names: Sequence[str] | None = getattr(data, "classes", None) if data.sound is None else None
     dimensions = getattr(recipe.teacher, "embedding", None)
     if TASKS[recipe.task].by_texts and dimensions is not None:
         names = [f"dimension {number}" for number in range(dimensions)]
@@ -156,7 +157,8 @@ def _look(role: str, model: Any, recipe: Recipe, images: Any, fetch: bool) -> It
         look = check_knows if untrained or role.startswith("member") else preview
         yield from look(model, *shape).notes
     elif model.family in _IN_A_FILE:
-        _ask(model, (names, inputs))
+        sound = recipe.data.sound
+        _ask(model, (names, inputs), None if sound is None else sound.rate)
     if not _would_be_downloaded(model):
         return
     if fetch and isinstance(model, ModelCommon):
@@ -178,17 +180,25 @@ def _would_be_downloaded(model: Any) -> bool:
     return False
 
 
-def _ask(teacher: Any, images: Images) -> None:
-    """About a blank image. Raises UserError: it does not open, or answers otherwise than the data
-    has classes."""
+def _ask(teacher: Any, images: Images, rate: int | None) -> None:
+    """About a blank image, or silence of that rate. Raises UserError: it does not open, or answers
+    otherwise than the data has classes."""
     import numpy as np
 
-    from edgedistill.distill.teachers import TeacherBatch, TeacherContext, open_teacher
+    from edgedistill.distill.teachers import (
+        TeacherBatch,
+        TeacherContext,
+        fits_a_layer,
+        open_body,
+        open_teacher,
+    )
     from edgedistill.scratch import scratch_folder
 
     names, inputs = images
     first = np.zeros(1, np.int64)
     blank = {each.name: np.zeros(each.of_batch(1), np.float32) for each in inputs}
     with scratch_folder() as folder:
-        asked = open_teacher(teacher, TeacherContext(folder, names, inputs))
+        context = TeacherContext(folder, names, inputs, rate=rate)
+        opened = open_body(teacher, context) if fits_a_layer(teacher) else None
+        asked = opened or open_teacher(teacher, context)
         list(asked.predict(TeacherBatch(first, first, False, blank)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,12 @@ def origin(node: Node) -> str | None:
 def module_of(node: Node) -> str:
     """The path of the module that a node came from; empty for the model itself, or unknown."""
     return (origin(node) or "//").rsplit("/", 2)[0]
+
+
+def part_of(node: Node, parts: Collection[str]) -> str:
+    """Which of these modules, by their paths, a node came from; empty for none."""
+    path = f"{module_of(node)}."
+    return next((part for part in parts if path.startswith(f"{part}.")), "")
 
 
 def _takes_any(module: nn.Module) -> bool:

@@ -22,7 +22,7 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.devices import machine
 from edgedistill.program import Program, graph_of
-from edgedistill.records import ExportRecord, FileEntry, as_json
+from edgedistill.records import ExportRecord, FileEntry, QuantizeRecord, as_json
 from edgedistill.runtimes import runtime_of
 from edgedistill.runtimes.layers import compare_alone, given_of
 from edgedistill.runtimes.program import fold_weights
@@ -144,6 +144,7 @@ def _quantize(folder: Path, keep_float: tuple[str, ...], scheme: Scheme) -> Arti
     calibrate(prepared, [(torch.rand(32, 3, SIZE, SIZE),) for _ in range(4)])
     program_file.save(program, program_file.place(folder, "main", "float"))
     program_file.save(convert(prepared), program_file.place(folder, "main", "int8"))
+    QuantizeRecord(None).write(folder)
     return seal(folder, "quantize", {}, {})
 
 

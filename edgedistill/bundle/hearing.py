@@ -55,8 +55,8 @@ def windows(bundle: Bundle, sounds: Sounds) -> NDArray[np.float32]:
 
     Raises UserError: the models take no sound, or something is none.
     """
+    from edgedistill.data.sound.reading import cut
     from edgedistill.data.sound.window import clip_window
-    from edgedistill.listening.ear import as_real
 
     form = bundle.manifest.get("sound")
     if form is None:
@@ -68,8 +68,7 @@ def windows(bundle: Bundle, sounds: Sounds) -> NDArray[np.float32]:
     for row, each in zip(found, each_sound, strict=True):
         samples = _samples(each, rate)
         (start,) = clip_window(samples, length, form["cut"], rate)
-        held = samples[max(0, start) : max(0, start + length)]
-        row[max(0, -start) : max(0, -start) + len(held)] = as_real(held)
+        row[:] = cut(samples, int(start), length)
     return found
 
 

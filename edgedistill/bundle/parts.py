@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 
 def _inside(name: str) -> str:
@@ -33,8 +33,9 @@ class BundledSound(Part):
     samples: int = Field(ge=1, le=100_000_000)
     """Of the window that `main` takes."""
     cut: Literal["end", "middle", "spoken"]
-    """Which part of a longer recording that is; a shorter one has silence before it, with `middle`
-    on both sides."""
+    """Which part of a longer recording that is: its `end`, its `middle`, or what ends 100 ms after
+    the last stretch of 30 ms that is `spoken`, within 30 decibels of the loudest and 6 above the
+    recording's quietest fifth. A shorter one has silence before it, with `middle` on both sides."""
 
 
 class Tried(Part):
@@ -49,6 +50,9 @@ class Tried(Part):
     """95 %."""
     false_accepts_per_hour: float
     false_accepts_interval: tuple[float, float]
+
+
+_MOST_STEPS, _MOST_KEPT = 100_000, 10_000_000
 
 
 class BundledListening(Part):
@@ -76,3 +80,12 @@ class BundledListening(Part):
     test: Tried
     notes: str
     """The same in words."""
+
+    @model_validator(mode="after")
+    def _takes_little(self) -> BundledListening:
+        # A bundle may come from anybody, and what it says is done.
+        if self.lead_in > _MOST_STEPS * self.hop:
+            raise ValueError(f"`lead_in`: more than {_MOST_STEPS:,} steps of `hop`")
+        if self.smoothing * len(self.thresholds) > _MOST_KEPT:
+            raise ValueError(f"`smoothing`: more than {_MOST_KEPT:,} probabilities to keep")
+        return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from edgedistill.compress.operators import (
     is_fused,
     layer_name,
 )
-from edgedistill.program import Program, graph_of, value
+from edgedistill.program import Program, graph_of, part_of, value
 from edgedistill.records import QuantizedLayer
 
 if TYPE_CHECKING:
@@ -30,25 +31,29 @@ class Description:
     layers: tuple[QuantizedLayer, ...]
     float_layers: tuple[str, ...]
     """Those between quantized tensors too, where the quantizer knows no integer form of the
-    operator."""
+    operator. A part that was to stay in float stands for all that it holds."""
     quantize_nodes: int
     dequantize_nodes: int
 
 
-def describe(program: Program) -> Description:
-    """The layers of a quantized program, with what is known of their scales."""
+def describe(program: Program, kept: Collection[str] = ()) -> Description:
+    """The layers of a quantized program, with what is known of their scales; kept: the layers and
+    parts that were to stay in float."""
     graph = graph_of(program)
     nodes = [node for node in graph.graph.nodes if node.op == "call_function"]
-    layers = tuple(
-        _layer(graph, node)
+    layers = {
+        node: _layer(graph, node)
         for node in nodes
         if str(node.target).startswith("aten.")
         and not str(node.target).startswith(_NO_ARITHMETIC)
         and not (is_clamp(node) and _computed_within(node))
+    }
+    in_float = (
+        part_of(node, kept) or layer.name for node, layer in layers.items() if layer.in_float
     )
     return Description(
-        layers=layers,
-        float_layers=tuple(layer.name for layer in layers if layer.in_float),
+        layers=tuple(layers.values()),
+        float_layers=tuple(dict.fromkeys(in_float)),
         quantize_nodes=sum(str(node.target).startswith(_QUANTIZE) for node in nodes),
         dequantize_nodes=sum(str(node.target).startswith(_DEQUANTIZE) for node in nodes),
     )

@@ -110,6 +110,7 @@ def _folded(module: nn.Module, signature: Signature | Inputs, wrapper: str) -> P
     fold_constants(graph)
     _slice_instead_of_splitting(graph)
     _select_instead_of_unbinding(graph)
+    _spell_out_silu(graph)
     shape = image_shape(inputs)
     if shape is not None:
         fold_pixel_affine(graph, shape[0])
@@ -168,6 +169,19 @@ def _select_instead_of_unbinding(graph: GraphModule) -> None:
             chosen.meta = dict(user.meta)
             user.replace_all_uses_with(chosen)
             graph.graph.erase_node(user)
+
+
+def _spell_out_silu(graph: GraphModule) -> None:
+    """Write silu(x) as x * sigmoid(x), both of which have integer kernels."""
+    import torch
+
+    for node in list(graph.graph.nodes):
+        if str(node.target) != "aten.silu.default":
+            continue
+        with graph.graph.inserting_before(node):
+            gate = graph.graph.call_function(torch.ops.aten.sigmoid.default, (node.args[0],))
+        gate.meta = dict(node.meta)
+        node.target, node.args = torch.ops.aten.mul.Tensor, (node.args[0], gate)
 
 
 def _slice_instead_of_splitting(graph: GraphModule) -> None:

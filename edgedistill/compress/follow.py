@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from edgedistill.compress.fake_quantize import ActivationFakeQuantize
+from edgedistill.compress.groups import Scale, maker
 from edgedistill.compress.quantize import Batch, calibrate, convert, prepare
-from edgedistill.compress.quantizer import Scale, maker
 from edgedistill.program import Program, export, graph_of, origin
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def follow(
     program: Program,
     main: Program,
     scheme: Scheme,
-    batches: Iterable[Batch],
+    feed: Callable[[Program], Iterable[Batch]],
     keep_float: tuple[str, ...] = (),
 ) -> Program:
     """Quantize a folded program with the weights, biases and scales of the quantized `main` of the
@@ -34,13 +34,13 @@ def follow(
 
     A scale is taken over where both programs have an operator as often in the same module: a layer
     that `main` repeats for each piece of its input has no one scale to give. What is left is
-    observed on `batches`: the program's own inputs in their order, states included, (batch, ...)
-    each.
+    observed on what `feed` gives for the program with these weights: its own inputs in their order,
+    states included, (batch, ...) each.
     """
     weighted = _with_weights(program, main)
     prepared = prepare(weighted, scheme, keep_float, _scales(main, program))
     if prepared.roundings(ActivationFakeQuantize):
-        calibrate(prepared, batches)
+        calibrate(prepared, feed(weighted))
     return convert(prepared)
 
 

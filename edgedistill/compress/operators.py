@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.compress.surgery import argument
-from edgedistill.program import module_of
+from edgedistill.program import part_of
 
 if TYPE_CHECKING:
     from torch.fx import Node
@@ -66,9 +66,7 @@ def is_kept(node: Node, keep_float: Collection[str]) -> bool:
     module that holds it."""
     within: Any = node.args[0] if is_clamp(node) and is_fused(node.args[0]) else node  # type: ignore[arg-type]
     return any(
-        layer_name(each) == name or f"{module_of(each)}.".startswith(f"{name}.")
-        for each in (node, within)
-        for name in keep_float
+        layer_name(each) in keep_float or part_of(each, keep_float) for each in (node, within)
     )
 
 

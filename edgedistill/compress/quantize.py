@@ -16,6 +16,8 @@ from edgedistill.compress.fake_quantize import (
     SharedFakeQuantize,
     WeightFakeQuantize,
 )
+from edgedistill.compress.groups import Scale
+from edgedistill.compress.halves import halve_constants
 from edgedistill.compress.operators import (
     AVERAGES,
     SAME_SCALE,
@@ -25,9 +27,9 @@ from edgedistill.compress.operators import (
     layer_name,
     padding_value,
 )
-from edgedistill.compress.quantizer import Scale, SchemeQuantizer
+from edgedistill.compress.quantizer import SchemeQuantizer
 from edgedistill.errors import UserError, nearest
-from edgedistill.program import Program, export, graph_of, module_of, value
+from edgedistill.program import Program, export, graph_of, part_of, value
 from edgedistill.signature import Signature
 
 if TYPE_CHECKING:
@@ -88,14 +90,15 @@ def prepare(
 ) -> Prepared:
     """A trainable copy of a folded program that rounds as `scheme` says; calibrate it first.
 
-    keep_float: layers with weights, and modules, that stay in float; known: scales that are no
-    longer to be found, see `SchemeQuantizer`.
+    keep_float: layers with weights, and modules, that stay in float, their constants in half
+    precision; known: scales that are no longer to be found, see `SchemeQuantizer`.
     Raises UserError: `keep_float` names what is neither of the program's.
     """
     from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
 
     graph = copy.deepcopy(graph_of(program))  # which would share the program's weights
     check_names(graph, keep_float)
+    halve_constants(graph, keep_float)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         quantizer = SchemeQuantizer(scheme, keep_float, program.signature, known)
@@ -121,9 +124,8 @@ def present(program: Program, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _has(graph: GraphModule, name: str) -> bool:
-    return name in _weighted_names(graph) or any(
-        f"{module_of(node)}.".startswith(f"{name}.") for node in graph.graph.nodes
-    )
+    inside = any(part_of(node, [name]) for node in graph.graph.nodes)
+    return inside or name in _weighted_names(graph)
 
 
 def _weighted_names(graph: GraphModule) -> list[str]:

@@ -20,6 +20,7 @@ from edgedistill.data.checks import (
 )
 from edgedistill.data.image import duplicates
 from edgedistill.data.sound.assign import assign_sounds
+from edgedistill.data.sound.copies import leave_out_copies
 from edgedistill.data.sound.duplicates import NEARLY
 from edgedistill.data.sound.duplicates import find as alike_sounds
 from edgedistill.data.sound.split import open_sounds
@@ -84,8 +85,6 @@ def prepare(
         reporter.say(f"data: {text}")
     found = twins.describe(made.twins(), written, source.classes)
     twins.say(found, written, made.word, reporter)
-    if made.sound is not None and any(found.near.values()):
-        reporter.say(f"data: {NEARLY}")
     labels = tuple(source.classes)
     dimensions = tuple(f"dimension {number}" for number in range(embedding or 0))
     record = DataRecord(
@@ -165,15 +164,12 @@ def _sounds(
         places.get(SILENCE),
         given.by_speaker,
     )
-    notes = (*given.notes, *written.notes)
-    return _Made(
-        given.parts,
-        written,
-        "clips",
-        lambda: alike_sounds({name: open_sounds(out, name) for name in SPLITS}, reporter),
-        sound=form,
-        notes=notes,
-    )
+    found = alike_sounds({name: open_sounds(out, name) for name in SPLITS}, reporter)
+    drawn = SPLITS[1:] if source.test is None else SPLITS[1:2]
+    left, copies = leave_out_copies(found, written, out, drawn)
+    near = (NEARLY,) if not all(each.exact for each in found) else ()
+    notes = (*given.notes, *written.notes, *copies, *near)
+    return _Made(given.parts, written, "clips", lambda: left, sound=form, notes=notes)
 
 
 def _same(out: Path) -> list[duplicates.Twin]:

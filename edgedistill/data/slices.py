@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact, file_digest
+from edgedistill.data.sound.split import SPEAKERS, WINDOWS
 from edgedistill.errors import UserError, nearest
 from edgedistill.files import check_regular, read_text
 from edgedistill.records import read_record
@@ -74,10 +75,12 @@ def sample_names(data: Artifact) -> list[str]:
 def speaker_slices(data: Artifact) -> dict[str, Mask]:
     """Of recordings whose speakers the data names, the test clips of each, at most of the 20 with
     the most, by `speaker = NAME`; else none."""
-    file = data.file("test/speakers.json")
+    file = data.file("test") / SPEAKERS
     if not file.exists():
         return {}
-    speakers = np.array([each or "" for each in read_record(list[str | None], file)])
+    of_recordings = np.array([each or "" for each in read_record(list[str | None], file)])
+    windows = np.load(data.file("test") / WINDOWS, allow_pickle=False)
+    speakers = of_recordings[windows[:, 0]]
     names, counts = np.unique(speakers[speakers != ""], return_counts=True)
     most = sorted(names[np.argsort(-counts, kind="stable")[:MOST_SPEAKERS]].tolist())
     return {f"speaker = {name}": speakers == name for name in most}

@@ -32,8 +32,9 @@ class Normalization(TeacherCommon):
     """Per channel, taken off the pixels."""
     std: Deviations | None = None
     """Per channel, by which the pixels are divided afterwards."""
-    outputs: Literal["logits", "probabilities"] = "logits"
-    """What comes out of it."""
+    outputs: Literal["logits", "probabilities", "embedding"] = "logits"
+    """What comes out of it. `embedding`: numbers that tell of a sample, whatever classes it was
+    trained on; a linear layer from them to the data's classes is fitted to the training labels."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Normalization:
@@ -44,7 +45,7 @@ class Normalization(TeacherCommon):
 
 class OnnxTeacher(Normalization):
     """An ONNX file with one float input (batch, channels, height, width) or, where its shape says
-    so, (batch, height, width, channels); of sound, (batch, length)."""
+    so, (batch, height, width, channels); of sound, (batch, length) or (length)."""
 
     family: Literal["onnx"]
     opened_by = "edgedistill.distill.teachers.onnx"

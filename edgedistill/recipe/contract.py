@@ -33,8 +33,8 @@ class Contract(Frozen):
     max_copied_errors: Share | None = None
     """Share of the teacher's errors that the student makes in the same way."""
     min_robustness: float | None = Field(default=None, gt=0.0, le=1.0)
-    """Accuracy on corrupted images, the mean over all kinds and strengths, as a share of that on
-    the same images as they are."""
+    """Accuracy on samples made worse, the mean over all kinds and strengths, as a share of that on
+    the same samples as they are."""
     max_misses: float | None = Field(default=None, ge=0.0, le=100.0)
     """Keywords that are not heard in the test set's long audio, in percent (`task: keywords`)."""
     max_false_accepts_per_hour: float | None = Field(default=None, ge=0.0, le=1e6)

@@ -216,7 +216,9 @@ class QuantizeConfig(Training):
     """Share of the training after which ranges stand still. Batch norm is folded before."""
     keep_float: LayerNames = ()
     """Convolutions and linear layers computed in float, by name, as the sensitivity table names
-    them. What they give is rounded still where a layer of integers reads it."""
+    them, and modules with all that they compute, by their paths; a model may name more itself, as
+    a front end of sound does. What they give is rounded still where a layer of integers reads
+    it."""
     sensitivity_samples: int = Field(default=256, ge=0, le=10**9)
     """Validation images for the per-layer sensitivity table; 0 leaves it out."""
     float_above: float | None = Field(default=None, gt=0.0, le=1e6)

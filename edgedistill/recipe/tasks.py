@@ -13,6 +13,7 @@ from edgedistill.recipe.models import Model
 from edgedistill.recipe.stages import Stages
 from edgedistill.recipe.teachers import Teacher
 from edgedistill.tasks import TASKS, Task
+from edgedistill.tasks.labels import OneClass
 
 if TYPE_CHECKING:
     TaskName = str
@@ -85,6 +86,8 @@ def unfit_for_listening(task_name: str, sound: bool, stages: Stages, contract: C
     sound: whether the data are."""
     if TASKS[task_name].listens:
         return "" if sound else f"`task: {task_name}` is of sound; give `data.sound`"
+    if sound and not isinstance(TASKS[task_name].labels, OneClass):
+        return f"`task: {task_name}` is not of sound, where a clip has one class"
     listening = next(name for name, task in TASKS.items() if task.listens)
     if stages.listen != ListenConfig():
         return f"`stages.listen` is for `task: {listening}`"

@@ -46,6 +46,8 @@ class Ensemble(TeacherCommon):
             known = getattr(model, "weights", True) or getattr(model, "pretrained", False)
             if not known:
                 raise ValueError(f"member {at} has no `weights` and is not `pretrained`")
+            if getattr(model, "outputs", "") == "embedding":
+                raise ValueError(f"member {at}: `outputs: embedding` is for a teacher alone")
         return self
 
 

@@ -93,7 +93,7 @@ class Alike:
     detections: int
     """Of that one, on the same audio."""
     same: int
-    """Of these, the file's own: the same keyword, at most a smoothing apart."""
+    """Of these, the file's own: the same keyword, at most 100 ms or a smoothing apart."""
     further: int
     """The file's detections that are none of that one's."""
 

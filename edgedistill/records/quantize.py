@@ -53,7 +53,8 @@ class Quantization:
     scheme: Scheme
     fidelity: Fidelity
     kept_in_float: tuple[str, ...]
-    """Layers that the recipe, or what rounding them costs, leaves in float."""
+    """Layers, and parts with all that they compute, that the recipe, the model itself, or what
+    rounding them costs, leaves in float."""
     sensitivity: tuple[LayerSensitivity, ...]
     """The costliest first; empty where it was not asked for."""
     layers: tuple[QuantizedLayer, ...]

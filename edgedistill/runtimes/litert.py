@@ -37,7 +37,8 @@ _PATCHES = 4
 
 def write(program: Program, path: Path, spec: Spec) -> Signature:
     """int8 files hold int8 weights and int32 biases, and float32 only at the boundary where
-    `spec.io` asks for it; fp16 files hold float16 weights that the runtime unpacks as it loads."""
+    `spec.io` asks for it, and in what stays in float; fp16 files hold float16 weights that the
+    runtime unpacks as it loads, and so do the others where float16 holds a constant exactly."""
     from edgedistill.runtimes.program import fold_weights, made_once
     from edgedistill.runtimes.tflite import edit
     from edgedistill.runtimes.tflite.convert import convert
@@ -57,6 +58,8 @@ def write(program: Program, path: Path, spec: Spec) -> Signature:
         _name_layers(file, made_once(program, "folded", lambda: fold_weights(program)))
     if spec.precision == "fp16":
         edit.halve_weights(file)
+    if quantized:
+        edit.halve_exact(file)
     if quantized and spec.io == "float":
         edit.float_boundary(file)
     edit.name_the_rest(file)

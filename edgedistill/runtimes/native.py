@@ -115,10 +115,18 @@ def describe(spec: Spec, signature: Signature) -> str:
         {
             "name": spec.name,
             "precision": spec.precision,
-            "signature": dataclasses.asdict(signature),
+            "signature": _told(dataclasses.asdict(signature)),
             "labels": spec.labels,
-        }
+        },
+        separators=(",", ":"),
     )
+
+
+def _told(values: Any) -> Any:
+    """Without what is not known: a file of a few KB carries this too."""
+    if isinstance(values, dict):
+        return {key: _told(each) for key, each in values.items() if each not in (None, "")}
+    return list(map(_told, values)) if isinstance(values, list | tuple) else values
 
 
 def read_description(text: str) -> Signature:

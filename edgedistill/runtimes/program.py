@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from edgedistill.program import Program, export, graph_of, placeholders, results
+from edgedistill.program import Program, export, graph_of, part_of, placeholders, results
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node
@@ -207,14 +207,15 @@ def record(program: Program, *inputs: Array) -> dict[str, Array]:
     return kept
 
 
-def float_layers(program: Program) -> list[str]:
+def float_layers(program: Program, kept: Collection[str] = ()) -> list[str]:
     """Operators of a quantized program that are computed in float, layers by their module's name:
     those that read something no dequantize node gave, weights included, or whose result no
-    quantize node takes."""
+    quantize node takes. Of a part that was `kept` in float as a whole, that part alone is named."""
     graph = graph_of(program)
     constants = _constants(graph)
     nodes = (node for node in graph.graph.nodes if node not in constants)
-    return [_layer_name(node) for node in nodes if _is_float(node, constants)]
+    in_float = (node for node in nodes if _is_float(node, constants))
+    return list(dict.fromkeys(part_of(node, kept) or _layer_name(node) for node in in_float))
 
 
 def fence_floats(graph: GraphModule) -> None:

@@ -13,7 +13,15 @@ from edgedistill import program_file
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.devices import machine
 from edgedistill.program import MAIN
-from edgedistill.records import DataRecord, Executed, ExportRecord, FileEntry, Look, from_json
+from edgedistill.records import (
+    DataRecord,
+    Executed,
+    ExportRecord,
+    FileEntry,
+    Look,
+    QuantizeRecord,
+    from_json,
+)
 from edgedistill.runtimes import RUNTIMES, Spec, size_of
 from edgedistill.scratch import scratch_folder
 from edgedistill.signature import Signature
@@ -47,9 +55,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     folder.mkdir(exist_ok=True)
     stored = inputs["quantize"].path
     kinds = {kind: program_file.load_all(stored, kind) for kind in _kinds(config)}
-    in_float = tuple(
-        name for program in kinds.get("int8", {}).values() for name in float_layers(program)
+    quantization = QuantizeRecord.read(inputs["quantize"]).quantization
+    kept = quantization.kept_in_float if quantization else ()
+    names = (
+        name for program in kinds.get("int8", {}).values() for name in float_layers(program, kept)
     )
+    in_float = tuple(dict.fromkeys(names))
     warnings = [f"left in float in int8 files: {', '.join(in_float)}"] if in_float else []
     entries: list[FileEntry] = []
     total = len(config.runtimes) * len(config.precisions)

@@ -30,6 +30,8 @@ from edgedistill.tasks.keywords import heard_classes
 STEP = "step"
 """The program that is listened with."""
 _NO_STEP = f"the student has no program `{STEP}`: nothing can be listened with, or counted"
+_NEAR_MS = 100.0
+"""Apart at most, detections are the same."""
 _ALIKE = 0.95
 """Of the detections of two files, without a word."""
 
@@ -179,13 +181,15 @@ def _tried(
 def _alike(
     listening: _Listening, entry: FileEntry, rule: Rule, shipped: Sequence[Fired], samples: int
 ) -> Alike:
-    """Another file over the first part of the test set's long audio."""
+    """Another file over the first part of the test set's long audio. Where a probability rises
+    through its threshold, rounding moves that by a few steps."""
     long = listening.long("test")
     probabilities = listening.heard(entry, long, samples)
     audio = listening.audio(long)
     theirs, _ = trial.decide(probabilities, rule, audio)
     ours = [each for each in shipped if each.step < len(probabilities)]
-    same = trial.alike(ours, theirs, max(1, rule.smoothing))
+    near = max(rule.smoothing, round(_NEAR_MS / audio.step_ms))
+    same = trial.alike(ours, theirs, near)
     return Alike(
         runtime=entry.runtime, precision=entry.precision, file=entry.file, detections=len(ours),
         same=same, further=len(theirs) - same,

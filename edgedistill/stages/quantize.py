@@ -99,8 +99,7 @@ def rehearse(
     settings = config.quantize
     if settings is None:
         return {}
-    program = folded[MAIN]
-    kept = _kept(settings, program, parts)
+    program, kept = folded[MAIN], _kept(settings, folded[MAIN], parts)
     if settings.method != "qat":
         quantized = post_training(program, config.scheme, [inputs], kept)
     else:
@@ -125,8 +124,11 @@ def _others(
     from edgedistill.compress.quantize import present
     from edgedistill.compress.streams import fed
 
+    def feed(name: str) -> Callable[[Program], Iterable[tuple[Tensor, ...]]]:
+        return lambda program: fed(program, name, batches())
+
     return {
-        name: follow(each, quantized, scheme, fed(each, name, batches()), present(each, kept))
+        name: follow(each, quantized, scheme, feed(name), present(each, kept))
         for name, each in folded.items()
         if name != MAIN
     }
@@ -161,8 +163,7 @@ def _quantize(
         training = _train(prepared, config, settings, inputs, context)
         quantized = convert(prepared)
     else:
-        batches = _calibration(split, settings, context.seed)
-        say = context.reporter.say
+        batches, say = _calibration(split, settings, context.seed), context.reporter.say
         quantized = post_training(
             program, config.scheme, batches, kept, lambda text: say(f"quantize: {text}")
         )
@@ -182,7 +183,7 @@ def _quantize(
         fidelity=near,
         kept_in_float=kept,
         sensitivity=rows,
-        **vars(describe(quantized)),
+        **vars(describe(quantized, kept)),
     )
     QuantizeRecord(quantization).write(context.scratch)
     after = _validate(quantized, inputs)

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from edgedistill.artifact import Artifact, JsonObject
+from edgedistill.data import View, open_split
 from edgedistill.distill.labelling import plain_answers
-from edgedistill.distill.teachers import open_teacher
+from edgedistill.distill.teachers import fits_a_layer, open_body, open_teacher
+from edgedistill.distill.teachers.fitted import fit
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
 from edgedistill.predict import SAME_CLASSES, TRAIN_BETTER, state_of_answers, state_of_model
@@ -51,6 +53,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
                 save(module, folder, describe_model(member.teacher, *shape))
     TeacherRecord(config.fingerprint).write(context.scratch)
     teacher_context = context.teacher_context(config.model, context.scratch, data)
+    if fits_a_layer(config.model):
+        size = config.model.image_size
+        split, held_out = (open_split(inputs["data"].path, name, size)
+                           for name in ("train", "validation"))  # fmt: skip
+        body = open_body(config.model, teacher_context)
+        fit(body, split, held_out, View(config.augment, context.seed), teacher_context)
     task = TASKS[data.task]
     if task.by_texts:
         teacher = open_teacher(config.model, teacher_context)

@@ -37,7 +37,7 @@ def sound_models(
 
 def _keys(option: str, given: str, weights: Path | None, rate: int) -> Keys:
     own: Keys = {"weights": weights} if weights else {}
-    heard: Keys = {} if rate == 16_000 else {"front_end": _front_end(rate)}
+    heard: Keys = {} if rate == 16_000 else {"front_end": {"rate": rate}}
     family, colon, name = given.partition(":")
     if family == "ds_cnn" and re.fullmatch("[0-9]{1,4}", name):
         return {"family": family, "width": int(name), **heard, **own}
@@ -50,11 +50,6 @@ def _keys(option: str, given: str, weights: Path | None, rate: int) -> Keys:
     if family and colon and name and family not in _NO_MODULES:
         return {"family": "function", "function": given, **own}
     raise UserError(f"{option} {given}: no model of sound", LISTED)
-
-
-def _front_end(rate: int) -> dict[str, int]:
-    """For another rate than the usual one: the last band ends a little below half of it."""
-    return {"rate": rate, "highest_hz": round(0.475 * rate)}
 
 
 def sound_lines(found: FoundSound, models: Mapping[str, Keys], folder: Path) -> list[str]:

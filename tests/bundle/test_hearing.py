@@ -154,7 +154,7 @@ def test_sound_is_predicted_in_a_window(bundle: Bundle, tmp_path: Path) -> None:
 def test_the_manifest_says_how_to_listen(bundle: Bundle) -> None:
     """As an app would read it, with the file's own numbers."""
     told = bundle.manifest["listening"]
-    assert bundle.manifest["sound"] == {"rate": RATE, "samples": LENGTH, "cut": "end"}
+    assert bundle.manifest["sound"] == {"rate": RATE, "samples": LENGTH, "cut": "spoken"}
     stream, labels = bundle.stream(told["program"]), bundle.labels
     for _ in range(told["lead_in"] // told["hop"]):
         stream(np.zeros((1, told["hop"]), np.float32))
@@ -195,6 +195,7 @@ def changed(bundle: Bundle, folder: Path, **listening: Any) -> Path:
         ({"thresholds": {}}, "thresholds"),
         ({"smoothing": 0}, "smoothing"),
         ({"hop": 10**9}, "hop"),
+        ({"lead_in": 10**8}, "lead_in`: more than 100,000 steps"),
     ],
 )
 def test_a_bundle_that_contradicts_itself_is_told(

@@ -23,6 +23,7 @@ from edgedistill.program import Program, graph_of, module_of, placeholders, roll
 from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.runtimes.program import layers
 from edgedistill.runtimes.sequences import answers, reference, scales_of, state_scales_agree
+from edgedistill.runtimes.tflite.file import File
 from edgedistill.target import Scheme
 
 KEPT = ("front_end",)
@@ -45,15 +46,14 @@ def in_integers(program: Program, keep: tuple[str, ...] = KEPT) -> Program:
     return convert(prepared)
 
 
-def unasked() -> Any:
+def unasked(program: Program) -> Any:
     raise AssertionError("a scale is looked for that `main` has")
-    yield
 
 
 @pytest.fixture(scope="module")
 def quantized(folded: dict[str, Program]) -> dict[str, Program]:
     main = in_integers(folded["main"])
-    return {"main": main, "step": follow(folded["step"], main, Scheme(), unasked(), KEPT)}
+    return {"main": main, "step": follow(folded["step"], main, Scheme(), unasked, KEPT)}
 
 
 def hops(count: int, seed: int = 9) -> tuple[torch.Tensor, list[Batch]]:
@@ -105,14 +105,21 @@ def test_what_main_has_no_scale_for_is_observed(folded: dict[str, Program]) -> N
     for node in main.exported.graph.nodes:
         if module_of(node) in ("", "stem"):
             node.meta.pop("custom", None)
-    batches = list(fed(folded["step"], "step", [(sounds(8),)]))
-    said = describe(follow(folded["step"], main, Scheme(), batches, KEPT))
+
+    def feed(program: Program) -> Any:
+        learned = dict(graph_of(program).named_parameters())
+        assert torch.equal(
+            learned["stem.bias"], dict(graph_of(main).named_parameters())["stem.bias"]
+        )
+        return fed(program, "step", [(sounds(8),)])
+
+    said = describe(follow(folded["step"], main, Scheme(), feed, KEPT))
     assert set(said.float_layers) == {
         node.name for node in graph_of(folded["step"]).graph.nodes
         if module_of(node) == "front_end"
     } | {"cat", "slice_6"}  # fmt: skip
     with pytest.raises(AssertionError, match="is looked for"):
-        follow(folded["step"], main, Scheme(), unasked(), KEPT)
+        follow(folded["step"], main, Scheme(), unasked, KEPT)
 
 
 def test_a_recipe_can_name_a_module(folded: dict[str, Program]) -> None:
@@ -129,6 +136,21 @@ def test_origins_outlive_a_file(quantized: dict[str, Program], tmp_path: Path) -
     assert found.count("front_end") == [
         module_of(each) for each in graph_of(quantized["step"]).graph.nodes
     ].count("front_end")
+
+
+def test_larger_constants_of_a_part_in_float_are_halved(
+    folded: dict[str, Program], quantized: dict[str, Program]
+) -> None:
+    before, after = (dict(graph_of(each["main"]).named_buffers()) for each in (folded, quantized))
+    for name in ("window", "waves", "bands"):
+        old, new = (each[f"front_end.{name}"] for each in (before, after))
+        assert torch.equal(new, old.half().float() if name == "waves" else old)
+    learned = [dict(graph_of(each["main"]).named_parameters()) for each in (folded, quantized)]
+    assert torch.equal(learned[0]["wide.weight"], learned[1]["wide.weight"])
+    kept = in_integers(folded["main"], (*KEPT, "wide"))
+    assert torch.equal(
+        dict(graph_of(kept).named_parameters())["wide.weight"], learned[0]["wide.weight"]
+    )
 
 
 def test_a_part_that_is_none_is_told() -> None:
@@ -170,6 +192,9 @@ def test_a_file_holds_both_programs_and_what_they_share_once(
     joined = tmp_path / "joined.tflite"
     assert litert.join(paths, joined) is None
     assert joined.stat().st_size < 0.75 * sum(path.stat().st_size for path in paths.values())
+    stored = [each for each in File.read(paths["step"]).model.buffers if each.data is not None]
+    waves = dict(graph_of(quantized["step"]).named_buffers())["front_end.waves"]
+    assert waves.half().numpy().T.tobytes() in [bytes(each.data) for each in stored]
     samples, steps = hops(30)
     apart = {name: litert.load(path) for name, path in paths.items()}
     window = samples[:, :LENGTH].numpy()

@@ -368,6 +368,17 @@ def test_an_operator_without_integer_form_is_float_between_quantized_neighbours(
     assert describe(convert(calibrated(program))).float_layers == ("gelu",)
 
 
+def test_silu_is_computed_in_integers() -> None:
+    float_program = fold(Between(functional.silu).eval(), image_inputs(3, SIZE, SIZE))
+    quantized = convert(calibrated(float_program))
+    said = describe(quantized)
+    assert said.float_layers == ()
+    assert {"sigmoid", "mul"} <= {layer.operator for layer in said.layers}
+    with torch.no_grad():
+        wanted, found = (graph_of(each)(pixels(8)) for each in (float_program, quantized))
+    assert float((wanted - found).abs().max()) < 0.05 * float(wanted.abs().max())
+
+
 def test_a_graph_that_the_bias_correction_does_not_take_is_quantized_without_it(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:

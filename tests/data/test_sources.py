@@ -24,6 +24,7 @@ from edgedistill.recipe import (
     FolderData,
     FunctionData,
     HuggingFaceData,
+    ManifestData,
     ParquetData,
     TorchvisionData,
 )
@@ -186,6 +187,27 @@ def test_parquet_that_is_missing(tmp_path):
     assert error_of(parquet(file, file)).message == f"parquet file not found: {file}"
     error = error_of(parquet(tmp_path, tmp_path))
     assert error.message == f"{tmp_path}: there are no .parquet files in this folder"
+
+
+def test_parquet_without_a_test_set(tmp_path):
+    train = write_parquet(tmp_path / "a.parquet", [0, 1] * 5)
+    source = open_source(ParquetData(source="parquet", train=train, image_size=8, test_share=0.3))
+    assert source.test is None
+    assert source.test_share == 0.3
+
+
+def test_a_manifest_of_pictures(tmp_path):
+    for name in ("cat", "dog"):
+        Image.fromarray(noise(len(name) + ord(name[0]))).save(tmp_path / f"{name}.png")
+    lines = [{"path": f"{name}.png", "label": name} for name in ("dog", "cat", "dog")]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    source = open_source(ManifestData(source="manifest", train=tmp_path / "a.jsonl", image_size=8))
+    assert source.classes == ("cat", "dog")
+    assert source.train.labels.tolist() == [1, 0, 1]
+    assert source.train.name(1) == "cat.png"
+    first, second = (decode(each, Form((8, 8), 3)) for each in source.train.read(np.arange(2)))
+    np.testing.assert_array_equal(first, noise(3 + ord("d")))
+    np.testing.assert_array_equal(second, noise(3 + ord("c")))
 
 
 def test_parquet_with_labels_that_are_no_numbers(tmp_path):

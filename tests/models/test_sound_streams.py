@@ -123,7 +123,7 @@ def test_every_runtime_answers_as_the_model(name: str, runtime: str, tmp_path: P
     np.testing.assert_allclose(given[-1]["logits"].astype(np.float32), wanted, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["ds_cnn", "bc_resnet"])
+@pytest.mark.parametrize("name", ["ds_cnn", pytest.param("bc_resnet", marks=pytest.mark.slow)])
 def test_the_programs_are_the_model_after_fold(name: str) -> None:
     module, made, heard = built(FAMILIES[name]), folded(name), waves(2)
     steps = [(piece,) for piece in pieces(heard, hop_of(module))]

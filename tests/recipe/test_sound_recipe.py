@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from edgedistill.recipe import Augment, Data, SoundAugment, load_recipe
+from edgedistill.errors import UserError
+from edgedistill.recipe import Augment, Data, SoundAugment, load_recipe, parse_recipe
 
 
 def data(**fields: Any) -> Data:
@@ -63,3 +64,15 @@ def test_paths_of_recordings_are_found_from_the_recipe(tmp_path: Path) -> None:
     assert found.sound.negatives == (tmp_path / "b", Path("/c"))
     assert found.sound.noise == (Path.home() / "d",)
     assert found.sound.augment.snr_db == (5.0, 20.0)
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_tasks_of_other_labels(task: str) -> None:
+    document = {
+        "name": "r", "task": task, "data": {"source": "folder", "train": "a", "sound": {}},
+        "teacher": {"family": "ds_cnn"}, "student": {"family": "ds_cnn"},
+        "stages": {"teacher": {"train": {}}},
+    }  # fmt: skip
+    with pytest.raises(UserError) as told:
+        parse_recipe(document, "r.yaml")
+    assert f"`task: {task}` is not of sound, where a clip has one class" in told.value.message

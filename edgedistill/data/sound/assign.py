@@ -20,6 +20,7 @@ from edgedistill.tasks import TASKS
 from edgedistill.tasks.labels import LabelForm
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
+MORE_SPEAKERS = "give clips of more speakers, a `test` of its own, or leave `data.speaker` out"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ def assign_sounds(source: Source, data: Data, task: str, seed: int) -> Assigned:
 
 def _clip_codes(source: Source, validation: float, seed: int, form: LabelForm) -> Codes:
     labels, speakers = source.train.labels, source.train.speakers
+    if speakers is not None:
+        _check_enough(speakers, 3 if source.test is None else 2)
     codes = np.full(len(labels), TRAIN, np.int8)
     if source.test is None:
         codes[_drawn(labels, speakers, source.test_share, TEST_SEED, form)] = TEST
@@ -84,6 +87,15 @@ def _clip_codes(source: Source, validation: float, seed: int, form: LabelForm) -
     theirs = speakers and tuple(speakers[each] for each in pool)
     codes[pool[_drawn(labels[pool], theirs, validation, seed, form)]] = VALIDATION
     return codes
+
+
+def _check_enough(speakers: tuple[str | None, ...], splits: int) -> None:
+    count = len(np.unique(_groups(speakers)))
+    if count < splits:
+        raise UserError(
+            f"data: {count} speakers; of {splits} splits that share none each needs one",
+            MORE_SPEAKERS,
+        )
 
 
 def _drawn(
@@ -112,14 +124,10 @@ def held_out_groups(
     """(samples,): whole groups with about `share` of the samples, at least one of them, and of
     every class some where it can be; on the other side some of every class are left.
 
-    labels: (samples,), int64; groups: (samples,). Raises UserError: there is only one group.
+    labels: (samples,), int64; groups: (samples,). Raises UserError: each group is the only one of
+    some class.
     """
     members = {int(group): np.flatnonzero(groups == group) for group in np.unique(groups)}
-    if len(members) < 2:
-        raise UserError(
-            "data: one speaker has all the clips; they cannot be parted by speaker",
-            "give clips of more speakers, a `test` of its own, or leave `data.speaker` out",
-        )
     ranks = uniform(seed, np.array(list(members)), slot=HELD_OUT)
     left = np.bincount(labels, minlength=1)
     missing = left > 0
@@ -135,7 +143,7 @@ def held_out_groups(
     if not chosen.any():
         raise UserError(
             "data: clips cannot be parted by speaker: each speaker is the only one of a class",
-            "give clips of more speakers, a `test` of its own, or leave `data.speaker` out",
+            MORE_SPEAKERS,
         )
     return chosen
 

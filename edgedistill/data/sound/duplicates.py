@@ -32,7 +32,8 @@ ALIKE_WAVES = 0.85
 decibels below leave more; of a speaker's utterances of a word, 99 in 100 have less."""
 CANDIDATES = 4
 NEARLY = (
-    "nearly: the same recording but for its level, its format, where it begins or a little noise"
+    "nearly in two splits is what is the same recording but for its level, its format, where it "
+    "begins or a little noise"
 )
 
 

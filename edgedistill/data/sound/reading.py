@@ -102,7 +102,8 @@ def _decoded(
 
 
 def _test_set(data: Data, classes: Sequence[str], task: str) -> Read:
-    """As the compile has it: the same recordings, and the same windows of each."""
+    """The recordings that a compile tests on, and the same windows of each; copies of clips in
+    other splits, which a compile looks for and leaves out, are among them."""
     if data.sound is None:
         raise UserError("data: has pictures, the models take sound", "give `data.sound`")
     source = open_source(data, task)

@@ -15,7 +15,7 @@ from edgedistill.data.sound.decode import as_floats
 from edgedistill.data.split import Floats, Labels, Split, View
 from edgedistill.recipe import SoundAugment
 
-WINDOWS = "windows.npy"
+WINDOWS, SPEAKERS = "windows.npy", "speakers.json"
 CLIP, NEGATIVE, NOISE, DAMAGED = 0, 1, 2, 3
 """Kinds of recording: of a keyword, or whose class nobody knows; without one; without speech; what
 could be read of one that broke off."""

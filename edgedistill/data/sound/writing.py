@@ -18,7 +18,7 @@ from edgedistill.data.counter import uniform
 from edgedistill.data.sound.assign import SoundPart
 from edgedistill.data.sound.decode import BadSound, Heard, Payload, Samples, decode, decoded_blocks
 from edgedistill.data.sound.notes import Notes
-from edgedistill.data.sound.split import CLIP, DAMAGED, NOISE
+from edgedistill.data.sound.split import CLIP, DAMAGED, NOISE, SPEAKERS
 from edgedistill.data.sound.window import Starts, clip_window, rooms, tiled
 from edgedistill.data.sources.base import UNLABELLED
 from edgedistill.data.split import Labels
@@ -113,8 +113,7 @@ class _SplitWriter:
         self._save("gains", [rows[each][4] for each in kept], np.float32)
         self._save("form", [rate, length], np.int64)
         if any(self._speakers):
-            speakers = [self._speakers[place] for place in places.tolist()]
-            write_json(self._folder / "speakers.json", speakers)
+            write_json(self._folder / SPEAKERS, self._speakers)
         names = [
             self._names[place]
             if kinds[place] == CLIP

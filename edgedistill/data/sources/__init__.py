@@ -44,10 +44,10 @@ def open_source(data: Data, task: str = "classification") -> Source:
     """Find classes, labels and samples; none is decoded yet. Raises UserError."""
     openers = OPENERS if data.sound is None else {**OPENERS, **OF_SOUND}
     source = openers[data.source](data)
-    if data.sound is not None:
-        source = sounds.with_made_classes(source, data)
     test = None if source.test is None else for_task(source.test, task)
     source = dataclasses.replace(source, train=for_task(source.train, task), test=test)
+    if data.sound is not None:
+        source = sounds.with_made_classes(source, data, task)
     if data.unlabelled is None:
         return source
     more, notes = folder.unlabelled(data.unlabelled, IMAGES if data.sound is None else SOUNDS)

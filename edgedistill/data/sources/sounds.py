@@ -15,6 +15,7 @@ from edgedistill.data.sources.base import (
     UNLABELLED,
     Samples,
     Source,
+    check_labels,
     checked_names,
     class_names,
     existing,
@@ -94,29 +95,35 @@ def open_huggingface(data: HuggingFaceData) -> Source:
     train = splits[data.train]
     names = getattr(train.features[data.label], "names", None)
     where = f"{data.name}: column `{data.label}`"
-    if names is None and train.features[data.label].dtype == "string":
+    if names is None and _holds_text(train, data.label):
         names = sorted(set(read_texts(train[data.label][:], where)))
     first = _of_split(train, data, data.train, names, where)
-    test = data.test and _of_split(splits[data.test], data, data.test, names, where)
-    return Source(class_names(names, first.labels, where), first, test or None, data.test_share)
+    test = None
+    if data.test is not None:
+        test = _of_split(splits[data.test], data, data.test, names, where)
+    return Source(class_names(names, first.labels, where), first, test, data.test_share)
+
+
+def _holds_text(dataset: Any, column: str) -> bool:
+    return getattr(dataset.features[column], "dtype", None) in ("string", "large_string")
 
 
 def _of_split(
     dataset: Any, data: HuggingFaceData, split: str, names: Sequence[str] | None, where: str
 ) -> Samples:
     values = dataset[data.label][:]
-    if names is not None and dataset.features[data.label].dtype == "string":
+    if names is not None and _holds_text(dataset, data.label):
         values = numbered(read_texts(values, where), names, where)
     speakers = None if data.speaker is None else speakers_of(dataset[data.speaker][:])
     found = libraries.huggingface_samples(dataset, data.name, data.audio, values, split, where)
     return dataclasses.replace(found, speakers=speakers)
 
 
-def with_made_classes(source: Source, data: Data) -> Source:
+def with_made_classes(source: Source, data: Data, task: str) -> Source:
     """The source with what the recipe says beside it: recordings without keywords or speech, and
     the classes `unknown` and `silence` that these become, last in this order.
 
-    Raises UserError: nothing there.
+    Raises UserError: nothing there, or labels that are none of the source's classes.
     """
     sound = data.sound
     assert sound is not None, "samples that are no sound"
@@ -130,7 +137,10 @@ def with_made_classes(source: Source, data: Data) -> Source:
     classes = (*keywords, *last)
 
     def moved(samples: Samples | None) -> Samples | None:
-        return samples and to_classes(samples, source.classes, classes, data.source)
+        if samples is None:
+            return None
+        check_labels(samples, source.classes, task)
+        return to_classes(samples, source.classes, classes, data.source)
 
     train = moved(source.train)
     assert train is not None

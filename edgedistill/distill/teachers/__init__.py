@@ -123,15 +123,32 @@ class TeacherContext:
 def open_teacher(config: Config, context: TeacherContext) -> Teacher:
     """The teacher that a recipe names. Raises UserError: it is not there, needs a package that is
     missing, or its outputs do not line up with the classes."""
+    teacher = open_body(config, context)
+    if not fits_a_layer(config):
+        return teacher
+    from edgedistill.distill.teachers.fitted import FittedTeacher
+
+    return FittedTeacher(teacher, context)
+
+
+def open_body(config: Config, context: TeacherContext) -> Teacher:
+    """The same without the layer that was fitted to what it gives, where it gives embeddings."""
     module = importlib.import_module(config.opened_by)
     teacher: Teacher = module.open_(config, context)
     return teacher
 
 
+def fits_a_layer(config: Config) -> bool:
+    """Whether a teacher gives embeddings, from which a layer that is learned here answers."""
+    return getattr(config, "outputs", "") == "embedding"
+
+
 def identity(config: Config, fingerprint: str, artifact: Artifact) -> str:
-    """Digest of all that the answers depend on, beside the images: of a torch model the weights
-    that the stage `teacher` left, of any other teacher what the recipe names."""
-    return artifact.digest if isinstance(config, ModelCommon) else fingerprint
+    """Digest of all that the answers depend on, beside the images: of a torch model, and a layer
+    that was fitted, the weights that the stage `teacher` left, of any other teacher what the recipe
+    names."""
+    learned = isinstance(config, ModelCommon) or fits_a_layer(config)
+    return artifact.digest if learned else fingerprint
 
 
 def log_probabilities(values: Any, least: float = 1e-7) -> Floats:

@@ -44,7 +44,10 @@ class FileTeacher:
         check = _check_pixels if context.sound is None else _check_samples
         check(config, context, taken)
         _check_kind(config, taken)
-        self._config, self._room, self._run = config, context, run
+        self._config, self._room = config, context
+        # Some files of sound take one window, and know no batch.
+        alone = len(taken.shape) == 1
+        self._run, self._size = (_each(run), 1) if alone else (run, taken.shape[0])
         self._taken = taken
         self._logits = logits or TensorSpec("logits", (None, None), "NC")
 
@@ -54,7 +57,7 @@ class FileTeacher:
         heard = self._room.sound is not None
         native = to_native(batch.sound, self._taken) if heard else self._encode(batch.pixels)
         try:
-            found = in_batches(self._run, native, self._taken.shape[0])
+            found = in_batches(self._run, native, self._size)
         except MemoryError:
             raise
         except Exception as error:  # each framework raises its own kinds
@@ -62,15 +65,24 @@ class FileTeacher:
                 self._config.path, "run on the data's samples", error, "check what its input takes"
             ) from error
         count = len(batch.ids)
-        answers = check_answers(
-            to_real(found, self._logits).astype(np.float32, copy=False),
-            count,
-            self._room.classes,
-            str(self._config.path),
-        )
+        real = to_real(found, self._logits).astype(np.float32, copy=False)
+        if self._config.outputs == "embedding":
+            yield Predictions(np.arange(count), self._embedding(real, count))
+            return
+        answers = check_answers(real, count, self._room.classes, str(self._config.path))
         if self._config.outputs == "probabilities":
             answers = log_probabilities(answers)
         yield Predictions(np.arange(count), answers)
+
+    def _embedding(self, found: Floats, count: int) -> Floats:
+        """(batch, dimensions): of maps, or of frames, their mean."""
+        if found.ndim < 2 or len(found) != count:
+            raise UserError(
+                f"{self._config.path} answers with shape {found.shape} for {count} samples",
+                f"an embedding is (batch, dimensions), here ({count}, any)",
+            )
+        mean: Floats = found.reshape(count, -1, found.shape[-1]).mean(axis=1)
+        return mean
 
     def _encode(self, pixels: Floats) -> Any:
         for values, change in ((self._config.mean, np.subtract), (self._config.std, np.divide)):
@@ -79,6 +91,17 @@ class FileTeacher:
         if _takes_bytes(self._taken):
             pixels = np.rint(pixels * np.float32(255))
         return to_native(pixels, self._taken)
+
+
+def _each(run: Run) -> Run:
+    """Of a file that takes one window (length,): (1, length) to (1, values), of frames their
+    mean."""
+
+    def of_batch(samples: Any) -> Any:
+        found = np.asarray(run(samples[0]))
+        return found.reshape(1, -1, found.shape[-1]).mean(axis=1)
+
+    return of_batch
 
 
 def in_batches(run: Run, samples: Any, size: int | None) -> Any:
@@ -132,17 +155,18 @@ def _takes_bytes(pixels: TensorSpec) -> bool:
 
 def _check_samples(config: Config, context: TeacherContext, taken: TensorSpec) -> None:
     path, shape = config.path, taken.shape
-    if len(shape) != 2:
+    if len(shape) not in (1, 2):
         raise UserError(
             f"{path}: its input `{taken.name}` has shape {list(shape)}",
-            "windows of sound are (batch, length), raw samples in -1..1",
+            "windows of sound are (batch, length), or one is (length), raw samples in -1..1",
         )
-    if shape[1] not in (None, context.sound):
-        rate = context.rate or 1
+    length = shape[-1]
+    if length not in (None, context.sound):
+        assert context.rate is not None, "sound of no known rate"
         raise UserError(
-            f"{path}: takes windows of {shape[1]} samples, the data's have {context.sound}",
-            f"at {rate} Hz that is `data.sound.seconds: {shape[1] / rate:g}`; or export the "
-            "teacher for the data's windows",
+            f"{path}: takes windows of {length} samples, the data's have {context.sound}",
+            f"at {context.rate} Hz that is `data.sound.seconds: {length / context.rate:g}`; or "
+            "export the teacher for the data's windows",
         )
     if _takes_bytes(taken):
         raise UserError(f"{path}: its input `{taken.name}` is uint8", _FLOATS)

@@ -105,9 +105,12 @@ def _is_reordered(found: Array, wanted: Array) -> bool:
 
 def name_the_rest(file: File) -> None:
     """Give what has no name one of its own: LiteRT's quantizer, for one, refuses a file in which
-    two tensors are called the same."""
+    two tensors are called the same. What is stored is called after its content, so that programs
+    which share it describe it alike, and their file holds that once."""
     for index, tensor in enumerate(file.graph.tensors):
-        tensor.name = tensor.name or f"c{index}".encode()
+        if not tensor.name:
+            stored = file.constant(index) is not None
+            tensor.name = (f"c{file.digest(index)[:8]}" if stored else f"t{index}").encode()
 
 
 def _channels_last(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -123,19 +126,36 @@ def _scale(file: File, index: int) -> tuple[object, object]:
 
 def halve_weights(file: File) -> None:
     """Store weights in float16, each behind a DEQUANTIZE, which the runtime runs once."""
-    done: dict[int, int] = {}
-    for operator in [each for each in file.operators if file.kind(each) in _WEIGHTED]:
-        weight = operator.inputs[1]
-        value = file.constant(weight)
-        if value is None or value.dtype != np.float32:
-            continue
-        if weight not in done:
-            half = file.add_constant(value.astype(np.float16), weight)
-            file.tensor(half).type = schema.TensorType.FLOAT16
-            done[weight] = file.add_tensor(value.shape, weight)
-            unpack = file.new_operator("DEQUANTIZE", [half], [done[weight]])
-            file.operators.insert(0, unpack)
-        operator.inputs[1] = done[weight]
+    weighted = [each for each in file.operators if file.kind(each) in _WEIGHTED]
+    for index in dict.fromkeys(int(each.inputs[1]) for each in weighted):
+        value = file.constant(index)
+        if value is not None and value.dtype == np.float32:
+            _halve(file, index, value)
+
+
+_WORTH = 400
+"""Values. Storing fewer in float16 saves less than a DEQUANTIZE takes, in each of two programs."""
+
+
+def halve_exact(file: File) -> None:
+    """Store in float16 what that holds exactly, each behind a DEQUANTIZE, which the runtime runs
+    once."""
+    read = dict.fromkeys(int(index) for each in file.operators for index in each.inputs)
+    for index in [each for each in read if each >= 0 and file.dtype(each) == "float32"]:
+        value = file.constant(index)
+        if value is not None and value.size >= _WORTH:
+            with np.errstate(over="ignore"):
+                exact = np.array_equal(value.astype(np.float16).astype(np.float32), value)
+            if exact:
+                _halve(file, index, value)
+
+
+def _halve(file: File, index: int, value: Array) -> None:
+    half = file.add_constant(value.astype(np.float16), index)
+    file.tensor(half).type = schema.TensorType.FLOAT16
+    unpacked = file.add_tensor(value.shape, index)
+    file.replace_uses(index, unpacked)
+    file.operators.insert(0, file.new_operator("DEQUANTIZE", [half], [unpacked]))
 
 
 def float_boundary(file: File) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,6 +73,7 @@ class File:
     def pack(self) -> bytes:
         """The flatbuffer's bytes, without what nothing refers to any more, and with what is the
         same stored once."""
+        self._merge_constants()
         self._compact()
         builder = SharingBuilder(1024)
         builder.Finish(self.model.Pack(builder), file_identifier=b"TFL3")
@@ -116,6 +118,15 @@ class File:
         if tensor.buffer == 0 or data is None:
             return None
         return np.frombuffer(bytes(data), _DTYPES[tensor.type]).reshape(tensor.shape)
+
+    def digest(self, index: int) -> str:
+        """Of a stored tensor's bytes, shape, type and quantization, in hexadecimal."""
+        tensor = self.tensor(index)
+        scheme = tensor.quantization
+        parts = [tensor.shape, *([] if scheme is None else [scheme.scale, scheme.zeroPoint])]
+        said = [None if each is None else np.asarray(each).tolist() for each in parts]
+        content = bytes(self.model.buffers[tensor.buffer].data)
+        return hashlib.sha256(repr((tensor.type, said)).encode() + content).hexdigest()
 
     def producer(self, index: int) -> Any | None:
         """The operator that computes a tensor; None for inputs and what is stored."""
@@ -192,6 +203,16 @@ class File:
             if entry.name == name.encode():
                 return bytes(self.model.buffers[entry.buffer].data)
         return None
+
+    def _merge_constants(self) -> None:
+        """Let operators that read the same read one tensor."""
+        kept: dict[str, int] = {}
+        stored = {index for each in self.operators for index in each.inputs if index >= 0}
+        for index in sorted(stored):
+            if self.constant(index) is not None:
+                first = kept.setdefault(self.digest(index), index)
+                if first != index:
+                    self.replace_uses(index, first)
 
     def _compact(self) -> None:
         """Drop tensors, buffers and operator codes that nothing uses."""

@@ -16,12 +16,12 @@ from edgedistill.runtimes.tflite.chains import shorten_chains
 from edgedistill.runtimes.tflite.file import File
 from edgedistill.runtimes.tflite.lift import move_before_floats
 from edgedistill.runtimes.tflite.reshape import through_reshape
+from edgedistill.runtimes.tflite.reshapes import drop_needless_reshapes
 from edgedistill.runtimes.tflite.transposes import (
     flatten_needless,
     integers,
     inverse,
     keeps_memory,
-    merge_reshapes,
     merge_slices,
     merge_twins,
     moved_bytes,
@@ -62,7 +62,7 @@ def remove_transposes(file: File) -> None:
     move_before_floats(file)
     merge_twins(file)
     flatten_needless(file)
-    merge_reshapes(file)
+    drop_needless_reshapes(file)
     merge_slices(file)
     if moved_bytes(file) > cost:
         file.graph.tensors, file.graph.operators = before.tensors, before.operators

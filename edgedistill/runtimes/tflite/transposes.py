@@ -81,18 +81,6 @@ def flatten_needless(file: File) -> None:
             file.operators[file.operators.index(transpose)] = flat
 
 
-def merge_reshapes(file: File) -> None:
-    """One RESHAPE for a row of them."""
-    for second in [each for each in file.operators if file.kind(each) == "RESHAPE"]:
-        first = file.producer(second.inputs[0])
-        if first is None or file.kind(first) != "RESHAPE":
-            continue
-        middle = int(first.outputs[0])
-        second.inputs = [first.inputs[0], *second.inputs[1:]]
-        if not file.consumers(middle) and middle not in file.graph.outputs:
-            file.operators.remove(first)
-
-
 def merge_slices(file: File) -> None:
     """One STRIDED_SLICE for two in a row that step along different axes from the first value."""
     for second in [each for each in file.operators if file.kind(each) == "STRIDED_SLICE"]:

@@ -207,6 +207,29 @@ def test_columns_of_parquet(
     assert (told.message, told.hint) == (f"{file}: {message}", hint)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 1, 2, -1], "a.parquet row 2: label 2 is outside the 2 classes (0..1); 2 such in all"),
+        (
+            [0.5, 1.0, 0.0, 1.0],
+            "a.parquet row 0: its label is [0.5]; a class, as a whole number, is meant",
+        ),
+    ],
+)
+def test_labels_that_are_no_classes(
+    tmp_path: Path, sound_data: Make, prepared: Prepare, labels: list[Any], message: str
+) -> None:
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"audio": [b""] * 4, "label": labels}), file)
+    negatives = {"negatives": [recordings(tmp_path / "other", 3)]}
+    told = refusal(
+        prepared,
+        sound_data(source="parquet", train=file, classes=["no", "yes"], sound=negatives),
+    )
+    assert told.message == message
+
+
 def test_a_row_without_a_label(tmp_path: Path, sound_data: Make, prepared: Prepare) -> None:
     file = tmp_path / "a.parquet"
     pq.write_table(pa.table({"audio": [b"", b""], "label": ["yes", None]}), file)
@@ -274,9 +297,9 @@ def test_too_few_recordings_for_three_splits(
 @pytest.mark.parametrize(
     ("speakers", "message"),
     [
-        (["s0"] * 8, "data: one speaker has all the clips; they cannot be parted by speaker"),
+        (["s0", "s1"] * 4, "data: 2 speakers; of 3 splits that share none each needs one"),
         (
-            ["s0", "s1"] * 4,
+            ["s0", "s1", "s2", "s1"] * 2,
             "data: clips cannot be parted by speaker: each speaker is the only one of a class",
         ),
     ],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from tones import RATE, encoded, hiss, noises, recordings, word, words, write
 
 from edgedistill.data import SoundSplit, View, batches, fingerprint, open_split
 from edgedistill.data.sound.decode import decode
+from edgedistill.data.sound.duplicates import find
 from edgedistill.data.sound.split import CLIP, NEGATIVE, NOISE
 from edgedistill.data.splits import SPLITS
 from edgedistill.recipe import Data, SoundAugment
@@ -341,8 +343,14 @@ def test_the_fingerprint_knows_what_the_splits_depend_on(tmp_path: Path, sound_d
     assert before != fingerprint(sound_data(train=folder, sound={"noise": [noise]}))
 
 
-def test_clips_in_two_splits_are_told(
-    tmp_path: Path, sound_data: Make, prepared: Prepare, reporter: Any
+NEARLY = (
+    "nearly in two splits is what is the same recording but for its level, its format, where it "
+    "begins or a little noise"
+)
+
+
+def test_clips_of_training_in_a_given_test_set_are_told(
+    tmp_path: Path, sound_data: Make, prepared: Prepare
 ) -> None:
     train = words(tmp_path / "train", no=8, yes=8)
     write(tmp_path / "test" / "no" / "a.wav", word(0, 2))
@@ -354,7 +362,39 @@ def test_clips_in_two_splits_are_told(
     assert sum(found["duplicates"]["near"][each] for each in pairs) == 1
     examples = record(tmp_path).duplicates.examples
     assert {each.test for each in examples} == {"test/no/a.wav", "test/yes/b.mp3"}
-    assert reporter.said[-1] == (
-        "data: nearly: the same recording but for its level, its format, where it begins or a "
-        "little noise"
-    )
+    assert found["counts"]["test"] == 3
+    assert NEARLY in found["warnings"]
+
+
+def test_copies_are_left_out_of_splits_that_are_drawn(
+    tmp_path: Path, sound_data: Make, prepared: Prepare, reporter: Any
+) -> None:
+    folder = tmp_path / "words"
+    for number, name in enumerate(("no", "yes")):
+        for take in range(30):
+            write(folder / name / f"{take}.wav", word(number, take))
+        for take in range(15):  # five of each of three utterances, each at its own level
+            loudness = 0.4 + take / 30
+            write(folder / name / f"copy{take}.wav", loudness * word(number, 90 + take % 3))
+    found = prepared(sound_data(train=folder))
+    told = [each for each in found["warnings"] if "left out of" in each]
+    assert len(told) == 2
+    assert re.match(r"[1-9] of 18 test clips are in an earlier split too, exactly or nearly, and "
+                    r"left out of test \(first words/(no|yes)/copy\d+.wav\)$", told[1])  # fmt: skip
+    assert NEARLY in found["warnings"]
+    whole = splits(tmp_path)
+    assert find(whole, reporter) == []
+    assert not any(sum(each.values()) for each in found["duplicates"].values())
+    for name, split in whole.items():
+        assert len(split) == found["counts"][name] == len(split.samples) == len(split.gains)
+    assert found["counts"]["test"] == 18 - int(told[1].split()[0]) == len(names(tmp_path))
+    assert found["counts"]["train"] == 64  # nothing is left out of what is trained on
+
+
+def test_a_class_of_copies_alone_stays(tmp_path: Path, sound_data: Make, prepared: Prepare) -> None:
+    folder = words(tmp_path / "words", no=0, yes=10)
+    for take in range(10):
+        write(folder / "no" / f"{take}.wav", word(0))
+    found = prepared(sound_data(train=folder))
+    assert found["class_counts"]["test"] == {"no": 2, "yes": 2}
+    assert found["duplicates"]["exact"]["train/test"] == 2

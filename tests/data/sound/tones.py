@@ -57,7 +57,7 @@ def words(root: Path, **counts: int) -> Path:
 def recordings(root: Path, count: int, seconds: float = 2.5) -> Path:
     """A folder of recordings that hold none of these words."""
     for number in range(count):
-        spoken = [word(100 + 10 * number + part) for part in range(round(seconds / 0.4) + 1)]
+        spoken = [word(100 * (1 + number) + part) for part in range(round(seconds / 0.4) + 1)]
         write(root / f"{number}.wav", np.concatenate(spoken)[: round(seconds * RATE)])
     return root
 

@@ -20,18 +20,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from asking import answers
+from asking import CLASSES, answers
 from hearing import LENGTH, RATE, heard, hearing, mapping
 from onnx import TensorProto, helper, numpy_helper
 
-from edgedistill.distill.teachers import TeacherBatch, open_teacher
+from edgedistill.artifact import Artifact
+from edgedistill.data import View
+from edgedistill.data.splits import ArraySplit
+from edgedistill.distill.teachers import TeacherBatch, identity, open_body, open_teacher
 from edgedistill.distill.teachers import onnx as onnx_teacher
 from edgedistill.distill.teachers import tflite as tflite_teacher
+from edgedistill.distill.teachers.fitted import fit
 from edgedistill.errors import UserError
 from edgedistill.recipe import (
     HttpTeacher,
     OnnxTeacher,
     PythonTeacher,
+    SoundAugment,
     StoredTeacher,
     TfliteTeacher,
 )
@@ -92,6 +97,56 @@ def test_a_tflite_file_takes_windows(tmp_path: Path, scale: float | None) -> Non
     config = tflite_file(tmp_path / "a.tflite", scale)
     found = answers(tflite_teacher.open_here(config, hearing()), asked)
     assert np.allclose(found, asked.sound @ mapping(), atol=1e-3)
+
+
+def test_a_file_may_take_one_window_and_give_frames(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Reshape", ["wave", "parts"], ["frames"]),
+        helper.make_node("MatMul", ["frames", "weights"], ["answer"]),
+    ]
+    info, held = helper.make_tensor_value_info, numpy_helper.from_array
+    graph = helper.make_graph(
+        nodes, "frames", [info("wave", TensorProto.FLOAT, [LENGTH])],
+        [info("answer", TensorProto.FLOAT, [4, 3])],
+        [held(mapping(200), "weights"), held(np.array([4, 200]), "parts")],
+    )  # fmt: skip
+    opset = [helper.make_opsetid("", 17)]
+    path, asked = tmp_path / "a.onnx", heard(3)
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+    opened = onnx_teacher.open_here(OnnxTeacher(family="onnx", path=path), hearing())
+    expected = (asked.sound.reshape(3, 4, 200) @ mapping(200)).mean(axis=1)
+    assert np.allclose(answers(opened, asked), expected, atol=1e-4)
+
+
+def fitted(folder: Path, classes: tuple[str, ...], labels: Any, asked: TeacherBatch) -> Any:
+    """A file of three numbers for a window, with a layer from them to the classes."""
+    config = onnx_file(folder / "a.onnx", ["b", LENGTH]).model_copy(update={"outputs": "embedding"})
+    context = replace(hearing(classes=classes), artifact=folder)
+    split = ArraySplit({"samples": asked.sound}, labels)
+    fit(open_body(config, context), split, split, View(SoundAugment(), 0), context)
+    return config, context
+
+
+@pytest.mark.parametrize("classes", [("no", "yes"), CLASSES])
+def test_a_layer_from_embeddings_to_the_classes_is_fitted(
+    tmp_path: Path, classes: tuple[str, ...]
+) -> None:
+    asked = heard(90)
+    labels = (asked.sound @ mapping())[:, : len(classes)].argmax(axis=1)
+    config, context = fitted(tmp_path, classes, labels, asked)
+    found = answers(open_teacher(config, context), asked)
+    assert found.shape == (90, len(classes))
+    assert (found.argmax(axis=1) == labels).mean() > 0.9
+    artifact = Artifact(tmp_path, "teacher", "its bytes", {})
+    assert identity(config, "its file", artifact) == "its bytes", "what was learned counts too"
+
+
+def test_a_layer_that_is_damaged_is_told(tmp_path: Path) -> None:
+    asked = heard(20)
+    config, context = fitted(tmp_path, ("no", "yes"), np.arange(20) % 2, asked)
+    (tmp_path / "head.npz").write_bytes(b"nothing")
+    with pytest.raises(UserError, match=r"head\.npz"):
+        open_teacher(config, context)
 
 
 def test_a_file_is_asked_in_a_process_of_its_own(tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""A teacher that gives embeddings, and a linear layer from them to the data's classes, fitted to
+the training labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from edgedistill.data import Split, View
+from edgedistill.distill.teachers import (
+    Floats,
+    Ids,
+    Predictions,
+    Teacher,
+    TeacherBatch,
+    TeacherContext,
+)
+from edgedistill.errors import UserError, reading
+
+HEAD = "head.npz"
+STRENGTHS = (0.01, 0.1, 1.0, 10.0)
+"""Of the fit to the labels against the penalty on the weights: the best on validation is taken."""
+AT_ONCE = 256
+
+
+class FittedTeacher:
+    """Answers with what the layer makes of the embeddings, (batch, classes)."""
+
+    def __init__(self, body: Teacher, context: TeacherContext) -> None:
+        """The layer lies in the context's artifact. Raises UserError: it is damaged."""
+        self._body = body
+        file = context.artifact / HEAD
+        hint = "remove the cache's folder of the stage `teacher`"
+        with reading(str(file), hint), np.load(file, allow_pickle=False) as kept:
+            self._weights: Floats = kept["weights"]
+            self._bias: Floats = kept["bias"]
+
+    def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
+        """As the body's answers come. Raises UserError: as the body does."""
+        for part in self._body.predict(batch):
+            yield Predictions(part.at, part.logits @ self._weights + self._bias)
+
+
+def fit(body: Teacher, train: Split, held_out: Split, view: View, context: TeacherContext) -> None:
+    """Logistic regression on the embeddings of the labelled training samples as they are and as
+    they look in `view`, each dimension brought to one deviation; kept in the context's artifact.
+
+    Raises UserError: as the body does; embeddings that are no finite numbers.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    ids = np.flatnonzero(train.labels >= 0)
+    looks = [_embeddings(body, train, ids, each) for each in (None, view)]
+    known = np.flatnonzero(held_out.labels >= 0)
+    tried = _embeddings(body, held_out, known, None)
+    inside, labels = np.concatenate(looks), np.tile(train.labels[ids], len(looks))
+    if not (np.isfinite(inside).all() and np.isfinite(tried).all()):
+        raise UserError(
+            "the teacher's embeddings are not finite", "check its weights and its input"
+        )
+    mean, deviation = inside.mean(axis=0), np.maximum(inside.std(axis=0), 1e-6)
+    best, weights = -1.0, None
+    for strength in STRENGTHS:
+        layer = LogisticRegression(C=strength, max_iter=500)
+        layer.fit((inside - mean) / deviation, labels)
+        right = float(layer.score((tried - mean) / deviation, held_out.labels[known]))
+        if right > best:
+            best, weights = right, layer
+    assert weights is not None, "some strength is the best"
+    _keep(weights, mean, deviation, len(context.classes), context)
+
+
+def _keep(
+    layer: object, mean: Floats, deviation: Floats, classes: int, context: TeacherContext
+) -> None:
+    """The layer on embeddings as they come. Of two classes it has one row, for the second."""
+    rows = np.asarray(layer.coef_, np.float64)  # type: ignore[attr-defined]
+    offsets = np.asarray(layer.intercept_, np.float64)  # type: ignore[attr-defined]
+    if len(rows) == 1:
+        rows, offsets = np.concatenate([-rows, rows]) / 2, np.array([-offsets[0], offsets[0]]) / 2
+    assert len(rows) == classes, "every class has training samples"
+    scaled = rows / deviation
+    np.savez(
+        context.artifact / HEAD,
+        weights=scaled.T.astype(np.float32),
+        bias=(offsets - scaled @ mean).astype(np.float32),
+    )
+
+
+def _embeddings(body: Teacher, split: Split, ids: Ids, view: View | None) -> Floats:
+    """(samples, dimensions)"""
+    rows: list[Floats] = []
+    for start in range(0, len(ids), AT_ONCE):
+        chosen = ids[start : start + AT_ONCE]
+        inputs = split.inputs(chosen, view)
+        batch = TeacherBatch(chosen, split.samples[chosen], False, inputs)
+        parts = list(body.predict(batch))
+        order = np.argsort(np.concatenate([part.at for part in parts]))
+        rows.append(np.concatenate([part.logits for part in parts])[order])
+    return np.concatenate(rows)
