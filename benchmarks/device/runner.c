@@ -121,15 +121,17 @@ static double median(const double* ms, size_t count) {
   return found;
 }
 
-/* Blocks of runs, until the median of one is within 5 % of the last one's, ten at most. */
+/* Blocks of runs, until the median of one is within 5 % of the last one's: two at least, ten at
+ * most, and no third begins after as long as is to be measured. */
 static Times warm_up(const Work* work) {
   Times times = {0};
   size_t size = (size_t)work->order->warmup;
-  double last = 0;
+  double last = 0, begin = now_ms();
   for (int block = 0; size && block < MOST_BLOCKS; block++) {
     for (size_t turn = 0; turn < size; turn++) append(&times, timed(work, times.count, false));
     double now = median(times.ms + times.count - size, size);
-    if (block && now <= 1.05 * last && now >= 0.95 * last) break;
+    bool settled = now <= 1.05 * last && now >= 0.95 * last;
+    if (block && (settled || now_ms() - begin > 1e3 * work->order->seconds)) break;
     last = now;
   }
   return times;

@@ -25,8 +25,8 @@ class Protocol:
     and `minimum_seconds`."""
 
     warmup: int = 10
-    """Runs before those that count. They go on in blocks of as many, ten blocks at most, until the
-    median of a block is within 5 % of the last one's."""
+    """Runs before those that count. They go on in blocks of as many, two to ten of them, until the
+    median of a block is within 5 % of the last one's; no third begins after `seconds`."""
     runs: int = 200
     seconds: float = 5.0
     threads: int = 1

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 OUTPUTS = "outputs.npz"
 """What the file gave, beside the record."""
 _SETTLED, _BLOCKS = 0.05, 10
-"""The warm-up ends as the medians of two blocks are this near, or after so many blocks."""
+"""The warm-up ends as the medians of two blocks are this near, or after so many blocks; no third
+begins after as long as is to be measured."""
 
 
 def main(order: Path, answer: Path) -> None:
@@ -107,12 +108,13 @@ def _sample(loaded: Any, inputs: list[Any], protocol: Protocol) -> tuple[list[fl
         return (clock() - begin) / 1e6
 
     warmup: list[float] = []
-    before = math.inf
-    for _ in range(_BLOCKS if protocol.warmup else 0):
+    before, begun = math.inf, clock()
+    for number in range(_BLOCKS if protocol.warmup else 0):
         block = [once(turn) for turn in range(protocol.warmup)]
         warmup += block
         median = percentile(block, 50)
-        if abs(median - before) <= _SETTLED * median:
+        late = number and clock() - begun > 1e9 * protocol.seconds
+        if late or abs(median - before) <= _SETTLED * median:
             break
         before = median
     samples: list[float] = []

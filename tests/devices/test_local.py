@@ -106,6 +106,11 @@ def test_a_warm_up_goes_on_until_it_settles_and_no_longer_than_ten_blocks(job: J
     assert 14 <= len(warmup) <= 70
 
 
+def test_a_warm_up_takes_no_longer_than_what_is_measured(job: Job) -> None:
+    protocol = Protocol(warmup=3, runs=10, seconds=0.0)
+    assert len(Local().run(replace(job, protocol=protocol)).warmup_ms) == 6
+
+
 def test_rounds_share_the_runs_and_join_the_samples(job: Job) -> None:
     seen: list[tuple[Any, ...]] = []
     record, other = in_turn(Local(), [job, job], rounds=2, tick=lambda *at: seen.append(at))

@@ -198,6 +198,15 @@ def test_the_protocol_is_kept(
     assert least <= len(record.samples_ms) <= most
 
 
+def test_a_warm_up_takes_no_longer_than_what_is_measured(
+    tiny_onnx: Path, tmp_path: Path, lay_out: Any
+) -> None:
+    pixels = np.zeros((2, 1, 8, 8), np.float32)
+    job = job_of(tiny_onnx, "onnxruntime", tmp_path, pixels=pixels)
+    protocol = Protocol(warmup=3, runs=10, seconds=0.0)
+    assert len(run(lay_out(replace(job, protocol=protocol))).warmup_ms) == 6
+
+
 def test_operators_say_where_they_ran(exported: Exported, tmp_path: Path, lay_out: Any) -> None:
     record = run(lay_out(job_of(exported.file("litert", "int8"), "litert", tmp_path)))
     convolutions = [row for row in record.operators if row.type == "Convolution"]

@@ -107,8 +107,8 @@ async function timed(action) {
 }
 
 // Milliseconds of each run before those that count: blocks of them, until the median of a block is
-// near the last one's. The engine compiles what runs often while it runs, so they go on unrecorded
-// until it had time for that.
+// near the last one's, and of no third after as long as is to be measured. The engine compiles what
+// runs often while it runs, so they go on unrecorded until it had time for that.
 async function warmUp(model) {
   const times = [];
   if (!job.warmup) return times;
@@ -119,7 +119,8 @@ async function warmUp(model) {
       times.push((await timed(() => model.run(samples[turn % samples.length])))[0]);
     }
     const now = median(times.slice(-job.warmup));
-    if (Math.abs(now - last) <= SETTLED * last) break;
+    const late = block > 0 && performance.now() - begin > 1000 * job.seconds;
+    if (late || Math.abs(now - last) <= SETTLED * last) break;
     last = now;
   }
   while (performance.now() - begin < WARM_MS) await model.run(samples[0]);
