@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
+from edgedistill.bundle.parts import BundledListening
 from edgedistill.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,15 +94,16 @@ def listen(
     say: Say | None,
 ) -> Iterator[Detection]:
     """As `Bundle.listen` says it."""
-    told = bundle.manifest.get("listening")
-    if told is None:
+    found = bundle.manifest.get("listening")
+    if found is None:
         raise UserError(
             f"{bundle.path}: nothing in it listens: its task is no keywords, or its student has no "
             "program `step`",
             "compile a recipe of `task: keywords` whose student streams",
         )
+    told = BundledListening.model_validate_json(json.dumps(found))
     heard = _Hearing(bundle, told, runtime, precision, threads)
-    rate, quiet = told["rate"], say or (lambda text: None)
+    rate, quiet = told.rate, say or (lambda text: None)
     return _detections(heard, _streams(chunks, rate, quiet))
 
 
@@ -173,13 +176,13 @@ class _Hearing:
     def __init__(
         self,
         bundle: Bundle,
-        told: dict[str, Any],
+        told: BundledListening,
         runtime: str | None,
         precision: str | None,
         threads: int,
     ) -> None:
         self._open: Callable[[], Ear] = lambda: ear(bundle, told, runtime, precision, threads)
-        self._rule, self._seconds = _rule(told), told["hop"] / told["rate"]
+        self._rule, self._seconds = _rule(told), told.hop / told.rate
         self._open()  # what is wrong with the bundle is told before there is sound
 
     def stream(self, pieces: Iterable[Chunk], file: str | None) -> Iterator[Detection]:
@@ -195,43 +198,43 @@ class _Hearing:
 
 
 def ear(
-    bundle: Bundle, told: dict[str, Any], runtime: str | None, precision: str | None, threads: int
+    bundle: Bundle, told: BundledListening, runtime: str | None, precision: str | None, threads: int
 ) -> Ear:
     """A file's step at its beginning; told: the manifest's `listening`. Raises UserError: the step
     or the labels are others than that says."""
     from edgedistill.listening.ear import Ear
 
-    stream = bundle.stream(told["program"], runtime, precision, threads)
+    stream = bundle.stream(told.program, runtime, precision, threads)
     hops = _hops(bundle, told)
     (fresh, *more) = stream.signature.fresh
     if more or fresh.shape[-1] != hops.hop or len(fresh.shape) != 2:
         raise UserError(
-            f"{bundle.path}: its program `{told['program']}` takes something else than "
+            f"{bundle.path}: its program `{told.program}` takes something else than "
             f"{hops.hop} samples",
             "compile the bundle again",
         )
     return Ear(stream.judged, hops)
 
 
-def _hops(bundle: Bundle, told: dict[str, Any]) -> Hops:
+def _hops(bundle: Bundle, told: BundledListening) -> Hops:
     from edgedistill.listening.ear import Hops
 
-    unknown = sorted(told["thresholds"].keys() - {*bundle.labels})
+    unknown = sorted(told.thresholds.keys() - {*bundle.labels})
     if unknown:
         raise UserError(
             f"{bundle.path}: listens for `{unknown[0]}`, which is none of its labels",
             "compile the bundle again",
         )
-    classes = tuple(bundle.labels.index(name) for name in told["thresholds"])
-    return Hops(told["hop"], told["lead_in"], bundle.manifest["temperature"], classes)
+    classes = tuple(bundle.labels.index(name) for name in told.thresholds)
+    return Hops(told.hop, told.lead_in, bundle.manifest["temperature"], classes)
 
 
-def _rule(told: dict[str, Any]) -> Rule:
+def _rule(told: BundledListening) -> Rule:
     from edgedistill.records.listening import Rule
 
     return Rule(
-        keywords=tuple(told["thresholds"]),
-        thresholds=tuple(told["thresholds"].values()),
-        smoothing=told["smoothing"],
-        refractory=told["refractory"],
+        keywords=tuple(told.thresholds),
+        thresholds=tuple(told.thresholds.values()),
+        smoothing=told.smoothing,
+        refractory=told.refractory,
     )

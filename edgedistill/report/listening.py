@@ -56,11 +56,13 @@ def _with_interval(value: float | None, interval: tuple[float, float] | None) ->
 def note(told: ListenRecord) -> str:
     """How it was listened, in a paragraph."""
     step_ms = 1000 * told.hop / told.rate
+    averaged = f"averaged over {told.rule.smoothing * step_ms:g} ms"
+    taken = averaged if told.rule.smoothing > 1 else "not averaged"
     return (
         f"Recordings without a keyword one behind the other, {_hours(told.validation)} of "
         f"validation and {_hours(told.test)} of test audio, and each keyword spoken once between "
-        f"them, over noise. Each step hears {step_ms:g} ms more; probabilities are averaged over "
-        f"{told.rule.smoothing * step_ms:g} ms, and a keyword is not heard again within "
+        f"them, over noise. Each step hears {step_ms:g} ms more; probabilities are {taken}, "
+        f"and a keyword is not heard again within "
         f"{told.rule.refractory * step_ms:g} ms. Smoothing, this time and the thresholds were "
         f"chosen on validation audio for at most {told.limit:g} false accepts an hour, and then "
         "tried once on test audio. In brackets 95 % intervals; the delay is the median from the "
@@ -122,7 +124,10 @@ def drawing(told: ListenRecord) -> Drawing:
     marks = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]
     return Drawing(
         lines=tuple(lines),
-        across=((_across(0.0), "0"), *((_across(each), f"{each:g}") for each in marks)),
+        across=(
+            (_across(0.0), "0"),
+            *((_across(each), f"{each:g}{'+' * (each == _MOST)}") for each in marks),
+        ),
         up=tuple((_up(each), f"{each} %") for each in (0, 25, 50, 75, 100)),
         left_out=max(0, len(told.rule.keywords) - _DRAWN),
     )

@@ -138,7 +138,8 @@ def _open(
     students = {name: stored[name] for name in config.models[1:] if name in stored}
     students["shipped"] = logits_of(predictors["shipped"], test)
     if "control" in inputs:
-        students["control"] = logits_of(asked.of(_control(inputs), "control"), test)
+        control = torch_predictor(load(inputs["control"].file("model")))
+        students["control"] = logits_of(asked.of(control, "control"), test)
     return _Models(file, predictors, sizes, students, stored.get("teacher"))
 
 
@@ -219,10 +220,6 @@ def _sizes(config: Config, inputs: dict[str, Artifact], data: DataRecord) -> dic
     return {**own, "shipped": None}
 
 
-def _control(inputs: dict[str, Artifact]) -> Predict:
-    return torch_predictor(load(inputs["control"].file("model")))
-
-
 def _asked_in_all(
     config: Config,
     inputs: dict[str, Artifact],
@@ -233,11 +230,8 @@ def _asked_in_all(
     """How many samples all models are asked about together."""
     models = 1 + sum(inputs[name].file("model").exists() for name in config.models)
     worse = min(config.audit.corruption_samples, len(test)) * (1 + 3 * len(kinds(test)))
-    return (
-        models * (worse + len(test) + out_of_distribution)
-        + len(test) * (1 + ("control" in inputs))
-        + held_out
-    )
+    once = len(test) * (1 + ("control" in inputs)) + held_out
+    return models * (worse + len(test) + out_of_distribution) + once
 
 
 def _corruptions(
