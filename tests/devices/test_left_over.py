@@ -57,6 +57,14 @@ def test_of_many_that_no_delegate_took_the_first_are_named() -> None:
     )
 
 
+def test_what_xnnpack_took_out_of_turn_is_named_too() -> None:
+    written = [row("SLICE", "cut", "int8", None), row("PAD", "padded", "int8", None),
+               row("CONV_2D", "down", "int8", None)]  # fmt: skip
+    ran = [row("Convolution", "0", "int8", 1.0), row("Slice", "1", "", 1.0),
+           row("Constant Pad", "2", "", 1.0)]  # fmt: skip
+    assert [each.name for each in named(ran, written)] == ["down", "cut", "padded"]
+
+
 def test_a_file_of_floats_has_no_float_islands() -> None:
     floats = [row("CONV_2D", "stem", "float32", 9), row("MEAN", "m", "float32", 1)]
     assert left_over(floats) == ()

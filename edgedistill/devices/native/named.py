@@ -35,9 +35,17 @@ _CALLED = {
 
 def named(ran: Sequence[OperatorRow], written: Sequence[OperatorRow]) -> list[OperatorRow]:
     """What ran, with the types, names and kinds of numbers that the file has for it, where one of
-    its operators can be meant: both lists are in the order in which the file is computed, and as
-    many as can be are told. The rest stays as it is."""
+    its operators can be meant: as many as can be in the order of both lists, and then those that
+    XNNPACK took out of turn. The rest stays as it is."""
     pairs = _pairs(ran, written)
+    taken = {id(row) for row in pairs.values()}
+    for place, row in enumerate(ran):
+        if place not in pairs:
+            free = (each for each in written if id(each) not in taken and _is_same(row, each))
+            found = next(free, None)
+            if found is not None:
+                pairs[place] = found
+                taken.add(id(found))
     return [
         replace(row, name=pairs[place].name, type=pairs[place].type, dtype=pairs[place].dtype)
         if place in pairs
