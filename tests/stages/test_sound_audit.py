@@ -47,6 +47,7 @@ def recipe(folder: Path) -> Recipe:
             "quantize": {"precision": "fp32", "method": "ptq", "calibration_samples": 16,
                          "sensitivity_samples": 0},
             "export": {"precisions": ["fp32"]},
+            "benchmark": {"runs": 10, "seconds": 0.2, "warmup": 0},
             "audit": {"corruption_samples": 20, "out_of_distribution": str(folder / "odd")},
         },
     }  # fmt: skip
