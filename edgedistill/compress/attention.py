@@ -33,6 +33,11 @@ def batch_first(module: nn.Module) -> Iterator[None]:
 
 
 def _is_plain(layer: nn.MultiheadAttention) -> bool:
+    """Whether it is torch's own layer, whose `forward` is as it is known here."""
+    from torch import nn
+
+    if type(layer).forward is not nn.MultiheadAttention.forward or "forward" in vars(layer):
+        return False
     extra = layer.bias_k is not None or layer.bias_v is not None or layer.add_zero_attn
     return layer.batch_first and layer.in_proj_weight is not None and not extra
 
