@@ -253,7 +253,7 @@ def test_streams_that_are_closed_or_full(line: str, code: int, err: str) -> None
         ("cache prune --keep lots", "error: `lots` is not a size"),
         ("compille", "No such command 'compille'"),
         ("compile --tagret x", "No such option"),
-        ("init --data digits", "Missing option '--teacher'"),
+        ("init --data digits", "--teacher: which model answers?"),
     ],
 )
 def test_a_wrong_request_is_exit_code_2(line: str, message: str, capsys: Output) -> None:
@@ -502,7 +502,7 @@ def test_audit_prints_tables(monkeypatch: pytest.MonkeyPatch, capsys: Output) ->
     monkeypatch.setattr(api, "audit", lambda bundle, data: found)
     assert run(["audit", "bundle"]) == 0
     printed = capsys.readouterr().out
-    assert printed.startswith("a.tflite, 60 images\n\nStudents, and the file that ships\n")
+    assert printed.startswith("a.tflite, 60 samples\n\nStudents, and the file that ships\n")
     assert "teacher's errors copied %" in printed
     assert run(["audit", "bundle", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["images"] == 60
