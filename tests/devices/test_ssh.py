@@ -189,8 +189,13 @@ def test_a_runner_that_hangs_is_ended_there(
 
 
 INTERRUPTED = """
+import signal
 import sys
 from pathlib import Path
+
+# A shell that starts the tests in the background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 from edgedistill.devices import native, ssh
 from edgedistill.devices.job import Job, Protocol
 
