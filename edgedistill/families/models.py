@@ -66,7 +66,6 @@ class FunctionModel(ModelCommon):
     made_in = "edgedistill.models.function"
     takes_arrays = True
     takes_sound = True
-    takes_sound = True
     function: Function
     """The module lies beside the recipe, or is installed."""
     args: Arguments = Field(default_factory=dict)
