@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.data.counter import uniform
-from edgedistill.errors import UserError, nearest
+from edgedistill.data.strengths import amount_of
 
 Images = NDArray[np.uint8]
 Pixels = NDArray[np.float64]
@@ -45,11 +45,7 @@ def corrupt(images: Images, kind: str, strength: int, seed: int, ids: NDArray[np
 
     Raises UserError: an unknown kind or strength.
     """
-    if kind not in STRENGTHS:
-        raise UserError(f"unknown corruption `{kind}`", nearest(kind, list(KINDS)))
-    if strength not in (1, 2, 3):
-        raise UserError(f"corruption `{kind}`: there is no strength {strength}", "give 1, 2 or 3")
-    amount = STRENGTHS[kind][strength - 1]
+    amount = amount_of(kind, strength, STRENGTHS)
     out = np.empty_like(images)
     # One by one: products of whole batches may round differently from those of single images.
     for at, image in enumerate(images):

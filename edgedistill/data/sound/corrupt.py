@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgedistill.data.counter import uniform
 from edgedistill.data.sound.augment import Floats, resampled
 from edgedistill.data.sound.decode import FULL
-from edgedistill.errors import UserError, nearest
+from edgedistill.data.strengths import amount_of
 
 Doubles = NDArray[np.float64]
 
@@ -47,11 +47,7 @@ def corrupt(
 
     Raises UserError: an unknown kind or strength.
     """
-    if kind not in STRENGTHS:
-        raise UserError(f"unknown corruption `{kind}`", nearest(kind, list(KINDS)))
-    if strength not in (1, 2, 3):
-        raise UserError(f"corruption `{kind}`: there is no strength {strength}", "give 1, 2 or 3")
-    amount = STRENGTHS[kind][strength - 1]
+    amount = amount_of(kind, strength, STRENGTHS)
     out = np.empty_like(samples)
     worse: NDArray[Any]
     for at, window in enumerate(samples):
