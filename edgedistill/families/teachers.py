@@ -120,15 +120,16 @@ class ClipTeacher(TeacherCommon):
 
 class PythonTeacher(TeacherCommon):
     """A user's own `module:function`: images uint8 (batch, height, width, channels), or sound
-    float32 (batch, length) in -1..1, to an array (batch, classes)."""
+    float32 (batch, length) in -1..1, to an array (batch, classes), or of embeddings (batch,
+    dimensions)."""
 
     family: Literal["python"]
     opened_by = "edgedistill.distill.teachers.python"
     takes_sound = True
     function: Function
     """The module lies beside the recipe, or is installed."""
-    outputs: Literal["logits", "probabilities"] = "logits"
-    """What it gives."""
+    outputs: Literal["logits", "probabilities", "embedding"] = "logits"
+    """What it gives. `embedding`: as of a file."""
 
     free_outputs = True
 

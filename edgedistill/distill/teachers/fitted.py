@@ -42,6 +42,18 @@ class FittedTeacher:
             yield Predictions(part.at, part.logits @ self._weights + self._bias)
 
 
+def embeddings(found: Floats, count: int, who: str) -> Floats:
+    """(batch, dimensions) of what `who` gave for `count` samples: of maps, or of frames, their
+    mean. Raises UserError: it is of other samples."""
+    if found.ndim < 2 or len(found) != count:
+        raise UserError(
+            f"{who} answers with shape {found.shape} for {count} samples",
+            f"an embedding is (batch, dimensions), here ({count}, any)",
+        )
+    mean: Floats = found.reshape(count, -1, found.shape[-1]).mean(axis=1)
+    return mean
+
+
 def fit(body: Teacher, train: Split, held_out: Split, view: View, context: TeacherContext) -> None:
     """Logistic regression on the embeddings of the labelled training samples as they are and as
     they look in `view`, each dimension brought to one deviation; kept in the context's artifact.

@@ -17,6 +17,7 @@ from edgedistill.distill.teachers import (
     check_answers,
     log_probabilities,
 )
+from edgedistill.distill.teachers.fitted import embeddings
 from edgedistill.errors import UserError
 from edgedistill.recipe import KerasTeacher, OnnxTeacher, TfliteTeacher
 from edgedistill.runtimes.native import to_native, to_real
@@ -67,22 +68,12 @@ class FileTeacher:
         count = len(batch.ids)
         real = to_real(found, self._logits).astype(np.float32, copy=False)
         if self._config.outputs == "embedding":
-            yield Predictions(np.arange(count), self._embedding(real, count))
+            yield Predictions(np.arange(count), embeddings(real, count, str(self._config.path)))
             return
         answers = check_answers(real, count, self._room.classes, str(self._config.path))
         if self._config.outputs == "probabilities":
             answers = log_probabilities(answers)
         yield Predictions(np.arange(count), answers)
-
-    def _embedding(self, found: Floats, count: int) -> Floats:
-        """(batch, dimensions): of maps, or of frames, their mean."""
-        if found.ndim < 2 or len(found) != count:
-            raise UserError(
-                f"{self._config.path} answers with shape {found.shape} for {count} samples",
-                f"an embedding is (batch, dimensions), here ({count}, any)",
-            )
-        mean: Floats = found.reshape(count, -1, found.shape[-1]).mean(axis=1)
-        return mean
 
     def _encode(self, pixels: Floats) -> Any:
         for values, change in ((self._config.mean, np.subtract), (self._config.std, np.divide)):

@@ -14,6 +14,7 @@ from edgedistill.distill.teachers import (
     check_answers,
     log_probabilities,
 )
+from edgedistill.distill.teachers.fitted import embeddings
 from edgedistill.recipe import PythonTeacher
 from edgedistill.usercode import load_function, running
 
@@ -27,19 +28,24 @@ class FunctionTeacher:
         self._config, self._classes, self._hears = config, context.classes, context.sound
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
-        """All at once. Raises UserError: the function fails, or does not give (batch, classes)."""
+        """All at once. Raises UserError: the function fails, or does not give (batch, classes), or
+        for embeddings (batch, dimensions)."""
         who, count = f"`{self._config.function}`", len(batch.ids)
         heard = self._hears is not None
         given: Any = batch.sound if heard else batch.images
         kind = "float32 (batch, length)" if heard else "uint8 (batch, height, width, channels)"
+        outputs = self._config.outputs
+        width = "dimensions" if outputs == "embedding" else len(self._classes)
         hint = (
-            f"it is called with {kind}, here {given.shape}, and gives an array "
-            f"({count}, {len(self._classes)})"
+            f"it is called with {kind}, here {given.shape}, and gives an array ({count}, {width})"
         )
         with running(who, "teacher.function", hint):
             found = np.asarray(self._function(given), np.float32)
+        if outputs == "embedding":
+            yield Predictions(np.arange(count), embeddings(found, count, who))
+            return
         logits = check_answers(found, count, self._classes, who)
-        if self._config.outputs == "probabilities":
+        if outputs == "probabilities":
             logits = log_probabilities(logits)
         yield Predictions(np.arange(count), logits)
 

@@ -191,6 +191,20 @@ def test_a_function_is_given_floats(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
 
 
+def test_a_function_may_give_embeddings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from hearing import mapping\ndef embed(samples):\n    return samples @ mapping()\n"
+    (tmp_path / "telling_teacher.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "telling_teacher", raising=False)
+    config = PythonTeacher(family="python", function="telling_teacher:embed", outputs="embedding")
+    asked, context = heard(90), replace(hearing(), artifact=tmp_path)
+    labels = (asked.sound @ mapping()).argmax(axis=1)
+    split = ArraySplit({"samples": asked.sound}, labels)
+    fit(open_body(config, context), split, split, View(SoundAugment(), 0), context)
+    found = answers(open_teacher(config, context), asked)
+    assert (found.argmax(axis=1) == labels).mean() > 0.9
+
+
 def test_stored_answers_are_found_by_the_windows_numbers(tmp_path: Path) -> None:
     path, asked = tmp_path / "a.parquet", heard(4)
     logits = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
