@@ -1,0 +1,224 @@
+"""Four wake words from a folder of recordings: what a compiled detector misses and hears wrongly in
+two hours that it never heard, what each part of its training is worth, and microWakeWord's own
+`alexa` on the same audio.
+
+Words: Picovoice's wake word benchmark. Negatives: read speech, coffee orders, noises. All of them
+are parted into training, validation and test once, as `edgedistill compile` does it: copies of a
+recording, and where they are named a speaker's recordings, are in one split. The words' clips name
+no speaker, so a voice may be in training and in test. Thresholds are chosen on validation and
+frozen. Each variant has the same teacher, and as many passes over the training clips.
+
+    python -m venv DIR && DIR/bin/pip install pymicro-wakeword
+    python -m benchmarks.wake_words --peer DIR/bin/python [--cache DIR] [--seeds 0 1 2]
+
+Trains for some minutes a variant and seed; what is in the cache isn't trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import dataclasses
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import DATA, Quiet, write
+from edgedistill.artifact import Artifact
+from edgedistill.cache import Cache, default_root
+from edgedistill.data import open_split
+from edgedistill.data.sound.split import SoundSplit
+from edgedistill.listening import figures, trial
+from edgedistill.listening.ear import Hops
+from edgedistill.listening.mixing import LongAudio, Mixing
+from edgedistill.pipeline import run_until
+from edgedistill.recipe import Recipe, parse_recipe
+from edgedistill.records import DataRecord, ExportRecord
+from edgedistill.records.listening import ListenRecord, Rule
+from edgedistill.stages.listen import recordings_of
+from edgedistill.target import load_target
+
+TARGET = load_target("android-arm64").model_copy(update={"runtimes": ("litert",)})
+PEER = "alexa"
+_LEARNING = {"batch_size": 64, "optimizer": "adamw"}
+_SOFT = [
+    {"kind": "soft_targets", "weight": 0.7, "temperature": 2},
+    {"kind": "labels", "weight": 0.3},
+]
+_LABELS = [{"kind": "labels"}]
+
+
+def document(data: Path) -> dict[str, Any]:
+    """The recipe, whole; `data`: the folder with `wake_words`, `read_speech` and `noise`."""
+    spoken = [
+        str(data / "read_speech" / f"{name}.parquet") for name in ("train", "commands", "test")
+    ]
+    return {
+        "name": "wake_words", "task": "keywords",
+        "data": {
+            "source": "parquet", "train": str(data / "wake_words" / "wakewords.parquet"),
+            "audio": "audio", "label": "label", "test_share": 0.5, "validation": 0.25,
+            "sound": {
+                "seconds": 1.2, "negatives": spoken,
+                "noise": [str(data / "noise" / "esc10.parquet")],
+                "augment": {
+                    "noise": 0.7, "snr_db": [0, 20], "time_mask_ms": 80, "band_mask": 0.15,
+                },
+            },
+        },
+        "teacher": {"family": "ds_cnn", "width": 96, "blocks": 5},
+        "student": {"family": "ds_cnn", "width": 48},
+        "stages": {
+            "teacher": {"train": {**_LEARNING, "epochs": 12, "learning_rate": 0.003}},
+            "teach": {"views": 2},
+            "distill": {**_LEARNING, "epochs": 14, "learning_rate": 0.003, "losses": _SOFT},
+            "prune": {
+                **_LEARNING, "speedup": 1.3, "round_to": 8, "rounds": 1, "epochs": 3,
+                "learning_rate": 0.001, "losses": _SOFT,
+            },
+            "quantize": {
+                **_LEARNING, "method": "qat", "epochs": 2, "learning_rate": 0.0003,
+                "losses": _SOFT,
+            },
+            "audit": {"corruption_samples": 0},
+            "listen": {"compared_minutes": 1},
+        },
+        "contract": {"max_size_kb": 60, "max_misses": 3, "max_false_accepts_per_hour": 1},
+    }  # fmt: skip
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "all of it": {},
+    "from labels alone": {f"stages.{stage}.losses": _LABELS
+                          for stage in ("distill", "prune", "quantize")},
+    "without pruning": {"stages.prune": None, "stages.distill.epochs": 17},
+    "without noise": {"data.sound.augment.noise": 0.0},
+    "without SpecAugment": {"data.sound.augment.time_mask_ms": 0.0,
+                            "data.sound.augment.band_mask": 0.0},
+    "quantized after training": {"stages.quantize": {"method": "ptq"},
+                                 "stages.prune.epochs": 5},
+}  # fmt: skip
+"""What differs from the recipe. Passes that a part takes go to another where it is left out."""
+ONE_SEED = ("without noise", "without SpecAugment", "quantized after training")
+"""Of these the first alone."""
+
+
+def recipe(data: Path, seed: int, teacher: Path | None, changes: dict[str, Any]) -> Recipe:
+    """With these changes; teacher: its weights, where it is trained already."""
+    made = copy.deepcopy(document(data)) | {"seed": seed}
+    for path, value in changes.items():
+        *folders, key = path.split(".")
+        place = made
+        for folder in folders:
+            place = place[folder]
+        place[key] = value
+    if teacher is not None:
+        made["teacher"]["weights"] = str(teacher)
+        del made["stages"]["teacher"]
+    return parse_recipe(made, "wake_words")
+
+
+def described(made: dict[str, Artifact]) -> dict[str, Any]:
+    """What a compiled detector does on the test set's long audio, and its size."""
+    heard = ListenRecord.read(made["listen"])
+    files = ExportRecord.read(made["export"])
+    entry = files.smallest("step")
+    assert entry is not None
+    return {
+        "misses": heard.test.all.misses,
+        "misses_interval": heard.test.all.misses_interval,
+        "false_accepts_per_hour": heard.test.all.false_accepts_per_hour,
+        "false_accepts_interval": heard.test.all.false_accepts_interval,
+        "within_limit_on_validation": heard.within_limit,
+        "size_kb": (made["export"].file("files") / entry.file).stat().st_size / 1000,
+        "rule": dataclasses.asdict(heard.rule),
+        "validation": dataclasses.asdict(heard.validation),
+        "test": dataclasses.asdict(heard.test),
+    }
+
+
+def long_audio(made: dict[str, Artifact], ran: Recipe) -> LongAudio:
+    """The test set's, as the stage `listen` plays it."""
+    record = ListenRecord.read(made["listen"])
+    data, wanted = DataRecord.read(made["data"]), ran.stages.listen
+    split = open_split(made["data"].path, "test")
+    assert isinstance(split, SoundSplit)
+    keywords = tuple(data.labels.index(name) for name in record.rule.keywords)
+    pause = (wanted.tolerance_ms + max(wanted.refractory_ms)) / 1000
+    mixing = Mixing(ran.seed, wanted.snr_db, pause, wanted.minutes)
+    return LongAudio(recordings_of(split, keywords), mixing)
+
+
+def peer(python: Path, made: dict[str, Artifact], ran: Recipe) -> dict[str, Any]:
+    """microWakeWord's detector of one of the words on that audio, with its own front end, threshold
+    and smoothing, and our refractory time; beside it, ours of that word alone."""
+    long, rate = long_audio(made, ran), DataRecord.read(made["data"]).sound.rate  # type: ignore[union-attr]
+    side = Path(__file__).with_name("microwakeword_side.py")
+    with tempfile.TemporaryDirectory() as folder:
+        raw, answers = Path(folder) / "long.raw", Path(folder) / "answers.npy"
+        with raw.open("wb") as file:
+            for piece in long:
+                file.write(np.rint(piece * 32767).astype("<i2").tobytes())
+        command = [str(python), str(side), PEER, str(raw), str(answers)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=True)
+        told = json.loads(ended.stdout.splitlines()[-1])
+        probabilities = np.load(answers)[:, None]
+    record = ListenRecord.read(made["listen"])
+    label = DataRecord.read(made["data"]).labels.index(PEER)
+    hop = rate // 100
+    audio = trial.due(
+        long, Hops(hop, 0, 1.0, (label,)), rate, ran.stages.listen.tolerance_ms / 1000
+    )
+    refractory = round(record.rule.refractory * record.hop / hop)
+    rule = Rule(
+        keywords=(PEER,), thresholds=(told["threshold"],), smoothing=1, refractory=refractory
+    )
+    _, counts = trial.decide(probabilities, rule, audio)
+    ours = next(each for each in record.test.keywords if each.keyword == PEER)
+    return {
+        **told,
+        "heard": dataclasses.asdict(figures.figures(counts, audio, (PEER,)).all),
+        "ours": dataclasses.asdict(ours),
+        "curve": dataclasses.asdict(
+            figures.curve(probabilities[:, 0], audio.said, audio.hours, refractory, PEER)
+        ),
+        "our_curve": dataclasses.asdict(
+            next(each for each in record.test_curves if each.keyword == PEER)
+        ),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=DATA / "data")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--cache", type=Path, default=default_root())
+    parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--peer", type=Path, help="a Python that has pymicro-wakeword")
+    asked = parser.parse_args()
+    cache, data = Cache(asked.cache, print), asked.data.resolve()
+    first = recipe(data, 0, None, {})
+    taught = run_until(first, TARGET, cache, Quiet(), last="teacher")["teacher"]
+    weights = taught.path / "model" / "weights.safetensors"
+    rows, beside, hours = [], None, None
+    for name in asked.only:
+        for seed in asked.seeds[:1] if name in ONE_SEED else asked.seeds:
+            ran = recipe(data, seed, weights, VARIANTS[name])
+            made = run_until(ran, TARGET, cache, Quiet(), last="listen")
+            rows.append({"variant": name, "seed": seed, **described(made)})
+            hours = rows[-1]["test"]["hours"]
+            shown = {key: value for key, value in rows[-1].items() if not isinstance(value, dict)}
+            print(json.dumps(shown), flush=True)
+            if asked.peer and beside is None:
+                beside = peer(asked.peer, made, ran)
+                print(json.dumps({key: beside[key] for key in ("heard", "ours")}), flush=True)
+    write("wake_words", rows, seeds=asked.seeds, peer=beside, hours=hours,
+          recipe=document(Path("data")))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
