@@ -204,19 +204,22 @@ def main() -> None:
     first = recipe(data, 0, None, {})
     taught = run_until(first, TARGET, cache, Quiet(), last="teacher")["teacher"]
     weights = taught.path / "model" / "weights.safetensors"
-    rows, beside, hours = [], None, None
-    for name in asked.only:
-        for seed in asked.seeds[:1] if name in ONE_SEED else asked.seeds:
-            ran = recipe(data, seed, weights, VARIANTS[name])
-            made = run_until(ran, TARGET, cache, Quiet(), last="listen")
-            rows.append({"variant": name, "seed": seed, **described(made)})
-            hours = rows[-1]["test"]["hours"]
-            shown = {key: value for key, value in rows[-1].items() if not isinstance(value, dict)}
-            print(json.dumps(shown), flush=True)
-            if asked.peer and beside is None:
-                beside = peer(asked.peer, made, ran)
-                print(json.dumps({key: beside[key] for key in ("heard", "ours")}), flush=True)
-    write("wake_words", rows, seeds=asked.seeds, peer=beside, hours=hours,
+    rows: list[dict[str, Any]] = []
+    beside = None
+    planned = [
+        (name, seed) for seed in asked.seeds for name in asked.only
+        if seed == asked.seeds[0] or name not in ONE_SEED
+    ]  # fmt: skip
+    for name, seed in planned:
+        ran = recipe(data, seed, weights, VARIANTS[name])
+        made = run_until(ran, TARGET, cache, Quiet(), last="listen")
+        rows.append({"variant": name, "seed": seed, **described(made)})
+        shown = {key: value for key, value in rows[-1].items() if not isinstance(value, dict)}
+        print(json.dumps(shown), flush=True)
+        if asked.peer and beside is None:
+            beside = peer(asked.peer, made, ran)
+            print(json.dumps({key: beside[key] for key in ("heard", "ours")}), flush=True)
+    write("wake_words", rows, seeds=asked.seeds, peer=beside,
           recipe=document(Path("data")))  # fmt: skip
 
 
