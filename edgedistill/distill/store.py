@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -196,6 +197,7 @@ def opened(
             "classes": layout.classes, "form": layout.form, "k": layout.k, "samples": samples,
             "made_by": made_by,
         }  # fmt: skip
+        head = json.loads(json.dumps(head))  # as it is read again: a tuple is a list there
         path = folder / "store.json"
         if path.exists():
             with reading(str(path), "remove its folder to ask again"):

@@ -23,6 +23,7 @@ from edgedistill.distill.store import (
     opened,
 )
 from edgedistill.errors import UserError
+from edgedistill.recipe import SoundAugment
 
 FULL = Layout(3)
 logits = hnp.arrays("float32", (4, 6), elements=st.floats(-20, 20, width=32))
@@ -170,6 +171,13 @@ def test_what_is_kept_is_its_owners_alone(tmp_path: Path) -> None:
     assert modes.pop("s") == 0o700
     assert {"lock", "store.json", "answers.npy", "answers.json"} < set(modes)
     assert set(modes.values()) == {0o600}
+
+
+def test_pairs_that_are_lists_in_the_file_are_the_same(tmp_path: Path) -> None:
+    asked = {"teacher": "t", "augment": SoundAugment(snr_db=(0.0, 20.0)).model_dump()}
+    for _ in range(2):
+        with opened(tmp_path, FULL, 2, 10, asked) as store:
+            assert store.views == 2
 
 
 @pytest.mark.parametrize(
