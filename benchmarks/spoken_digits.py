@@ -114,7 +114,7 @@ def document(folder: Path, row: str, seed: int) -> dict[str, Any]:
         "student": {"family": "ds_cnn", "width": 48, "front_end": {"rate": 8000}},
         "stages": {
             "teach": {"views": 2},
-            "distill": {**_LEARNING, "epochs": 40, "learning_rate": 0.003, "losses": losses},
+            "distill": {**_LEARNING, "epochs": 30, "learning_rate": 0.003, "losses": losses},
             "quantize": {
                 **_LEARNING, "method": "qat", "epochs": 3, "learning_rate": 0.0003,
                 "losses": losses,
