@@ -15,9 +15,10 @@ from edgedistill.bundle.audit import audit as audit_of
 from edgedistill.bundle.audit import drift as drift_of
 from edgedistill.bundle.compare import side_by_side
 from edgedistill.bundle.evaluate import Samples, qualities
-from edgedistill.bundle.measure import measure, subjects
+from edgedistill.bundle.measure import Subject, measure, subjects
 from edgedistill.bundle.write import check_place
-from edgedistill.devices import PROTOCOLS, Protocol, open_device
+from edgedistill.devices import PROTOCOLS, Device, Protocol, open_device
+from edgedistill.devices.benchmark_model import found as found_program
 from edgedistill.errors import UserError, nearest
 from edgedistill.families.endpoint import WHOLE
 from edgedistill.recipe import Recipe, load_recipe, parse_recipe
@@ -179,20 +180,44 @@ def benchmark(
     reporter: Reporter | None = None,
     device: str | Sequence[str] = "local",
     protocol: str = "quick",
+    benchmark_model: str | Path | None = None,
+    accelerator: str = "xnnpack",
 ) -> list[dict[str, JsonValue]]:
     """Measure every file of a bundle, or one model file, on a device (`local`, `adb`, `ssh:HOST`,
     `emulator:CPU`, `browser`) or on several: rows as in `measurements.json`. Files are taken in
     turn, each round of each in a fresh process; `reporter` is told of each. `runs`, `seconds` and
     `warmup` change what `protocol` (`quick`, `mlperf` or `sustained`) asks for.
 
-    Raises UserError: neither a bundle nor a model file, or a device or runtime that is not there.
+    benchmark_model: the path of LiteRT's own program, built for the devices, which measures every
+    .tflite file too and is asked for the `accelerator` (`xnnpack` or `gpu`): a row of what it told
+    follows each one's own, and says `by`.
+
+    Raises UserError: neither a bundle nor a model file, or a device or runtime that is not there;
+    `benchmark_model` is no such program, does not run there, or there is no .tflite file.
     """
     asked = _protocol(protocol, threads, runs, seconds, warmup)
     names = [device] if isinstance(device, str) else list(device)
     devices = [open_device(name) for name in names]
     found = subjects(subject)
+    by = found_program(Path(benchmark_model), accelerator) if benchmark_model else None
+    if by:
+        _check_program_has_work(devices, found)
     say = reporter.say if reporter else lambda text: None
-    return [row for each in devices for row in measure(found, asked, each, say=say)]
+    return [row for each in devices for row in measure(found, asked, each, say=say, by=by)]
+
+
+def _check_program_has_work(devices: Sequence[Device], found: Sequence[Subject]) -> None:
+    for each in devices:
+        if not each.runs_programs:
+            raise UserError(
+                f"{each.name} cannot measure by benchmark_model",
+                "name `local`, `adb` or `ssh:HOST`, or leave `--benchmark-model` out",
+            )
+    if not any(each.runtime == "litert" for each in found):
+        raise UserError(
+            "none of these files is a .tflite file, and benchmark_model takes no other",
+            "give one, or a bundle for a target that has them, or leave `--benchmark-model` out",
+        )
 
 
 def _protocol(

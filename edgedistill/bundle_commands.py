@@ -114,6 +114,16 @@ def benchmark(
     ] = "quick",
     runs: Annotated[int | None, typer.Option(min=10, help="Runs of each file.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after this long.")] = None,
+    benchmark_model: Annotated[
+        Path | None,
+        typer.Option(
+            help="LiteRT's own program of that name, as released for the device: it measures "
+            ".tflite files too, on local, adb and ssh. Tried with a stand-in, not a released one."
+        ),
+    ] = None,
+    accelerator: Annotated[
+        str, typer.Option(help="What that program is asked to use: xnnpack or gpu.")
+    ] = "xnnpack",
     as_json: Json = False,
 ) -> None:
     """Latency and memory of model files, or instructions, on this machine and other devices."""
@@ -122,15 +132,18 @@ def benchmark(
 
     rows = api.benchmark(
         subject, threads=threads, runs=runs, seconds=seconds, reporter=Lines(), device=device,
-        protocol=protocol,
+        protocol=protocol, benchmark_model=benchmark_model, accelerator=accelerator,
     )  # fmt: skip
-    columns = ("device", "file", "program", "runtime", "precision", "size_kb", "p50_ms", "p90_ms",
-               "p99_ms", "cold_load_ms", "peak_memory_mb", "k_instructions")  # fmt: skip
+    columns = ("device", "file", "program", "runtime", "by", "precision", "size_kb", "p50_ms",
+               "p90_ms", "p95_ms", "p99_ms", "mean_ms", "cold_load_ms", "peak_memory_mb",
+               "k_instructions")  # fmt: skip
     if as_json:
         print_json(rows)
         return
     shown: list[dict[str, Any]] = [dict(row) for row in rows]
     for row in shown:
+        if benchmark_model:
+            row.setdefault("by", "edgedistill")
         if row.get("instructions"):  # an emulated GPU counts none
             row["k_instructions"] = f"{row['instructions']['all'] / 1000:,.1f}"
     kept = [column for column in columns if _tells(shown, column)]
@@ -139,6 +152,7 @@ def benchmark(
         if row.get("shortfall"):
             say(f"{row['device']}: {row['file']}: not valid: {row['shortfall']}")
     _say_left(shown)
+    _say_delegated(shown)
     for device_name, how, where in dict.fromkeys((r["device"], r["how"], r["where"]) for r in rows):
         say(f"{device_name}: {how}: {where}")
 
@@ -151,6 +165,26 @@ def _say_left(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         for left in row.get("left", ()):
             say(f"{row['device']}: {row['file']}: {in_words(LeftOver(**left))}")
+
+
+def _say_delegated(rows: list[dict[str, Any]]) -> None:
+    """What `benchmark_model` was asked to use, and what it used."""
+    from edgedistill.devices.left_over import PLAIN, named
+    from edgedistill.records import LeftOver
+
+    for row in (row for row in rows if row.get("by") == "benchmark_model"):
+        told = f"{row['device']}: {row['file']}: benchmark_model was asked for {row['accelerator']}"
+        if row["delegated"] is None:
+            say(f"{told}, and tells not what it used")
+            continue
+        used = [f"{name} took {many}" for name, many in row["took"].items()]
+        left = [f"{each['type']} {each['name']}" for each in row["operators"]
+                if each["where"] in PLAIN]  # fmt: skip
+        rest = f"; left to plain kernels: {named(LeftOver('undelegated', tuple(left), None, ''))}"
+        say(
+            f"{told}: {', '.join(used) or 'no delegate took any'} of {len(row['operators'])} "
+            f"operators{rest if left else ''}"
+        )
 
 
 def _tells(rows: list[dict[str, Any]], column: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from edgedistill.apart import Apart
 from edgedistill.artifact import JsonValue
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.devices import (
+    BenchmarkModel,
     Device,
     Job,
     Protocol,
@@ -21,6 +22,7 @@ from edgedistill.devices import (
     in_short,
     in_turn,
     in_words,
+    told,
 )
 from edgedistill.errors import UserError, reading
 from edgedistill.program import MAIN
@@ -194,11 +196,14 @@ def measure(
     device: Device,
     outputs: bool = False,
     say: Callable[[str], None] = lambda text: None,
+    by: BenchmarkModel | None = None,
 ) -> list[dict[str, JsonValue]]:
     """Rows as in `measurements.json`; with `outputs`, also what a task judges of each input. `say`
     is told of each round of each file as it ends, and of files that the device cannot run.
 
-    Raises UserError: the device can run none of them, or one fails there.
+    by: measures .tflite files too; a row of what it told follows each one's own.
+
+    Raises UserError: the device can run none of them, or not that program, or one fails there.
     """
     taken = [subject for subject in found if subject.runtime in device.runtimes]
     for runtime in sorted({subject.runtime for subject in found} - set(device.runtimes)):
@@ -209,29 +214,60 @@ def measure(
             f"it runs those of {' and '.join(device.runtimes)}",
         )
     with scratch_folder() as folder, device:
-        where = in_words(device.identity())
+        identity = device.identity()
+        where = in_words(identity)
         say(f"{device.name}: {where}")
+        if by and by.isa != identity.isa:
+            raise UserError(
+                f"{by.path}: is built for {by.isa}, and {device.name} is {identity.isa}",
+                "take the benchmark_model that LiteRT releases for that processor",
+            )
+        jobs = _jobs(taken, folder, protocol)
         records = in_turn(
             device,
-            _jobs(taken, folder, protocol),
+            jobs,
             # A round in ten minutes is no ten minutes in a row.
             rounds=1 if protocol.minimum_seconds else _ROUNDS,
             tick=lambda done, total, job, record: say(f"{done}/{total} {in_short(job, record)}"),
             left_out=lambda job, error: say(f"{device.name}: left out: {error.message}"),
         )
-    return [
-        {
-            "runtime": subject.runtime,
-            "precision": subject.precision,
-            "file": subject.path.name,
-            "program": subject.program,
-            "size_kb": subject.size_kb,
-            **as_json((figures if record.samples_ms else counts)(record, protocol, device, where)),
-            **({"outputs": judged(record).tolist()} if outputs else {}),
+        beside = {
+            place: _as_told(device, replace(job, by=by), where, say)
+            for place, job in enumerate(jobs)
+            if by and job.runtime == "litert"
         }
-        for subject, record in zip(taken, records, strict=True)
-        if record is not None
-    ]
+    rows: list[dict[str, JsonValue]] = []
+    for place, (subject, record) in enumerate(zip(taken, records, strict=True)):
+        if record is not None:
+            told_of = figures if record.samples_ms else counts
+            row = as_json(told_of(record, protocol, device, where))
+            answers = {"outputs": judged(record).tolist()} if outputs else {}
+            rows.append({**_about(subject), **row, **answers})
+        if place in beside:
+            rows.append({**_about(subject), **beside[place]})
+    return rows
+
+
+def _about(subject: Subject) -> dict[str, JsonValue]:
+    return {
+        "runtime": subject.runtime,
+        "precision": subject.precision,
+        "file": subject.path.name,
+        "program": subject.program,
+        "size_kb": subject.size_kb,
+    }
+
+
+def _as_told(
+    device: Device, job: Job, where: str, say: Callable[[str], None]
+) -> dict[str, JsonValue]:
+    """A file by `benchmark_model`: once for times, as it tells no samples to put together, and once
+    for memory, as looking for that takes time."""
+    timed = device.run(job)
+    say(f"by benchmark_model: {in_short(job, timed)}")
+    memory = device.run(replace(job, memory=True))
+    row: dict[str, JsonValue] = as_json(told(timed, memory, job, device, where))
+    return row
 
 
 def _jobs(found: list[Subject], folder: Path, protocol: Protocol) -> list[Job]:

@@ -19,12 +19,14 @@ from edgedistill.devices.figures import (
     measurements,
     percentile,
     shortfall,
+    told,
     trimmed_mean,
 )
 from edgedistill.devices.findings import Finding
 from edgedistill.devices.job import (
     ONCE,
     PROTOCOLS,
+    BenchmarkModel,
     Conditions,
     Device,
     Identity,
@@ -38,11 +40,11 @@ from edgedistill.devices.rounds import Tick, in_short, in_turn
 from edgedistill.errors import UserError, nearest
 
 __all__ = [
-    "DEVICES", "ONCE", "PROTOCOLS", "Conditions", "Device", "DeviceEntry", "Finding", "Identity",
-    "Job", "Measurement", "Protocol", "Record", "Tick", "Unfit",
+    "DEVICES", "ONCE", "PROTOCOLS", "BenchmarkModel", "Conditions", "Device", "DeviceEntry",
+    "Finding", "Identity", "Job", "Measurement", "Protocol", "Record", "Tick", "Unfit",
     "counts", "examined", "figures", "in_short", "in_turn", "in_words", "is_machine",
     "last_to_first", "machine", "measurements", "name_of", "open_device", "percentile", "set_up",
-    "shortfall", "trimmed_mean",
+    "shortfall", "told", "trimmed_mean",
 ]  # fmt: skip
 
 

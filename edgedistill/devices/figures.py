@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from edgedistill.devices.job import Conditions, Device, Identity, Protocol, Record
-from edgedistill.devices.left_over import left_over
-from edgedistill.records import Counts, Figures, How
+from edgedistill.artifact import file_digest
+from edgedistill.devices.job import (
+    Conditions,
+    Device,
+    Identity,
+    Job,
+    Protocol,
+    Record,
+)
+from edgedistill.devices.left_over import is_fallback, left_over
+from edgedistill.records import Counts, Figures, How, SummaryRow
 
 _MINUTE_MS = 60_000.0
 
@@ -43,10 +52,12 @@ def trimmed_mean(samples: Sequence[float], share: float = 20.0) -> float:
 
 def shortfall(record: Record, protocol: Protocol) -> str:
     """Which of the protocol's minima the samples miss, in words; empty where they are valid."""
-    seconds = sum(record.samples_ms) / 1000
+    told = record.summary
+    runs = told.runs if told else len(record.samples_ms)
+    seconds = (told.runs * told.mean_ms if told else sum(record.samples_ms)) / 1000
     missed = []
-    if len(record.samples_ms) < protocol.minimum:
-        missed.append(f"{len(record.samples_ms):,} of {protocol.minimum:,} runs")
+    if runs < protocol.minimum:
+        missed.append(f"{runs:,} of {protocol.minimum:,} runs")
     # The last run began before the time was over, and the clock is read between runs too.
     if seconds < 0.9 * protocol.minimum_seconds:
         missed.append(f"{seconds:.1f} of {protocol.minimum_seconds:g} s")
@@ -121,6 +132,30 @@ def counts(record: Record, protocol: Protocol, device: Device, where: str) -> Co
         record.instructions, protocol.threads, device.how, where, device.name,
         tuple(record.operators), left_over(record.operators, record.signature),
     )  # fmt: skip
+
+
+def told(timed: Record, memory: Record, job: Job, device: Device, where: str) -> SummaryRow:
+    """What `benchmark_model` told of a file, in a run for times and one for memory."""
+    assert job.by and timed.summary and memory.summary and timed.cold_load_ms is not None
+    of = len(timed.operators)
+    took = Counter(row.where for row in timed.operators if not is_fallback(row))
+    summary = replace(timed.summary, process_memory_mb=memory.summary.process_memory_mb)
+    return SummaryRow(
+        **vars(summary),
+        digest=file_digest(job.by.path),
+        cold_load_ms=timed.cold_load_ms,
+        peak_memory_mb=memory.peak_memory_mb,
+        accelerator=job.by.accelerator,
+        took=dict(took),
+        delegated=sum(took.values()) / of if of else None,
+        operators=tuple(timed.operators),
+        threads=job.protocol.threads,
+        how=device.how,
+        where=where,
+        device=device.name,
+        shortfall=shortfall(timed, job.protocol),
+        conditions=tuple(map(_told, timed.conditions)),
+    )
 
 
 _FIGURES = {"cold_load_ms": "ms", "warm_load_ms": "ms", "p50_ms": "ms", "p90_ms": "ms",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from edgedistill.errors import UserError
-from edgedistill.records import How, OperatorRow
+from edgedistill.records import Accelerator, How, OperatorRow, RunSummary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +47,17 @@ ONCE = Protocol(warmup=0, runs=1, seconds=0.0, minimum=1)
 
 
 @dataclass(frozen=True)
+class BenchmarkModel:
+    """LiteRT's own program of that name, which measures .tflite files in the place of ours."""
+
+    path: Path
+    isa: str
+    """That it is built for."""
+    accelerator: Accelerator = "xnnpack"
+    """Which delegate it is asked to use."""
+
+
+@dataclass(frozen=True)
 class Job:
     """What a device is to measure, and how."""
 
@@ -65,6 +76,40 @@ class Job:
     """At most so many of the inputs are taken."""
     memory: bool = False
     """Instead of times, measure how much memory a load and a few runs take."""
+    by: BenchmarkModel | None = None
+    """What measures, where it is not the device's own way: only where `Device.runs_programs`."""
+
+    @property
+    def doing(self) -> str:
+        """For messages."""
+        way = "by benchmark_model" if self.by else f"in {self.runtime}"
+        return f"measuring {self.model.name} {way}"
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job for a program that runs in a folder of its own, with all that must lie there."""
+
+    files: tuple[Path, ...]
+    """Of this job alone; the model first."""
+    answers: tuple[str, ...]
+    """Names of the files that it writes."""
+    lasting: Mapping[str, Path]
+    """By the names that they must have there: the program, and what the next job needs too."""
+    command: Callable[[str], list[str]]
+    """The words that start it in that folder, by where the model lies."""
+    read: Callable[[Path], Record]
+    """What it wrote into a folder; raises UserError."""
+    who: str = "the runner"
+    closing: str = ""
+    """What it says last whenever it fails, and which tells nothing."""
+    hint: str = "see that the file is whole and its runtime is right"
+    """The way out, where it fails."""
+
+    def telling(self, printed: str) -> str:
+        """What it printed, without its closing words."""
+        lines = printed.splitlines()
+        return "\n".join(line for line in lines if not self.closing or self.closing not in line)
 
 
 @dataclass(frozen=True)
@@ -100,6 +145,8 @@ class Record:
     instructions: dict[str, float] = field(default_factory=dict)
     """Of one inference by class, `all` among them, where a device counts them."""
     conditions: list[Conditions] = field(default_factory=list)
+    summary: RunSummary | None = None
+    """In the place of samples, of a program that tells no more."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +177,8 @@ class Device(typing.Protocol):
     how: How
     runtimes: tuple[str, ...]
     """That it can run."""
+    runs_programs: bool
+    """Whether it takes a program that the user gives: see `Job.by`."""
 
     def __enter__(self) -> Device: ...
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from edgedistill.devices import benchmark_model
 from edgedistill.devices.findings import Finding
-from edgedistill.devices.job import Conditions, Identity, Job, Record
+from edgedistill.devices.job import BenchmarkModel, Conditions, Identity, Job, Record
 from edgedistill.devices.machine import machine
 from edgedistill.devices.worker import OUTPUTS
 from edgedistill.errors import UserError
@@ -46,6 +48,7 @@ class Local:
 
     name = "local"
     how: How = "measured"
+    runs_programs = True
     runtimes = ("torch", *TABLE)
 
     def __enter__(self) -> Local:
@@ -70,6 +73,8 @@ class Local:
         """
         with scratch_folder() as folder:
             before = Conditions(-1.0, {"load": os.getloadavg()[0]})
+            if job.by:
+                return replace(_by_program(job, job.by, folder), conditions=[before])
             found = _answer(job, folder)
             if "error" in found:
                 raise UserError(found["error"], found["hint"])
@@ -92,29 +97,53 @@ def _answer(job: Job, folder: Path) -> Any:
     """What the worker writes of a job."""
     order, answer = folder / "job.json", folder / "record.json"
     order.write_text(json.dumps(asdict(job), default=lambda path: str(Path(path).resolve())))
-    patience = _PATIENCE + max(job.protocol.seconds, job.protocol.minimum_seconds)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", "edgedistill.devices.worker", str(order), str(answer)],
-            env=_environment(job.protocol.threads),
-            capture_output=True,
-            text=True,
-            errors="backslashreplace",
-            timeout=patience,
-        )
-    except subprocess.TimeoutExpired:
-        raise UserError(
-            f"measuring {job.model.name} in {job.runtime} has not ended within {patience:g} s",
-            "lower `runs` or `seconds`, if the model is slow; else the file may be damaged",
-        ) from None
+    words = [sys.executable, "-m", "edgedistill.devices.worker", str(order), str(answer)]
+    done = _ended(job, words, env=_environment(job.protocol.threads))
     if not answer.exists():
-        said = done.stderr.strip().splitlines()[-1:] or ["without a word"]
         raise UserError(
-            f"measuring {job.model.name} in {job.runtime}: the process died "
-            f"({_ending(done.returncode)}): {said[0][:300]}",
+            f"{job.doing}: the process died ({_ending(done.returncode)}): "
+            f"{_last_words(done.stderr)}",
             "the file is damaged or made to do that, or memory ran out",
         )
     return json.loads(answer.read_text())
+
+
+def _by_program(job: Job, by: BenchmarkModel, folder: Path) -> Record:
+    """By a program of the user's, which is copied, as it may not be marked as one."""
+    order = benchmark_model.order(job, by, folder)
+    for name, path in order.lasting.items():
+        shutil.copyfile(path, folder / name)
+        (folder / name).chmod(0o700)
+    try:
+        done = _ended(job, order.command(order.files[0].name), cwd=folder)
+    except OSError as error:
+        raise UserError(f"{job.doing}: {error.strerror}", order.hint) from error
+    if done.returncode:
+        said = _last_words(order.telling(done.stdout + done.stderr))
+        how = f"{order.who} died ({_ending(done.returncode)}): " if done.returncode < 0 else ""
+        raise UserError(f"{job.doing}: {how}{said}", order.hint)
+    return order.read(folder)
+
+
+def _ended(
+    job: Job, words: list[str], env: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A process of a job. Raises UserError: it took too long."""
+    patience = _PATIENCE + max(job.protocol.seconds, job.protocol.minimum_seconds)
+    try:
+        return subprocess.run(
+            words, env=env, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="backslashreplace", timeout=patience,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise UserError(
+            f"{job.doing} has not ended within {patience:g} s",
+            "lower `runs` or `seconds`, if the model is slow; else the file may be damaged",
+        ) from None
+
+
+def _last_words(printed: str) -> str:
+    return (printed.strip().splitlines() or ["without a word"])[-1].strip()[:300]
 
 
 def _ending(code: int) -> str:

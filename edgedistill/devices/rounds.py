@@ -20,6 +20,8 @@ def in_short(job: Job, record: Record) -> str:
     if record.samples_ms:
         median = percentile(record.samples_ms, 50)
         return f"{about}{median:.3g} ms, {len(record.samples_ms)} runs"
+    if record.summary:
+        return f"{about}{record.summary.p50_ms:.3g} ms, {record.summary.runs} runs"
     if record.instructions:
         return f"{about}{record.instructions['all']:,.0f} instructions"
     if record.peak_memory_mb is not None:

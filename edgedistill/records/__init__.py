@@ -14,6 +14,7 @@ from edgedistill.records.export import (
 from edgedistill.records.judge import JudgeRecord
 from edgedistill.records.listening import ListenRecord
 from edgedistill.records.measurements import (
+    Accelerator,
     CountRow,
     Counts,
     Figures,
@@ -23,6 +24,8 @@ from edgedistill.records.measurements import (
     MeasurementsRecord,
     OnDevice,
     OperatorRow,
+    RunSummary,
+    SummaryRow,
 )
 from edgedistill.records.metrics import AuditMetrics, DataMetrics, StageMetrics
 from edgedistill.records.prune import PruneRound
@@ -56,6 +59,7 @@ from edgedistill.records.verify import (
 )
 
 __all__ = [
+    "Accelerator",
     "AuditMetrics",
     "AuditRecord",
     "Cause",
@@ -95,6 +99,7 @@ __all__ = [
     "QuantizedLayer",
     "Record",
     "ReportRecord",
+    "RunSummary",
     "SearchPoint",
     "SearchRecord",
     "SoundForm",
@@ -102,6 +107,7 @@ __all__ = [
     "StageRow",
     "Status",
     "Summary",
+    "SummaryRow",
     "TeacherRecord",
     "TextsRecord",
     "Transposes",

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from edgedistill.records.codec import Record
 
 How = Literal["measured", "emulated", "estimated"]
+Accelerator = Literal["xnnpack", "gpu"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,57 @@ class Counts:
     operators: tuple[OperatorRow, ...] = ()
     left: tuple[LeftOver, ...] = ()
     """What ran that a better file would not have, by cost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSummary:
+    """What LiteRT's `benchmark_model` tells of the runs of a file, of which it gives no samples.
+    Times in milliseconds, memory in 10^6 bytes."""
+
+    runs: int
+    warmup_runs: int
+    first_ms: float
+    """The first run, a part of the warm-up."""
+    mean_ms: float
+    deviation_ms: float
+    min_ms: float
+    p5_ms: float
+    p50_ms: float
+    p95_ms: float
+    max_ms: float
+    process_memory_mb: float | None
+    """Peak of the whole process, where it was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SummaryRow(RunSummary):
+    """The figures of one file that `benchmark_model` took on one device."""
+
+    by: str = "benchmark_model"
+    digest: str
+    """Of that program, SHA-256."""
+    cold_load_ms: float
+    """What it calls its initialization."""
+    peak_memory_mb: float | None
+    """Above the program's beginning, in a run that took no times."""
+    accelerator: Accelerator
+    """That it was asked for."""
+    took: Mapping[str, int]
+    """How many of the file's operators each delegate took; empty where it does not tell."""
+    delegated: float | None
+    """Their share of all operators."""
+    operators: tuple[OperatorRow, ...]
+    """Of the program that ran, without times."""
+    threads: int
+    how: How
+    where: str
+    """The device, in words."""
+    device: str
+    """As a user asks for it."""
+    shortfall: str
+    """Which minima of the protocol the runs miss; empty where they are valid."""
+    conditions: tuple[Mapping[str, str | float], ...]
+    """How the device was before, during and after each job."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,11 @@ import pytest
 from exported import Exported
 from far_end import UNAME, missing_for_arm64, processes
 from phone import DISK_MB, SERIAL, Phone, missing
+from stand_in import built, tflite
 from test_remote_facts import BATTERY, GETPROP, SAMSUNG
 
 from edgedistill.devices import adb, native
+from edgedistill.devices.benchmark_model import found
 from edgedistill.devices.emulator.cpus import CPUS
 from edgedistill.devices.job import Job, Protocol
 from edgedistill.devices.remote import device, folder
@@ -267,6 +269,21 @@ def test_an_arm64_phone_runs_our_programs_with_a_loader_of_their_own(
         assert identity.isa == "aarch64"
         assert identity.flags == CPUS[arm64[1]].flags
         np.testing.assert_allclose(record.outputs["logits"], _here(job), atol=1e-5)
+
+
+@pytest.mark.adb
+def test_benchmark_model_measures_on_an_arm64_phone(
+    arm64: tuple[Phone, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tflite(tmp_path / "tiny.tflite")
+    by = found(built(tmp_path, model, cc="aarch64-linux-gnu-gcc"), "xnnpack")
+    assert by.isa == "aarch64"
+    for _ in _connected(arm64[0], tmp_path, monkeypatch):
+        with adb.open_device(SERIAL) as phone:
+            record = phone.run(Job(model, "litert", tmp_path, Protocol(runs=12), by=by))
+    assert record.summary
+    assert record.summary.runs == 12
+    assert [row.type for row in record.operators] == ["ABS", "NEG", "ZEROS_LIKE"]
 
 
 @pytest.mark.adb

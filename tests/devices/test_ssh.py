@@ -17,8 +17,10 @@ import pytest
 from exported import Exported
 from far_end import missing_for_arm64, processes
 from sshd import Server, missing, serving
+from stand_in import built, tflite
 
 from edgedistill.devices import local, native, ssh
+from edgedistill.devices.benchmark_model import found
 from edgedistill.devices.emulator.cpus import CPUS
 from edgedistill.devices.job import Job, Protocol
 from edgedistill.devices.remote import device
@@ -150,6 +152,18 @@ def test_memory_is_measured_there(board: Server, job: Job) -> None:
     assert record.samples_ms == []
     assert record.peak_memory_mb is not None
     assert 0.1 < record.peak_memory_mb < 200
+
+
+@real
+def test_benchmark_model_measures_there(board: Server, tmp_path: Path) -> None:
+    model = tflite(tmp_path / "tiny.tflite")
+    by = found(built(tmp_path, model), "xnnpack")
+    with ssh.open_device("board") as far:
+        record = far.run(Job(model, "litert", tmp_path, Protocol(runs=12), by=by))
+    assert record.summary
+    assert record.summary.runs == 12
+    assert [row.type for row in record.operators] == ["ABS", "NEG", "ZEROS_LIKE"]
+    assert len(record.conditions) == 2
 
 
 @real

@@ -35,6 +35,7 @@ class Browser:
     """See `edgedistill.devices.Device`."""
 
     runtimes: tuple[str, ...] = ("onnxruntime", "litert")
+    runs_programs = False
 
     def __init__(self, name: str, backend: str) -> None:
         self.name, self._backend = name, backend

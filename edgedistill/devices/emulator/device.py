@@ -84,6 +84,7 @@ class Emulator:
     """Every job in a fresh process of QEMU, on one thread."""
 
     how: How = "emulated"
+    runs_programs = False
 
     def __init__(self, cpu: Cpu, runtimes: tuple[str, ...]) -> None:
         self.name = f"emulator:{cpu.name}"

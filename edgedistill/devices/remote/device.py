@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from edgedistill.artifact import file_digest
-from edgedistill.devices.job import Conditions, Identity, Job, Record
+from edgedistill.devices import benchmark_model
+from edgedistill.devices.job import Conditions, Identity, Job, Order, Record
 from edgedistill.devices.native.shared import ISAS
 from edgedistill.devices.remote import facts, scripts
 from edgedistill.devices.remote.folder import Folder, telling
@@ -21,7 +22,6 @@ from edgedistill.errors import UserError, printable
 from edgedistill.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from edgedistill.devices.native import Prepared
     from edgedistill.records import How
 
 _PATIENCE = 600.0
@@ -41,6 +41,7 @@ class Remote:
 
     how: How = "measured"
     runtimes = ("litert", "onnxruntime")
+    runs_programs = True
 
     def __init__(self, link: Link) -> None:
         self.name = link.name
@@ -115,21 +116,19 @@ class Remote:
         Raises UserError: its file or runtime does not run there, the runner died or took too long,
         or the device was lost.
         """
-        from edgedistill.devices.native import answered, prepared
-
         self._must_run(job)
         with scratch_folder() as here:
-            order = prepared(job, here)
+            order = _order(job, here, self._isa)
             passing = [*(path.name for path in order.files[1:]), *order.answers, *scripts.FILES]
             try:
                 self._carry(job, order, here)
-                self._measure(job)
+                self._measure(job, order)
                 with telling(self._link, f"bringing back what {job.model.name} gave"):
                     self._folder.pull([*order.answers, scripts.STATE], here)
             finally:
                 with suppress(Lost):
                     self._folder.drop(passing)
-            return replace(answered(order, here), conditions=_conditions(here / scripts.STATE))
+            return replace(order.read(here), conditions=_conditions(here / scripts.STATE))
 
     def _must_run(self, job: Job) -> None:
         if job.runtime not in self.runtimes:
@@ -138,32 +137,23 @@ class Remote:
                 f"take a file of {' or '.join(self.runtimes)}",
             )
 
-    def _carry(self, job: Job, order: Prepared, here: Path) -> None:
+    def _carry(self, job: Job, order: Order, here: Path) -> None:
         """Bring there what the job needs and is not there yet."""
-        from edgedistill.devices.native import launch, libraries, runner
-
         model = order.files[0]
         kept = f"models/{file_digest(model)[:16]}/{model.name}"
-        lasting = [runner(self._isa), *libraries(job.runtime, self._isa)]
-        self._folder.keep({kept: model, **{path.name: path for path in lasting}})
-        words = [kept if word == model.name else word for word in order.arguments(self._isa)]
+        self._folder.keep({kept: model, **order.lasting})
         script = here / scripts.SCRIPT
         script.write_text(
-            scripts.job(
-                self._folder.path,
-                [*launch(self._isa), *words],
-                self._link.conditions,
-                _limit(job),
-            )
+            scripts.job(self._folder.path, order.command(kept), self._link.conditions, _limit(job))
         )
         self._folder.keep({path.name: path for path in (script, *order.files[1:])})
 
-    def _measure(self, job: Job) -> None:
+    def _measure(self, job: Job, order: Order) -> None:
         """Raises UserError: the runner did not end well, with its last words."""
-        doing = f"measuring {job.model.name} in {job.runtime}"
+        doing = job.doing
         with telling(self._link, doing):
             answer = self._folder.run(scripts.SCRIPT, _limit(job) + _TO_END)
-        printed = answer.out.replace(scripts.LATE, "")
+        printed = order.telling(answer.out.replace(scripts.LATE, ""))
         said = last_words(printed) or last_words(answer.err) or "without a word"
         if scripts.LATE in answer.out:
             raise UserError(
@@ -173,14 +163,32 @@ class Remote:
         if answer.code > _SIGNALLED:
             ending = _signal_name(answer.code - _SIGNALLED)
             raise UserError(
-                f"{self.name}: {doing}: the runner died ({ending}): {said}",
+                f"{self.name}: {doing}: {order.who} died ({ending}): {said}",
                 _WHY.get(ending, "the file is damaged or made to do that"),
             )
         if answer.code:
-            raise UserError(
-                f"{self.name}: {doing}: {said}",
-                "see that the file is whole and its runtime is right",
-            )
+            raise UserError(f"{self.name}: {doing}: {said}", order.hint)
+
+
+def _order(job: Job, here: Path, isa: str) -> Order:
+    """What runs there: our runner, or the program that the job is for."""
+    if job.by:
+        return benchmark_model.order(job, job.by, here)
+    from edgedistill.devices.native import answered, launch, libraries, prepared, runner
+
+    ready = prepared(job, here)
+    name = ready.files[0].name
+    lasting = [runner(isa), *libraries(job.runtime, isa)]
+    return Order(
+        ready.files,
+        ready.answers,
+        {path.name: path for path in lasting},
+        lambda model: [
+            *launch(isa),
+            *(model if word == name else word for word in ready.arguments(isa)),
+        ],
+        lambda folder: answered(ready, folder),
+    )
 
 
 def _limit(job: Job) -> float:
