@@ -25,7 +25,7 @@ from edgedistill.runtimes.sequences import Stream, state_scales_agree
 from edgedistill.signature import Signature, TensorSpec
 from edgedistill.target import load_target
 
-LENGTH, FEATURES, WIDTH, CLASSES = 10, 6, 16, 2
+LENGTH, FEATURES, WIDTH, CLASSES = 5, 6, 16, 2
 STEPS = 500
 TRAINING = {"epochs": 2, "batch_size": 16, "precision": "fp32"}
 
