@@ -140,7 +140,8 @@ class Minute:
 def whole(call: Any, windows: np.ndarray) -> np.ndarray:
     """(steps, classes): what a `main` answers to each window."""
     blocks = range(0, len(windows), AT_ONCE)
-    return np.concatenate([np.asarray(call(windows[at : at + AT_ONCE])) for at in blocks])
+    batches = (np.ascontiguousarray(windows[at : at + AT_ONCE]) for at in blocks)
+    return np.concatenate([np.asarray(call(each)) for each in batches])
 
 
 def of_graph(program: Program) -> Any:
@@ -149,7 +150,7 @@ def of_graph(program: Program) -> Any:
 
     def call(windows: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            given = graph(torch.from_numpy(np.ascontiguousarray(windows)))
+            given = graph(torch.from_numpy(windows))
         first: torch.Tensor = given if isinstance(given, torch.Tensor) else given[0]
         return first.numpy()
 
