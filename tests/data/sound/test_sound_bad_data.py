@@ -84,11 +84,15 @@ def test_good_recordings_are_told_of_in_one_line(
         (encoded(word(0))[:2000], "is cut off: 4444 of 6400 bytes of sound are missing"),
         (encoded(np.zeros(0, np.float32)), "holds no samples"),
         (
+            encoded(word(0))[:24] + bytes(4) + encoded(word(0))[28:],
+            "cannot be decoded: its header names a rate or a number of channels of 0",
+        ),
+        (
             encoded(np.array([0, np.nan] * 50), subtype="FLOAT"),
             "holds what is no number at 0.00 s",
         ),
     ],
-    ids=["empty", "text", "cut off", "no samples", "nan"],
+    ids=["empty", "text", "cut off", "no samples", "no rate", "nan"],
 )
 def test_a_bad_recording_is_named(
     folder: Path, sound_data: Make, prepared: Prepare, content: bytes, reason: str
