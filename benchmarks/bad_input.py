@@ -8,23 +8,20 @@ Every case is a real command in a process of its own, on data of a few images.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import yaml
 from PIL import Image
 
-from benchmarks.common import RESULTS
+from benchmarks.transcript import COMPILE, Case, Work, changed, environment, run, transcribe
 from edgedistill.signature import image_inputs
 
 QUICK = {"epochs": 1, "batch_size": 8}
@@ -45,13 +42,7 @@ def recipe(folder: Path, **changes: Any) -> dict[str, Any]:
             "quantize": {**QUICK, "calibration_samples": 8, "sensitivity_samples": 0},
         },
     }
-    for key, value in changes.items():
-        *parents, last = key.split("__")
-        place = document
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = value
-    return document
+    return changed(document, **changes)
 
 
 def pictures(folder: Path, classes: dict[str, int], mode: str = "RGB") -> None:
@@ -61,19 +52,6 @@ def pictures(folder: Path, classes: dict[str, int], mode: str = "RGB") -> None:
         for number in range(count):
             pixels = random.integers(0, 255, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(pixels).convert(mode).save(folder / name / f"{number:02}.png")
-
-
-@dataclass
-class Case:
-    """`prepare(folder)` fills a folder and returns the recipe; then the command runs there."""
-
-    title: str
-    prepare: Any
-    command: tuple[str, ...] = ("compile", "recipe.yaml", "--target", "android-arm64")
-    expected: tuple[int, ...] = (2,)
-    block: str = ""
-    """A package that the process must not find."""
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 def with_images(folder: Path, **changes: Any) -> dict[str, Any]:
@@ -184,36 +162,6 @@ CASES = [
 ]  # fmt: skip
 
 
-def environment(folder: Path, block: str) -> dict[str, str]:
-    """The case's own cache; `block` is hidden from Python's imports and package metadata."""
-    here = str(Path(__file__).parents[1])
-    found = {**os.environ, "EDGEDISTILL_CACHE": str(folder / "cache"), "COLUMNS": "100"}
-    found["PYTHONPATH"] = os.pathsep.join([here, *([str(folder / "hidden")] if block else [])])
-    if block:
-        (folder / "hidden").mkdir()
-        (folder / "hidden" / "sitecustomize.py").write_text(
-            "import importlib.metadata as m, sys\n"
-            f"sys.modules[{block!r}] = None\n"
-            "real = m.version\n"
-            "def version(name):\n"
-            f"    if name == {block!r}:\n"
-            "        raise m.PackageNotFoundError(name)\n"
-            "    return real(name)\n"
-            "m.version = version\n"
-        )
-    return found
-
-
-def run(case: Case, folder: Path) -> tuple[int, str]:
-    document = case.prepare(folder)
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    done = subprocess.run(
-        [sys.executable, "-m", "edgedistill", *case.command], cwd=folder, text=True,
-        env=environment(folder, case.block), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    return done.returncode, done.stdout
-
-
 def damaged_cache(folder: Path) -> tuple[int, str]:
     case = Case("", with_images)
     run(case, folder)
@@ -225,7 +173,7 @@ def damaged_cache(folder: Path) -> tuple[int, str]:
 
 def _again(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "edgedistill", *Case("", None).command], cwd=folder, text=True,
+        [sys.executable, "-m", "edgedistill", *COMPILE], cwd=folder, text=True,
         env=environment(folder, ""), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
@@ -251,7 +199,7 @@ def interrupted(folder: Path) -> tuple[int, str]:
     document = with_images(folder, stages__distill={"epochs": 100000, "batch_size": 8})
     (folder / "recipe.yaml").write_text(yaml.safe_dump(document))
     process = subprocess.Popen(
-        [sys.executable, "-m", "edgedistill", *Case("", None).command], cwd=folder, text=True,
+        [sys.executable, "-m", "edgedistill", *COMPILE], cwd=folder, text=True,
         env=environment(folder, ""), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
@@ -273,41 +221,10 @@ SPECIAL = [
 ]
 
 
-Work = tuple[str, Callable[[Path], tuple[int, str]], tuple[int, ...], tuple[str, ...]]
-"""Title, what runs in a folder and gives exit code and text, the codes expected, the command."""
-
-
-def transcribe(name: str, heading: str, work: list[Work]) -> None:
-    """Write `results/NAME.md`; SystemExit where a case did not end as it should."""
-    lines = [
-        f"# {heading}", "",
-        f"By `python -m benchmarks.{name}`: real commands, their output and exit code.", "",
-    ]  # fmt: skip
-    wrong = []
-    for title, each, expected, command in work:
-        with TemporaryDirectory() as folder:
-            code, text = each(Path(folder))
-            text = text.replace(folder, "/tmp/case")
-        fine = code in expected and "Traceback" not in text
-        print(f"{'ok' if fine else 'WRONG'}: {title}: exit {code}", flush=True)
-        if not fine:
-            wrong.append(title)
-            print(text)
-        lines += [f"## {title}", "", "```console", f"$ edgedistill {' '.join(command)}",
-                  *text.rstrip().splitlines(), "$ echo $?", str(code), "```", ""]  # fmt: skip
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.md").write_text("\n".join(lines))
-    if wrong:
-        raise SystemExit(f"not as they should be: {', '.join(wrong)}")
-
-
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    work: list[Work] = [
-        (c.title, lambda f, c=c: run(c, f), c.expected, c.command)  # type: ignore[misc]
-        for c in CASES
-    ]
-    work += [(title, each, expected, Case("", None).command) for title, each, expected in SPECIAL]
+    work = [each.work for each in CASES]
+    work += [Work(title, each, expected) for title, each, expected in SPECIAL]
     transcribe("bad_input", "What bad input gets to read", work)
 
 

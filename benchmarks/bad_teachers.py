@@ -14,13 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bad_input import Case, Work, run, transcribe, with_images
+from benchmarks.bad_input import with_images
+from benchmarks.transcript import Case, Work, run, transcribe
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "distill" / "teachers"))
 
 from loopback import Endpoint, Reply, serve
-
-COMMAND = Case("", None).command
 
 
 def answering(body: str, **changes: Any) -> Callable[[Path], tuple[int, str]]:
@@ -150,7 +149,7 @@ CASES = {
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    work: list[Work] = [(title, case, (2,), COMMAND) for title, case in CASES.items()]
+    work = [Work(title, case, (2,)) for title, case in CASES.items()]
     transcribe("bad_teachers", "What a bad teacher gets to read", work)
 
 

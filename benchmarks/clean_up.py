@@ -12,11 +12,9 @@ by the compiler.
 from __future__ import annotations
 
 import contextlib
-import io
 import statistics
 import tempfile
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,13 +26,13 @@ from numpy.typing import NDArray
 
 from benchmarks.common import write
 from benchmarks.nets import KINDS
+from benchmarks.plain_files import plain_onnx, plain_tflite
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.devices import Job, examined, open_device
 from edgedistill.families.models import ResidualModel
 from edgedistill.program import Program, graph_of
 from edgedistill.runtimes import RUNTIMES, Spec
-from edgedistill.runtimes.native import hushed
 from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
@@ -94,39 +92,6 @@ def quantized(program: Program, size: int) -> Program:
     prepared = prepare(program, Scheme())
     calibrate(prepared, [(torch.rand(8, 3, size, size, generator=random),) for _ in range(4)])
     return convert(prepared)
-
-
-def plain_tflite(module: Any, size: int, path: Path, precision: str) -> None:
-    """As litert-torch writes it."""
-    import litert_torch
-    import torch
-
-    from edgedistill.runtimes.tflite.convert import _static
-
-    settings = _static() if precision == "int8" else None
-    with quiet():
-        sample = (torch.zeros(1, 3, size, size),)
-        litert_torch.convert(module, sample, quant_config=settings).export(str(path))
-
-
-def plain_onnx(module: Any, size: int, path: Path, precision: str) -> None:
-    """As torch.onnx writes it."""
-    import torch
-
-    batch = torch.export.Dim("batch", min=1)
-    with quiet():
-        torch.onnx.export(
-            module, (torch.zeros(2, 3, size, size),), str(path), dynamo=True, verbose=False,
-            input_names=["pixels"], output_names=["logits"], dynamic_shapes=({0: batch},),
-            external_data=False,
-        )  # fmt: skip
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), hushed():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def operators(path: Path, runtime: str) -> Counter[str]:

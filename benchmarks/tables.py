@@ -17,7 +17,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-PAGES = ("README.md", "docs/design.md", "docs/devices.md", "docs/distillation.md")
+PAGES = ("README.md", "docs/design.md", "docs/devices.md", "docs/distillation.md", "docs/sound.md")
 REGION = re.compile(
     r"(?P<begin><!-- results:begin (?P<name>\w+)(?: (?P<columns>[\w,]+))? -->\n)"
     r".*?(?P<end><!-- results:end -->)",
@@ -49,6 +49,15 @@ HEADINGS = {
     "apart_percent": "apart %",
     "plain_mb": "plain program, MB",
     "second_mb": "a second one, MB",
+    "range": "range of the answers",
+    "own_apart": "float32 apart from its own window",
+    "within_0": "the same",
+    "within_1": "within one step",
+    "within_2": "within two",
+    "window_steps": "whole window, steps",
+    "hop_ms": "hop, ms",
+    "real_time_percent": "of the hop's time, %",
+    "k_instructions": "k instructions",
 }
 
 

@@ -228,12 +228,12 @@ def listen(
     from dataclasses import asdict, replace
 
     from edgedistill.bundle import Bundle
-    from edgedistill.bundle.hearing import raw
+    from edgedistill.bundle.piped import raw
     from edgedistill.console import flush
 
     opened = Bundle.load(bundle)
     for each in audio:
-        sound: Any = raw(sys.stdin.buffer) if each == "-" else each
+        sound: Any = raw(sys.stdin.buffer, say) if each == "-" else each
         for heard in opened.listen(sound, runtime, precision, threads, say):
             told = replace(heard, file=each)
             line = f"{each}  {told.seconds:.2f}  {told.keyword}  {told.confidence:.3f}"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from edgedistill.artifact import text_digest
 from edgedistill.data import fingerprint as data_fingerprint
 from edgedistill.data import listing, of_recordings
 from edgedistill.data.slices import slices_digest
-from edgedistill.devices.machine import instructions, machine, multiplies_bf16
+from edgedistill.devices.machine import instructions, machine, precision_of
 from edgedistill.distill.teachers.fingerprint import fingerprint as teacher_fingerprint
 from edgedistill.errors import UserError
 from edgedistill.libraries import libraries
 from edgedistill.losses import needs_answers, needs_layers
 from edgedistill.models import fingerprint as model_fingerprint
 from edgedistill.recipe import Loss, Model, ModelCommon, Recipe, Teacher, Training
-from edgedistill.target import Frozen, Kernel, Target
+from edgedistill.target import Frozen, Target
 from edgedistill.tasks import TASKS
 
 T = TypeVar("T", bound=Training)
@@ -123,7 +123,7 @@ class _Plan:
             fingerprint=teacher_fingerprint(source),
             views=wanted.views,
             batch_size=wanted.batch_size,
-            precision=_precision(wanted.precision),
+            precision=precision_of(wanted.precision),
             keep=wanted.keep,
             top_k=wanted.top_k,
             augment=self.recipe.data.changes,
@@ -166,7 +166,7 @@ class _Plan:
             pruning = prune.Config(
                 prune=_resolved(wanted.prune),
                 round_to=wanted.prune.round_to or self.target.channel_multiple,
-                kernel=self.kernel() if wanted.prune.padded_macs else None,
+                kernel=self.target.known_kernel if wanted.prune.padded_macs else None,
                 augment=recipe.data.changes,
                 workers=recipe.data.workers,
             )
@@ -180,16 +180,6 @@ class _Plan:
         )
         losses = wanted.quantize.losses if wanted.quantize else ()
         self.add("quantize", quantizing, self.training_inputs(losses) | last)
-
-    def kernel(self) -> Kernel:
-        """Raises UserError: it is not known how the target pads channels."""
-        if self.target.kernel is None:
-            raise UserError(
-                f"stages.prune.padded_macs: the target {self.target.name} does not say in which "
-                "blocks its kernels compute",
-                "prune to `macs`, or give `kernel` in a target file of your own",
-            )
-        return self.target.kernel
 
     def files(self) -> None:
         """The files, checked and measured."""
@@ -241,12 +231,8 @@ class _Plan:
         from edgedistill.stages import listen
 
         wanted = self.recipe.stages.listen
-        limit = wanted.false_accepts_per_hour
-        if limit is None:
-            limit = self.recipe.contract.max_false_accepts_per_hour
-        listening = listen.Config(
-            listen=wanted, limit=1.0 if limit is None else limit, processor=processor
-        )
+        limit = wanted.limit(self.recipe.contract.max_false_accepts_per_hour)
+        listening = listen.Config(listen=wanted, limit=limit, processor=processor)
         read = {name: inputs[name] for name in ("data", "export")}
         if any(step.name == "audit" for step in self.steps):
             read["audit"] = "audit"
@@ -302,12 +288,6 @@ def _further_sizes(recipe: Recipe) -> tuple[tuple[int, int], ...]:
     return () if size in (None, recipe.data.image_size) else (size,)
 
 
-def _precision(wanted: str) -> Any:
-    if wanted != "auto":
-        return wanted
-    return "bf16" if multiplies_bf16() else "fp32"
-
-
 def _resolved(training: T) -> T:
     """The training with `precision: auto` decided for this machine, so that it is in the key."""
-    return training.model_copy(update={"precision": _precision(training.precision)})
+    return training.model_copy(update={"precision": precision_of(training.precision)})

@@ -141,6 +141,17 @@ class Target(Frozen):
         """The runtime whose figures are held against the contract."""
         return self.runtimes[0]
 
+    @property
+    def known_kernel(self) -> Kernel:
+        """Raises UserError: it is not known how the target pads channels."""
+        if self.kernel is None:
+            raise UserError(
+                f"stages.prune.padded_macs: the target {self.name} does not say in which blocks "
+                "its kernels compute",
+                "prune to `macs`, or give `kernel` in a target file of your own",
+            )
+        return self.kernel
+
 
 def target_files() -> dict[str, Path]:
     """The targets that come with the package, by name."""

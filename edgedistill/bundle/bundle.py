@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import file_digest, text_digest
 from edgedistill.bundle.manifest import REPORT, read_manifest
-from edgedistill.bundle.prediction import Prediction, prediction, routing_threshold
+from edgedistill.bundle.prediction import Prediction, ask_for, prediction, routing_threshold
 from edgedistill.errors import UserError, nearest, reading
 from edgedistill.fields import Resize
 from edgedistill.files import read_json_file
@@ -254,14 +253,10 @@ class Bundle:
         scores = task.scores(logits / self.manifest["temperature"])
         self.check_width(scores.shape[1])
         found = [prediction(task, self.labels, row) for row in scores]
-        if fallback is None:
-            return found
-        limit = routing_threshold(self, threshold)
-        unsure = np.flatnonzero(scores.max(axis=1) < limit)
-        if len(unsure):
-            answers = task.scores(np.asarray(fallback(pixels[unsure]), dtype=np.float64))
-            for place, row in zip(unsure, answers, strict=True):
-                found[place] = replace(prediction(task, self.labels, row), routed=True)
+        if fallback is not None:
+            limit = routing_threshold(self, threshold)
+            unsure = np.flatnonzero(scores.max(axis=1) < limit)
+            ask_for(found, unsure, pixels, fallback, task, self.labels)
         return found
 
     def _taken(self, samples: Any) -> np.ndarray:

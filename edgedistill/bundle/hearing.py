@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     File = str | os.PathLike[str]
     Sounds = File | Chunk | Sequence[File | Chunk]
     Chunks = File | Chunk | Iterable[File] | Iterable[Chunk]
-
-_READ = 320
-"""Bytes that are waited for: 10 ms at 16,000 samples a second."""
 
 Say = Callable[[str], None]
 
@@ -143,7 +140,7 @@ def _blocks(file: Any, rate: int, say: Say) -> Iterator[Chunk]:
 
     Raises UserError: it is no sound.
     """
-    from edgedistill.data.sound.decode import BadSound, Heard, decoded_blocks
+    from edgedistill.data.sound.decode import SILENT, BadSound, Heard, decoded_blocks
 
     name, seen, told = str(file), Heard(), False
     try:
@@ -156,18 +153,10 @@ def _blocks(file: Any, rate: int, say: Say) -> Iterator[Chunk]:
             yield block
     except BadSound as error:
         raise UserError(f"{name}: {error.reason}", "give a WAV, FLAC, MP3 or Ogg file") from None
+    if seen.peak < SILENT:
+        say(f"{name}: silent: nothing in it rises above -70 decibels")
     if seen.clipped:
         say(f"{name}: {seen.clipped} samples at full scale: recorded too loud")
-
-
-def raw(stream: BinaryIO) -> Iterator[NDArray[np.int16]]:
-    """Samples as they come through a pipe: int16, the low byte first, one channel."""
-    left = b""
-    while piece := stream.read(_READ):
-        whole = left + piece
-        even = len(whole) // 2 * 2
-        left = whole[even:]
-        yield np.frombuffer(whole[:even], "<i2").astype(np.int16)
 
 
 class _Hearing:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edgedistill.errors import UserError
@@ -49,3 +49,22 @@ def routing_threshold(bundle: Bundle, given: float | None) -> float:
             "give `threshold`, a confidence in 0..1",
         )
     return float(limit)
+
+
+def ask_for(
+    found: list[Prediction],
+    unsure: np.ndarray,
+    samples: np.ndarray,
+    fallback: Callable[[np.ndarray], np.ndarray],
+    task: Task,
+    labels: Sequence[str],
+) -> None:
+    """Put the fallback's answers in the places of `found` that are `unsure`; samples: (samples,
+    ...), what the model was asked about; fallback: some of them to logits (samples, labels)."""
+    import numpy as np
+
+    if not len(unsure):
+        return
+    answers = task.scores(np.asarray(fallback(samples[unsure]), dtype=np.float64))
+    for place, row in zip(unsure, answers, strict=True):
+        found[place] = replace(prediction(task, labels, row), routed=True)

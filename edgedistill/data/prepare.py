@@ -20,10 +20,7 @@ from edgedistill.data.checks import (
 )
 from edgedistill.data.image import duplicates
 from edgedistill.data.sound.assign import assign_sounds
-from edgedistill.data.sound.copies import leave_out_copies
-from edgedistill.data.sound.duplicates import NEARLY
-from edgedistill.data.sound.duplicates import find as alike_sounds
-from edgedistill.data.sound.split import open_sounds
+from edgedistill.data.sound.copies import without_copies
 from edgedistill.data.sound.writing import write_sounds
 from edgedistill.data.sources import Samples, Source, open_source
 from edgedistill.data.sources.base import check_labels
@@ -164,11 +161,8 @@ def _sounds(
         places.get(SILENCE),
         given.by_speaker,
     )
-    found = alike_sounds({name: open_sounds(out, name) for name in SPLITS}, reporter)
-    drawn = SPLITS[1:] if source.test is None else SPLITS[1:2]
-    left, copies = leave_out_copies(found, written, out, drawn)
-    near = (NEARLY,) if not all(each.exact for each in found) else ()
-    notes = (*given.notes, *written.notes, *copies, *near)
+    left, copies = without_copies(written, out, source.test is not None, reporter)
+    notes = (*given.notes, *written.notes, *copies)
     return _Made(given.parts, written, "clips", lambda: left, sound=form, notes=notes)
 
 

@@ -6,7 +6,7 @@ import os
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from edgedistill.runtime_table import TABLE
 from edgedistill.target import Target
@@ -121,3 +121,10 @@ def _versions() -> dict[str, str]:
 def multiplies_bf16() -> bool:
     """Whether this processor has bfloat16 products of its own: without them bf16 is slower."""
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(_processor()[1]))
+
+
+def precision_of(wanted: str) -> Any:
+    """The precision of a training, with `auto` decided for this machine."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if multiplies_bf16() else "fp32"

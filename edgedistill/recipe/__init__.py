@@ -77,7 +77,7 @@ from edgedistill.recipe.stages import (
     unfit_for_labels,
 )
 from edgedistill.recipe.tasks import TaskName, unfit, unfit_for_listening
-from edgedistill.recipe.teachers import Ensemble, Member, Teacher
+from edgedistill.recipe.teachers import Ensemble, Member, Teacher, unfit_size, unfit_teacher
 from edgedistill.target import FileName, Frozen
 from edgedistill.tasks import TASKS
 from edgedistill.usercode import make_importable
@@ -179,19 +179,9 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _teacher_knows_something(self) -> Recipe:
-        if not isinstance(self.teacher, ModelCommon):
-            if self.stages.teacher.train:
-                raise ValueError(
-                    f"`stages.teacher.train` trains torch models; a teacher of the family "
-                    f"`{self.teacher.family}` answers as it is"
-                )
-            return self
-        pretrained = getattr(self.teacher, "pretrained", False)
-        if not (self.teacher.weights or pretrained or self.stages.teacher.train):
-            raise ValueError(
-                "the teacher has no `weights`, is not `pretrained`, and `stages.teacher.train` "
-                "does not train it"
-            )
+        problem = unfit_teacher(self.teacher, trained=self.stages.teacher.train is not None)
+        if problem:
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")
@@ -245,24 +235,10 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _teacher_sees_the_same(self) -> Recipe:
-        for role, model in self._models():
-            if model.image_size is not None and role != "teacher":
-                raise ValueError(
-                    f"`{role}.image_size`: only `teacher` sees the images in a size of its own"
-                )
-        own = self.teacher.image_size
-        if own is None or self.data.arrays is not None:
-            return self
-        size = self.data.picture_size
-        if self.teacher.family == "stored":
-            raise ValueError("`teacher.image_size`: stored answers were given already")
-        # Another shape would be cut out of another part of the picture.
-        if self.data.resize == "crop" and abs(own[1] - own[0] * size[1] / size[0]) > 1.0:
-            raise ValueError(
-                f"`teacher.image_size: {list(own)}` has other proportions than "
-                f"`data.image_size: {list(size)}`; of a picture that is cut to its middle, the "
-                "teacher would see another part"
-            )
+        size = None if self.data.arrays is not None else self.data.picture_size
+        problem = unfit_size(self._models(), size, self.data.resize)
+        if problem:
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")

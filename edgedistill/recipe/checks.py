@@ -96,6 +96,11 @@ class ListenConfig(Frozen):
             raise ValueError(f"`snr_db: {list(self.snr_db)}`: the least comes first")
         return self
 
+    def limit(self, promised: float | None) -> float:
+        """False accepts an hour with which the thresholds are chosen; promised: by the contract."""
+        given = (self.false_accepts_per_hour, promised, 1.0)
+        return next(each for each in given if each is not None)
+
 
 class BenchmarkConfig(Frozen):
     """How latency and memory are measured."""

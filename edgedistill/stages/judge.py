@@ -73,7 +73,7 @@ def _temperature(wanted: JudgeConfig, calibrated: TeacherCalibration | None) -> 
     if calibrated is None:
         raise UserError(
             "`stages.judge.calibrate` fits a temperature to the teacher's answers to the "
-            "validation images, and the stored ones lack some of these",
+            "validation samples, and the stored ones lack some of these",
             "put them into the file of `teacher.path`, or leave `calibrate` out",
         )
     return calibrated.temperature
@@ -81,7 +81,7 @@ def _temperature(wanted: JudgeConfig, calibrated: TeacherCalibration | None) -> 
 
 def _say(record: JudgeRecord, answers: int, context: Context) -> None:
     errors, calibrated = record.errors, record.calibration
-    parts = [f"the teacher is wrong on {errors.wrong.share:.1%} of the training images",
+    parts = [f"the teacher is wrong on {errors.wrong.share:.1%} of the training samples",
              f"unsure on {errors.unsure.share:.1%}"]  # fmt: skip
     if calibrated:
         parts.append(

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data import open_split
-from edgedistill.data.sound.split import CLIP, NOISE, SoundSplit
+from edgedistill.data.sound.split import CLIP, NEGATIVE, NOISE, SoundSplit
 from edgedistill.errors import UserError
 from edgedistill.listening import choose, figures, trial
 from edgedistill.listening.decision import Fired
@@ -226,7 +226,7 @@ def recordings_of(split: SoundSplit, keywords: Collection[int]) -> Recordings:
         label = int(label_of.get(number, -1))
         if kind == CLIP and label in keywords:
             said.append((recording, label))
-        elif kind != CLIP or label >= 0:  # who knows what a clip without a label holds
+        elif label >= 0 or kind in (NEGATIVE, NOISE):  # a clip without a label may hold anything
             others.append(recording)
         if kind == NOISE:
             noise.append(recording)

@@ -37,6 +37,6 @@ def chance_warning(task: Task, outputs: Array, labels: Array, advice: str) -> li
     if quality > luck:
         return []
     return [
-        f"validation {task.metric} of {quality:.1f} % is at chance: without looking at the images, "
-        f"{luck:.1f} % is reached. {advice}"
+        f"validation {task.metric} of {quality:.1f} % is at chance: without looking at the "
+        f"samples, {luck:.1f} % is reached. {advice}"
     ]

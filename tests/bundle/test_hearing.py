@@ -16,7 +16,7 @@ from tone_net import HOP, LENGTH, RATE, tone, write_wav
 
 from edgedistill.artifact import write_json
 from edgedistill.bundle import Bundle, Detection, write_bundle
-from edgedistill.bundle.hearing import raw
+from edgedistill.bundle.piped import raw
 from edgedistill.command_line import run
 from edgedistill.errors import UserError
 from edgedistill.report import build_report
@@ -268,5 +268,33 @@ def test_a_sample_may_come_in_two_pieces() -> None:
             return super().read(3)
 
     samples = np.arange(-5, 6, dtype="<i2")
-    found = list(raw(Pipe(samples.tobytes())))
-    assert np.array_equal(np.concatenate(found), samples)
+    said: list[str] = []
+    found = list(raw(Pipe(samples.tobytes()), said.append))
+    assert np.array_equal(np.concatenate(found), samples) and not said
+    found = list(raw(Pipe(samples.tobytes()[:-1]), said.append))
+    assert np.array_equal(np.concatenate(found), samples[:-1])
+    assert said == ["standard input: ends with half a sample, left out; int16 samples are meant"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "holds no samples"),
+        (b"RIFF" + bytes(400), "holds a file, WAV; raw samples are meant: int16, one channel"),
+        (bytes(2000) + (0.01 * sound()).astype("<f4").tobytes(),
+         "holds 32-bit floats; int16 samples are meant"),
+    ],
+    ids=["nothing", "a file", "floats"],
+)  # fmt: skip
+def test_a_pipe_of_something_else_is_refused(content: bytes, message: str) -> None:
+    with pytest.raises(UserError) as told:
+        list(raw(io.BytesIO(content), print))
+    assert told.value.message == f"standard input: {message}"
+    assert "s16le" in told.value.hint
+
+
+@pytest.mark.parametrize("level", [1e-4, 0.1, 1.0, 20.0])
+def test_sound_as_int16_is_not_taken_for_floats(level: float) -> None:
+    noise = np.random.default_rng(0).normal(size=20_000)
+    content = np.int16(32767 * np.clip(level * noise, -1, 1)).tobytes()
+    assert sum(map(len, raw(io.BytesIO(content), print))) == 20_000

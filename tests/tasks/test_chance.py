@@ -24,7 +24,7 @@ def test_a_class_for_all_is_at_chance_and_a_little_knowledge_is_not() -> None:
     always = np.tile(np.eye(5)[0], (100, 1))
     assert by_chance(task, always, LABELS) == pytest.approx(40.0)
     assert chance_warning(task, always, LABELS, "Train for longer.") == [
-        "validation accuracy of 40.0 % is at chance: without looking at the images, 40.0 % is "
+        "validation accuracy of 40.0 % is at chance: without looking at the samples, 40.0 % is "
         "reached. Train for longer."
     ]
     knowing = np.eye(5)[np.where(np.arange(100) % 2, LABELS, RANDOM.permutation(LABELS))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgedistill.data.counter import uniform
 from edgedistill.data.sound.split import CLIP, NEGATIVE, NOISE
 from edgedistill.data.sources.base import Samples, Source, check_labels
+from edgedistill.data.sources.sounds import SILENCE, UNKNOWN
 from edgedistill.data.split import Labels
 from edgedistill.data.splits import HELD_OUT, SPLITS, TEST_SEED, held_out
 from edgedistill.data.writing import Codes, Part
@@ -68,12 +69,22 @@ def assign_sounds(source: Source, data: Data, task: str, seed: int) -> Assigned:
         if samples is not None:
             codes = _recording_codes(samples, where, share, data.validation, seed, name)
             parts.append(SoundPart(samples, codes, kind=kind))
-    if source.negatives is None:
-        notes.append(
-            "`sound.negatives` are not given: there is no class `unknown`, and whatever else is "
+    notes += _not_given(source)
+    return Assigned(parts, by_speaker, tuple(filter(None, notes)))
+
+
+def _not_given(source: Source) -> Iterator[str]:
+    """Classes that the compile would make, and nobody gave."""
+    if UNKNOWN not in source.classes:
+        yield (
+            f"`sound.negatives` are not given: there is no class `{UNKNOWN}`, and whatever else is "
             "said is taken for one of the classes"
         )
-    return Assigned(parts, by_speaker, tuple(filter(None, notes)))
+    if SILENCE not in source.classes:
+        yield (
+            f"`sound.noise` is not given: there is no class `{SILENCE}`, and no noise is mixed "
+            "into the clips"
+        )
 
 
 def _clip_codes(source: Source, validation: float, seed: int, form: LabelForm) -> Codes:

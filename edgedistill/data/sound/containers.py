@@ -9,14 +9,15 @@ from typing import IO
 _UNKNOWN = 0xFFFFFF00
 """A size from here on was never filled in: the file was written to a pipe."""
 _MOST_CHUNKS = 10_000
+_PAGE, _PAGE_HEAD, _LARGEST_PAGE = b"OggS", 27, 65_307
 
 
 def cut_short(stream: IO[bytes]) -> str | None:
-    """What a WAV, AIFF or MP3 file lacks, in words; None where it is whole or does not say. FLAC
-    and Ogg tell as they are decoded.
+    """What a WAV, AIFF, MP3 or Ogg file lacks, in words; None where it is whole or does not say.
+    FLAC tells as it is decoded.
 
-    The sizes are those of RIFF and AIFF chunks, and of the Xing header that encoders of MP3 leave
-    in the first frame.
+    The sizes are those of RIFF and AIFF chunks, of the Xing header that encoders of MP3 leave in
+    the first frame, and of the last page of Ogg (RFC 3533, section 6).
     """
     stream.seek(0, os.SEEK_END)
     held = stream.tell()
@@ -26,6 +27,8 @@ def cut_short(stream: IO[bytes]) -> str | None:
         return _chunks(stream, held, "<" if head[:4] == b"RIFF" else ">", b"data")
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return _chunks(stream, held, ">", b"SSND")
+    if head[:4] == _PAGE:
+        return _ogg(stream, held)
     if head[:3] == b"ID3" or (head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xE0 == 0xE0):
         return _mp3(stream, held)
     return None
@@ -66,3 +69,15 @@ def _mp3(stream: IO[bytes], held: int) -> str | None:
     missing = start + size - held
     # Some encoders do not count the frame that this stands in.
     return f"{missing} of {size} bytes of sound are missing" if missing > size // 50 else None
+
+
+def _ogg(stream: IO[bytes], held: int) -> str | None:
+    stream.seek(max(0, held - _LARGEST_PAGE))
+    tail = stream.read(_LARGEST_PAGE)
+    page = tail[max(0, tail.rfind(_PAGE)) :]
+    if len(page) < _PAGE_HEAD or len(page) < _PAGE_HEAD + page[_PAGE_HEAD - 1]:
+        return "the last page breaks off in its head"
+    segments = page[_PAGE_HEAD : _PAGE_HEAD + page[_PAGE_HEAD - 1]]
+    size = _PAGE_HEAD + len(segments) + sum(segments)
+    missing = size - len(page)
+    return f"{missing} of {size} bytes of its last page are missing" if missing > 0 else None

@@ -10,17 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.data.image.duplicates import Twin
+from edgedistill.data.sound.duplicates import NEARLY, find
+from edgedistill.data.sound.split import COPY, NEGATIVE, NOISE, WINDOWS, open_sounds
 from edgedistill.data.sound.writing import SoundWritten
+from edgedistill.data.splits import SPLITS
+from edgedistill.progress import Reporter
 
 
-def leave_out_copies(
-    twins: Sequence[Twin], written: SoundWritten, out: Path, drawn: Sequence[str]
+def without_copies(
+    written: SoundWritten, out: Path, own_test: bool, reporter: Reporter
 ) -> tuple[list[Twin], tuple[str, ...]]:
-    """Take windows out of the `drawn` splits that an earlier split holds too, on disk and in
+    """Take what is in an earlier split too out of those that were drawn here, on disk and in
     `written`; returns the twins that are left, and what was done, in sentences.
 
-    A given test set stays as it is. So does a class of which nothing would be left.
+    own_test: the test set was given. It stays as it is.
     """
+    found = find({name: open_sounds(out, name) for name in SPLITS}, reporter)
+    left, notes = _leave_out(found, written, out, SPLITS[1:2] if own_test else SPLITS[1:])
+    near = (NEARLY,) if not all(each.exact for each in found) else ()
+    return left, (*notes, *near)
+
+
+def _leave_out(
+    twins: Sequence[Twin], written: SoundWritten, out: Path, drawn: Sequence[str]
+) -> tuple[list[Twin], tuple[str, ...]]:
+    """From the `drawn` splits; a class stays of which nothing would be left."""
     left, notes = list(twins), []
     for split in drawn:
         labels = written.labels[split]
@@ -46,6 +60,12 @@ def leave_out_copies(
 
 
 def _rewrite(folder: Path, kept: NDArray[np.bool_]) -> None:
+    """A recording that is no clip, and of which no window is left, is not listened to either."""
+    recordings = np.load(folder / WINDOWS, allow_pickle=False)[:, 0]
+    kinds = np.load(folder / "kinds.npy", allow_pickle=False)
+    gone = np.setdiff1d(recordings[~kept], recordings[kept])
+    kinds[gone[np.isin(kinds[gone], (NEGATIVE, NOISE))]] = COPY
+    np.save(folder / "kinds.npy", kinds)
     for name in ("windows", "labels", "samples", "gains"):
         path = folder / f"{name}.npy"
         np.save(path, np.load(path, allow_pickle=False)[kept])

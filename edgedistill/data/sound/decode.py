@@ -103,6 +103,8 @@ def _decoding() -> Iterator[None]:
         text = error.message if isinstance(error, UserError) else str(error)
         if "Format not recognised" in text or "Invalid data found" in text:
             text = "not sound in a format that edgedistill reads"
+        elif "SF_INFO struct incomplete" in text:
+            text = "its header names a rate or a number of channels of 0"
         told = text.rpartition(">: ")[2]  # what stands before names a Python object, not the file
         raise BadSound(f"cannot be decoded: {told or type(error).__name__}") from None
 

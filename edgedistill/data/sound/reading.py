@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgedistill.data.read import Read, left_out
 from edgedistill.data.sound.assign import TEST, assign_sounds
+from edgedistill.data.sound.copies import without_copies
 from edgedistill.data.sound.decode import BadSound, as_floats, decode
 from edgedistill.data.sound.decode import Samples as Decoded
 from edgedistill.data.sound.notes import Notes
@@ -102,16 +103,18 @@ def _decoded(
 
 
 def _test_set(data: Data, classes: Sequence[str], task: str) -> Read:
-    """The recordings that a compile tests on, and the same windows of each; copies of clips in
-    other splits, which a compile looks for and leaves out, are among them."""
+    """The recordings that a compile tests on, and the same windows of each. Where the test set is
+    drawn from all of them, all are read: a compile leaves copies of other splits' out."""
     if data.sound is None:
         raise UserError("data: has pictures, the models take sound", "give `data.sound`")
     source = open_source(data, task)
     given = assign_sounds(source, data, task, 0)
-    for part in given.parts:
+    own_test = source.test is not None
+    for part in given.parts if own_test else ():
         part.codes[part.codes != TEST] = UNUSED
     with scratch_folder() as out:
         written = write_sounds(given.parts, data, 0, TASKS[task].labels, out, Quiet())
+        copies = () if own_test else without_copies(written, out, own_test, Quiet())[1]
         split = open_sounds(out, SPLITS[TEST])
         if not len(split):
             raise UserError("data: has no test samples", "give `data.test`, or more recordings")
@@ -119,7 +122,7 @@ def _test_set(data: Data, classes: Sequence[str], task: str) -> Read:
     samples = Samples(split.labels, lambda ids: iter(()), str)
     check_labels(samples, source.classes, task)
     labels = to_classes(samples, source.classes, classes, data.source).labels
-    return Read(found, labels, len(written.skipped), (*source.notes, *written.notes))
+    return Read(found, labels, len(written.skipped), (*source.notes, *written.notes, *copies))
 
 
 def _labelled(path: Path, classes: Sequence[str]) -> tuple[Samples, tuple[str, ...]]:

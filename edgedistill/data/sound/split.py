@@ -16,9 +16,9 @@ from edgedistill.data.split import Floats, Labels, Split, View
 from edgedistill.recipe import SoundAugment
 
 WINDOWS, SPEAKERS = "windows.npy", "speakers.json"
-CLIP, NEGATIVE, NOISE, DAMAGED = 0, 1, 2, 3
+CLIP, NEGATIVE, NOISE, DAMAGED, COPY = 0, 1, 2, 3, 4
 """Kinds of recording: of a keyword, or whose class nobody knows; without one; without speech; what
-could be read of one that broke off."""
+could be read of one that broke off; one without a keyword that an earlier split holds too."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class SoundSplit(Split):
     offsets: NDArray[np.int64]
     """(recordings + 1,): where each begins in `audio`."""
     kinds: NDArray[np.int8]
-    """(recordings,): `CLIP`, `NEGATIVE` or `NOISE`."""
+    """(recordings,): `CLIP`, `NEGATIVE`, `NOISE`, or what nobody is to hear."""
     windows: NDArray[np.int64]
     """(samples, 3): the recording, where the window begins in it (below 0: silence comes first),
     and the room by which a random view may begin later."""

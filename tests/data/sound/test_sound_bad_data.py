@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tones import RATE, encoded, noises, recordings, word, words, write
+from tones import RATE, encoded, hiss, noises, recordings, word, words, write
 
 from edgedistill.errors import UserError
 from edgedistill.recipe import Data
@@ -46,6 +46,8 @@ def test_odd_recordings_are_told_with_counts(
         "what tells of them",
         "`sound.negatives` are not given: there is no class `unknown`, and whatever else is said "
         "is taken for one of the classes",
+        "`sound.noise` is not given: there is no class `silence`, and no noise is mixed into the "
+        "clips",
         "resampled to 8000 Hz: 1 of 44100 Hz, 1 of 4000 Hz, of 25 recordings; those of 4000 Hz "
         "hold nothing above 2000 Hz",
         "1 of 25 recordings (first words/no/b.wav) have several channels, mixed into one",
@@ -66,6 +68,8 @@ def test_good_recordings_are_told_of_in_one_line(
         write(
             tmp_path / "words" / ("no", "yes")[take % 2] / f"{take}.wav", word(take % 2, take, 0.5)
         )
+    for take in range(6):  # a class of the user's own, for which no noise is needed
+        write(tmp_path / "words" / "silence" / f"{take}.wav", hiss(take, 0.5))
     negatives = {"negatives": [recordings(tmp_path / "other", 4)]}
     found = prepared(sound_data(train=tmp_path / "words", sound=negatives))
     assert len(found["warnings"]) == 1
@@ -80,11 +84,15 @@ def test_good_recordings_are_told_of_in_one_line(
         (encoded(word(0))[:2000], "is cut off: 4444 of 6400 bytes of sound are missing"),
         (encoded(np.zeros(0, np.float32)), "holds no samples"),
         (
+            encoded(word(0))[:24] + bytes(4) + encoded(word(0))[28:],
+            "cannot be decoded: its header names a rate or a number of channels of 0",
+        ),
+        (
             encoded(np.array([0, np.nan] * 50), subtype="FLOAT"),
             "holds what is no number at 0.00 s",
         ),
     ],
-    ids=["empty", "text", "cut off", "no samples", "nan"],
+    ids=["empty", "text", "cut off", "no samples", "no rate", "nan"],
 )
 def test_a_bad_recording_is_named(
     folder: Path, sound_data: Make, prepared: Prepare, content: bytes, reason: str

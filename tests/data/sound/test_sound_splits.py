@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,10 +18,12 @@ from tones import RATE, encoded, hiss, noises, recordings, word, words, write
 from edgedistill.data import SoundSplit, View, batches, fingerprint, open_split
 from edgedistill.data.sound.decode import decode
 from edgedistill.data.sound.duplicates import find
-from edgedistill.data.sound.split import CLIP, NEGATIVE, NOISE
+from edgedistill.data.sound.reading import read_sounds
+from edgedistill.data.sound.split import CLIP, COPY, NEGATIVE, NOISE
 from edgedistill.data.splits import SPLITS
 from edgedistill.recipe import Data, SoundAugment
 from edgedistill.records import DataRecord, read_record
+from edgedistill.stages.listen import recordings_of
 
 Make = Callable[..., Data]
 Prepare = Callable[..., Any]
@@ -389,6 +392,37 @@ def test_copies_are_left_out_of_splits_that_are_drawn(
         assert len(split) == found["counts"][name] == len(split.samples) == len(split.gains)
     assert found["counts"]["test"] == 18 - int(told[1].split()[0]) == len(names(tmp_path))
     assert found["counts"]["train"] == 64  # nothing is left out of what is trained on
+
+
+def test_a_recipes_test_set_is_the_compiles(
+    tmp_path: Path, sound_data: Make, prepared: Prepare
+) -> None:
+    folder = words(tmp_path / "words", no=20, yes=20)
+    for take in range(10):
+        write(folder / "no" / f"copy{take}.wav", word(0))
+    data = sound_data(train=folder)
+    found = prepared(data, seed=3)
+    assert found["counts"]["test"] < 10
+    read = read_sounds(data, ("no", "yes"), data.sound, "classification")
+    test = splits(tmp_path)["test"]
+    assert np.array_equal(read.samples, test.inputs(np.arange(len(test)))["samples"])
+    assert np.array_equal(read.labels, test.labels)
+    assert any("left out of test" in each for each in read.notes)
+
+
+def test_copies_of_negatives_are_not_listened_to(
+    tmp_path: Path, sound_data: Make, prepared: Prepare
+) -> None:
+    folder, other = words(tmp_path / "words", no=5, yes=5), recordings(tmp_path / "other", 8)
+    for number in range(12):
+        shutil.copy(other / "0.wav", other / f"copy{number}.wav")
+    prepared(sound_data(train=folder, sound={"negatives": [other]}))
+    train, test = (
+        {each.tobytes() for each in recordings_of(splits(tmp_path)[name], (0, 1)).others}
+        for name in ("train", "test")
+    )
+    assert COPY in splits(tmp_path)["test"].kinds
+    assert train and test and not train & test
 
 
 def test_a_class_of_copies_alone_stays(tmp_path: Path, sound_data: Make, prepared: Prepare) -> None:
