@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from edgedistill.distill.store import open_answers
 from edgedistill.losses import needs_layers
 from edgedistill.predict import placed, task_of
 from edgedistill.recipe import Changes, Labels, Loss
-from edgedistill.records import DataRecord
+from edgedistill.records import DataRecord, SoundForm
 from edgedistill.signature import image_size
 from edgedistill.tasks import TASKS, Head, Task
 from edgedistill.tasks.labels import known
@@ -63,6 +63,9 @@ class TrainingInputs:
     task: Task = TASKS["classification"]
     only: NDArray[np.int64] | None = None
     """The samples that there is something to learn from, where these are not all."""
+    plenty: NDArray[np.int64] | None = None
+    """Further samples, of which an epoch takes `drawn`, each time others."""
+    drawn: int = 0
     seen_by_teacher: Split | None = None
     """The same samples as a teacher that runs along sees them, where it sees something else."""
     head: Head | None = None
@@ -70,7 +73,8 @@ class TrainingInputs:
     embeddings (batch, dimensions) to how near each is to every caption (batch, captions)."""
 
     def __len__(self) -> int:
-        return len(self.split) if self.only is None else len(self.only)
+        """Samples in an epoch."""
+        return (len(self.split) if self.only is None else len(self.only)) + self.drawn
 
     def loss(
         self,
@@ -127,7 +131,14 @@ class TrainingInputs:
     def order(self, batch_size: int, epoch: int) -> list[NDArray[np.int64]]:
         """The samples of each batch of an epoch, (batch,) each."""
         order = epoch_order(len(self), batch_size, self.seed, epoch)
-        return order if self.only is None else [self.only[places] for places in order]
+        if self.only is None:
+            return order
+        samples = self.only
+        if self.plenty is not None:
+            random = np.random.default_rng([self.seed, epoch, 1])
+            drawn = random.choice(self.plenty, self.drawn, replace=False)
+            samples = np.concatenate([samples, drawn])
+        return [samples[places] for places in order]
 
     def objective(
         self, model: torch.nn.Module, losses: Sequence[Loss], precision: str = "fp32"
@@ -181,6 +192,7 @@ def open_training_inputs(
     # From labels alone, an image that nobody has labelled would be trained on for nothing.
     by_label = all(isinstance(loss, Labels) for loss in losses) and not known(split.labels).all()
     only = np.flatnonzero(known(split.labels)) if by_label else None
+    only, plenty, drawn = parted(split.labels, only, DataRecord.read(inputs["data"]).sound)
     return TrainingInputs(
         split,
         augment,
@@ -191,9 +203,26 @@ def open_training_inputs(
         workers,
         task,
         only,
+        plenty,
+        drawn,
         seen_by_teacher,
         head,
     )
+
+
+def parted(
+    labels: NDArray[np.integer[Any]], only: NDArray[np.int64] | None, sound: SoundForm | None
+) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None, int]:
+    """(what every epoch takes, None for all; what it draws from; how many) of samples with these
+    labels: of sound without a keyword there may be hours beside a few minutes of words."""
+    if sound is None or sound.unknown is None:
+        return only, None, 0
+    samples = np.arange(len(labels)) if only is None else only
+    unknown = labels[samples] == sound.unknown
+    drawn = round(sound.unknown_per_clip * np.count_nonzero(~unknown))
+    if drawn >= np.count_nonzero(unknown):
+        return only, None, 0
+    return samples[~unknown], samples[unknown], drawn
 
 
 def _tensors(split: Split, ids: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:

@@ -159,6 +159,7 @@ def _sounds(
         sound.cut,
         places.get(UNKNOWN),
         places.get(SILENCE),
+        sound.unknown_per_clip,
         given.by_speaker,
     )
     left, copies = without_copies(written, out, source.test is not None, reporter)

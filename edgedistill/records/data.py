@@ -56,6 +56,8 @@ class SoundForm:
     """The class of sound without a keyword; None where there is none."""
     silence: int | None
     """The class of sound without speech; the same."""
+    unknown_per_clip: float
+    """Training windows of class `unknown` for each other one that an epoch takes, at most."""
     by_speaker: bool
     """Whether no speaker is in two splits."""
 
