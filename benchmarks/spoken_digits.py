@@ -5,7 +5,8 @@ One speaker at a time is the test set. Of the others' clips, one in twenty is va
 may be in both. The teacher is Google's speech embedding (Lin et al. 2020, "Training Keyword
 Spotters with Limited and Synthesized Speech"), as openWakeWord ships it in two TFLite files, with a
 linear layer that each fold fits to its own training labels. The net is trained for as many passes
-in both rows, over the same views of the clips, and both are compiled to int8.
+in both rows, and both are compiled to int8. What is stored are the teacher's answers to a few views
+of each clip, so that the row from labels alone sees more of these.
 
     pip download --no-deps pyopen-wakeword && unzip -d DIR pyopen_wakeword-*.whl
     export EDGEDISTILL_EMBEDDING=DIR/pyopen_wakeword/models
@@ -15,15 +16,12 @@ in both rows, over the same views of the clips, and both are compiled to int8.
 from __future__ import annotations
 
 import argparse
-import os
-from functools import cache as remembered
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet as parquet
-from numpy.typing import NDArray
 
 from benchmarks.common import DATA, Quiet, write
 from edgedistill.artifact import Artifact
@@ -35,9 +33,6 @@ from edgedistill.records import ExportRecord, VerifyRecord
 from edgedistill.target import load_target
 
 TARGET = load_target("android-arm64").model_copy(update={"runtimes": ("litert",)})
-RATE, FRAMES, PLACES = 16_000, 76, 3
-"""The embedding's samples a second, the frames that it sees at once, and how many of these windows
-are spread over a clip."""
 _LEARNING = {"batch_size": 64, "optimizer": "adamw"}
 LOSSES: dict[str, list[dict[str, Any]]] = {
     "from labels alone": [{"kind": "labels"}],
@@ -46,48 +41,6 @@ LOSSES: dict[str, list[dict[str, Any]]] = {
         {"kind": "labels", "weight": 0.2},
     ],
 }
-Floats = NDArray[np.float32]
-
-
-@remembered
-def _files() -> tuple[Any, Any]:
-    from ai_edge_litert.interpreter import Interpreter
-
-    folder = Path(os.environ["EDGEDISTILL_EMBEDDING"])
-    names = "melspectrogram.tflite", "embedding_model.tflite"
-    mel, embedding = (Interpreter(str(folder / name), num_threads=1) for name in names)
-    embedding.resize_tensor_input(
-        embedding.get_input_details()[0]["index"], [PLACES, FRAMES, 32, 1]
-    )
-    embedding.allocate_tensors()
-    return mel, embedding
-
-
-def embed(samples: Floats) -> Floats:
-    """Embeddings (batch, 3 * 96) of samples (batch, 8,000) in -1..1, 8,000 a second: of three
-    windows of 0.76 s. As openWakeWord calls the files."""
-    import soxr
-
-    mel, embedding = _files()
-    found = []
-    for each in samples:
-        heard = soxr.resample(each, 8000, RATE)[None].astype(np.float32) * 32767
-        frames = _called(mel, heard).reshape(-1, 32) / 10 + 2
-        starts = np.linspace(0, len(frames) - FRAMES, PLACES).round().astype(int)
-        windows = np.stack([frames[at : at + FRAMES] for at in starts])[..., None]
-        found.append(_called(embedding, windows).ravel())
-    return np.stack(found)
-
-
-def _called(file: Any, given: NDArray[Any]) -> Floats:
-    (taken,), (gives,) = file.get_input_details(), file.get_output_details()
-    if tuple(taken["shape"]) != given.shape:
-        file.resize_tensor_input(taken["index"], given.shape)
-        file.allocate_tensors()
-    file.set_tensor(taken["index"], given.astype(np.float32))
-    file.invoke()
-    answer: Floats = file.get_tensor(gives["index"])
-    return answer
 
 
 def document(folder: Path, row: str, seed: int) -> dict[str, Any]:
@@ -108,7 +61,7 @@ def document(folder: Path, row: str, seed: int) -> dict[str, Any]:
             },
         },
         "teacher": {
-            "family": "python", "function": "benchmarks.spoken_digits:embed",
+            "family": "python", "function": "benchmarks.speech_embedding:of_8000",
             "outputs": "embedding",
         },
         "student": {"family": "ds_cnn", "width": 48, "front_end": {"rate": 8000}},
