@@ -40,7 +40,7 @@ from edgedistill.listening.mixing import LongAudio, Mixing
 from edgedistill.pipeline import run_until
 from edgedistill.recipe import Recipe, parse_recipe
 from edgedistill.records import DataRecord, ExportRecord
-from edgedistill.records.listening import ListenRecord, Rule
+from edgedistill.records.listening import Hearing, ListenRecord, Rule
 from edgedistill.stages.listen import recordings_of
 from edgedistill.target import load_target
 
@@ -130,10 +130,7 @@ def described(made: dict[str, Artifact]) -> dict[str, Any]:
     entry = files.smallest("step")
     assert entry is not None
     return {
-        "misses": heard.test.all.misses,
-        "misses_interval": heard.test.all.misses_interval,
-        "false_accepts_per_hour": heard.test.all.false_accepts_per_hour,
-        "false_accepts_interval": heard.test.all.false_accepts_interval,
+        **figured(heard.test.all),
         "within_limit_on_validation": heard.within_limit,
         "size_kb": (made["export"].file("files") / entry.file).stat().st_size / 1000,
         "rule": dataclasses.asdict(heard.rule),
@@ -156,7 +153,7 @@ def long_audio(made: dict[str, Artifact], ran: Recipe) -> LongAudio:
 
 def peer(python: Path, made: dict[str, Artifact], ran: Recipe) -> dict[str, Any]:
     """microWakeWord's detector of one of the words on that audio, with its own front end, threshold
-    and smoothing, and our refractory time; beside it, ours of that word alone."""
+    and smoothing, and our refractory time."""
     long, rate = long_audio(made, ran), DataRecord.read(made["data"]).sound.rate  # type: ignore[union-attr]
     side = Path(__file__).with_name("microwakeword_side.py")
     with tempfile.TemporaryDirectory() as folder:
@@ -171,25 +168,41 @@ def peer(python: Path, made: dict[str, Artifact], ran: Recipe) -> dict[str, Any]
     record = ListenRecord.read(made["listen"])
     label = DataRecord.read(made["data"]).labels.index(PEER)
     hop = rate // 100
-    audio = trial.due(
-        long, Hops(hop, 0, 1.0, (label,)), rate, ran.stages.listen.tolerance_ms / 1000
-    )
+    tolerance = ran.stages.listen.tolerance_ms / 1000
+    audio = trial.due(long, Hops(hop, 0, 1.0, (label,)), rate, tolerance)
     refractory = round(record.rule.refractory * record.hop / hop)
     rule = Rule(
         keywords=(PEER,), thresholds=(told["threshold"],), smoothing=1, refractory=refractory
     )
     _, counts = trial.decide(probabilities, rule, audio)
-    ours = next(each for each in record.test.keywords if each.keyword == PEER)
     return {
+        "variant": f"microWakeWord's `{PEER}`",
+        **figured(figures.figures(counts, audio, (PEER,)).all),
         **told,
-        "heard": dataclasses.asdict(figures.figures(counts, audio, (PEER,)).all),
-        "ours": dataclasses.asdict(ours),
         "curve": dataclasses.asdict(
             figures.curve(probabilities[:, 0], audio.said, audio.hours, refractory, PEER)
         ),
-        "our_curve": dataclasses.asdict(
-            next(each for each in record.test_curves if each.keyword == PEER)
-        ),
+    }
+
+
+def of_one_word(row: dict[str, Any], made: dict[str, Artifact]) -> dict[str, Any]:
+    """What a detector does on that word alone, to stand beside the peer."""
+    record = ListenRecord.read(made["listen"])
+    heard = next(each for each in record.test.keywords if each.keyword == PEER)
+    curve = next(each for each in record.test_curves if each.keyword == PEER)
+    return {
+        "variant": f"{row['variant']}, `{PEER}` alone", "seed": row["seed"],
+        **figured(heard), "size_kb": row["size_kb"], "curve": dataclasses.asdict(curve),
+    }  # fmt: skip
+
+
+def figured(heard: Hearing) -> dict[str, Any]:
+    """Its figures with their 95 % intervals."""
+    return {
+        "misses": heard.misses,
+        "misses_interval": heard.misses_interval,
+        "false_accepts_per_hour": heard.false_accepts_per_hour,
+        "false_accepts_interval": heard.false_accepts_interval,
     }
 
 
@@ -203,7 +216,7 @@ def main() -> None:
     asked = parser.parse_args()
     cache, data = Cache(asked.cache, print), asked.data.resolve()
     rows: list[dict[str, Any]] = []
-    beside = None
+    beside: list[dict[str, Any]] = []
     planned = [
         (name, seed) for seed in asked.seeds for name in asked.only
         if seed == asked.seeds[0] or name not in ONE_SEED
@@ -214,11 +227,11 @@ def main() -> None:
         rows.append({"variant": name, "seed": seed, **described(made)})
         shown = {key: value for key, value in rows[-1].items() if not isinstance(value, dict)}
         print(json.dumps(shown), flush=True)
-        if asked.peer and beside is None:
-            beside = peer(asked.peer, made, ran)
-            print(json.dumps({key: beside[key] for key in ("heard", "ours")}), flush=True)
-    write("wake_words", rows, seeds=asked.seeds, peer=beside,
-          recipe=document(Path("data")))  # fmt: skip
+        if asked.peer and not beside:
+            beside = [of_one_word(rows[-1], made), peer(asked.peer, made, ran)]
+            print(*beside, sep="\n", flush=True)
+    whole = document(Path("data"))
+    write("wake_words", rows + beside, seeds=asked.seeds, recipe=whole)
 
 
 if __name__ == "__main__":
