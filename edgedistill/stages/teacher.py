@@ -58,7 +58,10 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         split, held_out = (open_split(inputs["data"].path, name, size)
                            for name in ("train", "validation"))  # fmt: skip
         body = open_body(config.model, teacher_context)
-        fit(body, split, held_out, View(config.augment, context.seed), teacher_context)
+        fit(
+            body, split, held_out, View(config.augment, context.seed), teacher_context,
+            lambda done, total, note: context.reporter.tick("teacher", done, total, note),
+        )  # fmt: skip
     task = TASKS[data.task]
     if task.by_texts:
         teacher = open_teacher(config.model, teacher_context)

@@ -3,7 +3,7 @@ the training labels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -54,7 +54,13 @@ def embeddings(found: Floats, count: int, who: str) -> Floats:
     return mean
 
 
-def fit(body: Teacher, train: Split, held_out: Split, view: View, context: TeacherContext) -> None:
+Tick = Callable[[float, float, str], None]
+"""Told how many samples were embedded, of how many, and what comes next."""
+
+
+def fit(
+    body: Teacher, train: Split, held_out: Split, view: View, context: TeacherContext, tick: Tick
+) -> None:
     """Logistic regression on the embeddings of the labelled training samples as they are and as
     they look in `view`, each dimension brought to one deviation; kept in the context's artifact.
 
@@ -63,9 +69,16 @@ def fit(body: Teacher, train: Split, held_out: Split, view: View, context: Teach
     from sklearn.linear_model import LogisticRegression
 
     ids = np.flatnonzero(train.labels >= 0)
-    looks = [_embeddings(body, train, ids, each) for each in (None, view)]
     known = np.flatnonzero(held_out.labels >= 0)
-    tried = _embeddings(body, held_out, known, None)
+    asked = [(train, ids, None), (train, ids, view), (held_out, known, None)]
+    total, done = sum(len(each[1]) for each in asked), 0
+    found: list[list[Floats]] = [[] for _ in asked]
+    for (split, chosen, look), rows in zip(asked, found, strict=True):
+        for part in _embeddings(body, split, chosen, look):
+            rows.append(part)
+            done += len(part)
+            tick(done, total, "embeddings")
+    *looks, tried = map(np.concatenate, found)
     inside, labels = np.concatenate(looks), np.tile(train.labels[ids], len(looks))
     if not (np.isfinite(inside).all() and np.isfinite(tried).all()):
         raise UserError(
@@ -100,14 +113,12 @@ def _keep(
     )
 
 
-def _embeddings(body: Teacher, split: Split, ids: Ids, view: View | None) -> Floats:
-    """(samples, dimensions)"""
-    rows: list[Floats] = []
+def _embeddings(body: Teacher, split: Split, ids: Ids, view: View | None) -> Iterator[Floats]:
+    """(some samples, dimensions), in order."""
     for start in range(0, len(ids), AT_ONCE):
         chosen = ids[start : start + AT_ONCE]
         inputs = split.inputs(chosen, view)
         batch = TeacherBatch(chosen, split.samples[chosen], False, inputs)
         parts = list(body.predict(batch))
         order = np.argsort(np.concatenate([part.at for part in parts]))
-        rows.append(np.concatenate([part.logits for part in parts])[order])
-    return np.concatenate(rows)
+        yield np.concatenate([part.logits for part in parts])[order]

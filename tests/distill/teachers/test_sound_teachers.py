@@ -118,12 +118,16 @@ def test_a_file_may_take_one_window_and_give_frames(tmp_path: Path) -> None:
     assert np.allclose(answers(opened, asked), expected, atol=1e-4)
 
 
+def unheard(done: float, total: float, note: str) -> None:
+    assert 0 < done <= total
+
+
 def fitted(folder: Path, classes: tuple[str, ...], labels: Any, asked: TeacherBatch) -> Any:
     """A file of three numbers for a window, with a layer from them to the classes."""
     config = onnx_file(folder / "a.onnx", ["b", LENGTH]).model_copy(update={"outputs": "embedding"})
     context = replace(hearing(classes=classes), artifact=folder)
     split = ArraySplit({"samples": asked.sound}, labels)
-    fit(open_body(config, context), split, split, View(SoundAugment(), 0), context)
+    fit(open_body(config, context), split, split, View(SoundAugment(), 0), context, unheard)
     return config, context
 
 
@@ -200,7 +204,7 @@ def test_a_function_may_give_embeddings(tmp_path: Path, monkeypatch: pytest.Monk
     asked, context = heard(90), replace(hearing(), artifact=tmp_path)
     labels = (asked.sound @ mapping()).argmax(axis=1)
     split = ArraySplit({"samples": asked.sound}, labels)
-    fit(open_body(config, context), split, split, View(SoundAugment(), 0), context)
+    fit(open_body(config, context), split, split, View(SoundAugment(), 0), context, unheard)
     found = answers(open_teacher(config, context), asked)
     assert (found.argmax(axis=1) == labels).mean() > 0.9
 
