@@ -33,7 +33,7 @@ from edgedistill.records import ExportRecord, VerifyRecord
 from edgedistill.target import load_target
 
 TARGET = load_target("android-arm64").model_copy(update={"runtimes": ("litert",)})
-_LEARNING = {"batch_size": 64, "optimizer": "adamw"}
+_LEARNING = {"batch_size": 16, "optimizer": "adamw"}
 LOSSES: dict[str, list[dict[str, Any]]] = {
     "from labels alone": [{"kind": "labels"}],
     "distilled": [
@@ -66,12 +66,13 @@ def document(folder: Path, row: str, seed: int) -> dict[str, Any]:
         },
         "student": {"family": "ds_cnn", "width": 48, "front_end": {"rate": 8000}},
         "stages": {
-            "teach": {"views": 2},
-            "distill": {**_LEARNING, "epochs": 30, "learning_rate": 0.003, "losses": losses},
+            "teach": {"views": 4},
+            "distill": {**_LEARNING, "epochs": 30, "learning_rate": 0.002, "losses": losses},
             "quantize": {
                 **_LEARNING, "method": "qat", "epochs": 3, "learning_rate": 0.0003,
                 "losses": losses,
             },
+            "export": {"precisions": ["int8"]},
             "audit": {"corruption_samples": 0},
         },
     }  # fmt: skip
