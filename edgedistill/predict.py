@@ -92,7 +92,7 @@ def task_of(inputs: dict[str, Artifact]) -> Task:
 
 
 TRAIN_BETTER = (
-    "Train for longer or with another learning rate, and see that labels belong to their images"
+    "Train for longer or with another learning rate, and see that labels belong to their samples"
 )
 SAME_CLASSES = "Are its classes the data's, in the same order, and its pixels as it wants them?"
 
