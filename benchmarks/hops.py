@@ -259,11 +259,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", action="append", help="instead of local and emulated")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "hops")
+    parser.add_argument("--student", action="append", choices=list(STUDENTS), help="not each")
     asked = parser.parse_args()
+    students = asked.student or list(STUDENTS)
     devices = asked.device or DEVICES
     write_recordings(asked.work / "recordings")
     rows, measured, load = [], [], os.getloadavg()
-    for name in STUDENTS:
+    for name in students:
         made = compiled(asked.work, name)
         found = equal(name, made)
         bundle = write_bundle(made, asked.work / name).path
@@ -275,7 +277,7 @@ def main() -> None:
     for each in devices:
         with open_device(each) as device:
             identities[each] = asdict(device.identity())
-    write("hops", rows, seeds=[0], students=STUDENTS, training=SHORT, seconds=SECONDS,
+    write("hops", rows, seeds=[0], students={name: STUDENTS[name] for name in students}, training=SHORT, seconds=SECONDS,
           window_seconds=WINDOW, devices=identities, load_at_start=load, measured=measured,
           data="a minute of generated sound; students trained for three epochs")  # fmt: skip
 
