@@ -277,7 +277,8 @@ def main() -> None:
     for each in devices:
         with open_device(each) as device:
             identities[each] = asdict(device.identity())
-    write("hops", rows, seeds=[0], students={name: STUDENTS[name] for name in students}, training=SHORT, seconds=SECONDS,
+    used = {name: STUDENTS[name] for name in students}
+    write("hops", rows, seeds=[0], students=used, training=SHORT, seconds=SECONDS,
           window_seconds=WINDOW, devices=identities, load_at_start=load, measured=measured,
           data="a minute of generated sound; students trained for three epochs")  # fmt: skip
 
