@@ -9,7 +9,6 @@ that takes these flags and writes such files, and not with a released one.
 
 from __future__ import annotations
 
-import functools
 import math
 import shutil
 import typing
@@ -18,6 +17,7 @@ from typing import Any
 
 from edgedistill.devices.job import BenchmarkModel, Job, Order, Protocol, Record
 from edgedistill.devices.left_over import PLAIN
+from edgedistill.devices.messages import DETAILS, RESULT, message
 from edgedistill.errors import UserError, nearest, reading
 from edgedistill.files import MOST, check_regular
 from edgedistill.records import Accelerator, OperatorRow, RunSummary
@@ -129,11 +129,9 @@ def _flags(job: Job, by: BenchmarkModel) -> dict[str, str]:
 
 
 def _record(job: Job, folder: Path, graph: int) -> Record:
-    from ai_edge_litert.model_runtime_info_pb2 import ModelRuntimeDetails
-
     with reading(f"what {NAME} wrote of {job.model.name}", _HINT):
-        result = _result_type().FromString(_content(folder / _RESULT))
-        details = ModelRuntimeDetails.FromString(_content(folder / _DELEGATION))
+        result = message(RESULT).FromString(_content(folder / _RESULT))
+        details = message(DETAILS).FromString(_content(folder / _DELEGATION))
         # In their order; a file that tells of none is empty.
         operators = _operators(details.subgraphs[graph]) if details.subgraphs else []
         if not result.misc_metrics.num_runs:
@@ -191,41 +189,3 @@ def _content(path: Path) -> bytes:
     if path.stat().st_size > MOST:
         raise ValueError(f"{path.name} is larger than {MOST / 1e6:g} MB")
     return path.read_bytes()
-
-
-_FIELDS = {
-    "LatencyMetrics": "float avg_ms min_ms max_ms stddev_ms median_ms p5_ms p95_ms init_ms "
-    "first_inference_ms average_warm_up_ms",
-    "MemoryMetrics": "int64 init_footprint_kb overall_footprint_kb float peak_mem_mb",
-    "MiscMetrics": "float model_size_mb int32 num_runs num_warmup_runs float "
-    "model_throughput_in_mb_per_sec",
-    "BenchmarkResult": "string name LatencyMetrics latency_metrics MemoryMetrics memory_metrics "
-    "MiscMetrics misc_metrics",
-}
-"""benchmark_result.proto, which LiteRT's package lacks: fields in the order of their numbers, from
-1 on, after the type of those that follow."""
-
-
-@functools.cache
-def _result_type() -> Any:
-    """The class of the message BenchmarkResult."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    package = "tflite.tools.benchmark"
-    file = descriptor_pb2.FileDescriptorProto(name="benchmark_result.proto", package=package)
-    for name, words in _FIELDS.items():
-        message = file.message_type.add(name=name)
-        kind = ""
-        for word in words.split():
-            if word in _FIELDS or word in ("float", "int32", "int64", "string"):
-                kind = word
-                continue
-            field = message.field.add(name=word, number=len(message.field) + 1, label=1)
-            if kind in _FIELDS:
-                field.type, field.type_name = field.TYPE_MESSAGE, f".{package}.{kind}"
-            else:
-                field.type = getattr(field, f"TYPE_{kind.upper()}")
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    wanted = pool.FindMessageTypeByName(f"{package}.BenchmarkResult")
-    return message_factory.GetMessageClass(wanted)

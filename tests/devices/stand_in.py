@@ -117,17 +117,16 @@ int main(int count, char **words) {
 @functools.cache
 def runtime_info(model: Path) -> bytes:
     """What `--model_runtime_info_output_file` has of a file whose operators XNNPACK takes here."""
-    from ai_edge_litert.model_runtime_info_pb2 import Edge, ModelRuntimeDetails
-
+    from edgedistill.devices.messages import DETAILS, message
     from edgedistill.runtimes.litert import _delegated, interpreter
 
     loaded = interpreter(model.read_bytes(), 1, optimize=True)
     operators = loaded._get_ops_details()
     taken = _delegated(operators)
-    details = ModelRuntimeDetails()
+    details, edge = message(DETAILS)(), message("tflite.profiling.Edge")
     graph = details.subgraphs.add(subgraph_id=0, name="main", subgraph_type=1)
     for tensor in loaded.get_tensor_details():
-        kind = getattr(Edge, tensor["dtype"].__name__.upper())
+        kind = getattr(edge, tensor["dtype"].__name__.upper())
         graph.edges.add(id=tensor["index"], name=tensor["name"], data_type=kind)
     (delegate,) = (each["index"] for each in operators if each["op_name"] == "DELEGATE")
     for each in operators:

@@ -4,6 +4,8 @@ stand-in takes its place: see `stand_in`."""
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -302,3 +304,13 @@ def test_its_figures_stand_beside_ours_in_one_table(
     assert (row["how"], row["shortfall"], row["runs"]) == ("measured", "", 200)
     assert row["process_memory_mb"] == 32 * 2**20 / 1e6
     assert row["digest"] == file_digest(asked.by.path)
+
+
+def test_tensorflow_may_describe_the_same_messages() -> None:
+    code = (
+        "import sys\n"
+        "from edgedistill.devices.messages import DETAILS, message\n"
+        "message(DETAILS).FromString(b'')\n"
+        "from ai_edge_litert import model_runtime_info_pb2\n"  # as TensorFlow does: in all's pool
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
