@@ -54,6 +54,7 @@ HEADINGS = {
     "within_0": "the same",
     "within_1": "within one step",
     "within_2": "within two",
+    "own_steps": "its own window, steps",
     "window_steps": "whole window, steps",
     "hop_ms": "hop, ms",
     "real_time_percent": "of the hop's time, %",
