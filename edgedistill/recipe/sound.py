@@ -59,8 +59,8 @@ class Sound(Frozen):
     are the class `unknown`; a recording, or where speakers are named all of a speaker's, goes to
     one split."""
     unknown_per_clip: float = Field(default=2.0, gt=0.0, le=1e6)
-    """In each epoch, windows of `negatives` for each clip, at most; every epoch draws others. So
-    words are heard often enough, however many hours there are without them."""
+    """In an epoch, windows of `negatives` for each other sample, at most; every epoch draws others.
+    So words are heard often enough, however many hours there are without them."""
     noise: _Paths = ()
     """Recordings without speech, the same way: mixed into training clips, and the class `silence`,
     with quiet windows."""
