@@ -51,8 +51,8 @@ class Sound(Frozen):
     seconds: float = Field(default=1.0, ge=0.05, le=60.0)
     """Length of the window that the models see."""
     cut: Cut = "spoken"
-    """Which part of a longer clip that is: what ends shortly after the last that is `spoken` in it,
-    its `end`, or its `middle`. A shorter clip is padded with silence before it; with `middle`, on
+    """Which part of a longer clip that is: what ends shortly after most of it is `spoken`, its
+    `end`, or its `middle`. A shorter clip is padded with silence before it; with `middle`, on
     both sides."""
     negatives: _Paths = ()
     """Recordings without any keyword: folders, parquet files or manifests. Cut into windows, they

@@ -88,7 +88,7 @@ _EXPORT = ("torch", *(name for entry in TABLE.values() for name in entry.written
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage("data", 7, ("pillow", "numpy")),
+        Stage("data", 8, ("pillow", "numpy")),
         Stage("teacher", 4, ("torch",)),
         Stage("teach", 4, ("torch",)),
         Stage("judge", 2, ()),

@@ -62,7 +62,7 @@ class Notes:
                 "could be heard in them"
             )
         if self._counts["longer"]:
-            kept = {"end": "their end", "middle": "their middle", "spoken": "what is spoken last"}
+            kept = {"end": "their end", "middle": "their middle", "spoken": "where most is spoken"}
             found.append(
                 f"{self._told('longer', self._clips)} are longer than `sound.seconds: "
                 f"{self._seconds:g}` (up to {self._longest:.1f} s): {kept[self._cut]} is kept"

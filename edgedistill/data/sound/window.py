@@ -14,8 +14,10 @@ FRAME_MS = 10
 LOUD_DB, ABOVE_DB, QUIET_SHARE = 30.0, 6.0, 0.2
 """Words fade by some 30 decibels before they are lost; noise that goes on all the time lies below
 and is told by the quietest fifth of a clip."""
-AFTER_MS = 100
-"""Of silence after the last of these: words fade out below what counts."""
+MOST_SHARE = 0.9
+"""Of a clip's loudness, where its word is. A breath or a knock after it is less than the rest."""
+AFTER_MS = 250
+"""Of a clip after that: what is left of the word, and a tenth of a second."""
 
 
 def clip_window(samples: NDArray[np.int16], length: int, cut: Cut, rate: int) -> Starts:
@@ -25,27 +27,35 @@ def clip_window(samples: NDArray[np.int16], length: int, cut: Cut, rate: int) ->
     if cut == "middle":
         start = spare // 2
     elif cut == "spoken" and spare > 0:
-        end = spoken(samples, rate)[1] + rate * AFTER_MS // 1000
+        end = spoken(samples, rate, length)[1] + rate * AFTER_MS // 1000
         start = int(np.clip(end - length, 0, spare))
     else:
         start = spare
     return np.array([start], np.int64)
 
 
-def spoken(samples: NDArray[np.int16], rate: int) -> tuple[int, int]:
-    """From where to where something is said in a clip (samples,), whatever is quieter between: the
-    first and the last stretch of 30 ms that is within `LOUD_DB` of the loudest, and `ABOVE_DB`
-    above the clip's quiet: a fifth of its stretches is quieter than that. Where nothing stands out,
-    all that is loud."""
+def spoken(samples: NDArray[np.int16], rate: int, longest: int | None = None) -> tuple[int, int]:
+    """From where to where most of a clip (samples,) is said: the shortest stretch with
+    `MOST_SHARE` of its loudness, or of what the best stretch of at most `longest` samples has.
+    Loudness is in decibels above what is `LOUD_DB` below the loudest 30 ms and `ABOVE_DB` above the
+    clip's quiet, than which a fifth of it is quieter. Where nothing stands out, all of it."""
     frame = max(1, rate * FRAME_MS // 1000)
     whole = samples[: len(samples) // frame * frame].astype(np.float64).reshape(-1, frame)
     if not len(whole):
         return 0, len(samples)
     energy = np.convolve((whole**2).mean(axis=1), np.ones(3) / 3, "same")[: len(whole)]
-    loud = energy >= energy.max() / 10 ** (LOUD_DB / 10)
-    clear = energy >= np.quantile(energy, QUIET_SHARE) * 10 ** (ABOVE_DB / 10)
-    heard = np.flatnonzero(loud & clear if (loud & clear).any() else loud)
-    return int(heard[0]) * frame, int(heard[-1] + 1) * frame
+    level = 10 * np.log10(energy + 1e-3)
+    quiet = max(np.quantile(level, QUIET_SHARE) + ABOVE_DB, level.max() - LOUD_DB)
+    until = np.cumsum(np.concatenate([[0.0], np.maximum(level - quiet, 0.0)]))
+    frames = len(whole) if longest is None else min(max(1, longest // frame), len(whole))
+    most = (until[frames:] - until[:-frames]).max()
+    if not most:
+        return 0, len(samples)
+    starts = np.arange(len(whole))
+    ends = np.searchsorted(until, until[:-1] + MOST_SHARE * most)
+    lengths = np.where(ends <= len(whole), ends - starts, len(whole) + 1)
+    start = int(lengths.argmin())
+    return start * frame, int(ends[start]) * frame
 
 
 def tiled(count: int, length: int) -> Starts:

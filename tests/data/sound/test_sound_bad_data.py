@@ -56,7 +56,7 @@ def test_odd_recordings_are_told_with_counts(
         "1 of 25 clips (first words/yes/d.wav) are silent, and labelled as if something could be "
         "heard in them",
         "1 of 25 clips (first words/yes/e.wav) are longer than `sound.seconds: 0.5` (up to 1.5 s): "
-        "what is spoken last is kept",
+        "where most is spoken is kept",
         "23 of 25 clips (first words/no/0.wav) are shorter, padded with silence",
     ]
 

@@ -14,11 +14,23 @@ def placed(before: float, after: float) -> np.ndarray:
     return np.rint(32767 * np.concatenate([silence[0], word(0), silence[1]])).astype(np.int16)
 
 
-@pytest.mark.parametrize(("cut", "seconds"), [("end", 0.8), ("middle", 0.4), ("spoken", 0.2)])
+@pytest.mark.parametrize(("cut", "seconds"), [("end", 0.8), ("middle", 0.4), ("spoken", 0.3)])
 def test_the_window_of_a_longer_clip(cut: Cut, seconds: float) -> None:
-    # Of 1.8 s; the word is over at 1.1, and what is spoken ends a tenth of a second later.
+    # Of 1.8 s; the word is over at 1.1, most of it a little before, and the window ends later.
     (found,) = clip_window(placed(0.7, 0.7), 8000, cut, RATE)
-    assert abs(found - seconds * RATE) <= RATE / 100
+    assert abs(found - seconds * RATE) <= RATE / 20
+
+
+@pytest.mark.parametrize("again", [0.2, 0.6, 1.5])
+@pytest.mark.parametrize("before", [False, True])
+def test_a_knock_is_not_the_word(again: float, before: bool) -> None:
+    """As loud as the word, a hundredth of a second long, in the quiet before or after it."""
+    clip = placed(1.8, 1.8)
+    at = round((1.8 - again if before else 2.2 + again) * RATE)
+    knocked = clip.copy()
+    knocked[at : at + RATE // 100] = np.random.default_rng(0).integers(-9999, 9999, RATE // 100)
+    (quiet,), (found,) = (clip_window(each, 8000, "spoken", RATE) for each in (clip, knocked))
+    assert abs(found - quiet) <= RATE / 20
 
 
 def test_the_window_of_what_is_spoken_stays_in_the_clip() -> None:
@@ -32,6 +44,15 @@ def test_noise_that_goes_on_is_not_what_is_spoken() -> None:
     start, end = spoken((clip / 2 + noise / 2).astype(np.int16), RATE)
     assert abs(start / RATE - 0.7) < 0.1
     assert abs(end / RATE - 1.1) < 0.1
+
+
+def test_a_long_clip_is_held_against_its_best_stretch() -> None:
+    """Two words, three seconds apart: a window has one."""
+    twice = np.concatenate([placed(1.0, 1.0), placed(2.0, 1.0)])
+    start, end = spoken(twice, RATE, RATE)
+    assert end - start < 0.5 * RATE
+    start, end = spoken(twice, RATE)
+    assert end - start > 3 * RATE
 
 
 def test_where_nothing_stands_out_all_of_it_is_spoken() -> None:
