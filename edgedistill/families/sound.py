@@ -79,6 +79,11 @@ class DepthwiseModel(SoundModel):
     band_stride: int = Field(default=4, ge=1, le=16)
     """Bands from one place of the first layer to the next; the paper's 10 coefficients, read at
     every second, are 40 bands here."""
+    pool: Literal["mean", "depthwise"] = "mean"
+    """What becomes of the window's places in time. `mean`: their mean, as in the paper, which knows
+    no order. `depthwise`: in each channel every place has a weight of its own, and batch norm and
+    ReLU follow (the global depthwise convolution of Chen et al. 2018, "MobileFaceNets"): what was
+    said first is told from what was said last, for `width` times the places weights more."""
 
     @model_validator(mode="after")
     def _kernel_covers_the_stride(self) -> DepthwiseModel:

@@ -35,9 +35,22 @@ class Block(nn.Module):
         return functional.relu(self.bn2(self.pointwise(x)))
 
 
+class Pool(nn.Module):
+    """A weight for each place in time and channel, batch norm and ReLU: (batch, width, places, 1)
+    to (batch, width, 1, 1)."""
+
+    def __init__(self, width: int, places: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, (places, 1), groups=width, bias=False)
+        self.bn = nn.BatchNorm2d(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.bn(self.conv(x)))
+
+
 class DepthwiseNetwork(Streaming):
     """The front end, a convolution with strides, depthwise separable blocks, the mean over
-    frequency and time, and a linear layer."""
+    frequency, what `pool` makes of time, and a linear layer."""
 
     float_parts = ("front_end",)
     """What stays float in an int8 file: power spans more decades than integers do."""
@@ -60,6 +73,7 @@ class DepthwiseNetwork(Streaming):
         )  # fmt: skip
         self.bn = nn.BatchNorm2d(width)
         self.blocks = nn.Sequential(*(Block(width, width) for _ in range(model.blocks)))
+        self.pool = Pool(width, self.places) if model.pool == "depthwise" else nn.AdaptiveAvgPool2d(1)
         self.linear = nn.Linear(width, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -77,8 +91,7 @@ class DepthwiseNetwork(Streaming):
             x = block(before.join(f"block{number}", x, _KERNEL - 1, 2))
         x = functional.avg_pool2d(x, (1, x.shape[3]))
         x = before.join("pool", x, self.places - 1, 2)
-        pooled = functional.adaptive_avg_pool2d(x, 1)
-        logits: Tensor = self.linear(torch.flatten(pooled, 1))
+        logits: Tensor = self.linear(torch.flatten(self.pool(x), 1))
         return logits
 
 

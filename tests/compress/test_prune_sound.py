@@ -42,7 +42,9 @@ def last_answer(module: nn.Module, heard: Tensor) -> Tensor:
     return given[0]
 
 
-@pytest.mark.parametrize("values", [DS_CNN, WIDE], ids=lambda each: each["family"])
+@pytest.mark.parametrize(
+    "values", [DS_CNN, DS_CNN | {"pool": "depthwise"}, WIDE], ids=["ds_cnn", "pool", "bc_resnet"]
+)
 def test_a_pruned_models_step_is_its_window(values: dict[str, Any], tmp_path: Path) -> None:
     module, heard, said = built(values), waves(2), list[str]()
     before = count(module, INPUTS)

@@ -35,11 +35,11 @@ from edgedistill.signature import Signature, image_inputs, sound_inputs
 FAMILIES = {
     "ds_cnn": DS_CNN,
     "ds_cnn, other strides": DS_CNN | {"time_stride": 3, "time_kernel": 7, "band_kernel": 5},
-    "ds_cnn, pcen": PCEN,
+    "ds_cnn, pcen and pool": PCEN | {"pool": "depthwise"},
     "bc_resnet": BC_RESNET,
     "bc_resnet, other strides": BC_RESNET | {"time_stride": 2, "blocks": [1, 1, 1, 1]},
 }
-MORE = ("ds_cnn, pcen", "bc_resnet")
+MORE = ("ds_cnn, pcen and pool", "bc_resnet")
 WHOLE = {"keyword_transformer": TRANSFORMER}
 
 
@@ -106,7 +106,7 @@ def folded(name: str) -> dict[str, Program]:
     "name",
     [
         "ds_cnn",
-        *(pytest.param(each, marks=pytest.mark.slow) for each in ("ds_cnn, pcen", "bc_resnet")),
+        *(pytest.param(each, marks=pytest.mark.slow) for each in ("ds_cnn, pcen and pool", "bc_resnet")),
     ],
 )
 def test_every_runtime_answers_as_the_model(name: str, runtime: str, tmp_path: Path) -> None:
