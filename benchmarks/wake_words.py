@@ -63,7 +63,7 @@ def document(data: Path) -> dict[str, Any]:
         "name": "wake_words", "task": "keywords",
         "data": {
             "source": "parquet", "train": str(data / "wake_words" / "wakewords.parquet"),
-            "audio": "audio", "label": "label", "test_share": 0.5, "validation": 0.25,
+            "audio": "audio", "label": "label", "test_share": 0.45, "validation": 0.35,
             "sound": {
                 "seconds": 1.2, "negatives": spoken,
                 "noise": [str(data / "noise" / "esc10.parquet")],
@@ -76,7 +76,7 @@ def document(data: Path) -> dict[str, Any]:
             "family": "python", "function": "benchmarks.speech_embedding:of_16000",
             "outputs": "embedding",
         },
-        "student": {"family": "ds_cnn", "width": 48},
+        "student": {"family": "ds_cnn", "width": 48, "pool": "depthwise"},
         "stages": {
             "teach": {"views": 6},
             "distill": {**_LEARNING, "epochs": 45, "learning_rate": 0.002, "losses": _SOFT},
