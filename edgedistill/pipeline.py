@@ -171,7 +171,7 @@ def run_until(
         _versions(STAGES[step.stage])
     while True:
         try:
-            artifacts = _run_steps(recipe, planned, cache, reporter)
+            artifacts = run_steps(recipe, planned, cache, reporter)
             for name in _SHIPPED & artifacts.keys():
                 artifacts[name].check_content()
             return artifacts
@@ -190,9 +190,10 @@ _SHIPPED = {"teacher", "export", "verify", "audit", "listen", "benchmark"}
 """Steps whose files go into a bundle."""
 
 
-def _run_steps(
+def run_steps(
     recipe: Recipe, planned: Sequence[Step], cache: Cache, reporter: Reporter
 ) -> dict[str, Artifact]:
+    """Run these steps, each after those that it reads; artifacts by step."""
     artifacts: dict[str, Artifact] = {}
     sent: Counter[str] = Counter()
     checked = rehearsed = False

@@ -36,8 +36,7 @@ class Block(nn.Module):
 
 
 class Pool(nn.Module):
-    """A weight for each place in time and channel, batch norm and ReLU: (batch, width, places, 1)
-    to (batch, width, 1, 1)."""
+    """A weight for each place in time and channel, batch norm and ReLU."""
 
     def __init__(self, width: int, places: int) -> None:
         super().__init__()
@@ -45,6 +44,7 @@ class Pool(nn.Module):
         self.bn = nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x: (batch, width, places, 1); gives (batch, width, 1, 1)."""
         return functional.relu(self.bn(self.conv(x)))
 
 
@@ -73,7 +73,8 @@ class DepthwiseNetwork(Streaming):
         )  # fmt: skip
         self.bn = nn.BatchNorm2d(width)
         self.blocks = nn.Sequential(*(Block(width, width) for _ in range(model.blocks)))
-        self.pool = Pool(width, self.places) if model.pool == "depthwise" else nn.AdaptiveAvgPool2d(1)
+        weighed = model.pool == "depthwise"
+        self.pool = Pool(width, self.places) if weighed else nn.AdaptiveAvgPool2d(1)
         self.linear = nn.Linear(width, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -106,7 +106,10 @@ def folded(name: str) -> dict[str, Program]:
     "name",
     [
         "ds_cnn",
-        *(pytest.param(each, marks=pytest.mark.slow) for each in ("ds_cnn, pcen and pool", "bc_resnet")),
+        *(
+            pytest.param(each, marks=pytest.mark.slow)
+            for each in ("ds_cnn, pcen and pool", "bc_resnet")
+        ),
     ],
 )
 def test_every_runtime_answers_as_the_model(name: str, runtime: str, tmp_path: Path) -> None:
