@@ -128,17 +128,14 @@ def recipe(data: Path, seed: int, changes: dict[str, Any]) -> Recipe:
 
 
 def planned(ran: Recipe) -> list[Step]:
-    """What it takes to listen: nobody asks what the files answer to single windows, and
-    probabilities are at the temperature 1, as nothing fits one."""
-    found = []
-    for step in steps(ran, TARGET):
-        read = {role: name for role, name in step.inputs.items() if name not in _LEFT_OUT}
-        if step.name not in _LEFT_OUT:
-            found.append(dataclasses.replace(step, inputs=read))
+    """What it takes to listen. Nothing is audited: probabilities are at the temperature 1."""
+    found, needed = list[Step](), {"listen"}
+    for step in reversed(steps(ran, TARGET)):
+        if step.name in needed:
+            read = {role: name for role, name in step.inputs.items() if name != "audit"}
+            needed |= set(read.values())
+            found.insert(0, dataclasses.replace(step, inputs=read))
     return found
-
-
-_LEFT_OUT = ("verify", "audit", "benchmark")
 
 
 def described(made: dict[str, Artifact]) -> dict[str, Any]:
