@@ -14,6 +14,9 @@ from edgedistill.records.listening import Curve, Rule
 
 Floats = NDArray[np.floating]
 
+COUNTED = 32
+"""False accepts that a rate is told from; where there are fewer, it is told from these."""
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -45,9 +48,9 @@ def choose(
     smoothings: Sequence[int],
     refractories: Sequence[int],
 ) -> Chosen:
-    """The rule that misses least with at most `limit` false accepts an hour, of which each keyword
-    may make the same part. Of equally good ones that whose thresholds could lie elsewhere by most,
-    then that with the least smoothing and the shortest refractory time.
+    """The rule that misses least with at most `limit` false accepts an hour to expect, of which
+    each keyword may make the same part. Of equally good ones that whose thresholds could lie
+    elsewhere by most, then that with the least smoothing and the shortest refractory time.
 
     probabilities: (steps, keywords); smoothings, refractories: steps.
     """
@@ -89,19 +92,35 @@ def _cost(picked: Sequence[Threshold]) -> tuple[float, ...]:
     return beyond, missed, -min(each.reserve for each in picked)
 
 
+def expected(found: Curve) -> Floats:
+    """False accepts an hour to expect at each threshold, (points,): what was counted, and beyond
+    the highest threshold with `COUNTED` of them at least an exponential tail on the scale of
+    logits, with the mean of what lies beyond (peaks over a threshold, Pickands 1975, without a
+    shape). That none were counted in half an hour says nothing of one in an hour."""
+    counts = np.array([each.false_accepts for each in found.points], np.float64)
+    rates: Floats = counts / found.hours
+    enough = np.flatnonzero(counts >= COUNTED)
+    first = int(enough[-1]) if len(enough) else 0
+    if counts[first]:
+        mean = counts[first + 1 :].sum() / counts[first] + 0.5
+        tail = rates[first] * np.exp(-np.arange(len(counts) - first) / mean)
+        rates[first:] = np.maximum(rates[first:], tail)
+    return rates
+
+
 def threshold_on(found: Curve, limit: float) -> Threshold:
-    """Of the thresholds with at most `limit` false accepts an hour one that misses least: the
-    middle of the longest stretch of such. Where none keeps the limit, the highest one of those with
-    the fewest false accepts."""
-    most = limit * found.hours
-    allowed = [each for each in found.points if each.false_accepts <= most]
+    """Of the thresholds with at most `limit` false accepts an hour to expect one that misses least:
+    the middle of the longest stretch of such. Where none keeps the limit, the highest one of those
+    with the fewest false accepts."""
+    rates = expected(found)
+    allowed = [each for each, rate in zip(found.points, rates, strict=True) if rate <= limit]
     if not allowed:
         fewest = min(found.points, key=lambda each: (each.false_accepts, -each.threshold))
         return Threshold(fewest.threshold, fewest.missed, fewest.false_accepts, 0, within=False)
     least = min(each.missed for each in allowed)
     stretches: list[list[int]] = [[]]
     for place, each in enumerate(found.points):
-        if each.false_accepts <= most and each.missed == least:
+        if rates[place] <= limit and each.missed == least:
             stretches[-1].append(place)
         elif stretches[-1]:
             stretches.append([])

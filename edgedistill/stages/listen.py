@@ -256,7 +256,7 @@ def _warnings(record: ListenRecord) -> Iterator[str]:
         if each.hours * max(record.limit, 0.1) < 1:
             yield (
                 f"the {name} audio has {60 * each.hours:.1f} minutes without a keyword: too few "
-                f"to tell {record.limit:g} false accepts an hour; give more `data.sound.negatives`"
+                f"to count {record.limit:g} false accepts an hour; give more `data.sound.negatives`"
             )
         silent = [row.keyword for row in each.keywords if not row.said]
         if silent:

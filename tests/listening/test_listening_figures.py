@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgedistill.listening.choose import choose, threshold_on
+from edgedistill.listening.choose import choose, expected, threshold_on
 from edgedistill.listening.decision import Decider
 from edgedistill.listening.figures import (
     THRESHOLDS,
@@ -85,16 +85,31 @@ def test_intervals_hold_what_was_found(some: int, of: int) -> None:
     assert low <= some < high
 
 
-def points(*pairs: tuple[int, int]) -> Curve:
+def points(*pairs: tuple[int, int], hours: float = 2.0) -> Curve:
     rising = tuple(CurvePoint(THRESHOLDS[at], *pair) for at, pair in enumerate(pairs))
-    return Curve(keyword="on", said=10, hours=2.0, points=rising)
+    return Curve(keyword="on", said=10, hours=hours, points=rising)
 
 
 def test_a_threshold_is_the_middle_of_the_longest_stretch_that_misses_least() -> None:
-    found = points((0, 9), (1, 2), (1, 2), (1, 1), (1, 0), (1, 0), (3, 0))
-    chosen = threshold_on(found, 1.0)
+    found = points((0, 99), (1, 2), (1, 2), (1, 1), (1, 0), (1, 0), (3, 0))
+    chosen = threshold_on(found, 3.0)
     assert chosen.within
-    assert (chosen.value, chosen.missed, chosen.reserve) == (THRESHOLDS[3], 1, 5)
+    assert (chosen.value, chosen.missed, chosen.reserve) == (THRESHOLDS[4], 1, 4)
+
+
+@given(st.floats(0.05, 0.3), st.floats(0.2, 5.0))
+def test_a_short_time_is_no_proof_of_few_false_accepts(fall: float, hours: float) -> None:
+    """Of peaks with an exponential tail some hours show a part: what is to be expected is near the
+    truth, also where nothing was counted."""
+    true = 3000 * np.exp(-fall * np.arange(len(THRESHOLDS)))
+    counts = np.rint(true * hours).astype(int).tolist()
+    found = expected(points(*((0, count) for count in counts), hours=hours))
+    rare = (true > 0.1) & (true < 5)
+    assert (found[rare] > true[rare] / 4).all() and (found[rare] < 4 * true[rare]).all()
+
+
+def test_of_what_was_never_heard_wrongly_nothing_is_expected() -> None:
+    assert expected(points((0, 0), (1, 0))).tolist() == [0.0, 0.0]
 
 
 def test_where_no_threshold_keeps_the_limit_the_fewest_false_accepts_count() -> None:

@@ -91,7 +91,7 @@ def test_too_little_audio_to_tell_by_is_warned_of(artifact: Artifact) -> None:
     assert isinstance(told, list) and len(told) == 2
     for each, split in zip(told, ("validation", "test"), strict=True):
         assert str(each).startswith(f"the {split} audio has 0.")
-        assert "too few to tell 1 false accepts an hour" in str(each)
+        assert "too few to count 1 false accepts an hour" in str(each)
 
 
 def test_recordings_are_those_of_the_split(inputs: dict[str, Artifact]) -> None:
