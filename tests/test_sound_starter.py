@@ -60,7 +60,7 @@ def test_a_folder_of_recordings(tmp_path: Path) -> None:
     assert recipe.data.source == "folder"
     sound = recipe.data.sound
     assert sound is not None
-    assert (sound.rate, sound.seconds, sound.cut) == (16000, 0.7, "spoken")
+    assert (sound.rate, sound.seconds, sound.cut) == (16000, 0.9, "spoken")
     assert (recipe.teacher.family, recipe.student.family) == ("ds_cnn", "ds_cnn")
     assert notes == [
         "student: ds_cnn:64, suggested for 10 clips; --student names another",

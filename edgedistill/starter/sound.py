@@ -16,7 +16,7 @@ TEACHER, STUDENT = "ds_cnn:172", "ds_cnn:64"
 LISTED = "ds_cnn:WIDTH, bc_resnet:SCALE, keyword_transformer, huggingface:NAME or MODULE:FUNCTION"
 _NO_MODULES = ("ds_cnn", "bc_resnet", "huggingface", "resnet_cifar", "torchvision", "timm")
 SEVERAL = 2_000
-"""Clips; fewer are trained on in smaller batches."""
+"""Clips; fewer are trained on in smaller batches, and oftener."""
 
 
 def sound_models(
@@ -40,7 +40,8 @@ def _keys(option: str, given: str, weights: Path | None, rate: int) -> Keys:
     heard: Keys = {} if rate == 16_000 else {"front_end": {"rate": rate}}
     family, colon, name = given.partition(":")
     if family == "ds_cnn" and re.fullmatch("[0-9]{1,4}", name):
-        return {"family": family, "width": int(name), **heard, **own}
+        pool: Keys = {} if weights else {"pool": "depthwise"}
+        return {"family": family, "width": int(name), **pool, **heard, **own}
     if family == "bc_resnet" and re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,2})?", name):
         return {"family": family, "scale": float(name), **heard, **own}
     if given == "keyword_transformer":
@@ -102,7 +103,7 @@ def _data_lines(found: FoundSound, folder: Path) -> list[str]:
 
 
 def _stage_lines(found: FoundSound, models: Mapping[str, Keys]) -> list[str]:
-    batch = 32 if found.clips < SEVERAL else 64
+    batch, epochs = (32, 100) if found.clips < SEVERAL else (64, 40)
     rate = f"batch_size: {batch}, optimizer: adamw, learning_rate: 0.001"
     lines = ["stages:"]
     teacher = models["teacher"]
@@ -111,7 +112,7 @@ def _stage_lines(found: FoundSound, models: Mapping[str, Keys]) -> list[str]:
         lines.append(f"    train: {{epochs: 30, {rate}}}")
     return [
         *lines,
-        f"  distill: {{epochs: 40, {rate}}}",
+        f"  distill: {{epochs: {epochs}, {rate}}}",
         "  # prune: {speedup: 2}  # or macs (millions), or params (thousands)",
         f"  quantize: {{method: qat, epochs: 4, batch_size: {batch}}}  # ptq: without training",
     ]
