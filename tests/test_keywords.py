@@ -80,7 +80,7 @@ def document(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def made(quickly: None, tmp_path_factory: pytest.TempPathFactory) -> Result:
     folder = tmp_path_factory.mktemp("sweeps")
     write_recordings(folder)
     recipe = parse_recipe(document(folder), "sweeps.yaml")
