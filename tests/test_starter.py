@@ -160,10 +160,9 @@ def test_images_are_as_large_as_the_models_take_them() -> None:
 
 
 @pytest.mark.slow
-def test_what_is_written_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_written_runs_as_it_is(quickly: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from edgedistill.command_line import run
 
-    monkeypatch.setattr("edgedistill.stages.benchmark.ROUNDS", 1)
     folder_of(24, 3, count=20)
     words = "--target linux-x64 --cache cache"
     assert run("init --teacher resnet_cifar:8 --data pictures --target linux-x64".split()) == 0

@@ -8,7 +8,7 @@ from benchmarks.batch_norm import measure
 
 
 @pytest.mark.slow
-def test_a_short_training_is_worth_what_its_weights_are(tmp_path: Path) -> None:
+def test_a_short_training_is_worth_what_its_weights_are(quickly: None, tmp_path: Path) -> None:
     found = measure(tmp_path, 0, ("ptq",))
     assert found["float"] > 70
     assert not found["warned"]
