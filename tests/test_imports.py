@@ -25,6 +25,7 @@ ORDER: list[set[str]] = [
     {"runtime_table"},
     {"target"},
     {"fields", "records"},
+    {"transcripts"},
     {"tasks"},
     {"families", "losses"},
     {"recipe"},

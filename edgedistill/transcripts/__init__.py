@@ -1,0 +1,1 @@
+"""What was said, as text: made comparable, held against what somebody wrote down, and sifted."""
