@@ -57,7 +57,7 @@ def recipe(folder: Path) -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def made(quickly: None, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("tones")
     wanted = recipe(folder)
     return folder, wanted, run_until(wanted, TARGET, Cache(folder / "cache"), Silent())
