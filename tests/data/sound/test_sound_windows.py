@@ -14,11 +14,11 @@ def placed(before: float, after: float) -> np.ndarray:
     return np.rint(32767 * np.concatenate([silence[0], word(0), silence[1]])).astype(np.int16)
 
 
-@pytest.mark.parametrize(("cut", "seconds"), [("end", 0.8), ("middle", 0.4), ("spoken", 0.3)])
+@pytest.mark.parametrize(("cut", "seconds"), [("end", 0.8), ("middle", 0.4), ("spoken", 0.32)])
 def test_the_window_of_a_longer_clip(cut: Cut, seconds: float) -> None:
     # Of 1.8 s; the word is over at 1.1, most of it a little before, and the window ends later.
     (found,) = clip_window(placed(0.7, 0.7), 8000, cut, RATE)
-    assert abs(found - seconds * RATE) <= RATE / 20
+    assert abs(found - seconds * RATE) <= RATE / 100
 
 
 @pytest.mark.parametrize("again", [0.2, 0.6, 1.5])
@@ -30,7 +30,7 @@ def test_a_knock_is_not_the_word(again: float, before: bool) -> None:
     knocked = clip.copy()
     knocked[at : at + RATE // 100] = np.random.default_rng(0).integers(-9999, 9999, RATE // 100)
     (quiet,), (found,) = (clip_window(each, 8000, "spoken", RATE) for each in (clip, knocked))
-    assert abs(found - quiet) <= RATE / 20
+    assert abs(found - quiet) <= RATE / 50
 
 
 def test_the_window_of_what_is_spoken_stays_in_the_clip() -> None:
