@@ -32,6 +32,7 @@ ORDER: list[set[str]] = [
     {"batch_norm", "cache", "checkpoint", "data", "libraries", "models", "program_file"},
     {"listening", "predict"},
     {"train", "training_inputs", "distill", "compress", "runtimes", "devices"},
+    {"transcribing"},
     {"stages"},
     {"plan"},
     {"on_device", "precheck", "rehearsal"},

@@ -18,6 +18,8 @@ Matrix = NDArray[np.float64]
 _CALL = 512
 """Weights that one more matrix product is worth: what it takes to describe it in a file, of a whole
 window and of a step."""
+_SLANEY_STEP = math.log(6.4) / 27.0
+"""Of a natural logarithm, from one mel to the next above 1 kHz."""
 
 
 def mel(hertz: float) -> float:
@@ -30,7 +32,21 @@ def triangles(rate: int, window: int, bands: int, lowest: float, highest: float)
     takes, from 0 to 1; their centres lie evenly on the mel scale, and each begins and ends at its
     neighbours' centres. As librosa's `filters.mel(htk=True, norm=None)`."""
     edges = np.linspace(mel(lowest), mel(highest), bands + 2)
-    hertz = 700.0 * (10.0 ** (edges / 2595.0) - 1.0)
+    return _between(700.0 * (10.0 ** (edges / 2595.0) - 1.0), rate, window)
+
+
+def slaney_triangles(rate: int, window: int, bands: int) -> Matrix:
+    """The same on the scale of Slaney 1998, "Auditory Toolbox", from 0 to half of `rate`, each
+    triangle of the same area. As librosa's `filters.mel()`, and so as Whisper's."""
+    highest = 15.0 + np.log(rate / 2000.0) / _SLANEY_STEP if rate > 2000 else rate / 2 * 0.015
+    edges = np.linspace(0.0, highest, bands + 2)
+    hertz = np.where(edges < 15.0, edges / 0.015, 1000.0 * np.exp(_SLANEY_STEP * (edges - 15.0)))
+    found: Matrix = _between(hertz, rate, window) * 2.0 / (hertz[2:] - hertz[:-2])
+    return found
+
+
+def _between(hertz: Matrix, rate: int, window: int) -> Matrix:
+    """Triangles whose edges and centres lie at these frequencies."""
     bins = np.arange(window // 2 + 1)[:, None] * rate / window
     rising = (bins - hertz[:-2]) / (hertz[1:-1] - hertz[:-2])
     falling = (hertz[2:] - bins) / (hertz[2:] - hertz[1:-1])

@@ -1,0 +1,1 @@
+"""From raw samples to text with a recognizer's two programs, token by token."""

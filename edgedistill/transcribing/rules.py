@@ -1,0 +1,131 @@
+"""What a recognizer is told before it speaks, and what it may not say: data that a bundle
+carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edgedistill.errors import UserError, nearest
+from edgedistill.transcribing.vocabulary import Vocabulary
+
+TASKS = ("transcribe", "translate")
+_NO_SPEECH = ("<|nospeech|>", "<|nocaptions|>")
+_SAVED = "save the model anew with its `generation_config.json`"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """Of greedy decoding; tokens by their numbers."""
+
+    prompt: tuple[int, ...]
+    """What begins each transcript: its start, the language and the task where the model knows
+    several, and that no times are wanted."""
+    end: int
+    """The token that ends it."""
+    suppressed: tuple[int, ...] = ()
+    """Never said."""
+    suppressed_first: tuple[int, ...] = ()
+    """Not said first."""
+    limit: int
+    """Tokens of a transcript, the prompt with them, at most."""
+    no_speech: int | None = None
+    """The token whose probability after the first of the prompt is that of no speech at all."""
+
+    def trimmed(self, kept: Sequence[int]) -> Rules:
+        """The same of a vocabulary of `kept` tokens.
+
+        Raises UserError: a token of the prompt, or the end, is not kept.
+        """
+        place = {token: number for number, token in enumerate(kept)}
+        lost = [token for token in (*self.prompt, self.end) if token not in place]
+        if lost:
+            raise UserError(
+                f"the vocabulary that is kept lacks tokens {lost}, which begin or end each "
+                "transcript",
+                "keep them",
+            )
+        return replace(
+            self,
+            prompt=tuple(place[each] for each in self.prompt),
+            end=place[self.end],
+            suppressed=tuple(place[each] for each in self.suppressed if each in place),
+            suppressed_first=tuple(place[each] for each in self.suppressed_first if each in place),
+            no_speech=None if self.no_speech is None else place.get(self.no_speech),
+        )
+
+
+def languages(generation: Mapping[str, Any]) -> dict[str, int]:
+    """The token of each language, by its code, as `en`; none of a model of English alone."""
+    table = generation.get("lang_to_id") or {}
+    return {name.strip("<|>"): int(token) for name, token in table.items()}
+
+
+def read_rules(
+    generation: Mapping[str, Any],
+    vocabulary: Vocabulary,
+    language: str,
+    task: str = "transcribe",
+    limit: int | None = None,
+) -> Rules:
+    """The rules that `generation_config.json` tells; `limit`: fewer tokens than it allows.
+
+    Raises UserError: it lacks what a Whisper's has, or the model does not know the language or
+    the task.
+    """
+    try:
+        start, end = generation["decoder_start_token_id"], generation["eos_token_id"]
+        no_times = generation["no_timestamps_token_id"]
+        most = min(int(generation.get("max_length", 448)), limit or 448)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"generation_config.json: lacks what a Whisper's has ({error})", _SAVED
+        ) from None
+    told = _told(generation, language, task)
+    names = [vocabulary.named[each] for each in _NO_SPEECH if each in vocabulary.named]
+    rules = Rules(
+        prompt=(start, *told, no_times),
+        end=end,
+        suppressed=tuple(generation.get("suppress_tokens") or ()),
+        suppressed_first=tuple(generation.get("begin_suppress_tokens") or ()),
+        limit=most,
+        no_speech=next(iter(names), None),
+    )
+    _check(rules, len(vocabulary.pieces))
+    return rules
+
+
+def _told(generation: Mapping[str, Any], language: str, task: str) -> tuple[int, ...]:
+    if not generation.get("is_multilingual", True):
+        if language != "en" or task != "transcribe":
+            raise UserError(
+                f"the model transcribes English alone; `{task}` of `{language}` was asked for",
+                "leave the language out, or take a multilingual model",
+            )
+        return ()
+    known, tasks = languages(generation), generation.get("task_to_id") or {}
+    if language not in known:
+        raise UserError(
+            f"the model does not know the language `{language}`", nearest(language, list(known))
+        )
+    if task not in tasks:
+        raise UserError(f"the model does not know the task `{task}`", nearest(task, list(tasks)))
+    return known[language], int(tasks[task])
+
+
+def _check(rules: Rules, count: int) -> None:
+    """Raises UserError: a number is no token's, or the prompt fills all."""
+    named = (*rules.prompt, rules.end, *rules.suppressed, *rules.suppressed_first)
+    wrong = [each for each in named if not isinstance(each, int) or not 0 <= each < count]
+    if wrong:
+        raise UserError(
+            f"generation_config.json: names {wrong[0]!r}, which is none of the model's {count} "
+            "tokens",
+            _SAVED,
+        )
+    if rules.limit <= len(rules.prompt):
+        raise UserError(
+            f"transcripts of {rules.limit} tokens at most: {len(rules.prompt)} of them begin each",
+            "allow for more",
+        )
