@@ -20,7 +20,7 @@ class InTorch:
     def __init__(self, model: Whisper) -> None:
         self._model = model
         self._cross: list[Pair] = []
-        self._before: list[int] = []
+        self._before: list[Pair] = []
 
     def hear(self, samples: Floats) -> None:
         """See `Recognizer`."""
@@ -32,13 +32,14 @@ class InTorch:
         self._before = []
 
     def step(self, token: int, position: int) -> Floats:
-        """See `Recognizer`: all tokens before it are computed anew."""
+        """See `Recognizer`; positions follow each other."""
         import torch
 
-        self._before = [*self._before[:position], token]
         with torch.no_grad():
-            logits = self._model.decoder(torch.tensor([self._before]), self._cross)
-        found: Floats = logits[0, -1].numpy()
+            logits, self._before = self._model.decoder.further(
+                torch.tensor([[token]]), self._cross, self._before
+            )
+        found: Floats = logits[0].numpy()
         return found
 
 

@@ -127,11 +127,18 @@ class DecoderLayer(_Layer):
         self.encoder_attn = Attention(width, heads)
         self.encoder_attn_layer_norm = nn.LayerNorm(width)
 
-    def forward(self, states: Tensor, cross: Pair) -> Tensor:
-        """States (batch, tokens, width) of a whole transcript to the same."""
+    def forward(
+        self, states: Tensor, cross: Pair, before: Pair | None = None
+    ) -> tuple[Tensor, Pair]:
+        """States (batch, tokens, width) to the same, and the keys and values that those after
+        them ask; before: of the tokens before, where these are not the first. Then it is one
+        token."""
         normed = self.self_attn_layer_norm(states)
         pair = self.self_attn.pair(normed)
-        return self._rest(states + self.self_attn(normed, pair, causal=True), cross)
+        if before is not None:
+            pair = torch.cat((before[0], pair[0]), 2), torch.cat((before[1], pair[1]), 2)
+        asked = self.self_attn(normed, pair, causal=before is None)
+        return self._rest(states + asked, cross), pair
 
     def step(
         self, states: Tensor, cross: Pair, cache: Pair, position: Tensor
@@ -198,8 +205,22 @@ class Decoder(nn.Module):
         """Logits (batch, tokens, vocabulary) of tokens (batch, tokens)."""
         states = self.embed_tokens(tokens) + self.embed_positions.weight[: tokens.shape[1]]
         for layer, pair in zip(self._layers, cross, strict=True):
-            states = layer(states, pair)
+            states, _ = layer(states, pair)
         return self._logits(states)
+
+    def further(
+        self, tokens: Tensor, cross: Sequence[Pair], before: Sequence[Pair] = ()
+    ) -> tuple[Tensor, list[Pair]]:
+        """Logits (batch, vocabulary) of what follows tokens (batch, tokens), and the keys and
+        values that those after them ask; before: as the last call gave them, where one token
+        follows others."""
+        first = before[0][0].shape[2] if before else 0
+        places = self.embed_positions.weight[first : first + tokens.shape[1]]
+        states, kept = self.embed_tokens(tokens) + places, []
+        for number, (layer, pair) in enumerate(zip(self._layers, cross, strict=True)):
+            states, own = layer(states, pair, before[number] if before else None)
+            kept.append(own)
+        return self._logits(states[:, -1]), kept
 
     def step(
         self, token: Tensor, position: Tensor, cross: Sequence[Pair], caches: Sequence[Pair]
