@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -130,29 +131,35 @@ def speaker_groups(speakers: tuple[str | None, ...]) -> NDArray[np.int64]:
 
 
 def held_out_groups(
-    labels: Labels, groups: NDArray[np.int64], share: float, seed: int
+    labels: Labels, groups: NDArray[np.int64], share: float, seed: int, most: float = 1.0
 ) -> NDArray[np.bool_]:
     """(samples,): whole groups with about `share` of the samples, at least one of them, and of
     every class some where it can be; on the other side some of every class are left.
 
-    labels: (samples,), int64; groups: (samples,). Raises UserError: each group is the only one of
+    labels: (samples,), int64; groups: (samples,); most: a share that no group brings the choice
+    above, but where a class has no smaller one. Raises UserError: each group is the only one of
     some class.
     """
     order = np.argsort(groups, kind="stable")
     named, starts = np.unique(groups[order], return_index=True)
-    members = dict(zip(named.tolist(), np.split(order, starts[1:]), strict=True))
+    members = dict(zip(named.tolist(), np.split(order, starts)[1:], strict=True))
     ranks = uniform(seed, named, slot=HELD_OUT)
     left = np.bincount(labels, minlength=1)
     missing = left > 0
     chosen, count = np.zeros(len(labels), np.bool_), 0
-    for group in named[np.argsort(ranks)].tolist():
-        theirs = np.bincount(labels[members[group]], minlength=len(left))
-        enough = count >= share * len(labels)
-        last = ((theirs > 0) & (theirs == left)).any()
-        if last or (enough and not (missing & (theirs > 0)).any()):
+    drawn = named[np.argsort(ranks)].tolist()
+    for limit, group in itertools.product((most, 1.0), drawn):
+        mine = members[group]
+        if chosen[mine[0]] or (limit > most and not missing.any()):
             continue
-        chosen[members[group]] = True
-        count += len(members[group])
+        theirs = np.bincount(labels[mine], minlength=len(left))
+        needed = (missing & (theirs > 0)).any()
+        last = ((theirs > 0) & (theirs == left)).any()
+        above = count + len(mine) > limit * len(labels)
+        if last or above or (not needed and (limit > most or count >= share * len(labels))):
+            continue
+        chosen[mine] = True
+        count += len(mine)
         left, missing = left - theirs, missing & (theirs == 0)
     if not count:
         raise UserError(
