@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -170,6 +172,14 @@ class ArrayWriter:
         """values: (batch, *shape)"""
         self._stream.write(np.ascontiguousarray(values, self._dtype).data)
         self._count += len(values)
+
+    def keep(self, count: int) -> None:
+        """Take all but the first `count` samples back."""
+        self._stream.flush()
+        bytes_each = np.dtype(self._dtype).itemsize * math.prod(self._shape)
+        self._stream.truncate(len(self._header()) + count * bytes_each)
+        self._stream.seek(0, os.SEEK_END)
+        self._count = count
 
     def close(self) -> None:
         """Write the final count."""

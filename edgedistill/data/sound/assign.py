@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -56,9 +57,9 @@ def assign_sounds(source: Source, data: Data, task: str, seed: int) -> Assigned:
     parts = [SoundPart(source.train, codes)]
     if source.test is not None:
         parts.append(SoundPart(source.test, np.full(len(source.test.labels), TEST, np.int8)))
-    where, shared = _speakers(parts)
+    where, shared = shared_speakers(parts)
     by_speaker = source.train.speakers is not None and not shared
-    notes = [_told(where, shared)]
+    notes = [told_of_speakers(where, shared)]
     if source.unlabelled is not None:
         parts.append(SoundPart(source.unlabelled, np.zeros(len(source.unlabelled.labels), np.int8)))
     share = getattr(data, "test_share", source.test_share)
@@ -101,7 +102,7 @@ def _clip_codes(source: Source, validation: float, seed: int, form: LabelForm) -
 
 
 def _check_enough(speakers: tuple[str | None, ...], splits: int) -> None:
-    count = len(np.unique(_groups(speakers)))
+    count = len(np.unique(speaker_groups(speakers)))
     if count < splits:
         raise UserError(
             f"data: {count} speakers; of {splits} splits that share none each needs one",
@@ -118,10 +119,10 @@ def _drawn(
 ) -> NDArray[np.bool_]:
     if speakers is None:
         return held_out(labels, share, seed, form)
-    return held_out_groups(labels, _groups(speakers), share, seed)
+    return held_out_groups(labels, speaker_groups(speakers), share, seed)
 
 
-def _groups(speakers: tuple[str | None, ...]) -> NDArray[np.int64]:
+def speaker_groups(speakers: tuple[str | None, ...]) -> NDArray[np.int64]:
     """(samples,): the number of each one's speaker; of those without a name, one of its own."""
     names = sorted({each for each in speakers if each is not None})
     places = {name: place for place, name in enumerate(names)}
@@ -130,28 +131,37 @@ def _groups(speakers: tuple[str | None, ...]) -> NDArray[np.int64]:
 
 
 def held_out_groups(
-    labels: Labels, groups: NDArray[np.int64], share: float, seed: int
+    labels: Labels, groups: NDArray[np.int64], share: float, seed: int, most: float = 1.0
 ) -> NDArray[np.bool_]:
     """(samples,): whole groups with about `share` of the samples, at least one of them, and of
     every class some where it can be; on the other side some of every class are left.
 
-    labels: (samples,), int64; groups: (samples,). Raises UserError: each group is the only one of
+    labels: (samples,), int64; groups: (samples,); most: a share that no group brings the choice
+    above, but where a class has no smaller one. Raises UserError: each group is the only one of
     some class.
     """
-    members = {int(group): np.flatnonzero(groups == group) for group in np.unique(groups)}
-    ranks = uniform(seed, np.array(list(members)), slot=HELD_OUT)
+    order = np.argsort(groups, kind="stable")
+    named, starts = np.unique(groups[order], return_index=True)
+    members = dict(zip(named.tolist(), np.split(order, starts)[1:], strict=True))
+    ranks = uniform(seed, named, slot=HELD_OUT)
     left = np.bincount(labels, minlength=1)
     missing = left > 0
-    chosen = np.zeros(len(labels), np.bool_)
-    for group in np.array(list(members))[np.argsort(ranks)]:
-        theirs = np.bincount(labels[members[int(group)]], minlength=len(left))
-        enough = chosen.sum() >= share * len(labels)
-        last = ((theirs > 0) & (theirs == left)).any()
-        if last or (enough and not (missing & (theirs > 0)).any()):
+    chosen, count = np.zeros(len(labels), np.bool_), 0
+    drawn = named[np.argsort(ranks)].tolist()
+    for limit, group in itertools.product((most, 1.0), drawn):
+        mine = members[group]
+        if chosen[mine[0]] or (limit > most and not missing.any()):
             continue
-        chosen[members[int(group)]] = True
+        theirs = np.bincount(labels[mine], minlength=len(left))
+        needed = (missing & (theirs > 0)).any()
+        last = ((theirs > 0) & (theirs == left)).any()
+        above = count + len(mine) > limit * len(labels)
+        if last or above or (not needed and (limit > most or count >= share * len(labels))):
+            continue
+        chosen[mine] = True
+        count += len(mine)
         left, missing = left - theirs, missing & (theirs == 0)
-    if not chosen.any():
+    if not count:
         raise UserError(
             "data: clips cannot be parted by speaker: each speaker is the only one of a class",
             MORE_SPEAKERS,
@@ -159,7 +169,7 @@ def held_out_groups(
     return chosen
 
 
-def _speakers(parts: list[SoundPart]) -> tuple[dict[str, int], list[str]]:
+def shared_speakers(parts: list[SoundPart]) -> tuple[dict[str, int], list[str]]:
     """The split of each speaker, and who is in a given test split as well as in another, where the
     test is theirs."""
     where: dict[str, int] = {}
@@ -173,10 +183,11 @@ def _speakers(parts: list[SoundPart]) -> tuple[dict[str, int], list[str]]:
     return where, list(shared)
 
 
-def _told(where: Mapping[str, int], shared: list[str]) -> str:
+def told_of_speakers(where: Mapping[str, int], shared: list[str], word: str = "clips") -> str:
+    """What `shared_speakers` found, in a sentence; word: what recordings are called."""
     if not where:
         return (
-            "the clips name no speakers: a voice may be in training and in test; "
+            f"the {word} name no speakers: a voice may be in training and in test; "
             "`data.speaker` names what tells of them"
         )
     if shared:
@@ -186,7 +197,7 @@ def _told(where: Mapping[str, int], shared: list[str]) -> str:
         )
     counts = np.bincount(list(where.values()), minlength=len(SPLITS)).tolist()
     told = ", ".join(f"{count} in {name}" for count, name in zip(counts, SPLITS, strict=True))
-    return f"clips are parted by speaker: {told}"
+    return f"{word} are parted by speaker: {told}"
 
 
 def _recording_codes(
@@ -201,7 +212,7 @@ def _recording_codes(
     are."""
     speakers = samples.speakers or (None,) * len(samples.labels)
     known = np.array([where.get(each or "", -1) for each in speakers], np.int8)
-    groups = _groups(speakers)
+    groups = speaker_groups(speakers)
     free = np.flatnonzero(known < 0)
     if len(np.unique(groups[free])) < len(SPLITS) and not _in_all(known):
         raise UserError(

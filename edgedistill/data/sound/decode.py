@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,12 +51,17 @@ class Heard:
     peak: float = 0.0
 
 
+Fault = Literal["damaged", "empty", "no numbers"]
+"""What makes a recording unusable, as it is counted."""
+
+
 class BadSound(Exception):
     """A recording that cannot be used; the caller knows its name."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, fault: Fault = "damaged") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.fault: Fault = fault
         self.hint = (
             "mend or remove it, or allow some with `data.skip_unreadable`, a share such as 0.01"
         )
@@ -84,7 +89,7 @@ def decoded_blocks(payload: Payload, rate: int, heard: Heard) -> Iterator[Sample
         count += len(samples)
         yield samples
     if not count:
-        raise BadSound("holds no samples")
+        raise BadSound("holds no samples", "empty")
 
 
 def as_floats(samples: Samples) -> Floats:
@@ -116,7 +121,8 @@ def _mixed(payload: Payload, heard: Heard) -> Iterator[Floats]:
     for block in _checked(_opened(payload, heard), heard):
         if not np.isfinite(block).all():
             at = int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
-            raise BadSound(f"holds what is no number at {(done + at) / heard.rate:.2f} s")
+            reason = f"holds what is no number at {(done + at) / heard.rate:.2f} s"
+            raise BadSound(reason, "no numbers")
         done += len(block)
         if done > MOST_SECONDS * heard.rate:
             raise BadSound(f"is longer than {MOST_SECONDS / 3600:g} hours; cut it into parts")
@@ -160,13 +166,13 @@ def _resampled(blocks: Iterator[Floats], rate: int, heard: Heard) -> Iterator[Fl
 def _opened(payload: Payload, heard: Heard) -> Iterator[Floats]:
     """(samples, channels) block by block, as the file has them."""
     if payload is None:
-        raise BadSound("there are no bytes")
+        raise BadSound("there are no bytes", "empty")
     if not isinstance(payload, bytes):
         check_regular(Path(payload), "sound file")
     with io.BytesIO(payload) if isinstance(payload, bytes) else Path(payload).open("rb") as stream:
         head = stream.read(kinds.HEAD)
         if not head:
-            raise BadSound("is empty")
+            raise BadSound("is empty", "empty")
         stream.seek(0)
         kind = kinds.with_pyav(head)
         if kind is None:

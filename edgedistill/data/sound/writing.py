@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +12,9 @@ from numpy.typing import NDArray
 
 from edgedistill.artifact import write_json
 from edgedistill.data.counter import uniform
+from edgedistill.data.sound.ahead import Decoding, decoded_ahead
 from edgedistill.data.sound.assign import SoundPart
-from edgedistill.data.sound.decode import BadSound, Heard, Payload, Samples, decode, decoded_blocks
+from edgedistill.data.sound.decode import BadSound, Heard, Samples
 from edgedistill.data.sound.notes import Notes
 from edgedistill.data.sound.split import CLIP, DAMAGED, NOISE, SPEAKERS
 from edgedistill.data.sound.window import Starts, clip_window, rooms, tiled
@@ -29,8 +27,6 @@ from edgedistill.progress import Reporter
 from edgedistill.recipe import Data, Sound
 from edgedistill.tasks.labels import LabelForm
 
-AT_ONCE_BYTES = 4 << 20
-"""Encoded recordings above that are decoded block by block, others whole, several at a time."""
 QUIET_SHARE, NONE_SHARE = 0.25, 0.0625
 """Shares of the windows of noise that become quiet, and that become silence without any sound: a
 device hears both."""
@@ -240,56 +236,29 @@ what was heard."""
 def _recordings(
     part: SoundPart, ids: NDArray[np.int64], sound: Sound, workers: int | None
 ) -> Iterator[_Reading]:
-    """One for each id, in order; several are decoded ahead, in threads: the decoders are in C and
-    let go of the interpreter."""
-    count = min(8, os.cpu_count() or 1) if workers is None else max(1, workers)
-    labels = part.samples.labels
-    waiting: deque[_Reading] = deque()
-    with ThreadPoolExecutor(count, "edgedistill-decode") as threads:
-        try:
-            for at, payload in zip(ids, part.samples.read(ids), strict=True):
-                clip = part.kind == CLIP and labels[at] != UNLABELLED
-                if clip or _size(payload) <= AT_ONCE_BYTES:
-                    future = threads.submit(decode, payload, sound.rate)
-                    waiting.append(_whole(future, sound, clip))
-                else:
-                    waiting.append(_streamed(payload, sound))
-                if len(waiting) > 2 * count:
-                    yield waiting.popleft()
-            while waiting:
-                yield waiting.popleft()
-        finally:
-            threads.shutdown(cancel_futures=True)
+    """One for each id, in order."""
+    clips = [part.kind == CLIP and bool(part.samples.labels[at] != UNLABELLED) for at in ids]
+    given = zip(part.samples.read(ids), clips, strict=True)
+    for decoding, clip in zip(decoded_ahead(given, sound.rate, workers), clips, strict=True):
+        yield _clip(decoding, sound) if clip else _tiled(decoding, sound)
 
 
-def _whole(future: Future[tuple[Samples, Heard]], sound: Sound, clip: bool) -> _Reading:
+def _clip(decoding: Decoding, sound: Sound) -> _Reading:
     def give(add: _Add) -> tuple[int, Starts, Heard]:
-        samples, heard = future.result()
+        samples = np.concatenate(list(decoding.blocks))
         add(samples)
-        if clip:
-            windows = clip_window(samples, sound.length, sound.cut, sound.rate)
-        else:
-            windows = tiled(len(samples), sound.length)
-        return len(samples), windows, heard
+        windows = clip_window(samples, sound.length, sound.cut, sound.rate)
+        return len(samples), windows, decoding.heard
 
     return give
 
 
-def _streamed(payload: Payload, sound: Sound) -> _Reading:
+def _tiled(decoding: Decoding, sound: Sound) -> _Reading:
     def give(add: _Add) -> tuple[int, Starts, Heard]:
-        heard, length = Heard(), 0
-        for block in decoded_blocks(payload, sound.rate, heard):
+        length = 0
+        for block in decoding.blocks:
             add(block)
             length += len(block)
-        return length, tiled(length, sound.length), heard
+        return length, tiled(length, sound.length), decoding.heard
 
     return give
-
-
-def _size(payload: Payload) -> int:
-    if payload is None or isinstance(payload, bytes):
-        return len(payload or b"")
-    try:
-        return os.stat(payload).st_size
-    except OSError:  # which its decoder tells of
-        return 0

@@ -44,6 +44,9 @@ class Samples:
     """About how much there is to decode."""
     speakers: tuple[str | None, ...] | None = None
     """Of recordings, who speaks in each; None where the source does not say."""
+    texts: tuple[str | None, ...] | None = None
+    """Of recordings, what is said in each: empty where that is nothing, None where nobody knows;
+    None where the source has no transcripts."""
 
 
 @dataclass(frozen=True)

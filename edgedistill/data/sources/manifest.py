@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.data.sources.base import UNLABELLED, Samples, Source, shown
-from edgedistill.data.sources.texts import numbered, read_texts
+from edgedistill.data.sources.texts import numbered, read_texts, transcripts
 from edgedistill.errors import UserError, nearest
 from edgedistill.files import read_text
 from edgedistill.recipe import ManifestData
@@ -38,7 +38,13 @@ class Lines:
                 )
         return [row[key] for row in self.rows]
 
-    def samples(self, key: str, labels: NDArray[np.int64], speaker: str | None) -> Samples:
+    def samples(
+        self,
+        key: str,
+        labels: NDArray[np.int64],
+        speaker: str | None,
+        texts: tuple[str | None, ...] | None = None,
+    ) -> Samples:
         """The files that lie under `key`, found from the manifest's folder."""
         named = read_texts(self.texts(key), f"{self.path}: key `{key}`")
         paths = [self.path.parent / each for each in named]
@@ -47,7 +53,7 @@ class Lines:
             return (str(paths[each]) for each in ids)
 
         speakers = None if speaker is None else speakers_of(self.texts(speaker))
-        return Samples(labels, read, lambda each: shown(named[each]), 0, speakers)
+        return Samples(labels, read, lambda each: shown(named[each]), 0, speakers, texts)
 
 
 def open_source(data: ManifestData) -> Source:
@@ -66,14 +72,20 @@ def open_source(data: ManifestData) -> Source:
     return Source(classes, samples, test, data.test_share)
 
 
-def unlabelled(path: Path, speaker: str | None, key: str | None = None) -> Samples:
+def unlabelled(
+    path: Path, speaker: str | None, key: str | None = None, text: str | None = None
+) -> Samples:
     """The files of a manifest's lines, under a key, by default `path` or what is usual elsewhere.
-    The key `speaker` counts where every line has it."""
+    The key `speaker` counts where every line has it; `text`, of transcripts, where any line does.
+    """
     lines = read_lines(path)
     usual = ("path", "audio", "audio_filepath")
     key = key or next((each for each in usual if each in lines.rows[0]), "path")
     named = speaker if speaker and all(speaker in row for row in lines.rows) else None
-    return lines.samples(key, np.full(len(lines.rows), UNLABELLED, np.int64), named)
+    texts = None
+    if text is not None and any(text in row for row in lines.rows):
+        texts = transcripts([row.get(text) for row in lines.rows], f"{path}: key `{text}`")
+    return lines.samples(key, np.full(len(lines.rows), UNLABELLED, np.int64), named, texts)
 
 
 def read_lines(path: Path) -> Lines:

@@ -25,7 +25,7 @@ from edgedistill.data.sources.base import (
 )
 from edgedistill.data.sources.files import SOUNDS
 from edgedistill.data.sources.manifest import speakers_of
-from edgedistill.data.sources.texts import numbered, read_texts
+from edgedistill.data.sources.texts import numbered, read_texts, transcripts
 from edgedistill.errors import UserError
 from edgedistill.recipe import Data, HuggingFaceData, ParquetData
 
@@ -163,28 +163,33 @@ def _labelled(samples: Samples | None, classes: Sequence[str], name: str) -> Sam
 
 
 def recordings(
-    paths: Sequence[Path], audio: str | None = None, speaker: str = SPEAKER
+    paths: Sequence[Path],
+    audio: str | None = None,
+    speaker: str | None = SPEAKER,
+    text: str | None = None,
 ) -> tuple[Samples | None, tuple[str, ...]]:
     """All recordings in these places, unlabelled, and notes on files that were passed over; None
-    for no places. audio, speaker: columns and keys, where there are such.
+    for no places. audio, speaker, text: columns and keys, where there are such.
 
     Raises UserError: no recordings.
     """
     parts: list[Samples] = []
     notes: list[str] = []
     for path in paths:
-        found, more = _recordings(path, audio, speaker)
+        found, more = _recordings(path, audio, speaker, text)
         parts.append(found)
         notes += more
     return (joined(parts) if parts else None), tuple(notes)
 
 
-def _recordings(path: Path, audio: str | None, speaker: str) -> tuple[Samples, tuple[str, ...]]:
+def _recordings(
+    path: Path, audio: str | None, speaker: str | None, text: str | None
+) -> tuple[Samples, tuple[str, ...]]:
     existing(path, "recordings")
     if path.suffix == ".jsonl":
-        return manifest.unlabelled(path, speaker), ()
+        return manifest.unlabelled(path, speaker, text=text), ()
     if path.suffix == ".parquet" or (is_folder(path) and any(path.glob("*.parquet"))):
-        return _rows(parquet.Table(path), audio, speaker), ()
+        return _rows(parquet.Table(path), audio, speaker, text), ()
     if is_folder(path):
         return folder.unlabelled(path, SOUNDS)
     if SOUNDS.is_read(path):
@@ -201,7 +206,9 @@ def _named(path: Path) -> Any:
     return lambda sample: shown(path.name)
 
 
-def _rows(table: parquet.Table, audio: str | None, speaker: str) -> Samples:
+def _rows(
+    table: parquet.Table, audio: str | None, speaker: str | None, text: str | None
+) -> Samples:
     first, file = table.opened[0], table.files[0]
     described = parquet.columns_described(first, file)
     if audio is None or audio not in table.columns:
@@ -212,9 +219,12 @@ def _rows(table: parquet.Table, audio: str | None, speaker: str) -> Samples:
     if not len(table):
         raise UserError(f"{table.path}: holds no rows", "give recordings")
     speakers = speakers_of(table.values(speaker)) if speaker in table.columns else None
+    texts = None
+    if text in table.columns:
+        texts = transcripts(table.values(text), f"{table.path}: column `{text}`")
     labels = np.full(len(table), UNLABELLED, np.int64)
     return Samples(
-        labels, lambda ids: table.payloads(column, ids), table.name_of, table.bytes, speakers
+        labels, lambda ids: table.payloads(column, ids), table.name_of, table.bytes, speakers, texts
     )
 
 
@@ -232,13 +242,15 @@ def joined(parts: Sequence[Samples]) -> Samples:
         at = int(np.searchsorted(starts, sample, side="right")) - 1
         return parts[at].name(int(sample - starts[at]))
 
-    speakers = [
-        each for part in parts for each in part.speakers or (None,) * len(part.labels)
-    ]  # fmt: skip
+    speakers, texts = (
+        [each for part in parts for each in getattr(part, what) or (None,) * len(part.labels)]
+        for what in ("speakers", "texts")
+    )
     return Samples(
         np.concatenate([part.labels for part in parts]),
         read,
         name_of,
         sum(part.encoded_bytes for part in parts),
         tuple(speakers) if any(speakers) else None,
+        tuple(texts) if any(part.texts is not None for part in parts) else None,
     )

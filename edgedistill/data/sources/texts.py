@@ -1,4 +1,4 @@
-"""Labels that are given as names."""
+"""Labels that are given as names, and transcripts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,26 @@ def read_texts(values: Sequence[Any], where: str) -> list[str]:
             told = "empty" if value is None or value == "" else f"{value!r:.100}"
             raise UserError(f"{where}: entry {at} is {told}, no name", "give each sample its name")
     return [str(value) for value in values]
+
+
+def transcripts(values: Sequence[Any], where: str) -> tuple[str | None, ...]:
+    """What is said in each sample, without white space around it; empty where that is nothing, None
+    where nobody knows. Raises UserError: one is no text."""
+    for at, value in enumerate(values):
+        if value is not None and not (isinstance(value, str) and _can_be_written(value)):
+            raise UserError(
+                f"{where}: entry {at} is {value!r:.100}, no text",
+                "give each recording what is said in it, or null where nobody knows",
+            )
+    return tuple(None if value is None else value.strip() for value in values)
+
+
+def _can_be_written(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a pair of surrogates
+        return False
+    return True
 
 
 def numbered(texts: Sequence[str], classes: Sequence[str], where: str) -> NDArray[np.int64]:

@@ -121,7 +121,7 @@ def test_a_long_recording_that_breaks_off_leaves_nothing_behind(
     other = recordings(tmp_path / "other", 6, 8.0)
     samples = np.concatenate([word(5, seconds=4.0), [np.nan]]).astype(np.float32)
     write(other / "2.wav", samples, subtype="FLOAT")
-    monkeypatch.setattr("edgedistill.data.sound.writing.AT_ONCE_BYTES", 1000)
+    monkeypatch.setattr("edgedistill.data.sound.ahead.AT_ONCE_BYTES", 1000)
     monkeypatch.setattr("edgedistill.data.sound.decode.BLOCK", 4096)
     negatives = {"negatives": [other]}
     found = prepared(sound_data(train=folder, skip_unreadable=0.1, sound=negatives))

@@ -318,13 +318,13 @@ def test_a_split_goes_to_another_process_by_its_place(
 def test_long_recordings_are_streamed(
     tmp_path: Path, sound_data: Make, prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgedistill.data.sound import writing
+    from edgedistill.data.sound import ahead
 
     folder, other = words(tmp_path / "words", no=8, yes=8), recordings(tmp_path / "o", 4, 6.0)
     data = sound_data(train=folder, sound={"negatives": [other], "rate": 6000})
     prepared(data)
     whole = {name: np.array(split.audio) for name, split in splits(tmp_path).items()}
-    monkeypatch.setattr(writing, "AT_ONCE_BYTES", 1000)
+    monkeypatch.setattr(ahead, "AT_ONCE_BYTES", 1000)
     monkeypatch.setattr("edgedistill.data.sound.decode.BLOCK", 4096)
     prepared(data)
     for name, split in splits(tmp_path).items():

@@ -1,0 +1,1 @@
+"""Speech: utterances and their transcripts, from a user's places to splits on disk."""
