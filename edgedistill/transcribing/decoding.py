@@ -9,7 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.transcribing.rules import Rules
+from edgedistill.records.recognizer import Guards, Rules
+
+__all__ = ["Decoded", "Floats", "Guards", "Recognizer", "Rules", "greedy"]
 
 Floats = NDArray[np.float32]
 
@@ -22,20 +24,6 @@ class Recognizer(Protocol):
 
     def step(self, token: int, position: int) -> Floats:
         """Logits (vocabulary,), float32, of what follows `token`, at `position` from 0."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Guards:
-    """What ends a transcript that has gone wrong; by default nothing does, as in published
-    figures."""
-
-    repeats: int | None = None
-    """Times that an n-gram of up to `longest` tokens may follow itself: at the next one the
-    transcript ends, and the repetitions are taken back."""
-    longest: int = 16
-    """Tokens of an n-gram that is looked for."""
-    no_speech: float = 1.0
-    """Its probability, up to which something is said at all."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,57 +3,18 @@ carries."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from typing import Any
 
 from edgedistill.errors import UserError, nearest
+from edgedistill.records.recognizer import Rules
 from edgedistill.transcribing.vocabulary import Vocabulary
+
+__all__ = ["TASKS", "Rules", "languages", "read_rules"]
 
 TASKS = ("transcribe", "translate")
 _NO_SPEECH = ("<|nospeech|>", "<|nocaptions|>")
 _SAVED = "save the model anew with its `generation_config.json`"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rules:
-    """Of greedy decoding; tokens by their numbers."""
-
-    prompt: tuple[int, ...]
-    """What begins each transcript: its start, the language and the task where the model knows
-    several, and that no times are wanted."""
-    end: int
-    """The token that ends it."""
-    suppressed: tuple[int, ...] = ()
-    """Never said."""
-    suppressed_first: tuple[int, ...] = ()
-    """Not said first."""
-    limit: int
-    """Tokens of a transcript, the prompt with them, at most."""
-    no_speech: int | None = None
-    """The token whose probability after the first of the prompt is that of no speech at all."""
-
-    def trimmed(self, kept: Sequence[int]) -> Rules:
-        """The same of a vocabulary of `kept` tokens.
-
-        Raises UserError: a token of the prompt, or the end, is not kept.
-        """
-        place = {token: number for number, token in enumerate(kept)}
-        lost = [token for token in (*self.prompt, self.end) if token not in place]
-        if lost:
-            raise UserError(
-                f"the vocabulary that is kept lacks tokens {lost}, which begin or end each "
-                "transcript",
-                "keep them",
-            )
-        return replace(
-            self,
-            prompt=tuple(place[each] for each in self.prompt),
-            end=place[self.end],
-            suppressed=tuple(place[each] for each in self.suppressed if each in place),
-            suppressed_first=tuple(place[each] for each in self.suppressed_first if each in place),
-            no_speech=None if self.no_speech is None else place.get(self.no_speech),
-        )
 
 
 def languages(generation: Mapping[str, Any]) -> dict[str, int]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from edgedistill.errors import UserError
+from edgedistill.artifact import write_json
+from edgedistill.errors import UserError, reading
 from edgedistill.files import read_json_file
 
 _SAVED = "give the folder with its `tokenizer.json`, as transformers saves it"
@@ -35,6 +37,19 @@ class Vocabulary:
         place = {token: number for number, token in enumerate(kept)}
         names = {name: place[token] for name, token in self.named.items() if token in place}
         return Vocabulary(tuple(self.pieces[each] for each in kept), names)
+
+    def write(self, path: Path) -> None:
+        """Write them as JSON: `pieces`, in base64, and `named`."""
+        pieces = [base64.b64encode(each).decode() for each in self.pieces]
+        write_json(path, {"pieces": pieces, "named": self.named})
+
+    @classmethod
+    def read(cls, path: Path) -> Vocabulary:
+        """What `write` left. Raises UserError: it is something else."""
+        found = read_json_file(path, "a vocabulary", "compile the bundle again", _MOST)
+        with reading(str(path), "compile the bundle again"):
+            pieces = tuple(base64.b64decode(each, validate=True) for each in found["pieces"])
+            return cls(pieces, _numbered(found["named"], path))
 
     def ascii(self) -> list[int]:
         """The tokens of nothing but ASCII, and those that are no text."""
