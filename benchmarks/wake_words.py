@@ -6,8 +6,8 @@ Words: Picovoice's wake word benchmark. Negatives: read speech, coffee orders, n
 the words' clips, drawn once by their names, is for the test; of the negatives, of which there has
 to be enough to count one false accept an hour, nearly half. The rest is parted as `edgedistill
 compile` does it: copies of a recording, and where they are named a speaker's recordings, are in one
-split. The words' clips name no speaker, so a voice may be in training and in test. Thresholds are chosen on validation and
-frozen. The teacher is a large model of speech with a layer that is fitted to the training clips
+split. The words' clips name no speaker, so a voice may be in training and in test. Thresholds are
+chosen on validation and frozen. The teacher is a large model of speech with a layer that is fitted to the training clips
 (`speech_embedding.py`).
 
     export EDGEDISTILL_EMBEDDING=...  # see speech_embedding.py
@@ -79,7 +79,8 @@ def document(data: Path, words: Path) -> dict[str, Any]:
         "name": "wake_words", "task": "keywords",
         "data": {
             "source": "parquet", "train": str(words / "train.parquet"),
-            "test": str(words / "test.parquet"), "audio": "audio", "label": "label", "test_share": 0.45, "validation": 0.35,
+            "test": str(words / "test.parquet"), "audio": "audio", "label": "label",
+            "test_share": 0.45, "validation": 0.35,
             "sound": {
                 "seconds": 1.2, "negatives": spoken,
                 "noise": [str(data / "noise" / "esc10.parquet")],

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pydantic import JsonValue
+
 from edgedistill.records.codec import Record
 from edgedistill.records.listening import Interval
+from edgedistill.records.recognizer import Rules
+from edgedistill.records.report import ContractLine, Machine
+from edgedistill.records.speech import SpeechRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +86,8 @@ class StudentRecord(Record):
     before: LayerTrial
     after: LayerTrial
     """On validation, of the cut before training and after."""
+    rules: Rules
+    """Of decoding, in its own tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,3 +122,31 @@ class RecognizeRecord(Record):
     files: tuple[Recognized, ...]
     transcripts: dict[str, tuple[str, ...]]
     """By `runtime precision`; and under `reference`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecognitionReport(Record):
+    """Everything that the compile of a recognizer found out."""
+
+    FILE: ClassVar[str] = "report.json"
+
+    edgedistill: str
+    """Version that wrote it."""
+    created: str
+    """ISO 8601, UTC."""
+    name: str
+    recipe: dict[str, JsonValue]
+    target: dict[str, JsonValue]
+    machine: Machine
+    data: SpeechRecord
+    transcribed: TranscribeRecord
+    """Without the numbers of what is kept."""
+    ablated: AblateRecord
+    student: StudentRecord
+    """Without the numbers of the tokens that are kept."""
+    recognized: RecognizeRecord
+    shipped: tuple[str, str]
+    """Runtime and precision of what the contract is held against."""
+    contract: tuple[ContractLine, ...]
+    ok: bool
+    """Whether no promise is missed."""

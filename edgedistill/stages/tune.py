@@ -14,6 +14,7 @@ from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data.speech.utterances import open_utterances
 from edgedistill.distill.speech.ablation import tried
 from edgedistill.distill.speech.learning import Distilled, Lessons, renumbered, sayable
+from edgedistill.distill.speech.student import save_weights
 from edgedistill.distill.speech.transcripts import open_transcripts
 from edgedistill.errors import UserError
 from edgedistill.models.whisper.folder import Kept, find, generation, open_whisper, shape_of
@@ -34,7 +35,6 @@ from edgedistill.transcribing.rules import read_rules
 from edgedistill.transcribing.vocabulary import Vocabulary, read_vocabulary
 
 _BATCH, _JUDGED = 8, 64
-WEIGHTS = "weights.safetensors"
 
 
 class Config(Frozen):
@@ -51,13 +51,12 @@ class Config(Frozen):
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     """Leaves the student's weights, its tokens, and `student.json`."""
     import torch
-    from safetensors.torch import save_file
 
     data = SpeechRecord.read(inputs["speech"])
     folder, layers = find(str(config.name)), AblateRecord.read(inputs["ablate"])
     count = shape_of(folder).vocabulary
     whole = read_vocabulary(folder, count)
-    rules = read_rules(generation(folder), whole, data.language)
+    rules = read_rules(generation(folder), whole, data.language, limit=config.tokens)
     tokens = _kept_tokens(config.vocabulary, whole, rules, inputs["transcribe"])
     torch.manual_seed(context.seed)
     model = open_whisper(
@@ -91,14 +90,14 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         f"distill: cross entropy {before.cross_entropy:.3f} a token before, "
         f"{after.cross_entropy:.3f} after"
     )
-    tensors = {name: each.detach().clone() for name, each in model.state_dict().items()}
-    save_file(tensors, context.scratch / WEIGHTS)
+    save_weights(model, context.scratch)
     kept = whole if tokens is None else whole.trimmed(tokens)
     kept.write(context.scratch / VOCABULARY)
+    limited = rules if tokens is None else rules.trimmed(tokens)
     StudentRecord(
         sizes=asdict(model.shape), encoder=layers.encoder, decoder=layers.decoder,
         kept_tokens=None if tokens is None else tuple(tokens), coverage=coverage,
-        before=before, after=after,
+        before=before, after=after, rules=limited,
     ).write(context.scratch)  # fmt: skip
     return {**trained, "cross_entropy": after.cross_entropy, "accuracy": after.accuracy}
 
@@ -163,15 +162,3 @@ def _judged(model: Whisper, lessons: Lessons) -> LayerTrial:
     cpu = torch.device("cpu")
     found = tried(model, "decoder", layers, lambda: lessons.batches(order, 0, cpu))
     return LayerTrial(**vars(found))
-
-
-def open_student(artifact: Artifact) -> Whisper:
-    """The model that this stage left, in evaluation mode."""
-    from safetensors.torch import load_file
-
-    from edgedistill.models.whisper.network import Shape
-
-    record = StudentRecord.read(artifact)
-    model = Whisper(Shape(**record.sizes))
-    model.load_state_dict(load_file(artifact.file(WEIGHTS)))
-    return model.eval()
