@@ -26,6 +26,7 @@ from benchmarks.common import Quiet, mean_and_std, write
 from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
 from edgedistill.data.image.augment import view
+from edgedistill.data.loading import epoch_order
 from edgedistill.devices.machine import multiplies_bf16
 from edgedistill.distill.store import open_answers
 from edgedistill.models import build, load
@@ -33,7 +34,7 @@ from edgedistill.pipeline import run_until
 from edgedistill.recipe import ResidualModel
 from edgedistill.signature import image_inputs
 from edgedistill.train import learning_rate, train
-from edgedistill.training_inputs import TrainingInputs, epoch_order
+from edgedistill.training_inputs import TrainingInputs
 
 STEPS = 60
 

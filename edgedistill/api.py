@@ -21,7 +21,7 @@ from edgedistill.devices import PROTOCOLS, Device, Protocol, open_device
 from edgedistill.devices.benchmark_model import found as found_program
 from edgedistill.errors import UserError, nearest
 from edgedistill.families.endpoint import WHOLE
-from edgedistill.recipe import Recipe, load_recipe, parse_recipe
+from edgedistill.recipe import AnyRecipe, Recipe, load_recipe, of_labels, parse_recipe
 from edgedistill.target import Target, check_names, load_target
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ def default_recipe() -> Path:
 
 
 def read_recipe(
-    recipe: str | Path | Mapping[str, Any] | Recipe | None, set: Sequence[str] = ()
-) -> Recipe:
+    recipe: str | Path | Mapping[str, Any] | AnyRecipe | None, set: Sequence[str] = ()
+) -> AnyRecipe:
     """A recipe from a path, a mapping, or None for the embedded digits; `set` holds overrides such
     as `stages.distill.epochs=3`. Raises UserError that lists every mistake."""
-    if isinstance(recipe, Recipe):
+    if isinstance(recipe, AnyRecipe):
         whole = recipe.model_dump(mode="json", context=WHOLE)
         return parse_recipe(whole, "recipe", set) if set else recipe
     if isinstance(recipe, Mapping):
@@ -59,7 +59,7 @@ def read_recipe(
 
 
 def compile(
-    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
+    recipe: str | Path | Mapping[str, Any] | AnyRecipe | None = None,
     target: str | Target | Sequence[str | Target] = "android-arm64",
     out: str | Path | None = None,
     cache: str | Path | None = None,
@@ -114,7 +114,7 @@ def teach(
     from edgedistill.pipeline import run_until
     from edgedistill.plan import steps
 
-    wanted = read_recipe(recipe, set)
+    wanted = of_labels(read_recipe(recipe, set))
     target = load_target("android-arm64")
     if "teach" not in [step.name for step in steps(wanted, target)]:
         raise UserError(
@@ -131,7 +131,7 @@ def teach(
     return dict(done["teach"].metrics)
 
 
-def _place(out: str | Path | None, recipe: Recipe, target: Target, several: bool) -> Path:
+def _place(out: str | Path | None, recipe: AnyRecipe, target: Target, several: bool) -> Path:
     if out is None:
         return Path(f"{recipe.name}-{target.name}")
     return Path(out) / target.name if several else Path(out)

@@ -7,7 +7,7 @@ digests, the seed, the libraries it touches, and for a measurement the machine.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -19,9 +19,10 @@ from edgedistill.errors import UserError, out_of_resources
 from edgedistill.libraries import version
 from edgedistill.on_device import measured, opened_for
 from edgedistill.plan import Step, steps
+from edgedistill.plan_speech import look_ahead, recognizer_steps
 from edgedistill.precheck import precheck
 from edgedistill.progress import Reporter
-from edgedistill.recipe import Recipe
+from edgedistill.recipe import AnyRecipe, Recipe, TranscriptionRecipe
 from edgedistill.records import OnDevice
 from edgedistill.rehearsal import rehearse
 from edgedistill.stages import STAGES, Context, Stage
@@ -43,14 +44,14 @@ class Planned:
 class Result:
     """A compile for one target: every stage's artifact, by the stage's name."""
 
-    recipe: Recipe
+    recipe: AnyRecipe
     target: Target
     artifacts: dict[str, Artifact]
     on_device: OnDevice | None = None
     """What a device of the target's kind told of the files."""
 
 
-def _key(recipe: Recipe, step: Step, inputs: dict[str, Artifact]) -> tuple[str, JsonObject]:
+def _key(recipe: AnyRecipe, step: Step, inputs: dict[str, Artifact]) -> tuple[str, JsonObject]:
     stage = STAGES[step.stage]
     made_by = {
         "stage": stage.name,
@@ -93,8 +94,23 @@ def _what_matters(value: Any) -> Any:
     return "path" if isinstance(value, Path) else value
 
 
+def steps_of(recipe: AnyRecipe, target: Target) -> list[Step]:
+    """The steps of a compile, in order."""
+    if isinstance(recipe, TranscriptionRecipe):
+        return recognizer_steps(recipe, target)
+    return steps(recipe, target)
+
+
+def _precheck(
+    recipe: AnyRecipe, planned: Sequence[Step], done: Collection[str], fetch: bool = False
+) -> list[str]:
+    if isinstance(recipe, TranscriptionRecipe):
+        return look_ahead(recipe, done)
+    return precheck(recipe, planned, done, fetch)
+
+
 def plan(
-    recipe: Recipe, targets: Sequence[Target], cache: Cache
+    recipe: AnyRecipe, targets: Sequence[Target], cache: Cache
 ) -> tuple[list[Planned], list[str]]:
     """What a run would do, without doing it, and what there is to know of the models' weights.
 
@@ -103,15 +119,15 @@ def plan(
     rows: list[Planned] = []
     notes: dict[str, None] = {}
     for target in targets:
-        planned = steps(recipe, target)
+        planned = steps_of(recipe, target)
         states = dict(zip((s.name for s in planned), _states(recipe, planned, cache), strict=True))
         done = {name for name, state in states.items() if state == "cached"}
-        notes |= dict.fromkeys(precheck(recipe, planned, done))
+        notes |= dict.fromkeys(_precheck(recipe, planned, done))
         rows += [Planned(name, target.name, state) for name, state in states.items()]
     return rows, list(notes)
 
 
-def _states(recipe: Recipe, planned: Sequence[Step], cache: Cache) -> Iterator[str]:
+def _states(recipe: AnyRecipe, planned: Sequence[Step], cache: Cache) -> Iterator[str]:
     unfinished = {entry.key for entry in cache.unfinished()}
     found: dict[str, Artifact] = {}
     for step in planned:
@@ -128,7 +144,7 @@ def _states(recipe: Recipe, planned: Sequence[Step], cache: Cache) -> Iterator[s
 
 
 def run(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     targets: Sequence[Target],
     cache: Cache,
     reporter: Reporter,
@@ -149,14 +165,14 @@ def run(
         artifacts = run_until(recipe, target, cache, reporter)
         result = Result(recipe, target, artifacts)
         if there is not None:
-            (step,) = (each for each in steps(recipe, target) if each.name == "benchmark")
+            (step,) = (each for each in steps_of(recipe, target) if each.name == "benchmark")
             told = measured(there, artifacts, step.config, recipe.seed, reporter)
             result = replace(result, on_device=told)
         yield result
 
 
 def run_until(
-    recipe: Recipe, target: Target, cache: Cache, reporter: Reporter, last: str = ""
+    recipe: AnyRecipe, target: Target, cache: Cache, reporter: Reporter, last: str = ""
 ) -> dict[str, Artifact]:
     """Run the steps for one target up to the one named `last`, or all; artifacts by step.
 
@@ -164,7 +180,7 @@ def run_until(
     student that does not fit the data, that cannot be pruned or exported, layers that cannot be
     compared.
     """
-    planned = steps(recipe, target)
+    planned = steps_of(recipe, target)
     if last:
         planned = planned[: [step.name for step in planned].index(last) + 1]
     for step in planned:
@@ -186,26 +202,28 @@ def run_until(
             raise fault from error
 
 
-_SHIPPED = {"teacher", "export", "verify", "audit", "listen", "benchmark"}
+_SHIPPED = {"teacher", "export", "verify", "audit", "listen", "benchmark", "recognize"}
 """Steps whose files go into a bundle."""
 
 
 def run_steps(
-    recipe: Recipe, planned: Sequence[Step], cache: Cache, reporter: Reporter
+    recipe: AnyRecipe, planned: Sequence[Step], cache: Cache, reporter: Reporter
 ) -> dict[str, Artifact]:
     """Run these steps, each after those that it reads; artifacts by step."""
     artifacts: dict[str, Artifact] = {}
     sent: Counter[str] = Counter()
-    checked = rehearsed = False
+    checked = False
+    rehearsed = isinstance(recipe, TranscriptionRecipe)
     for step in planned:
         inputs = {role: artifacts[name] for role, name in step.inputs.items()}
         if not checked and cache.find(_key(recipe, step, inputs)[0]) is None:
-            for note in precheck(recipe, planned, artifacts, fetch=True):
+            for note in _precheck(recipe, planned, artifacts, fetch=True):
                 reporter.say(note)
             checked = True
         rehearsed |= step.name == "export"  # then all that was rehearsed has been done
         if inputs and not rehearsed and cache.find(_key(recipe, step, inputs)[0]) is None:
             reporter.say("rehearsal: an untrained student is built, pruned, quantized and written")
+            assert isinstance(recipe, Recipe)
             rehearse(recipe, planned, artifacts, reporter)
             rehearsed = True
         artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter, sent)
@@ -213,7 +231,7 @@ def run_steps(
 
 
 def _run_step(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     step: Step,
     inputs: dict[str, Artifact],
     cache: Cache,

@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgedistill.errors import UserError
 from edgedistill.models import device_of
 from edgedistill.recipe import Training
-from edgedistill.training_inputs import TrainingInputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +21,32 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from edgedistill.checkpoint import Average, State
-    from edgedistill.training_inputs import TrainingBatch
+
+
+class Learnable(Protocol):
+    """What a training run learns from, such as `TrainingInputs`; what a batch is, `batches` and
+    `loss` agree on."""
+
+    @property
+    def seed(self) -> int:
+        """Of the order, and of what is drawn."""
+
+    def __len__(self) -> int:
+        """Samples in an epoch."""
+
+    def order(self, batch_size: int, epoch: int) -> list[NDArray[np.int64]]:
+        """The samples of each batch of an epoch, (batch,) each."""
+
+    def view(self, epoch: int) -> int:
+        """How the samples look in an epoch."""
+
+    def batches(
+        self, order: Sequence[NDArray[np.int64]], view: int, device: torch.device
+    ) -> Iterator[Any]:
+        """A batch for each array of ids in `order`, on the device."""
+
+    def loss(self, objective: torch.nn.Module, batch: Any, view: int) -> Tensor:
+        """What the objective makes of a batch, a scalar."""
 
 
 def learning_rate(step: int, steps: int, config: Training) -> float:
@@ -35,7 +59,7 @@ def learning_rate(step: int, steps: int, config: Training) -> float:
 
 def train(
     objective: torch.nn.Module,
-    training_inputs: TrainingInputs,
+    training_inputs: Learnable,
     config: Training,
     *,
     checkpoint: Path,
@@ -111,7 +135,7 @@ class _Run:
 
 def _learn(
     run: _Run,
-    training_inputs: TrainingInputs,
+    training_inputs: Learnable,
     config: Training,
     tick: Callable[[float, float, str], None],
     on_step: Callable[[float], None],
@@ -148,11 +172,11 @@ def _learn(
 
 
 def _batches(
-    training_inputs: TrainingInputs,
+    training_inputs: Learnable,
     order: Sequence[NDArray[np.int64]],
     epoch: int,
     accelerator: Accelerator,
-) -> Iterator[TrainingBatch]:
+) -> Iterator[Any]:
     """This process's share of an epoch's batches, of samples by their numbers."""
     share = [ids[accelerator.process_index :: accelerator.num_processes] for ids in order]
     return training_inputs.batches(share, training_inputs.view(epoch), accelerator.device)
@@ -174,7 +198,7 @@ def _descend(
 
 
 def _estimate_statistics(
-    objective: torch.nn.Module, training_inputs: TrainingInputs, batch_size: int
+    objective: torch.nn.Module, training_inputs: Learnable, batch_size: int
 ) -> None:
     """Fit the batch norms' statistics to the weights, on images as the training saw them. The
     students are asked directly, so in float32, and no loss is computed."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.data import open_split
-from edgedistill.data.loading import batches
+from edgedistill.data.loading import batches, epoch_order
 from edgedistill.distill.label_filter import open_label_filter
 from edgedistill.distill.store import open_answers
 from edgedistill.losses import needs_layers
@@ -229,11 +229,3 @@ def _tensors(split: Split, ids: NDArray[np.int64]) -> tuple[torch.Tensor, ...]:
     import torch
 
     return tuple(map(torch.from_numpy, split.inputs(ids).values()))
-
-
-def epoch_order(samples: int, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-    """The batches of one epoch, (batch_size,) each, whole ones only: a batch of a few samples
-    upsets batch norm."""
-    order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int64)
-    count = samples // batch_size
-    return np.split(order[: count * batch_size], count)

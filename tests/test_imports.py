@@ -35,6 +35,7 @@ ORDER: list[set[str]] = [
     {"transcribing"},
     {"stages"},
     {"plan"},
+    {"plan_speech"},
     {"on_device", "precheck", "rehearsal"},
     {"pipeline"},
     {"report"},

@@ -14,13 +14,14 @@ from made import data_record
 
 from edgedistill.artifact import Artifact
 from edgedistill.data import ImageSplit, Split
+from edgedistill.data.loading import epoch_order
 from edgedistill.distill.store import Answers, Layout
 from edgedistill.errors import UserError
 from edgedistill.models import build
 from edgedistill.recipe import Augment, Exits, Labels, ResidualModel, SoftTargets, Training
 from edgedistill.signature import image_inputs
 from edgedistill.train import learning_rate, train
-from edgedistill.training_inputs import TrainingInputs, epoch_order, open_training_inputs
+from edgedistill.training_inputs import TrainingInputs, open_training_inputs
 
 LABELS = (Labels(kind="labels"),)
 

@@ -153,7 +153,7 @@ def read_samples(bundle: Bundle, samples: Samples | None) -> Read:
     else:
         source = Path(samples)
         if source.suffix in (".yaml", ".yml"):
-            source = load_recipe(source).data
+            source = of_labels(load_recipe(source)).data
     sound = sound_of(bundle)
     if sound is not None:
         return read_sounds(source, bundle.labels, sound, bundle.task.name)

@@ -25,6 +25,7 @@ from edgedistill.bundle.manifest import (
     read_manifest,
 )
 from edgedistill.errors import UserError
+from edgedistill.recipe import of_labels
 from edgedistill.records import ExportRecord, ReportRecord
 from edgedistill.report import build_report, write_html
 from edgedistill.tasks import TASKS
@@ -179,7 +180,7 @@ def _fill(result: Result, folder: Path) -> None:
     if "audit" in result.artifacts:
         shutil.copyfile(result.artifacts["audit"].file(AUDIT), folder / AUDIT)
     entries = ExportRecord.read(export).main
-    files = [explained(entry, folder, result.recipe.stages.verify) for entry in entries]
+    files = [explained(entry, folder, of_labels(result.recipe).stages.verify) for entry in entries]
     digests = bundle_digests(folder)
     report.write(folder)
     write_html(report, folder / PAGE, _sounds(result, report))

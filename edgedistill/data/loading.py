@@ -81,3 +81,11 @@ def worker_count(split: Split, workers: int | None, steps: int) -> int:
     if workers is None:
         workers = 0 if split.quick else min(MOST, max(1, (os.cpu_count() or 2) - 1))
     return min(workers, steps)
+
+
+def epoch_order(samples: int, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    """The batches of one epoch, (batch_size,) each, whole ones only: a batch of a few samples
+    upsets batch norm."""
+    order = np.random.default_rng([seed, epoch]).permutation(samples).astype(np.int64)
+    count = samples // batch_size
+    return np.split(order[: count * batch_size], count)

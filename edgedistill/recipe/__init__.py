@@ -78,12 +78,14 @@ from edgedistill.recipe.stages import (
 )
 from edgedistill.recipe.tasks import TaskName, unfit, unfit_for_listening
 from edgedistill.recipe.teachers import Ensemble, Member, Teacher, unfit_size, unfit_teacher
+from edgedistill.recipe.transcription import TranscriptionRecipe
 from edgedistill.target import FileName, Frozen
 from edgedistill.tasks import TASKS
 from edgedistill.usercode import make_importable
 
 __all__ = [
     "DISTILLATION",
+    "AnyRecipe",
     "ArraysData",
     "Attention",
     "AuditConfig",
@@ -145,8 +147,10 @@ __all__ = [
     "TorchvisionData",
     "TorchvisionModel",
     "Training",
+    "TranscriptionRecipe",
     "VerifyConfig",
     "load_recipe",
+    "of_labels",
     "parse_recipe",
 ]
 
@@ -263,25 +267,40 @@ class Recipe(Frozen):
             yield f"stages.distill.peers.{at}", peer
 
 
-def parse_recipe(document: Any, where: str, overrides: Sequence[str] = ()) -> Recipe:
+AnyRecipe = Recipe | TranscriptionRecipe
+
+
+def parse_recipe(document: Any, where: str, overrides: Sequence[str] = ()) -> AnyRecipe:
     """A recipe from a document. Raises UserError that lists every mistake."""
     hint = "`edgedistill init` writes a recipe to start from"
     document = mapping(document, "a recipe", where, hint)
     for setting in overrides:
         document = override(document, setting)
+    kind = TranscriptionRecipe if document.get("task") == "transcription" else Recipe
     try:
-        return Recipe.model_validate(document)
+        return kind.model_validate(document)
     except ValidationError as error:
         raise UserError(
-            problems(error, Recipe, where), "`edgedistill schema` prints every key and its meaning"
+            problems(error, kind, where), "`edgedistill schema` prints every key and its meaning"
         ) from None
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> AnyRecipe:
     """A recipe from a YAML file; its relative paths, and its user's Python files, are found from
     the file's folder."""
     recipe = parse_recipe(read_yaml(path), str(path), overrides)
     folder = path.resolve().parent
     make_importable(folder)
-    absolute: Recipe = with_absolute_paths(recipe, folder)
+    absolute: AnyRecipe = with_absolute_paths(recipe, folder)
     return absolute
+
+
+def of_labels(recipe: AnyRecipe) -> Recipe:
+    """The recipe, where its models answer with labels or the like. Raises UserError: they
+    transcribe."""
+    if isinstance(recipe, TranscriptionRecipe):
+        raise UserError(
+            f"{recipe.name}: a recipe of `task: transcription` cannot be used here",
+            "give one of another task",
+        )
+    return recipe

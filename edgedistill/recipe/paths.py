@@ -15,8 +15,9 @@ from edgedistill.families.teachers import (
 from edgedistill.recipe.data import (
     HuggingFaceData,
 )
+from edgedistill.recipe.transcription import WhisperTeacher
 
-_NAMED = (HuggingFaceData, HuggingFaceTeacher, ClipTeacher)
+_NAMED = (HuggingFaceData, HuggingFaceTeacher, ClipTeacher, WhisperTeacher)
 """Configs whose `name` is a folder, or else a name on the hub."""
 
 

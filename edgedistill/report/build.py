@@ -11,6 +11,7 @@ import edgedistill
 from edgedistill.devices import is_machine, machine
 from edgedistill.models.work import padded_of
 from edgedistill.plan import model_steps
+from edgedistill.recipe import of_labels
 from edgedistill.records import (
     AuditMetrics,
     AuditRecord,
@@ -76,7 +77,7 @@ def build_report(result: Result) -> ReportRecord:
         warnings=(),
         ok=True,
     )
-    lines = tuple(contract(result.recipe, result.target, report))
+    lines = tuple(contract(of_labels(result.recipe), result.target, report))
     return replace(
         report,
         contract=lines,
@@ -122,11 +123,11 @@ def _stages(
     measured: Sequence[MeasurementRow],
 ) -> tuple[StageRow, ...]:
     """What each stage that touches the model did."""
-    names = model_steps(result.recipe)
+    names = model_steps(of_labels(result.recipe))
     rows = [_model_stage(result, name, verified, measured) for name in names]
     rows[-1] = _as_its_file(rows[-1], files, result.target.primary)
     last, shipped = rows[-1], shipped_of(files)
-    if result.recipe.stages.quantize is not None:
+    if of_labels(result.recipe).stages.quantize is not None:
         row = _stage("quantize", StageMetrics.read(result.artifacts["quantize"]))
         rows.append(replace(_shaped(row, last), test_quality=verified.torch.get("int8")))
     row = _stage("export", StageMetrics.read(result.artifacts["export"]))

@@ -102,5 +102,11 @@ STAGES = {
         Stage("verify", 6, _EXPORT),
         Stage("listen", 2, _EXPORT),
         Stage("benchmark", 3, _EXPORT),
+        Stage("speech", 1, ("numpy",)),
+        Stage("transcribe", 1, ("torch", "jiwer")),
+        Stage("ablate", 1, ("torch",)),
+        Stage("tune", 1, ("torch", "accelerate")),
+        Stage("recognizer", 1, _EXPORT),
+        Stage("recognize", 1, (*_EXPORT, "jiwer")),
     )
 }

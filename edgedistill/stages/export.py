@@ -18,13 +18,11 @@ from edgedistill.records import (
     Executed,
     ExportRecord,
     FileEntry,
-    Look,
     QuantizeRecord,
-    from_json,
 )
 from edgedistill.runtimes import RUNTIMES, Spec, size_of
+from edgedistill.runtimes.writing import file_path, write_file
 from edgedistill.scratch import scratch_folder
-from edgedistill.signature import Signature
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Precision, RuntimeName
 
@@ -106,7 +104,7 @@ def rehearse(
             tick(done, len(wanted), f"{runtime}, {precision}")
             io = config.io if kind == "int8" else "float"
             spec = Spec(precision, labels, io, config.name)
-            RUNTIMES[runtime].write(kinds[kind][name], _path(folder, runtime, spec, name), spec)
+            RUNTIMES[runtime].write(kinds[kind][name], file_path(folder, runtime, spec, name), spec)
 
 
 def _renderings(config: Config) -> Iterator[tuple[RuntimeName, Precision]]:
@@ -125,65 +123,28 @@ def _sizes(entries: Sequence[FileEntry]) -> dict[str, int]:
     return {entry.file: entry.bytes for entry in entries}
 
 
-def _path(folder: Path, runtime: RuntimeName, spec: Spec, program: str) -> Path:
-    middle = "" if program == MAIN else f".{program}"
-    return folder / f"{spec.name}{middle}.{spec.precision}{RUNTIMES[runtime].suffix}"
-
-
 def _write(
     runtime: RuntimeName, programs: dict[str, Program], spec: Spec, folder: Path
 ) -> tuple[list[FileEntry], list[str]]:
     """The files of a student in one runtime and precision, with what is to be told: programs
     share one where the format can hold several and it is smaller for it."""
     writer = RUNTIMES[runtime]
-    paths = {name: _path(folder, runtime, spec, name) for name in programs}
-    written = {name: writer.write(programs[name], path, spec) for name, path in paths.items()}
-    looks = {name: writer.inspect(path) for name, path in paths.items()}
-    notes = []
+    entries = [write_file(each, runtime, spec, folder, name) for name, each in programs.items()]
+    paths = {each.program: folder / each.file for each in entries}
+    notes: list[str] = []
     if len(programs) > 1:
         joined = folder / f"joined{writer.suffix}"
         reason = writer.join(paths, joined)
         if reason is None:
             for path in paths.values():
                 path.unlink()
-            paths = dict.fromkeys(paths, joined.rename(paths[MAIN]))
+            whole = joined.rename(paths[MAIN])
+            entries = [
+                dataclasses.replace(each, file=whole.name, bytes=size_of(whole)) for each in entries
+            ]
         else:
             notes.append(f"{paths[MAIN].name}: each program has a file of its own: {reason}")
-    entries = [
-        _entry(runtime, spec, name, paths[name], written[name], looks[name]) for name in programs
-    ]
     return entries, notes
-
-
-def _entry(
-    runtime: RuntimeName,
-    spec: Spec,
-    program: str,
-    path: Path,
-    signature: Signature,
-    look: Look,
-) -> FileEntry:
-    said = {
-        key: value
-        for key, value in look.items()
-        if spec.precision == "int8" or key not in _OF_INTEGERS
-    }
-    return from_json(
-        FileEntry,
-        {
-            **said,
-            "runtime": runtime,
-            "precision": spec.precision,
-            "file": path.name,
-            "bytes": size_of(path),
-            "signature": dataclasses.asdict(signature),
-            "program": program,
-        },
-    )
-
-
-_OF_INTEGERS = {"executed", "float_operators", "float_counts", "arm64", "inner_pairs"}
-"""Of what a look into a file gives, what is told of int8 files alone."""
 
 
 def _fallen(entry: FileEntry) -> list[str]:

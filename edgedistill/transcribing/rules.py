@@ -38,19 +38,21 @@ def read_rules(
     try:
         start, end = generation["decoder_start_token_id"], generation["eos_token_id"]
         no_times = generation["no_timestamps_token_id"]
-        most = min(int(generation.get("max_length", 448)), limit or 448)
-    except (KeyError, TypeError, ValueError) as error:
+        most = int(generation.get("max_length", 448))
+        told = _told(generation, language, task)
+        suppressed = tuple(generation.get("suppress_tokens") or ())
+        suppressed_first = tuple(generation.get("begin_suppress_tokens") or ())
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"generation_config.json: lacks what a Whisper's has ({error})", _SAVED
         ) from None
-    told = _told(generation, language, task)
     names = [vocabulary.named[each] for each in _NO_SPEECH if each in vocabulary.named]
     rules = Rules(
         prompt=(start, *told, no_times),
         end=end,
-        suppressed=tuple(generation.get("suppress_tokens") or ()),
-        suppressed_first=tuple(generation.get("begin_suppress_tokens") or ()),
-        limit=most,
+        suppressed=suppressed,
+        suppressed_first=suppressed_first,
+        limit=most if limit is None else min(most, limit),
         no_speech=next(iter(names), None),
     )
     _check(rules, len(vocabulary.pieces))

@@ -71,9 +71,9 @@ def read_vocabulary(folder: Path, count: int) -> Vocabulary:
             "tokens: it is another model's",
             _SAVED,
         )
-    held = [b""] * count
+    held, no_text = [b""] * count, set(named.values())
     for piece, number in pieces.items():
-        if number not in named.values():
+        if number not in no_text:
             held[number] = _bytes_of(piece, path)
     return Vocabulary(tuple(held), named)
 

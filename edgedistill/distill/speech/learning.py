@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgedistill.data.loading import epoch_order
 from edgedistill.distill.sequences import sequence_level, token_level
 from edgedistill.distill.speech.transcripts import Transcripts
-from edgedistill.training_inputs import epoch_order
 
 if TYPE_CHECKING:
     from edgedistill.data.speech.utterances import Utterances

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.errors import UserError, blaming
 from edgedistill.files import read_json_file
-from edgedistill.models.whisper.network import Shape, Whisper
+from edgedistill.models.whisper.network import Decoder, Encoder, Shape, Whisper
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -102,11 +102,13 @@ def open_whisper(folder: Path, kept: Kept | None = None) -> Whisper:
     Raises UserError: it is no Whisper, its weights do not fit its sizes, or `kept` names what it
     does not have.
     """
-    from edgedistill.models.weights import fit
+    from edgedistill.models.weights import fit, misfits, shapes_of
 
     whole, kept = shape_of(folder), kept or Kept()
     shape = _cut(whole, kept)
-    tensors = _renamed(_tensors(folder), whole, kept, shape)
+    there = _tensors(folder)
+    misfits(_sizes(whole), shapes_of(there), str(folder))
+    tensors = _renamed(there, whole, kept, shape)
     model = Whisper(shape)
     # What the spectrum is computed with is no weight.
     own = {name: each for name, each in model.state_dict().items() if name.startswith("log_mel.")}
@@ -122,19 +124,37 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _tensors(folder: Path) -> dict[str, Tensor]:
-    """All of them, of one file or of several, float32."""
+    """All of them, of one file or of several, by the names that a network of ours has; float32
+    where they are no integers."""
     from edgedistill.models.weights import read
 
     files = [_WEIGHTS]
     if not (folder / _WEIGHTS).exists() and (folder / _INDEX).exists():
         listed = _document(folder / _INDEX).get("weight_map")
-        if not isinstance(listed, dict) or not all(_plain(each) for each in listed.values()):
+        if not isinstance(listed, dict) or not listed or not all(map(_plain, listed.values())):
             raise UserError(f"{folder / _INDEX}: lists no files of weights", _SAVED)
         files = sorted(set(listed.values()))
     pickle = folder / "pytorch_model.bin"
     if not (folder / files[0]).exists() and pickle.exists():
         files = [pickle.name]  # `read` says how it is converted
-    return {name: each.float() for file in files for name, each in read(folder / file).items()}
+    return {
+        name.removeprefix("model."): each.float() if each.is_floating_point() else each
+        for file in files
+        for name, each in read(folder / file).items()
+        if name != "proj_out.weight"  # the embedding, once more
+    }
+
+
+def _sizes(shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Of all weights, by their names."""
+    import torch
+    from torch import nn
+
+    from edgedistill.models.weights import shapes_of
+
+    with torch.device("meta"):
+        parts = nn.ModuleDict({"encoder": Encoder(shape), "decoder": Decoder(shape)})
+    return shapes_of(parts.state_dict())
 
 
 def _plain(name: object) -> bool:
@@ -147,19 +167,19 @@ def _cut(shape: Shape, kept: Kept) -> Shape:
     decoder = _chosen(kept.decoder_layers, shape.decoder_layers, "decoder's layers")
     words = _chosen(kept.vocabulary, shape.vocabulary, "tokens")
     if kept.seconds is not None:
-        cut = shape.of_seconds(kept.seconds)
-        if not 0 < cut.positions <= shape.positions:
+        held = 0 < kept.seconds <= shape.seconds
+        if not held or not shape.of_seconds(kept.seconds).positions:
             raise UserError(
                 f"a window of {kept.seconds:g} s: the encoder has positions for "
                 f"{shape.seconds:g} s at most",
                 f"give one of {1 / 50:g} to {shape.seconds:g} s",
             )
-        shape = cut
-    tokens = kept.tokens or shape.tokens
-    if tokens > shape.tokens:
+        shape = shape.of_seconds(kept.seconds)
+    tokens = shape.tokens if kept.tokens is None else kept.tokens
+    if not 0 < tokens <= shape.tokens:
         raise UserError(
             f"transcripts of {tokens} tokens: the decoder has positions for {shape.tokens} at most",
-            f"give {shape.tokens} or fewer",
+            f"give one of 1 to {shape.tokens}",
         )
     return replace(
         shape, encoder_layers=len(encoder), decoder_layers=len(decoder), vocabulary=len(words),
@@ -193,20 +213,18 @@ def _renamed(
         "decoder": _places(kept.decoder_layers, whole.decoder_layers),
     }
     for name, tensor in tensors.items():
-        parts = name.removeprefix("model.").split(".")
+        parts = name.split(".")
         if parts[:2] == ["decoder", "embed_tokens"] and kept.vocabulary is not None:
             tensor = tensor[list(kept.vocabulary)]
         elif parts[:2] == ["encoder", "embed_positions"]:
             tensor = tensor[: shape.positions]
         elif parts[:2] == ["decoder", "embed_positions"]:
             tensor = tensor[: shape.tokens]
-        elif len(parts) > 2 and parts[1] == "layers" and parts[0] in places:
+        elif parts[1] == "layers":
             place = places[parts[0]].get(parts[2])
             if place is None:
                 continue
             parts[2] = place
-        elif parts == ["proj_out", "weight"]:
-            continue  # the embedding, once more
         found[".".join(parts)] = tensor
     return found
 

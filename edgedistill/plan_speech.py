@@ -1,0 +1,115 @@
+"""Which stages the recipe of a recognizer asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from edgedistill.artifact import file_digest, text_digest
+from edgedistill.data.fingerprint import of_recordings
+from edgedistill.devices.machine import instructions, machine, precision_of
+from edgedistill.errors import UserError
+from edgedistill.models.whisper.folder import find, generation, shape_of
+from edgedistill.plan import Step
+from edgedistill.recipe.speech import Speech
+from edgedistill.recipe.transcription import TranscriptionRecipe
+from edgedistill.target import Target
+from edgedistill.transcribing.rules import read_rules
+from edgedistill.transcribing.vocabulary import read_vocabulary
+from edgedistill.transcripts.normalize import normalizer
+
+
+def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
+    """The steps of a compile, in order.
+
+    Raises UserError: the teacher or a place of the data is not there.
+    """
+    from edgedistill.stages import ablate, recognize, recognizer, speech, transcribe, tune
+
+    wanted, student, name = recipe.stages, recipe.student, recipe.teacher.name
+    teacher = _fingerprint(name)
+    processor = text_digest(instructions(machine()))
+    training = wanted.distill
+    if training is not None:
+        training = training.model_copy(update={"precision": precision_of(training.precision)})
+    whole_encoder = student.encoder_layers is None
+    asked = wanted.transcribe
+    transcribing = transcribe.Config(
+        name=name, fingerprint=teacher, tokens=student.tokens, top_k=asked.top_k,
+        batch_size=asked.batch_size, precision=precision_of(asked.precision), filter=asked.filter,
+        states=training is not None and whole_encoder and not training.encoder,
+    )  # fmt: skip
+    ablating = ablate.Config(
+        name=name, fingerprint=teacher, encoder=student.encoder_layers,
+        decoder=student.decoder_layers, utterances=wanted.ablate.utterances,
+    )  # fmt: skip
+    tuning = tune.Config(
+        name=name, fingerprint=teacher, vocabulary=student.vocabulary, tokens=student.tokens,
+        train=training,
+    )  # fmt: skip
+    exporting = recognizer.Config(
+        name=recipe.name, runtimes=target.runtimes,
+        precisions=wanted.export.precisions or target.precisions, processor=processor,
+    )  # fmt: skip
+    judging = recognize.Config(
+        name=name, fingerprint=teacher, utterances=wanted.recognize.utterances, processor=processor
+    )
+    preparing = speech.Config(speech=recipe.data, fingerprint=_places(recipe.data))
+    made = frozenset({"transformers"})  # whose normalizers tell which transcripts agree
+    return [
+        Step("speech", "speech", preparing, {}),
+        Step("transcribe", "transcribe", transcribing, {"speech": "speech"}, made),
+        Step("ablate", "ablate", ablating, {"speech": "speech", "transcribe": "transcribe"}),
+        Step("distill", "tune", tuning,
+             {"speech": "speech", "transcribe": "transcribe", "ablate": "ablate"}),
+        Step("export", "recognizer", exporting, {"speech": "speech", "distill": "distill"}),
+        Step("recognize", "recognize", judging, {"speech": "speech", "export": "export"}, made),
+    ]  # fmt: skip
+
+
+def look_ahead(recipe: TranscriptionRecipe, done: Collection[str]) -> list[str]:
+    """What can be known to fail before a recording is read, and what a user should know.
+
+    done: steps that need not run. Raises UserError: the teacher is no Whisper, does not know the
+    language, has a shorter window or fewer layers than are asked for; transformers is missing.
+    """
+    if "distill" in done:
+        return []
+    folder = find(recipe.teacher.name)
+    shape, student = shape_of(folder), recipe.student
+    if recipe.data.seconds > shape.seconds:
+        raise UserError(
+            f"data.seconds: a window of {recipe.data.seconds:g} s is longer than the teacher's "
+            f"positions, which are for {shape.seconds:g} s",
+            f"give {shape.seconds:g} or less",
+        )
+    if student.tokens > shape.tokens:
+        raise UserError(
+            f"student.tokens: {student.tokens}; the teacher has positions for {shape.tokens}",
+            f"give {shape.tokens} or less",
+        )
+    vocabulary = read_vocabulary(folder, shape.vocabulary)
+    read_rules(generation(folder), vocabulary, recipe.data.language, limit=student.tokens)
+    normalizer(recipe.data.language, folder)
+    for part, there in (("encoder", shape.encoder_layers), ("decoder", shape.decoder_layers)):
+        wanted = getattr(student, f"{part}_layers")
+        most = wanted if isinstance(wanted, int | None) else max(wanted) + 1
+        if most is not None and most > there:
+            raise UserError(
+                f"student.{part}_layers: {wanted}; the teacher's {part} has {there} layers",
+                f"give {there} at most, numbered from 0",
+            )
+    return []
+
+
+def _fingerprint(name: str) -> str:
+    """Of a teacher's files: names, and what they hold."""
+    folder = find(name)
+    files = sorted(each for each in folder.iterdir() if each.suffix in (".json", ".safetensors"))
+    return text_digest([[each.name, file_digest(each)] for each in files])
+
+
+def _places(data: Speech) -> str:
+    """Of what lies in the data's places, and how it is read."""
+    config = data.model_dump(exclude={"train", "test"})
+    held = [[of_recordings(each) for each in places] for places in (data.train, data.test or ())]
+    return text_digest({"config": config, "content": held})

@@ -1,0 +1,175 @@
+"""Judge a recognizer's files as an app decodes with them, beside the teacher."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edgedistill.artifact import Artifact, JsonObject
+from edgedistill.data.speech.utterances import Utterances, open_utterances
+from edgedistill.errors import UserError
+from edgedistill.models.whisper.folder import Kept, find, generation, open_whisper
+from edgedistill.records.recognition import ErrorRate, Recognized, RecognizeRecord
+from edgedistill.records.recognizer import VOCABULARY, RecognizerRecord
+from edgedistill.records.speech import SpeechRecord
+from edgedistill.runtimes import RUNTIMES
+from edgedistill.stages import Context
+from edgedistill.target import Frozen
+from edgedistill.transcribing.decoding import Floats, Guards, Recognizer
+from edgedistill.transcribing.long import Settings, segments, transcript
+from edgedistill.transcribing.recognizers import InRuntime, InTorch
+from edgedistill.transcribing.rules import read_rules
+from edgedistill.transcribing.vocabulary import Vocabulary, read_vocabulary
+from edgedistill.transcripts.errors import align, difference_interval
+from edgedistill.transcripts.normalize import Normalize, normalizer
+from edgedistill.transcripts.rates import error_rate
+
+
+class Config(Frozen):
+    """What the figures depend on."""
+
+    name: Path | str
+    """Of the teacher."""
+    fingerprint: str
+    utterances: int
+    processor: str
+    """Digest of this processor's instructions: another has other kernels."""
+
+
+@dataclass
+class _Timed:
+    """A recognizer, and what it takes."""
+
+    inner: Recognizer
+    hearing: list[float] = field(default_factory=list)
+    """Seconds, of each window."""
+    steps: int = 0
+    stepping: float = 0.0
+
+    def hear(self, samples: Floats) -> None:
+        begin = time.perf_counter()
+        self.inner.hear(samples)
+        self.hearing.append(time.perf_counter() - begin)
+
+    def step(self, token: int, position: int) -> Floats:
+        begin = time.perf_counter()
+        logits = self.inner.step(token, position)
+        self.stepping += time.perf_counter() - begin
+        self.steps += 1
+        return logits
+
+
+@dataclass(frozen=True)
+class _Test:
+    """What everyone is judged on."""
+
+    split: Utterances
+    ids: tuple[int, ...]
+    """Utterances with a transcript."""
+    normalize: Normalize
+    seed: int
+    tick: Callable[[float, float, str], None]
+
+    @property
+    def references(self) -> list[str]:
+        return [self.split.texts[each] or "" for each in self.ids]
+
+
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves `recognized.json`."""
+    data = SpeechRecord.read(inputs["speech"])
+    files = RecognizerRecord.read(inputs["export"])
+    folder = find(str(config.name))
+    split = open_utterances(inputs["speech"].path, "test")
+    known = [at for at, text in enumerate(split.texts) if text is not None][: config.utterances]
+    if not known:
+        raise UserError(
+            "no utterance of the test set has a transcript: no error rate can be told",
+            "give `data.test` with a transcript of each recording",
+        )
+    test = _Test(
+        split, tuple(known), normalizer(data.language, folder), context.seed,
+        lambda done, all_, note: context.reporter.tick("recognize", done, all_, note),
+    )  # fmt: skip
+    first, said = _teacher(folder, data, test)
+    transcripts: dict[str, tuple[str, ...]] = {"reference": tuple(test.references), "torch": said}
+    rows = []
+    for encode, step in files.pairs():
+        place = inputs["export"].file("files")
+        loaded = [
+            RUNTIMES[each.runtime].load(place / each.file, program=each.program)
+            for each in (encode, step)
+        ]
+        settings = Settings(
+            language=data.language, rate=data.rate, window=data.window, rules=files.rules,
+            guards=files.guards, vocabulary=Vocabulary.read(place / VOCABULARY),
+        )  # fmt: skip
+        sizes = {each.file: each.bytes for each in (encode, step)}
+        row, texts = _judged(
+            InRuntime(*loaded), settings, test, (encode.runtime, encode.precision),
+            sum(sizes.values()), said,
+        )  # fmt: skip
+        rows.append(row)
+        transcripts[f"{encode.runtime} {encode.precision}"] = texts
+    RecognizeRecord(teacher=first, files=tuple(rows), transcripts=transcripts).write(
+        context.scratch
+    )
+    shown = {f"{each.runtime} {each.precision}": each.error_rate.words for each in rows}
+    return {"word_error_rate": shown, "teacher": first.error_rate.words}
+
+
+def _teacher(folder: Path, data: SpeechRecord, test: _Test) -> tuple[Recognized, tuple[str, ...]]:
+    """As it was given, in torch, with its whole window."""
+    model = open_whisper(folder, Kept())
+    vocabulary = read_vocabulary(folder, model.shape.vocabulary)
+    rules = read_rules(generation(folder), vocabulary, data.language)
+    settings = Settings(
+        language=data.language, rate=data.rate, window=model.shape.samples, rules=rules,
+        guards=Guards(), vocabulary=vocabulary,
+    )  # fmt: skip
+    size = sum(each.numel() for each in model.parameters()) * 4
+    return _judged(InTorch(model), settings, test, ("torch", "fp32"), size, None)
+
+
+def _judged(
+    recognizer: Recognizer, settings: Settings, test: _Test, what: tuple[str, str], size: int,
+    teacher: tuple[str, ...] | None,
+) -> tuple[Recognized, tuple[str, ...]]:  # fmt: skip
+    timed, texts, looped = _Timed(recognizer), [], 0
+    begin = time.perf_counter()
+    for number, at in enumerate(test.ids):
+        found = list(segments(timed, [test.split.audio[slice(*test.split.offsets[at : at + 2])]],
+                              settings))  # fmt: skip
+        whole = transcript(found, int(test.split.lengths[at]), settings)
+        looped += sum(each.looped for each in found)
+        texts.append(whole.text)
+        test.tick(number + 1, len(test.ids), ", ".join(what))
+    seconds = time.perf_counter() - begin
+    rate = error_rate(test.references, texts, test.normalize, test.seed)
+    assert rate is not None, "there are references"
+    step = timed.stepping / max(timed.steps, 1)
+    row = Recognized(
+        runtime=what[0], precision=what[1], error_rate=rate, bytes=size,
+        increase=0.0 if teacher is None else _increase(rate, teacher, test),
+        increase_interval=(0.0, 0.0) if teacher is None else _interval(texts, teacher, test),
+        sound_seconds=float(test.split.seconds[list(test.ids)].sum()), seconds=seconds,
+        first_token_seconds=float(np.median(timed.hearing)) + len(settings.rules.prompt) * step,
+        tokens_per_second=1 / step if step else 0.0, looped=looped,
+    )  # fmt: skip
+    return row, tuple(texts)
+
+
+def _increase(rate: ErrorRate, teacher: tuple[str, ...], test: _Test) -> float:
+    theirs = error_rate(test.references, list(teacher), test.normalize, test.seed)
+    return rate.words - (theirs.words if theirs else 0.0)
+
+
+def _interval(texts: list[str], teacher: tuple[str, ...], test: _Test) -> tuple[float, float]:
+    ours, theirs = (
+        align(test.references, each, test.normalize, "words") for each in (texts, teacher)
+    )
+    return difference_interval(ours, theirs, test.seed) or (0.0, 0.0)

@@ -1,0 +1,164 @@
+"""Train a recognizer that lost some of its layers on what its teacher said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgedistill.artifact import Artifact, JsonObject
+from edgedistill.data.speech.utterances import open_utterances
+from edgedistill.distill.speech.ablation import tried
+from edgedistill.distill.speech.learning import Distilled, Lessons, renumbered, sayable
+from edgedistill.distill.speech.student import save_weights
+from edgedistill.distill.speech.transcripts import open_transcripts
+from edgedistill.errors import UserError
+from edgedistill.models.whisper.folder import Kept, find, generation, open_whisper, shape_of
+from edgedistill.models.whisper.network import Whisper
+from edgedistill.recipe.transcription import SpeechTraining
+from edgedistill.records.recognition import (
+    AblateRecord,
+    LayerTrial,
+    StudentRecord,
+    TranscribeRecord,
+)
+from edgedistill.records.recognizer import VOCABULARY, Rules
+from edgedistill.records.speech import SpeechRecord
+from edgedistill.stages import Context
+from edgedistill.target import Frozen
+from edgedistill.train import train
+from edgedistill.transcribing.rules import read_rules
+from edgedistill.transcribing.vocabulary import Vocabulary, read_vocabulary
+
+_BATCH, _JUDGED = 8, 64
+
+
+class Config(Frozen):
+    """What the student depends on."""
+
+    name: Path | str
+    """Of the teacher."""
+    fingerprint: str
+    vocabulary: Literal["whole", "ascii", "data"]
+    tokens: int
+    train: SpeechTraining | None
+
+
+def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
+    """Leaves the student's weights, its tokens, and `student.json`."""
+    import torch
+
+    data = SpeechRecord.read(inputs["speech"])
+    folder, layers = find(str(config.name)), AblateRecord.read(inputs["ablate"])
+    count = shape_of(folder).vocabulary
+    whole = read_vocabulary(folder, count)
+    rules = read_rules(generation(folder), whole, data.language, limit=config.tokens)
+    tokens = _kept_tokens(config.vocabulary, whole, rules, inputs["transcribe"])
+    torch.manual_seed(context.seed)
+    model = open_whisper(
+        folder,
+        Kept(layers.encoder, layers.decoder, data.window / data.rate, config.tokens, tokens),
+    )
+    own_states = layers.encoder == tuple(range(shape_of(folder).encoder_layers))
+    learned = {
+        name: _lessons(inputs, name, tokens, count, rules, own_states and not _moves(config),
+                       config.tokens, context.seed)
+        for name in ("train", "validation")
+    }  # fmt: skip
+    coverage = _coverage(inputs, tokens, count)
+    context.reporter.say(f"distill: {coverage:.1f} % of the teacher's transcripts can be said")
+    before = _judged(model, learned["validation"])
+    trained: dict[str, float] = {}
+    if config.train is not None:
+        objective = Distilled(
+            model, config.train.soft, config.train.hard, config.train.temperature,
+            config.train.precision == "bf16", config.train.encoder,
+        )  # fmt: skip
+        trained = train(
+            objective, learned["train"], config.train,
+            checkpoint=context.checkpoints / "training.safetensors",
+            tick=lambda done, total, note: context.reporter.tick("distill", done, total, note),
+            deterministic=context.deterministic,
+        )  # fmt: skip
+    model.eval()
+    after = _judged(model, learned["validation"])
+    context.reporter.say(
+        f"distill: cross entropy {before.cross_entropy:.3f} a token before, "
+        f"{after.cross_entropy:.3f} after"
+    )
+    save_weights(model, context.scratch)
+    kept = whole if tokens is None else whole.trimmed(tokens)
+    kept.write(context.scratch / VOCABULARY)
+    limited = rules if tokens is None else rules.trimmed(tokens)
+    StudentRecord(
+        sizes=asdict(model.shape), encoder=layers.encoder, decoder=layers.decoder,
+        kept_tokens=None if tokens is None else tuple(tokens), coverage=coverage,
+        before=before, after=after, rules=limited,
+    ).write(context.scratch)  # fmt: skip
+    return {**trained, "cross_entropy": after.cross_entropy, "accuracy": after.accuracy}
+
+
+def _moves(config: Config) -> bool:
+    return config.train is not None and config.train.encoder
+
+
+def _kept_tokens(
+    wanted: str, whole: Vocabulary, rules: Rules, transcribed: Artifact
+) -> list[int] | None:
+    if wanted == "whole":
+        return None
+    if wanted == "ascii":
+        return whole.ascii()
+    splits = (open_transcripts(transcribed.file(name)).tokens for name in ("train", "validation"))
+    said = np.unique(np.concatenate([*splits, [*rules.prompt, rules.end]]))
+    named = set(whole.named.values())
+    return sorted({*said.tolist(), *(token for token in named if not whole.pieces[token])})
+
+
+def _lessons(
+    inputs: dict[str, Artifact], name: str, tokens: Sequence[int] | None, count: int, rules: Rules,
+    states: bool, limit: int, seed: int,
+) -> Lessons:  # fmt: skip
+    """Raises UserError: nothing is left to learn from."""
+    transcripts = open_transcripts(inputs["transcribe"].file(name))
+    if tokens is not None:
+        transcripts, rules = renumbered(transcripts, tokens, count), rules.trimmed(tokens)
+    kept = np.array(TranscribeRecord.read(inputs["transcribe"]).kept[name], np.int64)
+    lengths = np.diff(transcripts.offsets)
+    fit = sayable(transcripts) & (lengths + len(rules.prompt) <= limit)
+    ids: NDArray[np.int64] = kept[fit[kept]]
+    if not len(ids):
+        raise UserError(
+            f"distill: no transcript of {name} is left to learn from: of {len(lengths)} the filter "
+            f"keeps {len(kept)}, and none of these can be said whole",
+            "look at `stages.transcribe.filter`, `student.vocabulary` and `student.tokens`",
+        )
+    place = inputs["transcribe"].file(name) / "states.npy"
+    held = np.load(place, mmap_mode="r", allow_pickle=False) if states else None
+    split = open_utterances(inputs["speech"].path, name)
+    return Lessons(split, transcripts, ids, rules.prompt, seed, held)
+
+
+def _coverage(inputs: dict[str, Artifact], tokens: Sequence[int] | None, count: int) -> float:
+    """Percent of the validation transcripts."""
+    found = open_transcripts(inputs["transcribe"].file("validation"))
+    if tokens is None:
+        return 100.0
+    return 100.0 * float(sayable(renumbered(found, tokens, count)).mean())
+
+
+def _judged(model: Whisper, lessons: Lessons) -> LayerTrial:
+    """On some of the utterances, taken evenly."""
+    import torch
+
+    most = min(_JUDGED, len(lessons.ids))
+    ids = lessons.ids[np.linspace(0, len(lessons.ids) - 1, most).round().astype(int)]
+    order = [ids[at : at + _BATCH] for at in range(0, len(ids), _BATCH)]
+    layers = tuple(range(len(model.decoder.layers)))
+    cpu = torch.device("cpu")
+    found = tried(model, "decoder", layers, lambda: lessons.batches(order, 0, cpu))
+    return LayerTrial(**vars(found))
