@@ -239,3 +239,45 @@ def listen(
             line = f"{each}  {told.seconds:.2f}  {told.keyword}  {told.confidence:.3f}"
             print_line(json.dumps(asdict(told)) if as_json else line)
             flush()
+
+
+def transcribe(
+    bundle: Annotated[Path, typer.Argument(help="A bundle with a recognizer of speech.")],
+    audio: Annotated[list[Path], typer.Argument(help="Sound files of any rate and length.")],
+    runtime: Annotated[str | None, typer.Option(help="By this runtime's files.")] = None,
+    precision: Annotated[str | None, typer.Option(help="By the files of this precision.")] = None,
+    threads: Threads = 1,
+    segments: Annotated[
+        bool,
+        typer.Option("--segments", help="A line for each piece, with its times, as it comes."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print what is said in recordings, a line for each; with --json a JSON object on each line."""
+    from dataclasses import asdict
+
+    from edgedistill.bundle import Bundle
+    from edgedistill.files import check_regular
+
+    for each in audio:
+        check_regular(each, "sound file")
+    opened = Bundle.load(bundle)
+    for each in audio:
+        name = f"{each}  " if len(audio) > 1 else ""
+        if not segments:
+            found = opened.transcribe(each, runtime, precision, threads, say=say)
+            _print_said({"file": str(each), **asdict(found)}, name, as_json)
+            continue
+        for part in opened.segments(each, runtime, precision, threads, say=say):
+            times = f"{name}{part.start:.2f}  {part.end:.2f}  "
+            _print_said({"file": str(each), **asdict(part)}, times, as_json)
+
+
+def _print_said(found: dict[str, Any], before: str, as_json: bool) -> None:
+    import json
+
+    from edgedistill.console import flush
+
+    line = f"{before}{' '.join(found['text'].split())}".rstrip()
+    print_line(json.dumps(found) if as_json else line)
+    flush()

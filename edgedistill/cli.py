@@ -12,7 +12,15 @@ from typing import Annotated
 
 import typer
 
-from edgedistill.bundle_commands import audit, benchmark, compare, drift, evaluate, listen
+from edgedistill.bundle_commands import (
+    audit,
+    benchmark,
+    compare,
+    drift,
+    evaluate,
+    listen,
+    transcribe,
+)
 from edgedistill.cache_commands import CacheFolder, Json, cache_app
 from edgedistill.console import (
     print_json,
@@ -51,6 +59,7 @@ class Schema(StrEnum):
 
     RECIPE = "recipe"
     MANIFEST = "manifest"
+    RECOGNIZER = "recognizer"
     REPORT = "report"
 
 
@@ -264,5 +273,5 @@ def init(
     say(f"wrote {out}; next: edgedistill check {out} --target {target}")
 
 
-for _command in (evaluate, audit, drift, listen, benchmark, compare):
+for _command in (evaluate, audit, drift, listen, transcribe, benchmark, compare):
     app.command()(_command)

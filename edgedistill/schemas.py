@@ -8,9 +8,10 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_of(document: str) -> dict[str, JsonValue]:
-    """The JSON Schema (draft 2020-12) of a `recipe`, a bundle's `manifest` or its `report`.
+    """The JSON Schema (draft 2020-12) of a `recipe`, a bundle's `manifest`, that of a bundle with a
+    `recognizer` of speech, or its `report`.
 
-    That of a manifest and a report is what is accepted when one is read; its `version` is the
+    That of the last three is what is accepted when one is read; its `version` is the
     document's own format.
     """
     from pydantic import TypeAdapter
@@ -23,6 +24,11 @@ def schema_of(document: str) -> dict[str, JsonValue]:
         from edgedistill.bundle.manifest import FORMAT, Manifest
 
         return {"$schema": DIALECT, "version": FORMAT, **Manifest.model_json_schema()}
+    if document == "recognizer":
+        from edgedistill.bundle.manifest import FORMAT
+        from edgedistill.bundle.recognizer import RecognizerManifest
+
+        return {"$schema": DIALECT, "version": FORMAT, **RecognizerManifest.model_json_schema()}
     from edgedistill.records.report import REPORT_FORMAT, ReportRecord
 
     adapter = TypeAdapter(ReportRecord)

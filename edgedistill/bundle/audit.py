@@ -81,7 +81,7 @@ def drift(bundle: Bundle, folder: Path) -> DriftReport:
     from edgedistill.runtimes import features
     from edgedistill.tasks import drift as drifting
 
-    reference = bundle.manifest.get("reference")
+    reference = bundle.answering.get("reference")
     if reference is None:
         raise UserError(
             f"{bundle.path}: carries no reference statistics",

@@ -6,76 +6,42 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgedistill.artifact import file_digest, text_digest
-from edgedistill.bundle.manifest import REPORT, read_manifest
+from edgedistill.bundle.opened import Opened, choose
 from edgedistill.bundle.prediction import Prediction, ask_for, prediction, routing_threshold
-from edgedistill.errors import UserError, nearest, reading
+from edgedistill.errors import UserError, nearest
 from edgedistill.fields import Resize
-from edgedistill.files import read_json_file
 from edgedistill.program import MAIN
-from edgedistill.records import ReportRecord, from_json
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-    from edgedistill.bundle.hearing import Chunks, Detection, Say, Sounds
+    from edgedistill.bundle.hearing import Chunk, Chunks, Detection, File, Say, Sounds
     from edgedistill.data.image.decode import Form
+    from edgedistill.records.recognizer import Guards
     from edgedistill.runtimes import Loaded
     from edgedistill.runtimes.sequences import Stream
     from edgedistill.tasks import Task
+    from edgedistill.transcribing.long import Segment, Transcript
 
     Picture = np.ndarray | Image | str | Path
     Images = Picture | Sequence[Picture]
 
 
-class Bundle:
+class Bundle(Opened):
     """A folder with model files, golden inputs and outputs, a report, and `edgedistill.json`."""
-
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
-        self.path = path
-        self.manifest = manifest
-        self._loaded: dict[str, Loaded] = {}
-
-    @classmethod
-    def load(cls, path: str | Path) -> Bundle:
-        """Open a bundle and check every file against its digest. Nothing in it can run code; a
-        model file that was made to do harm can still end the process that runs it, which
-        `edgedistill.evaluate` and its like try in another process first.
-
-        Raises UserError: not a bundle, of a later format, or a file is missing, was changed, or
-        lies elsewhere.
-        """
-        path = Path(path)
-        manifest = read_manifest(path)
-        for name, digest in manifest["digests"].items():
-            if not (path / name).resolve().is_relative_to(path.resolve()):
-                raise UserError(
-                    f"{path}: {name} leads out of the bundle", "put the file itself there"
-                )
-            if not (path / name).is_file():
-                raise UserError(f"{path}: {name} is missing", "compile the bundle again")
-            if file_digest(path / name) != digest:
-                raise UserError(
-                    f"{path}: {name} was changed after the bundle was written",
-                    "compile the bundle again, or restore the file",
-                )
-        return cls(path, manifest)
-
-    def __repr__(self) -> str:
-        return f"Bundle({str(self.path)!r})"
 
     @property
     def labels(self) -> list[str]:
         """Of the classes, or of a regression's values, in the outputs' order."""
-        return list(self.manifest["labels"])
+        return list(self.answering["labels"])
 
     @property
     def task(self) -> Task:
         """What its quality means."""
         from edgedistill.tasks import TASKS
 
-        return TASKS[self.manifest["task"]].of_bundle(self.manifest.get("texts"), self._array)
+        return TASKS[self.answering["task"]].of_bundle(self.manifest.get("texts"), self._array)
 
     @property
     def form(self) -> Form:
@@ -83,7 +49,7 @@ class Bundle:
         pictures."""
         from edgedistill.data.image.decode import Form
 
-        said = self.manifest["preprocessing"]
+        said = self.answering["preprocessing"]
         if said is None:
             raise UserError(
                 f"{self.path}: its models take arrays, not pictures",
@@ -95,49 +61,16 @@ class Bundle:
         how: Resize = resize["how"] if isinstance(resize, dict) else "crop"
         return Form((height, width), said["channels"], how)
 
-    @property
-    def report(self) -> dict[str, Any]:
-        """What the compile did; the same as `report.json`. Raises UserError: it is not there, or
-        not of that form."""
-        hint = "compile the bundle again, or take its report from where it was copied from"
-        found: dict[str, Any] = read_json_file(self.path / REPORT, "the bundle's report", hint)
-        from_json(ReportRecord, found, str(self.path / REPORT), hint)
-        return found
-
-    @property
-    def ok(self) -> bool:
-        """Whether the contract was kept."""
-        return bool(self.manifest["ok"])
-
-    @property
-    def digest(self) -> str:
-        """Of the model files and golden data alone, so that equal compiles have equal digests."""
-        return text_digest(self.manifest["digests"])
-
-    @property
-    def files(self) -> list[dict[str, Any]]:
-        """The model files: runtime, precision, file, bytes, input, output."""
-        return list(self.manifest["files"])
-
     def file(self, runtime: str | None = None, precision: str | None = None) -> dict[str, Any]:
         """The entry of one model file; by default the one held against the contract, or the one
         of its precision or runtime where only the other is asked for.
 
         Raises UserError: no such file in the bundle.
         """
-        shipped = next(e for e in self.files if e["file"] == self.manifest["shipped"])
-        found = self.files
-        for key, wanted in (("runtime", runtime), ("precision", precision)):
-            if wanted is None:
-                continue
-            have = sorted({entry[key] for entry in found})
-            if wanted not in have:
-                raise UserError(
-                    f"{self.path}: no file with {key} `{wanted}`", nearest(wanted, have)
-                )
-            found = [entry for entry in found if entry[key] == wanted]
-        same = [e for e in found if e["precision"] == shipped["precision"]] or found
-        return next((e for e in same if e["runtime"] == shipped["runtime"]), same[0])
+        name = self.answering["shipped"]
+        shipped = next(each for each in self.files if each["file"] == name)
+        kind = shipped["runtime"], shipped["precision"]
+        return choose(self.files, kind, runtime, precision, self.path)
 
     def model(
         self, runtime: str | None = None, precision: str | None = None, threads: int = 1
@@ -148,7 +81,7 @@ class Bundle:
         Raises UserError: no such file, or one that takes other pictures than the manifest says.
         """
         entry = self.file(runtime, precision)
-        model = self._open(entry, MAIN, threads)
+        model = self.open_program(entry["runtime"], entry["file"], MAIN, threads)
         if self.manifest["preprocessing"] is not None:
             self.form.check_taken(model.signature.inputs[0], str(self.path / entry["file"]))
         return model
@@ -174,26 +107,18 @@ class Bundle:
             raise UserError(f"{self.path}: no program `{program}`", nearest(program, names))
         key = main["runtime"], main["precision"], program
         (entry,) = (e for e in known if (e["runtime"], e["precision"], e["program"]) == key)
-        return Stream(self._open(entry, program, threads))
-
-    def _open(self, entry: dict[str, Any], program: str, threads: int) -> Loaded:
-        from edgedistill.runtimes import RUNTIMES
-
-        key = f"{entry['file']} {program} {threads}"
-        if key not in self._loaded:
-            path, runtime = self.path / entry["file"], RUNTIMES[entry["runtime"]]
-            self._loaded[key] = runtime.load(path, threads=threads, program=program)
-        return self._loaded[key]
+        return Stream(self.open_program(entry["runtime"], entry["file"], program, threads))
 
     def golden(self) -> np.ndarray:
         """The golden inputs of models that take pictures: float32 (samples, channels, height,
         width) in 0..1."""
+        _ = self.answering
         return self._array("golden/inputs.npy", 4)
 
     def golden_inputs(self) -> dict[str, np.ndarray]:
         """What the golden outputs are answers to, float32 (samples, ...), by the inputs' names, in
         the order in which a model takes them."""
-        if self.manifest["preprocessing"] is not None:
+        if self.answering["preprocessing"] is not None:
             return {"pixels": self.golden()}
         file = self.file()
         several = file.get("inputs")
@@ -201,18 +126,6 @@ class Bundle:
             return {file["input"]["name"]: self._array("golden/inputs.npy")}
         names = [each["name"] for each in several]
         return {name: self._array(f"golden/inputs_{name}.npy") for name in names}
-
-    def _array(self, name: str, dimensions: int | None = None) -> np.ndarray:
-        import numpy as np
-
-        hint = "compile the bundle again"
-        with reading(str(self.path / name), hint):
-            # Mapped, a header that lies about the size is found out before memory is taken.
-            found = np.array(np.load(self.path / name, mmap_mode="r"))
-        if found.dtype != np.float32 or found.ndim != (dimensions or found.ndim) or not len(found):
-            told = f"holds {found.dtype} of shape {found.shape}"
-            raise UserError(f"{self.path / name}: {told}, not what a bundle has there", hint)
-        return found
 
     def pixels(self, images: Images) -> np.ndarray:
         """What the models take: float32 (batch, channels, height, width) in 0..1, of images as
@@ -284,7 +197,46 @@ class Bundle:
         """
         from edgedistill.bundle.hearing import listen
 
+        _ = self.answering
         return listen(self, chunks, runtime, precision, threads, say)
+
+    def transcribe(
+        self,
+        sound: File | Chunk,
+        runtime: str | None = None,
+        precision: str | None = None,
+        threads: int = 1,
+        guards: Guards | None = None,
+        say: Say | None = None,
+    ) -> Transcript:
+        """What is said in a sound of any length: a file's name, of any rate and kind, or samples
+        (any number,) of one channel at the bundle's rate, int16 or floats in -1..1.
+
+        What is longer than the recognizer's window is cut at its quietest places, and decoded piece
+        by piece; silent pieces are passed over. `guards` are by default the bundle's own;
+        `Guards()` is none. `say` is told of what had to be changed in a file, of what was cut off,
+        and where nothing is said.
+
+        Raises UserError: the bundle has no recognizer, or no such file; a sound that is none.
+        """
+        from edgedistill.bundle import speech
+
+        return speech.transcribe(self, sound, runtime, precision, threads, guards, say)
+
+    def segments(
+        self,
+        sound: File | Chunk,
+        runtime: str | None = None,
+        precision: str | None = None,
+        threads: int = 1,
+        guards: Guards | None = None,
+        say: Say | None = None,
+    ) -> Iterator[Segment]:
+        """The segments of a `Transcript` as they come; see `transcribe`. A file is read on the
+        way."""
+        from edgedistill.bundle import speech
+
+        return speech.segments(self, sound, runtime, precision, threads, guards, say)
 
     def check_width(self, values: int) -> None:
         """Raises UserError: so many values for an image are not what the labels are of."""

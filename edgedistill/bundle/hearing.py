@@ -76,7 +76,7 @@ def _samples(sound: Any, rate: int) -> NDArray[np.int16]:
     from edgedistill.listening.ear import as_real
 
     if is_file(sound):
-        return np.concatenate(list(_blocks(sound, rate, lambda text: None)))
+        return np.concatenate(list(file_blocks(sound, rate, lambda text: None)))
     if not len(real := as_real(sound)):
         raise UserError("sound without a sample", "give at least one")
     return np.rint(real * 32768).clip(-32768, 32767).astype(np.int16)
@@ -114,7 +114,7 @@ def _detections(
 def _streams(chunks: Chunks, rate: int, say: Say) -> Iterator[tuple[str | None, Iterable[Chunk]]]:
     """Each file is a stream of its own; samples, in however many pieces, are one."""
     if is_file(chunks):
-        yield str(chunks), _blocks(chunks, rate, say)
+        yield str(chunks), file_blocks(chunks, rate, say)
         return
     if isinstance(chunks, np.ndarray):
         yield None, [chunks]
@@ -127,7 +127,7 @@ def _streams(chunks: Chunks, rate: int, say: Say) -> Iterator[tuple[str | None, 
         yield None, _again(first, pieces)
         return
     for file in _again(first, pieces):
-        yield str(file), _blocks(file, rate, say)
+        yield str(file), file_blocks(file, rate, say)
 
 
 def _again(first: Any, others: Iterator[Any]) -> Iterator[Any]:
@@ -135,7 +135,7 @@ def _again(first: Any, others: Iterator[Any]) -> Iterator[Any]:
     yield from others
 
 
-def _blocks(file: Any, rate: int, say: Say) -> Iterator[Chunk]:
+def file_blocks(file: Any, rate: int, say: Say) -> Iterator[Chunk]:
     """A file's samples, int16, block by block at the wanted rate; what was changed is said.
 
     Raises UserError: it is no sound.

@@ -8,13 +8,22 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, ValidationError
 
-from edgedistill.bundle.parts import BundledListening, BundledSound, Label, Name, Part
+from edgedistill.bundle.parts import (
+    BundledListening,
+    BundledSound,
+    Label,
+    ModelFile,
+    Name,
+    Origin,
+    Part,
+)
+from edgedistill.bundle.recognizer import TRANSCRIPTION, RecognizerManifest
 from edgedistill.document import problems
 from edgedistill.errors import UserError
 from edgedistill.fields import Resize
 from edgedistill.files import read_json_file
 from edgedistill.recipe.tasks import TaskName
-from edgedistill.records import ContractLine, Executed, How, Machine
+from edgedistill.records import How
 from edgedistill.records.audit import ChosenPoint, TriedPoint
 from edgedistill.signature import Signature, TensorSpec
 from edgedistill.target import Precision, RuntimeName
@@ -49,37 +58,13 @@ class Golden(Part):
     notes: str
 
 
-class BundledFile(Part):
+class BundledFile(ModelFile):
     """A model file, and what an app has to know of it."""
 
-    runtime: RuntimeName
-    precision: Precision
-    file: Name
-    bytes: int = Field(ge=0)
     input: TensorSpec
     output: TensorSpec
     inputs: tuple[TensorSpec, ...] | None = None
     """All of them, of a file of several."""
-    operators: dict[str, int]
-    """How many of each type are written in the file."""
-    transposes: int
-    transposed_bytes: int | None = None
-    """Moved by them in one inference, where that is known."""
-    transposed_around: tuple[str, ...] | None = None
-    """Types of the operators that read or make what is transposed."""
-    arena_bytes: int | None = None
-    """Of memory that LiteRT plans for what its own kernels compute, weights excluded; where a
-    delegate takes operators, it plans memory of its own for them."""
-    executed: int | None = None
-    """Operators that the runtime executed where it was compiled; of int8 files only, as below."""
-    float_operators: tuple[str, ...] | None = None
-    """`TYPE NAME` of those that ran in float."""
-    float_counts: dict[str, int] | None = None
-    """Of these, how many of each type."""
-    arm64: Executed | None = None
-    """The same on arm64, where a runtime makes another choice there."""
-    inner_pairs: int | None = None
-    """Quantize and dequantize operators that are not at the file's boundary."""
     notes: dict[str, str] | None = None
     """In words, what to feed and what comes out; None in the first bundles, as `golden`."""
     golden: Golden | None = None
@@ -176,13 +161,10 @@ class BundledMeasurement(Part):
     peak_memory_mb: Figure | None = None
 
 
-class Manifest(Part):
+class Manifest(Origin):
     """`edgedistill.json`: everything an app needs to run a bundle's files, and what made them."""
 
     bundle_format: Literal[3, 4]
-    name: str
-    ok: bool
-    """Whether the contract was kept."""
     shipped: Name
     """The file that the contract is held against."""
     task: TaskName
@@ -204,17 +186,7 @@ class Manifest(Part):
     texts: BundledTexts | None = None
     reference: dict[str, JsonValue] | None = None
     """How predictions were distributed on validation images, to tell drift by."""
-    digests: dict[Name, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
-    """SHA-256 of the model files and golden data."""
-    recipe: dict[str, JsonValue]
-    target: dict[str, JsonValue]
-    edgedistill: str
-    """Version that wrote it."""
-    created: str
-    """ISO 8601, UTC."""
-    machine: Machine
     measurements: tuple[BundledMeasurement, ...]
-    contract: tuple[ContractLine, ...]
 
     def as_json(self) -> dict[str, Any]:
         """As it is written. A bundle without a choice of routing says nothing of it."""
@@ -224,7 +196,8 @@ class Manifest(Part):
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of the bundle at `path`, of the form above; its files are not looked at.
+    """The manifest of the bundle at `path`, of the form above or of `RecognizerManifest`; its files
+    are not looked at.
 
     Raises UserError: not a bundle, of another format, or with parts missing or of another type.
     """
@@ -241,27 +214,38 @@ def read_manifest(path: Path) -> dict[str, Any]:
             f"{path}: bundle format {version}, this version reads {_READ[0]} to {_READ[-1]}",
             "use the version of edgedistill that wrote it",
         )
+    _check(document, f"{path}/{MANIFEST}", hint)
+    return document
+
+
+def _check(document: dict[str, Any], where: str, hint: str) -> None:
+    """Raises UserError: a part is missing, of another type, or contradicts another."""
+    recognizer = document.get("task") == TRANSCRIPTION
+    kind: type[Manifest | RecognizerManifest] = RecognizerManifest if recognizer else Manifest
     try:
         # JSON's lists are tuples here.
-        manifest = Manifest.model_validate_json(json.dumps(document))
+        manifest = kind.model_validate_json(json.dumps(document))
     except ValidationError as error:
-        raise UserError(problems(error, Manifest, f"{path}/{MANIFEST}"), hint) from None
+        raise UserError(problems(error, kind, where), hint) from None
+    if isinstance(manifest, Manifest):
+        _check_names(manifest, where)
+
+
+def _check_names(manifest: Manifest, where: str) -> None:
     parts = [(each.file, each.golden, each.golden_outputs) for each in manifest.programs]
     names = [*(entry.file for entry in manifest.files), *(name for part in parts for name in part)]
     listening, programs = manifest.listening, {each.program for each in manifest.programs}
     if listening is not None and listening.program not in programs:
         raise UserError(
-            f"{path}/{MANIFEST}: listens with the program `{listening.program}`, which it does not "
-            "list",
+            f"{where}: listens with the program `{listening.program}`, which it does not list",
             "compile the bundle again",
         )
     strange = ({*names} - manifest.digests.keys()) | ({manifest.shipped} - {*names})
     if strange:
         raise UserError(
-            f"{path}/{MANIFEST}: names `{min(strange)}`, which it does not list, or without digest",
+            f"{where}: names `{min(strange)}`, which it does not list, or without digest",
             "compile the bundle again",
         )
-    return document
 
 
 def is_bundle(path: Path) -> bool:

@@ -81,9 +81,9 @@ def subjects(subject: Bundle | str | Path) -> list[Subject]:
 
 
 def _of_bundle(bundle: Bundle) -> list[Subject]:
+    inputs, task = bundle.golden_inputs(), bundle.task
     report = from_json(ReportRecord, bundle.report)
     known = {row.file: row.quality for row in report.files}
-    inputs, task = bundle.golden_inputs(), bundle.task
     files = [
         Subject(
             bundle.path / entry["file"],

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from edgedistill.records import ContractLine, Executed, Machine
+from edgedistill.target import Precision, RuntimeName
 
 
 def _inside(name: str) -> str:
@@ -23,6 +26,53 @@ class Part(BaseModel):
     """A part of the manifest. One of another version may hold more, which is passed over."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class Origin(Part):
+    """What a manifest says of the compile."""
+
+    name: str
+    ok: bool
+    """Whether the contract was kept."""
+    digests: dict[Name, Annotated[str, Field(pattern="^[0-9a-f]{64}$")]]
+    """SHA-256 of the files that an app needs."""
+    recipe: dict[str, JsonValue]
+    target: dict[str, JsonValue]
+    edgedistill: str
+    """Version that wrote it."""
+    created: str
+    """ISO 8601, UTC."""
+    machine: Machine
+    contract: tuple[ContractLine, ...]
+
+
+class ModelFile(Part):
+    """A model file, and what a runtime makes of it."""
+
+    runtime: RuntimeName
+    precision: Precision
+    file: Name
+    bytes: int = Field(ge=0)
+    operators: dict[str, int]
+    """How many of each type are written in the file."""
+    transposes: int
+    transposed_bytes: int | None = None
+    """Moved by them in one inference, where that is known."""
+    transposed_around: tuple[str, ...] | None = None
+    """Types of the operators that read or make what is transposed."""
+    arena_bytes: int | None = None
+    """Of memory that LiteRT plans for what its own kernels compute, weights excluded; where a
+    delegate takes operators, it plans memory of its own for them."""
+    executed: int | None = None
+    """Operators that the runtime executed where it was compiled; of int8 files only, as below."""
+    float_operators: tuple[str, ...] | None = None
+    """`TYPE NAME` of those that ran in float."""
+    float_counts: dict[str, int] | None = None
+    """Of these, how many of each type."""
+    arm64: Executed | None = None
+    """The same on arm64, where a runtime makes another choice there."""
+    inner_pairs: int | None = None
+    """Quantize and dequantize operators that are not at the file's boundary."""
 
 
 class BundledSound(Part):

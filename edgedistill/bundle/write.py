@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +35,13 @@ if TYPE_CHECKING:
 
 
 def write_bundle(result: Result, out: Path) -> Bundle:
-    """Put what a compile made for one target into the folder `out`.
+    """Put what a compile made for one target into the folder `out`, as `put` does."""
+    return put(out, lambda folder: _fill(result, folder))
+
+
+def put(out: Path, fill: Callable[[Path], object]) -> Bundle:
+    """Write a bundle into the folder `out`; fill: writes all of it into the folder that it is
+    given.
 
     An older bundle there is replaced whole. Raises UserError: `out` is something else, or holds
     files that are no part of the bundle; or its disk is full.
@@ -48,7 +54,7 @@ def write_bundle(result: Result, out: Path) -> Bundle:
         with tempfile.TemporaryDirectory(prefix=_prefix(out), dir=out.parent) as scratch:
             fresh = Path(scratch, _FRESH)
             fresh.mkdir()
-            _fill_or_tell(result, fresh, out)
+            _fill_or_tell(fill, fresh, out)
             check_place(out)
             if out.exists():
                 os.replace(out, Path(scratch, _OLD))
@@ -143,10 +149,10 @@ def _foreign(out: Path) -> list[str]:
     )
 
 
-def _fill_or_tell(result: Result, folder: Path, out: Path) -> None:
+def _fill_or_tell(fill: Callable[[Path], object], folder: Path, out: Path) -> None:
     """Raises UserError: the disk of `out` is full."""
     try:
-        _fill(result, folder)
+        fill(folder)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgedistill.models.whisper.network import Pair, Whisper
 from edgedistill.runtimes.native import to_real
 from edgedistill.transcribing.decoding import Floats
 
 if TYPE_CHECKING:
+    from edgedistill.models.whisper.network import Pair, Whisper
     from edgedistill.runtimes import Array, Loaded
 
 
