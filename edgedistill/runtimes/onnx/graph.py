@@ -28,9 +28,7 @@ _FUSED = {"Relu", "Clip"}
 _WEIGHTED = {"Conv", "Gemm", "MatMul"}
 
 
-def build(
-    program: Program, spec: Spec, spelled_out: Collection[str] = ()
-) -> tuple[Any, Signature]:
+def build(program: Program, spec: Spec, spelled_out: Collection[str] = ()) -> tuple[Any, Signature]:
     """The ONNX model, and its signature. The batch is dynamic.
 
     spelled_out: kinds of float layers whose int8 weights are unpacked step by step, see
