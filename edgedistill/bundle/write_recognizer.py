@@ -12,6 +12,7 @@ from pydantic import JsonValue, ValidationError
 from edgedistill.artifact import write_json
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.bundle.manifest import FORMAT, MANIFEST
+from edgedistill.bundle.plain_rules import PLAIN, write_plain
 from edgedistill.bundle.recognizer import (
     TRANSCRIPTION,
     RecognizerFile,
@@ -24,6 +25,7 @@ from edgedistill.errors import UserError
 from edgedistill.records import ContractLine, FileEntry, Machine
 from edgedistill.records.recognizer import VOCABULARY, RecognizerRecord
 from edgedistill.target import Precision, RuntimeName
+from edgedistill.transcribing.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,8 @@ def write_recognizer(
             for path in _parts(files / name):
                 shutil.copyfile(path, folder / path.name)
         shutil.copyfile(vocabulary, folder / VOCABULARY)
+        tokens = Vocabulary.read(vocabulary)
+        write_plain(folder / PLAIN, record, compiled.shipped, tokens)
         digests = bundle_digests(folder)
         if reports is not None:
             reports(folder)
