@@ -10,7 +10,15 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from edgedistill.program import Program, export, graph_of, part_of, placeholders, results
+from edgedistill.program import (
+    Program,
+    export,
+    forget_unread,
+    graph_of,
+    part_of,
+    placeholders,
+    results,
+)
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node
@@ -138,13 +146,10 @@ def unpack_weights(program: Program) -> tuple[Program, list[StoredWeight]]:
             parent, _, last = stored.name.rpartition(".")
             place = graph.get_submodule(parent)
             real = torch.nn.Parameter(torch.from_numpy(stored.reals()))
-            if hasattr(place, last):
-                delattr(place, last)
             place.register_parameter(last, real)
         with graph.graph.inserting_before(node):
             node.replace_all_uses_with(graph.graph.get_attr(stored.name))
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
+    forget_unread(graph)
     return export(graph, program.signature), list(found.values())
 
 
