@@ -14,6 +14,7 @@ from edgedistill.bundle.recognizer import TRANSCRIPTION, RecognizerManifest, rea
 from edgedistill.errors import UserError, nearest, reading
 from edgedistill.files import read_json_file
 from edgedistill.records import ReportRecord, from_json
+from edgedistill.records.recognition import RecognitionReport
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +68,9 @@ class Opened:
         not of that form."""
         hint = "compile the bundle again, or take its report from where it was copied from"
         found: dict[str, Any] = read_json_file(self.path / REPORT, "the bundle's report", hint)
-        from_json(ReportRecord, found, str(self.path / REPORT), hint)
+        recognizer = self.manifest["task"] == TRANSCRIPTION
+        kind: Any = RecognitionReport if recognizer else ReportRecord
+        from_json(kind, found, str(self.path / REPORT), hint)
         return found
 
     @property
