@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from edgedistill.document import problems
 from edgedistill.errors import UserError
-from edgedistill.recipe import Recipe, load_recipe, parse_recipe
+from edgedistill.recipe import Recipe, Speech, load_recipe, parse_recipe
 from edgedistill.target import Frozen, Target
 
 MINIMAL: dict[str, Any] = {
@@ -245,10 +245,10 @@ def _models_of(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_of(inner)
 
 
-@pytest.mark.parametrize("model", [Recipe, Target])
-def test_every_number_has_a_lower_and_an_upper_bound(model: type[BaseModel]) -> None:
+@pytest.mark.parametrize(("model", "least"), [(Recipe, 100), (Target, 5), (Speech, 3)])
+def test_every_number_has_a_lower_and_an_upper_bound(model: type[BaseModel], least: int) -> None:
     found = dict(numbers(model))
-    assert len(found) >= (5 if model is Target else 100)
+    assert len(found) >= least
     for path, bounds in found.items():
         lower = [getattr(each, key, None) for each in bounds for key in ("ge", "gt")]
         upper = [getattr(each, key, None) for each in bounds for key in ("le", "lt")]

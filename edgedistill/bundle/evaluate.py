@@ -11,7 +11,7 @@ from edgedistill.bundle.bundle import Bundle
 from edgedistill.bundle.measure import check_opens, judged
 from edgedistill.devices import ONCE, Device, Job, Unfit
 from edgedistill.errors import UserError, reading
-from edgedistill.recipe import Data, Sound, load_recipe
+from edgedistill.recipe import Data, Sound, load_recipe, of_labels
 from edgedistill.scratch import scratch_folder
 from edgedistill.target import Frozen
 

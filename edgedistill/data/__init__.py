@@ -9,6 +9,8 @@ from edgedistill.data.prepare import prepare
 from edgedistill.data.read import Read
 from edgedistill.data.sound.reading import read_sounds, read_tiled, read_unlabelled_sounds
 from edgedistill.data.sound.split import SoundSplit
+from edgedistill.data.speech.prepare import prepare_speech
+from edgedistill.data.speech.utterances import Utterances, open_utterances
 from edgedistill.data.split import Split, View
 from edgedistill.data.splits import ImageSplit, open_images, open_split
 
@@ -18,6 +20,7 @@ __all__ = [
     "Read",
     "SoundSplit",
     "Split",
+    "Utterances",
     "View",
     "augment",
     "batches",
@@ -26,7 +29,9 @@ __all__ = [
     "of_recordings",
     "open_images",
     "open_split",
+    "open_utterances",
     "prepare",
+    "prepare_speech",
     "read_images",
     "read_sounds",
     "read_tiled",

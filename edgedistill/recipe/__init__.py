@@ -66,6 +66,7 @@ from edgedistill.recipe.models import Model
 from edgedistill.recipe.paths import with_absolute_paths
 from edgedistill.recipe.samples import Augment, Changes, DataCommon
 from edgedistill.recipe.sound import Sound, SoundAugment
+from edgedistill.recipe.speech import Speech
 from edgedistill.recipe.stages import (
     DistillConfig,
     PruneConfig,
@@ -137,6 +138,7 @@ __all__ = [
     "SoftTargets",
     "Sound",
     "SoundAugment",
+    "Speech",
     "Stages",
     "StoredTeacher",
     "TeachConfig",

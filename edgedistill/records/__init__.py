@@ -47,6 +47,7 @@ from edgedistill.records.report import (
     Summary,
 )
 from edgedistill.records.search import SearchPoint, SearchRecord, Trial
+from edgedistill.records.speech import SpeechRecord
 from edgedistill.records.teacher import TeacherRecord, TextsRecord
 from edgedistill.records.verify import (
     Cause,
@@ -103,6 +104,7 @@ __all__ = [
     "SearchPoint",
     "SearchRecord",
     "SoundForm",
+    "SpeechRecord",
     "StageMetrics",
     "StageRow",
     "Status",

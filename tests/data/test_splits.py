@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgedistill.data import ImageSplit, open_split
-from edgedistill.data.splits import held_out, image_writer, limited
+from edgedistill.data.splits import ArrayWriter, held_out, image_writer, limited
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=80).map(
     lambda values: np.array(values, np.int64)
@@ -66,6 +66,19 @@ def test_what_is_written_is_opened_mapped(tmp_path):
     assert split.labels.dtype == np.int64
     assert split.samples.tolist() == list(range(10, 17))
     assert len(split) == 7
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 8)), max_size=8))
+def test_what_is_taken_back_was_never_written(tmp_path_factory, steps):
+    path = tmp_path_factory.mktemp("array") / "a.npy"
+    writer, kept = ArrayWriter(path, (2,), "<i2"), np.empty((0, 2), np.int16)
+    for count, keep in steps:
+        values = np.full((count, 2), len(kept), np.int16)
+        writer.add(values)
+        kept = np.concatenate([kept, values])[:keep]
+        writer.keep(len(kept))
+    writer.close()
+    np.testing.assert_array_equal(np.load(path, allow_pickle=False), kept)
 
 
 def test_pixels_are_channels_first_in_0_to_1(tmp_path):

@@ -58,11 +58,12 @@ def assign(train: Samples, test: Samples | None, speech: Speech, seed: int) -> A
     parts = [SoundPart(train, codes)]
     if test is not None:
         parts.append(SoundPart(test, np.full(len(test.labels), TEST, np.int8)))
-    where, shared = shared_speakers(parts)
     unnamed = _unnamed(parts)
-    by_speaker = not unnamed and not shared
-    notes = (told_of_speakers(where, shared, "recordings"), *_told(unnamed, parts))
-    return Assigned(tuple(parts), by_speaker, notes)
+    where, shared = shared_speakers(parts)
+    notes = [told_of_speakers(where, shared, "recordings"), *_told(unnamed, parts)]
+    if not named:
+        notes = [told_of_speakers({}, [], "training recordings")]
+    return Assigned(tuple(parts), not unnamed and not shared, tuple(notes))
 
 
 def _check_enough(groups: NDArray[np.int64], splits: int, named: bool) -> None:
@@ -109,7 +110,7 @@ def _unnamed(parts: Sequence[SoundPart]) -> int:
 
 def _told(unnamed: int, parts: Sequence[SoundPart]) -> Iterator[str]:
     total = sum(len(part.codes) for part in parts)
-    if 0 < unnamed < total:
+    if unnamed:
         yield (
             f"{unnamed} of {total} recordings name no speaker: a voice of theirs may be in "
             "training and in test"

@@ -64,7 +64,7 @@ class SpeechNotes(Oddities):
             return ""
         return (
             f"{self._told('parted')} are longer than `seconds: {self._seconds:g}` and have no "
-            f"transcript: parted into {self._pieces} at their quietest places"
+            f"transcript of words: parted into {self._pieces} at their quietest places"
         )
 
     def _of_long(self) -> str:

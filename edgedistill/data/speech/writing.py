@@ -41,14 +41,15 @@ class _SplitWriter:
         """A stretch of the recording that is being written."""
         self._audio.add(block)
 
-    def end(self, lengths: Sequence[int], name: str, one: _Recording, rate: int) -> None:
+    def end(self, one: _Recording, lengths: Sequence[int], rate: int) -> None:
         """The recording is whole: utterances of these lengths, in samples."""
         start = 0
         for length in lengths:
             self._offsets.append(self._offsets[-1] + length)
             self._texts.append(one.text)
             self._speakers.append(one.speaker)
-            self._names.append(f"{name} at {start / rate:.1f} s" if len(lengths) > 1 else name)
+            place = f" at {start / rate:.1f} s" if len(lengths) > 1 else ""
+            self._names.append(one.name + place)
             start += length
 
     def drop(self) -> None:
@@ -152,17 +153,17 @@ class _Writing:
 
     def _one(self, one: _Recording, decoding: Decoding, writer: _SplitWriter) -> bytes:
         """Write it, unless a later split has it; returns its digest, of silence nothing."""
-        sha = hashlib.blake2b(digest_size=16)
-        lengths = self._added(one, self._listened(decoding.blocks, sha), writer)
+        digest = hashlib.blake2b(digest_size=16)
+        lengths = self._added(one, self._listened(decoding.blocks, digest), writer)
         silent = decoding.heard.peak < SILENT
-        if not silent and sha.digest() in self._later:
+        if not silent and digest.digest() in self._later:
             writer.drop()
             self._written.notes.leave_out(one.name, "copy")
             return b""
-        writer.end(lengths, one.name, one, self._speech.rate)
+        writer.end(one, lengths, self._speech.rate)
         longer = max(lengths) > self._speech.window
         self._written.notes.add(one.name, decoding.heard, one.text, len(lengths), longer)
-        return b"" if silent else sha.digest()
+        return b"" if silent else digest.digest()
 
     def _added(
         self, one: _Recording, blocks: Iterator[Samples], writer: _SplitWriter
@@ -182,9 +183,9 @@ class _Writing:
             writer.add(block)
         return [length]
 
-    def _listened(self, blocks: Iterator[Samples], sha: hashlib.blake2b) -> Iterator[Samples]:
+    def _listened(self, blocks: Iterator[Samples], digest: hashlib.blake2b) -> Iterator[Samples]:
         for block in blocks:
-            sha.update(np.ascontiguousarray(block).data)
+            digest.update(np.ascontiguousarray(block).data)
             self._heard += len(block)
             self._tick()
             yield block
