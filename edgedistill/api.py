@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import JsonValue
-from edgedistill.bundle import Bundle, write_bundle
+from edgedistill.bundle import Bundle
 from edgedistill.bundle.audit import DriftReport
 from edgedistill.bundle.audit import audit as audit_of
 from edgedistill.bundle.audit import drift as drift_of
 from edgedistill.bundle.compare import side_by_side
 from edgedistill.bundle.evaluate import Samples, qualities
+from edgedistill.bundle.hand_over import hand_over
 from edgedistill.bundle.measure import Subject, measure, subjects
 from edgedistill.bundle.write import check_place
 from edgedistill.devices import PROTOCOLS, Device, Protocol, open_device
@@ -90,7 +91,7 @@ def compile(
     store = Cache(Path(cache) if cache else default_root(), reporter.say)
     bundles = []
     for result, place in zip(run(wanted, targets, store, reporter, device), places, strict=True):
-        bundles.append(write_bundle(result, place))
+        bundles.append(hand_over(result, place))
         if not one:
             reporter.say(f"{result.target.name}: its bundle is in {place}")
     return bundles[0] if one else bundles

@@ -86,8 +86,14 @@ def print_report(found: Any, bundle: str) -> None:
     from rich.console import Console
 
     from edgedistill.records import ReportRecord, from_json
+    from edgedistill.records.recognition import RecognitionReport
+    from edgedistill.report import recognition
     from edgedistill.report.terminal import show, show_warnings, summary
 
+    if "recognized" in found:
+        recognized = from_json(RecognitionReport, _printable(found), "the report")
+        print_line(recognition.summary(recognized, bundle))
+        return
     report = from_json(ReportRecord, _printable(found), "the report")
     if not sys.stdout.isatty():
         print_line(summary(report, bundle=bundle))

@@ -15,6 +15,7 @@ from typing import Any
 
 from edgedistill.artifact import Artifact, BrokenSeal, JsonObject, text_digest
 from edgedistill.cache import Cache
+from edgedistill.devices import Device
 from edgedistill.errors import UserError, out_of_resources
 from edgedistill.libraries import version
 from edgedistill.on_device import measured, opened_for
@@ -160,7 +161,7 @@ def run(
     target's. A run that is interrupted anywhere goes on from its last checkpoint when it is started
     again.
     """
-    opened = [opened_for(target, device, reporter.say) for target in targets]
+    opened = [_opened_for(recipe, target, device, reporter) for target in targets]
     for target, there in zip(targets, opened, strict=True):
         artifacts = run_until(recipe, target, cache, reporter)
         result = Result(recipe, target, artifacts)
@@ -169,6 +170,19 @@ def run(
             told = measured(there, artifacts, step.config, recipe.seed, reporter)
             result = replace(result, on_device=told)
         yield result
+
+
+def _opened_for(
+    recipe: AnyRecipe, target: Target, name: str | None, reporter: Reporter
+) -> Device | None:
+    if not isinstance(recipe, TranscriptionRecipe):
+        return opened_for(target, name, reporter.say)
+    if name is not None:
+        raise UserError(
+            f"--device {name}: a recognizer is judged and timed on this machine alone",
+            "leave `--device` out; the files of the bundle run on the device as they are",
+        )
+    return None
 
 
 def run_until(

@@ -68,8 +68,7 @@ class Opened:
         not of that form."""
         hint = "compile the bundle again, or take its report from where it was copied from"
         found: dict[str, Any] = read_json_file(self.path / REPORT, "the bundle's report", hint)
-        recognizer = self.manifest["task"] == TRANSCRIPTION
-        kind: Any = RecognitionReport if recognizer else ReportRecord
+        kind = RecognitionReport if self.manifest["task"] == TRANSCRIPTION else ReportRecord
         from_json(kind, found, str(self.path / REPORT), hint)
         return found
 

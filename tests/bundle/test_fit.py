@@ -1,4 +1,4 @@
-"""A recognizer's bundle may come from anybody: what contradicts itself is told, and runs nothing."""
+"""What a recognizer's bundle says of itself: from anybody, read or told of, and nothing runs."""
 
 from __future__ import annotations
 

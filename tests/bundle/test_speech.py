@@ -212,9 +212,7 @@ def test_a_bundle_of_another_task_transcribes_nothing(
 
     other = write_bundle(make_result(), tmp_path / "bundle")
     for ask in (other.transcribe, other.segments):
-        with pytest.raises(
-            UserError, match="no recognizer of speech .its task is classifi"
-        ) as told:
+        with pytest.raises(UserError, match="no recognizer of speech") as told:
             ask(np.zeros(9, np.int16))
         assert "`bundle.predict`" in told.value.hint
 
