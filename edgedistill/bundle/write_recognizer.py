@@ -23,7 +23,6 @@ from edgedistill.document import problems
 from edgedistill.errors import UserError
 from edgedistill.records import ContractLine, FileEntry, Machine
 from edgedistill.records.recognizer import VOCABULARY, RecognizerRecord
-from edgedistill.target import Precision, RuntimeName
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +32,8 @@ class Compiled:
     name: str
     ok: bool
     """Whether the contract was kept."""
-    shipped: tuple[RuntimeName, Precision]
-    """Which files it is held against."""
+    shipped: tuple[str, str]
+    """Runtime and precision of the files that it is held against."""
     recipe: dict[str, JsonValue]
     target: dict[str, JsonValue]
     edgedistill: str
@@ -93,7 +92,7 @@ def _manifest(
             name=compiled.name,
             ok=compiled.ok,
             task=TRANSCRIPTION,
-            shipped=Shipped(runtime=runtime, precision=precision),
+            shipped=Shipped.model_validate({"runtime": runtime, "precision": precision}),
             language=record.language,
             rate=record.rate,
             window=record.window,
