@@ -48,7 +48,9 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     )  # fmt: skip
     exporting = recognizer.Config(
         name=recipe.name, runtimes=target.runtimes,
-        precisions=wanted.export.precisions or target.precisions, processor=processor,
+        precisions=wanted.export.precisions or target.precisions,
+        activations=wanted.export.activations, utterances=wanted.export.utterances,
+        processor=processor,
     )  # fmt: skip
     judging = recognize.Config(
         name=name, fingerprint=teacher, utterances=wanted.recognize.utterances, processor=processor
@@ -61,7 +63,8 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
         Step("ablate", "ablate", ablating, {"speech": "speech", "transcribe": "transcribe"}),
         Step("distill", "tune", tuning,
              {"speech": "speech", "transcribe": "transcribe", "ablate": "ablate"}),
-        Step("export", "recognizer", exporting, {"speech": "speech", "distill": "distill"}),
+        Step("export", "recognizer", exporting,
+             {"speech": "speech", "transcribe": "transcribe", "distill": "distill"}),
         Step("recognize", "recognize", judging, {"speech": "speech", "export": "export"}, made),
     ]  # fmt: skip
 

@@ -61,7 +61,7 @@ def document(folder: Path, **changes: Any) -> dict[str, Any]:
         "stages": {
             "transcribe": {"filter": BELIEVE_ALL, "precision": "fp32"},
             "distill": {"epochs": 4, "batch_size": 4, "learning_rate": 1e-3, "precision": "fp32"},
-            "export": {"precisions": ["fp32"]},
+            "export": {"precisions": ["fp32", "int8"], "utterances": 3},
         },
         "contract": {"max_wer": 1e4, "max_size_mb": 1},
         **changes,
@@ -90,9 +90,10 @@ def bundle(folder: Path) -> Bundle:
 
 
 def test_what_is_handed_over_transcribes(bundle: Bundle, folder: Path) -> None:
-    found = bundle.transcribe(folder / "test" / "0.wav")
     told = bundle.report["recognized"]["transcripts"]
-    assert found.text == told["onnxruntime fp32"][0]
+    for precision in ("fp32", "int8"):
+        found = bundle.transcribe(folder / "test" / "0.wav", precision=precision)
+        assert found.text == told[f"onnxruntime {precision}"][0]
     assert bundle.transcribe(np.zeros(RATE, np.float32)).text == ""
 
 
@@ -115,7 +116,7 @@ def test_the_summary_names_files_and_promises(
 
     print_report(bundle.report, "out")
     told = capsys.readouterr().out
-    for words in ("contract kept", "onnxruntime  fp32 *", "word error rate", "Bundle: out"):
+    for words in ("contract kept", "onnxruntime  int8 *", "word error rate", "Bundle: out"):
         assert words in told
 
 
@@ -216,7 +217,18 @@ def test_a_report_is_what_its_record_says(bundle: Bundle) -> None:
     from edgedistill.records import from_json
 
     found = from_json(RecognitionReport, bundle.report)
-    assert found.shipped == ("onnxruntime", "fp32")
+    assert found.shipped == ("onnxruntime", "int8")
+    sizes = {each.precision: each.bytes for each in found.recognized.files}
+    assert sizes["int8"] < sizes["fp32"]
+
+
+def test_int8_files_are_chosen_by_what_they_say(bundle: Bundle) -> None:
+    rows = bundle.report["roundings"]["tried"]
+    assert len(rows) == 4
+    (chosen,) = (each for each in rows if each["chosen"])
+    least = min(each["word_error_rate"] for each in rows)
+    near = [each for each in rows if each["word_error_rate"] <= least + 1]
+    assert chosen["seconds"] == min(each["seconds"] for each in near)
 
 
 def test_the_student_opens_as_it_was_trained(folder: Path, bundle: Bundle) -> None:
