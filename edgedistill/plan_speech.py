@@ -31,11 +31,14 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     training = wanted.distill
     if training is not None:
         training = training.model_copy(update={"precision": precision_of(training.precision)})
+    learns = training is not None or student.vocabulary == "data"
     whole_encoder = student.encoder_layers is None
     asked = wanted.transcribe
     transcribing = transcribe.Config(
         name=name, fingerprint=teacher, tokens=student.tokens, top_k=asked.top_k,
         batch_size=asked.batch_size, precision=precision_of(asked.precision), filter=asked.filter,
+        # Who trains nothing, and keeps tokens by their kind, has nothing to learn from train.
+        splits=("train", "validation") if learns else ("validation",),
         states=training is not None and whole_encoder and not training.encoder,
     )  # fmt: skip
     ablating = ablate.Config(
