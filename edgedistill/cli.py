@@ -236,7 +236,8 @@ def init(
         typer.Option(
             help="A folder with a folder for each class (or with train and test in it), of images "
             "or recordings; a folder with train and test parquet or npz files; a parquet file or a "
-            "JSONL manifest of recordings; or `digits`."
+            "JSONL manifest of recordings; or `digits`. With a Whisper as teacher, recordings of "
+            "speech in a folder of any depth, a parquet file or a manifest."
         ),
     ],
     teacher: Annotated[
@@ -245,7 +246,7 @@ def init(
             help="resnet_cifar:DEPTH, torchvision:NAME, timm:NAME, MODULE:FUNCTION, or a "
             ".safetensors file of a CIFAR-style residual network. Of sound ds_cnn:WIDTH, "
             "bc_resnet:SCALE, keyword_transformer, huggingface:NAME or MODULE:FUNCTION; else one "
-            "is suggested."
+            "is suggested. Of speech a Whisper's folder, or its name on the hub."
         ),
     ] = None,
     target: Annotated[
