@@ -40,6 +40,9 @@ class Spec:
     io: Literal["float", "integer"] = "float"
     """int8 files: whether an app feeds and reads floats, or the integers themselves."""
     name: str = "model"
+    activations: Literal["float", "dynamic"] = "float"
+    """Of layers whose weights alone are int8: whether a runtime computes them in float, or may
+    round activations as it runs, where that is faster."""
 
 
 class Loaded(Protocol):

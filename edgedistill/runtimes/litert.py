@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from edgedistill.program import Program
     from edgedistill.runtimes import Array
+    from edgedistill.runtimes.program import StoredWeight
     from edgedistill.runtimes.tflite.file import File
 
 
@@ -38,15 +39,24 @@ _PATCHES = 4
 def write(program: Program, path: Path, spec: Spec) -> Signature:
     """int8 files hold int8 weights and int32 biases, and float32 only at the boundary where
     `spec.io` asks for it, and in what stays in float; fp16 files hold float16 weights that the
-    runtime unpacks as it loads, and so do the others where float16 holds a constant exactly."""
-    from edgedistill.runtimes.program import fold_weights, made_once
+    runtime unpacks as it loads, and so do the others where float16 holds a constant exactly.
+
+    Where weights alone are int8, the runtime unpacks them as it loads; with activations that are
+    dynamic it multiplies integers in linear layers, and rounds what they read, row by row.
+    """
+    from edgedistill.runtimes.program import fold_weights, made_once, rounds_weights_alone
     from edgedistill.runtimes.tflite import edit
     from edgedistill.runtimes.tflite.convert import convert
     from edgedistill.runtimes.tflite.file import File
     from edgedistill.runtimes.tflite.layout import remove_transposes
+    from edgedistill.runtimes.tflite.weights import store_weights
 
     quantized = spec.precision == "int8"
-    file = File(made_once(program, "litert", lambda: convert(program, quantized)))
+    weights_alone = quantized and rounds_weights_alone(program)
+    if weights_alone:
+        file, weights = _with_float_weights(program)
+    else:
+        file = File(made_once(program, "litert", lambda: convert(program, quantized)))
     file.order_boundary(
         [each.name for each in program.signature.inputs],
         [each.name for each in program.signature.outputs],
@@ -54,7 +64,9 @@ def write(program: Program, path: Path, spec: Spec) -> Signature:
     remove_transposes(file)
     edit.remove_fences(file)
     edit.name_tensors(file, [], program.signature)
-    if quantized:
+    if weights_alone:
+        store_weights(file, weights, spec.activations == "dynamic")
+    elif quantized:
         _name_layers(file, made_once(program, "folded", lambda: fold_weights(program)))
     if spec.precision == "fp16":
         edit.halve_weights(file)
@@ -68,6 +80,16 @@ def write(program: Program, path: Path, spec: Spec) -> Signature:
     file.attach(METADATA, describe(spec, signature).encode())
     path.write_bytes(file.pack())
     return signature
+
+
+def _with_float_weights(program: Program) -> tuple[File, list[StoredWeight]]:
+    """The converter takes no stored integers: it is given what they stand for."""
+    from edgedistill.runtimes.program import made_once, unpack_weights
+    from edgedistill.runtimes.tflite.convert import convert
+    from edgedistill.runtimes.tflite.file import File
+
+    plain, weights = made_once(program, "unpacked", lambda: unpack_weights(program))
+    return File(made_once(program, "litert", lambda: convert(plain, False))), weights
 
 
 def _name_layers(file: File, program: Program) -> None:

@@ -29,9 +29,13 @@ if TYPE_CHECKING:
     from edgedistill.program import Program
     from edgedistill.runtimes import Array
 
+_GROUP_SIZE = ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"]
+"""Where a file says how many activations share a scale; 0: they stay in float."""
+
 
 def write(program: Program, path: Path, spec: Spec) -> Signature:
-    """The weights are int8 in an int8 file and float16 in an fp16 file."""
+    """The weights are int8 in an int8 file and float16 in an fp16 file. Where weights alone are
+    int8, the file itself tells the runtime whether it may round activations."""
     import openvino as ov
 
     full = dataclasses.replace(spec, precision="fp32") if spec.precision == "fp16" else spec
@@ -46,6 +50,8 @@ def write(program: Program, path: Path, spec: Spec) -> Signature:
         value.get_tensor().set_names({tensor.name})
     model.set_rt_info(describe(spec, signature), [METADATA, "description"])
     model.set_rt_info(json.dumps(spec.labels), [METADATA, "labels"])
+    if spec.precision == "int8" and spec.activations == "float":
+        model.set_rt_info("0", _GROUP_SIZE)
     model.friendly_name = spec.name
     ov.save_model(model, path, compress_to_fp16=spec.precision == "fp16")
     return signature

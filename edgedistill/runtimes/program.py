@@ -10,7 +10,15 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from edgedistill.program import Program, export, graph_of, part_of, placeholders, results
+from edgedistill.program import (
+    Program,
+    export,
+    forget_unread,
+    graph_of,
+    part_of,
+    placeholders,
+    results,
+)
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node
@@ -97,6 +105,52 @@ def fold_weights(program: Program) -> Program:
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return export(graph, program.signature)
+
+
+@dataclass(frozen=True)
+class StoredWeight:
+    """A weight that a program stores as int8, symmetric, with a scale for each output channel."""
+
+    name: str
+    steps: Array
+    """(channels, ...) int8."""
+    scales: Floats
+    """(channels,)"""
+
+    def reals(self) -> Floats:
+        """What it stands for, float32 (channels, ...), to the bit as torch computes it."""
+        columns = self.scales.reshape(-1, *[1] * (self.steps.ndim - 1))
+        return self.steps.astype(np.float32) * columns
+
+
+def rounds_weights_alone(program: Program) -> bool:
+    """Whether a program has integer weights, and all activations in float."""
+    nodes = graph_of(program).graph.nodes
+    return any(map(is_dequantize, nodes)) and not any(map(is_quantize, nodes))
+
+
+def unpack_weights(program: Program) -> tuple[Program, list[StoredWeight]]:
+    """The same program with the weights of its layers as floats, of the values that its integers
+    stand for, and these integers. Tables that tokens are looked up in stay as they are."""
+    import torch
+
+    graph = graph_of(program)
+    found: dict[str, StoredWeight] = {}
+    for node in list(graph.graph.nodes):
+        if not is_dequantize(node) or node not in _constants(graph):
+            continue
+        steps, scales = (_value(graph, each).numpy() for each in node.args[:2])
+        stored = StoredWeight(_weight_name(node).removesuffix(_FOLDED), steps, scales)
+        if stored.name not in found:
+            found[stored.name] = stored
+            parent, _, last = stored.name.rpartition(".")
+            place = graph.get_submodule(parent)
+            real = torch.nn.Parameter(torch.from_numpy(stored.reals()))
+            place.register_parameter(last, real)
+        with graph.graph.inserting_before(node):
+            node.replace_all_uses_with(graph.graph.get_attr(stored.name))
+    forget_unread(graph)
+    return export(graph, program.signature), list(found.values())
 
 
 def _constants(graph: GraphModule) -> set[Any]:

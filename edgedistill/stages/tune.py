@@ -138,7 +138,7 @@ def _lessons(
             "look at `stages.transcribe.filter`, `student.vocabulary` and `student.tokens`",
         )
     place = inputs["transcribe"].file(name) / "states.npy"
-    held = np.load(place, mmap_mode="r", allow_pickle=False) if states else None
+    held = np.load(place, mmap_mode="r", allow_pickle=False) if states and place.exists() else None
     split = open_utterances(inputs["speech"].path, name)
     return Lessons(split, transcripts, ids, rules.prompt, seed, held)
 

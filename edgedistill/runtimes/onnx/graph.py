@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.onnx.clean_up import DQ, Q, clean_up
 from edgedistill.runtimes.onnx.translations import translations
+from edgedistill.runtimes.onnx.weights import spell_out
 from edgedistill.runtimes.program import fold_weights, made_once
 from edgedistill.signature import Signature, TensorSpec
 
@@ -26,8 +28,12 @@ _FUSED = {"Relu", "Clip"}
 _WEIGHTED = {"Conv", "Gemm", "MatMul"}
 
 
-def build(program: Program, spec: Spec) -> tuple[Any, Signature]:
-    """The ONNX model, and its signature. The batch is dynamic."""
+def build(program: Program, spec: Spec, spelled_out: Collection[str] = ()) -> tuple[Any, Signature]:
+    """The ONNX model, and its signature. The batch is dynamic.
+
+    spelled_out: kinds of float layers whose int8 weights are unpacked step by step, see
+    `weights.spell_out`.
+    """
     import onnx
 
     quantized = spec.precision == "int8"
@@ -38,6 +44,7 @@ def build(program: Program, spec: Spec) -> tuple[Any, Signature]:
     clean_up(model.graph)
     if quantized:
         _integer_biases(model.graph)
+        spell_out(model.graph, spelled_out)
         if spec.io == "integer":
             inputs = tuple(_strip_input(model.graph, each) for each in signature.inputs)
             outputs = tuple(_strip_output(model.graph, each) for each in signature.outputs)

@@ -174,6 +174,11 @@ class File:
         self.model.operatorCodes.append(code)
         return len(self.model.operatorCodes) - 1
 
+    def raise_version(self, operator: Any, version: int) -> None:
+        """Say that operators of that kind are of a version, or a later one, of the schema's."""
+        code = self.model.operatorCodes[operator.opcodeIndex]
+        code.version = max(code.version, version)
+
     def order_boundary(self, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         """Put what the graph takes and gives into the order of these names of its signature."""
         (signature,) = self.model.signatureDefs
