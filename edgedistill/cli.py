@@ -199,7 +199,11 @@ def _compile_command(
 @app.command()
 def schema(
     of: Annotated[
-        Schema, typer.Argument(help="Of a recipe, for editors; of a bundle's manifest or report.")
+        Schema,
+        typer.Argument(
+            help="Of a recipe, for editors; of a bundle's manifest, that of a recognizer of "
+            "speech, or its report."
+        ),
     ] = Schema.RECIPE,
 ) -> None:
     """Print a JSON Schema: the recipe's, or that of what a bundle holds."""
