@@ -58,6 +58,7 @@ class Schema(StrEnum):
     """Documents that have a schema."""
 
     RECIPE = "recipe"
+    TRANSCRIPTION = "transcription"
     MANIFEST = "manifest"
     RECOGNIZER = "recognizer"
     REPORT = "report"
@@ -201,8 +202,8 @@ def schema(
     of: Annotated[
         Schema,
         typer.Argument(
-            help="Of a recipe, for editors; of a bundle's manifest, that of a recognizer of "
-            "speech, or its report."
+            help="Of a recipe, or of one for transcription, for editors; of a bundle's manifest, "
+            "that of a recognizer of speech, or a report."
         ),
     ] = Schema.RECIPE,
 ) -> None:
