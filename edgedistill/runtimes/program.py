@@ -80,20 +80,23 @@ def is_dequantize(node: Any) -> bool:
 
 
 def fold_weights(program: Program) -> Program:
-    """The same program with its weights stored as integers, not quantized at run time.
+    """The same program with its weights stored as integers, not quantized at run time; itself where
+    none is quantized.
 
     torch itself rounds them, so every rendering starts from the same integers.
     """
     graph = graph_of(program)
     constants = _constants(graph)
-    for node in list(graph.graph.nodes):
-        if is_quantize(node) and node in constants:
-            parent, _, last = _weight_name(node).rpartition(".")
-            place = graph.get_submodule(parent)
-            place.register_buffer(last + _FOLDED, _value(graph, node))
-            with graph.graph.inserting_before(node):
-                folded = graph.graph.get_attr(".".join(filter(None, (parent, last + _FOLDED))))
-                node.replace_all_uses_with(folded)
+    quantized = [node for node in graph.graph.nodes if is_quantize(node) and node in constants]
+    if not quantized:
+        return program
+    for node in quantized:
+        parent, _, last = _weight_name(node).rpartition(".")
+        place = graph.get_submodule(parent)
+        place.register_buffer(last + _FOLDED, _value(graph, node))
+        with graph.graph.inserting_before(node):
+            folded = graph.graph.get_attr(".".join(filter(None, (parent, last + _FOLDED))))
+            node.replace_all_uses_with(folded)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return export(graph, program.signature)
