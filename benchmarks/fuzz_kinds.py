@@ -81,6 +81,36 @@ def manifests(folder: Path) -> Kind:
     return Kind(changed, written(bundle, "edgedistill.json", read))
 
 
+def recognizers(folder: Path) -> Kind:
+    import edgedistill
+    from benchmarks.fuzz_recognizer import recognizer
+
+    bundle = recognizer(folder)
+    valid = (bundle / "edgedistill.json").read_bytes()
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 10_000)
+
+    def read(path: Path) -> None:
+        found = edgedistill.Bundle.load(path.parent)
+        _ = found.ok, found.digest, found.files
+        found.transcribe(sound)
+
+    changed = some.one_of(other_values(json.loads(valid)), mutated([valid]))
+    return Kind(changed, written(bundle, "edgedistill.json", read))
+
+
+def vocabularies(folder: Path) -> Kind:
+    from edgedistill.transcribing.vocabulary import Vocabulary
+
+    path = folder / "valid.json"
+    Vocabulary((*(bytes([byte]) for byte in range(256)), b""), {"<|endoftext|>": 256}).write(path)
+
+    def read(path: Path) -> None:
+        found = Vocabulary.read(path)
+        found.text(range(len(found.pieces)))
+
+    return Kind(mutated([path.read_bytes()]), written(folder, "vocabulary.json", read))
+
+
 def _labelled() -> tuple[Any, Any]:
     images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), np.uint8)
     return images, np.arange(12) % 3
@@ -243,6 +273,8 @@ KINDS: dict[str, Callable[[Path], Kind]] = {
     "recipes": recipes,
     "targets": targets,
     "manifests": manifests,
+    "recognizers": recognizers,
+    "vocabularies": vocabularies,
     "parquet": parquet,
     "npz": npz,
     "http": http,

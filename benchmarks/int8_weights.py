@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import itertools
 import json
 import multiprocessing
 import resource
@@ -31,7 +30,6 @@ import numpy as np
 import torch
 
 from benchmarks.common import write
-from edgedistill import program_file
 from edgedistill.compress.weights import check_kept, integer_weights
 from edgedistill.files import read_json_file
 from edgedistill.models.programs import Method
@@ -94,22 +92,23 @@ def forced(recognizer: InRuntime, samples: Floats, tokens: list[int]) -> Floats:
     return np.stack([recognizer.step(token, place) for place, token in enumerate(tokens)])
 
 
-def programs(folder: Path, kept: Kept, work: Path) -> None:
-    """Leave both graphs of both programs in `work`."""
+def programs(folder: Path, kept: Kept) -> dict[tuple[str, str], Program]:
+    """Both graphs of both programs, by name and precision."""
     model = open_whisper(folder, kept)
-    plain = {}
-    for name, (call, signature) in model.programs().items():
-        plain[name] = export(Method(model, call), signature)
-        program_file.save(plain[name], _program(work, name, "fp32"))
+    plain = {
+        name: export(Method(model, call), signature)
+        for name, (call, signature) in model.programs().items()
+    }
     check_kept(plain.values(), FLOAT_PARTS)
-    for name, program in plain.items():
-        program_file.save(integer_weights(program, FLOAT_PARTS), _program(work, name, "int8"))
+    found = {(name, "fp32"): program for name, program in plain.items()}
+    return found | {
+        (name, "int8"): integer_weights(program, FLOAT_PARTS) for name, program in plain.items()
+    }
 
 
-def write_files(work: Path, runtimes: list[str]) -> None:
-    for name, precision in itertools.product((ENCODE, DECODE_STEP), ("fp32", "int8")):
-        program = program_file.load(_program(work, name, precision))
-        for runtime, (kind, activations) in itertools.product(runtimes, MODES):
+def write_files(work: Path, runtime: str, graphs: dict[tuple[str, str], Program]) -> None:
+    for (name, precision), program in graphs.items():
+        for kind, activations in MODES:
             path = _file(work, runtime, name, kind, activations)
             if kind == precision and not path.exists():
                 spec = Spec(kind, (), name="whisper", activations=activations)  # type: ignore[arg-type]
@@ -117,26 +116,17 @@ def write_files(work: Path, runtimes: list[str]) -> None:
                 print(path.name, size_of(path), flush=True)
 
 
-def _program(work: Path, name: str, precision: str) -> Path:
-    return work / f"{name}.{precision}.safetensors"
-
-
 def _file(work: Path, runtime: str, name: str, precision: str, activations: str) -> Path:
     return work / f"{name}.{precision}.{activations}{RUNTIMES[runtime].suffix}"
 
 
-def reference(work: Path, precision: str, samples: Floats, tokens: list[int]) -> Floats:
-    """What the graph in torch says, (tokens, vocabulary)."""
-    path = work / f"logits.{precision}.npy"
-    if not path.exists():
-        torch.set_num_threads(1)
-        parts = (
-            Graphs(program_file.load(_program(work, name, precision)))
-            for name in (ENCODE, DECODE_STEP)
-        )
-        np.save(path, forced(InRuntime(*parts), samples, tokens))
-    found: Floats = np.load(path)
-    return found
+def reference(
+    graphs: dict[tuple[str, str], Program], precision: str, samples: Floats, tokens: list[int]
+) -> Floats:
+    """What the graphs in torch say, (tokens, vocabulary)."""
+    torch.set_num_threads(1)
+    parts = (Graphs(graphs[name, precision]) for name in (ENCODE, DECODE_STEP))
+    return forced(InRuntime(*parts), samples, tokens)
 
 
 def measured(
@@ -175,26 +165,30 @@ def apart(*given: Any) -> dict[str, Any]:
 
 
 def rows(options: argparse.Namespace, work: Path) -> Iterator[dict[str, Any]]:
-    kept = Kept(seconds=options.seconds, tokens=options.tokens)
-    if not all(_program(work, name, "int8").exists() for name in (ENCODE, DECODE_STEP)):
-        programs(options.model, kept, work)
-    write_files(work, options.runtimes)
+    graphs = programs(options.model, Kept(seconds=options.seconds, tokens=options.tokens))
     clips = read_clips(options.data, options.clips, round(options.seconds * 16_000))
-    vocabulary, rules = _language(options.model, options.tokens)
-    tokens = list(rules.prompt) + _spoken(vocabulary, clips.texts[0])
-    tokens = tokens[:FORCED]
-    for runtime, mode in itertools.product(options.runtimes, MODES):
-        path = work / f"{runtime}.{'.'.join(mode)}.json"
-        if not path.exists():
-            wanted = reference(work, mode[0], clips.samples[0], tokens)
-            found = apart(work, runtime, mode, rules, vocabulary, clips, wanted, tokens)
-            path.write_text(json.dumps(found))
-        found = json.loads(path.read_text())
-        print({key: each for key, each in found.items() if isinstance(each, str | float)})
-        yield judged(found, clips.texts)
+    vocabulary, rules = language(options.model, options.tokens)
+    tokens = [*rules.prompt, *_spoken(vocabulary, clips.texts[0])][:FORCED]
+    wanted = {
+        precision: reference(graphs, precision, clips.samples[0], tokens)
+        for precision in ("fp32", "int8")
+    }
+    for runtime in options.runtimes:
+        write_files(work, runtime, graphs)
+        for mode in MODES:
+            path = work / f"{runtime}.{'.'.join(mode)}.json"
+            if not path.exists():
+                given = (rules, vocabulary, clips, wanted[mode[0]], tokens)
+                path.write_text(json.dumps(apart(work, runtime, mode, *given)))
+            found = judged(json.loads(path.read_text()), clips.texts)
+            print(
+                {key: each for key, each in found.items() if isinstance(each, str | float)},
+                flush=True,
+            )
+            yield found
 
 
-def _language(folder: Path, limit: int) -> tuple[Vocabulary, Rules]:
+def language(folder: Path, limit: int) -> tuple[Vocabulary, Rules]:
     size = read_json_file(folder / "config.json", "a model", "", 1 << 20)["vocab_size"]
     vocabulary = read_vocabulary(folder, size)
     generation = read_json_file(folder / "generation_config.json", "rules", "", 1 << 20)

@@ -7,8 +7,8 @@ the words' clips, drawn once by their names, is for the test; of the negatives, 
 to be enough to count one false accept an hour, nearly half. The rest is parted as `edgedistill
 compile` does it: copies of a recording, and where they are named a speaker's recordings, are in one
 split. The words' clips name no speaker, so a voice may be in training and in test. Thresholds are
-chosen on validation and frozen. The teacher is a large model of speech with a layer that is fitted to the training clips
-(`speech_embedding.py`).
+chosen on validation and frozen. The teacher is a large model of speech with a layer that is
+fitted to the training clips (`speech_embedding.py`).
 
     export EDGEDISTILL_EMBEDDING=...  # see speech_embedding.py
     python -m venv DIR && DIR/bin/pip install pymicro-wakeword

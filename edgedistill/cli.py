@@ -58,6 +58,7 @@ class Schema(StrEnum):
     """Documents that have a schema."""
 
     RECIPE = "recipe"
+    TRANSCRIPTION = "transcription"
     MANIFEST = "manifest"
     RECOGNIZER = "recognizer"
     REPORT = "report"
@@ -199,7 +200,11 @@ def _compile_command(
 @app.command()
 def schema(
     of: Annotated[
-        Schema, typer.Argument(help="Of a recipe, for editors; of a bundle's manifest or report.")
+        Schema,
+        typer.Argument(
+            help="Of a recipe, or of one for transcription, for editors; of a bundle's manifest, "
+            "that of a recognizer of speech, or a report."
+        ),
     ] = Schema.RECIPE,
 ) -> None:
     """Print a JSON Schema: the recipe's, or that of what a bundle holds."""
@@ -236,7 +241,8 @@ def init(
         typer.Option(
             help="A folder with a folder for each class (or with train and test in it), of images "
             "or recordings; a folder with train and test parquet or npz files; a parquet file or a "
-            "JSONL manifest of recordings; or `digits`."
+            "JSONL manifest of recordings; or `digits`. With a Whisper as teacher, recordings of "
+            "speech in a folder of any depth, a parquet file or a manifest."
         ),
     ],
     teacher: Annotated[
@@ -245,7 +251,7 @@ def init(
             help="resnet_cifar:DEPTH, torchvision:NAME, timm:NAME, MODULE:FUNCTION, or a "
             ".safetensors file of a CIFAR-style residual network. Of sound ds_cnn:WIDTH, "
             "bc_resnet:SCALE, keyword_transformer, huggingface:NAME or MODULE:FUNCTION; else one "
-            "is suggested."
+            "is suggested. Of speech a Whisper's folder, or its name on the hub."
         ),
     ] = None,
     target: Annotated[

@@ -31,11 +31,14 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     training = wanted.distill
     if training is not None:
         training = training.model_copy(update={"precision": precision_of(training.precision)})
+    learns = training is not None or student.vocabulary == "data"
     whole_encoder = student.encoder_layers is None
     asked = wanted.transcribe
     transcribing = transcribe.Config(
         name=name, fingerprint=teacher, tokens=student.tokens, top_k=asked.top_k,
         batch_size=asked.batch_size, precision=precision_of(asked.precision), filter=asked.filter,
+        # Who trains nothing, and keeps tokens by their kind, has nothing to learn from train.
+        splits=("train", "validation") if learns else ("validation",),
         states=training is not None and whole_encoder and not training.encoder,
     )  # fmt: skip
     ablating = ablate.Config(
@@ -48,7 +51,9 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     )  # fmt: skip
     exporting = recognizer.Config(
         name=recipe.name, runtimes=target.runtimes,
-        precisions=wanted.export.precisions or target.precisions, processor=processor,
+        precisions=wanted.export.precisions or target.precisions,
+        activations=wanted.export.activations, utterances=wanted.export.utterances,
+        processor=processor,
     )  # fmt: skip
     judging = recognize.Config(
         name=name, fingerprint=teacher, utterances=wanted.recognize.utterances, processor=processor
@@ -61,7 +66,8 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
         Step("ablate", "ablate", ablating, {"speech": "speech", "transcribe": "transcribe"}),
         Step("distill", "tune", tuning,
              {"speech": "speech", "transcribe": "transcribe", "ablate": "ablate"}),
-        Step("export", "recognizer", exporting, {"speech": "speech", "distill": "distill"}),
+        Step("export", "recognizer", exporting,
+             {"speech": "speech", "transcribe": "transcribe", "distill": "distill"}),
         Step("recognize", "recognize", judging, {"speech": "speech", "export": "export"}, made),
     ]  # fmt: skip
 

@@ -191,3 +191,15 @@ def value(graph: GraphModule, node: Any) -> Tensor | None:
     for part in str(node.target).split("."):
         found = getattr(found, part)
     return found.detach() if isinstance(found, torch.Tensor) else None
+
+
+def forget_unread(graph: GraphModule) -> None:
+    """Take what nothing computes with out of a changed graph, and out of it the parameters and
+    buffers that it reads no more, which an export would keep."""
+    graph.graph.eliminate_dead_code()
+    read = {str(node.target) for node in graph.graph.nodes if node.op == "get_attr"}
+    held = [*graph.named_parameters(), *graph.named_buffers()]
+    for name in [name for name, _ in held if name not in read]:
+        owner, _, last = name.rpartition(".")
+        delattr(graph.get_submodule(owner), last)
+    graph.recompile()

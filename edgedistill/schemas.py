@@ -8,10 +8,10 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema_of(document: str) -> dict[str, JsonValue]:
-    """The JSON Schema (draft 2020-12) of a `recipe`, a bundle's `manifest`, that of a bundle with a
-    `recognizer` of speech, or its `report`.
+    """The JSON Schema (draft 2020-12) of a `recipe`, or of one for `transcription`; of a bundle's
+    `manifest`, that of a bundle with a `recognizer` of speech, or its `report`.
 
-    That of the last three is what is accepted when one is read; its `version` is the
+    That of a bundle's documents is what is accepted when one is read; its `version` is the
     document's own format.
     """
     from pydantic import TypeAdapter
@@ -20,6 +20,10 @@ def schema_of(document: str) -> dict[str, JsonValue]:
         from edgedistill.recipe import Recipe
 
         return {"$schema": DIALECT, **Recipe.model_json_schema()}
+    if document == "transcription":
+        from edgedistill.recipe import TranscriptionRecipe
+
+        return {"$schema": DIALECT, **TranscriptionRecipe.model_json_schema()}
     if document == "manifest":
         from edgedistill.bundle.manifest import FORMAT, Manifest
 

@@ -50,18 +50,42 @@ RECIPE = {
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays, and needs no looking through for garbage again and again."""
+    """What was imported stays, and needs no looking through for garbage again and again; graphs
+    are made of many small objects, after every few hundred of which all would be looked through."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _one_table() -> None:
-    """torch reads its table of ONNX functions from their source text, anew for each file."""
+def _nothing_twice() -> None:
+    """What torch does for each graph and file anew: it reads its table of ONNX functions from their
+    source text, looks for operators once for each of its many namespaces, and notes at each node
+    which lines of code, down to pytest's, have led there."""
+    from torch._export import utils
+    from torch.fx import config
     from torch.onnx._internal.exporter import _registration
 
     table = _registration.onnxscript_apis
     table.get_torchlib_ops = functools.cache(table.get_torchlib_ops)
+    utils._materialize_cpp_cia_ops = _unless_as_before(utils._materialize_cpp_cia_ops)
+    config.do_not_emit_stack_traces = True
+
+
+def _unless_as_before(look: Callable[[], None]) -> Callable[[], None]:
+    """`look`, where there are operators that it has not seen."""
+    import torch
+
+    seen: set[int] = set()
+
+    def look_once() -> None:
+        key = "CompositeImplicitAutograd"
+        known = len(torch._C._dispatch_get_registrations_for_dispatch_key(key))
+        if known not in seen:
+            seen.add(known)
+            look()
+
+    return look_once
 
 
 @pytest.fixture(scope="module")

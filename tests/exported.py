@@ -22,6 +22,7 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.devices import machine
 from edgedistill.program import Program, graph_of
+from edgedistill.program_file import load
 from edgedistill.records import ExportRecord, FileEntry, QuantizeRecord, as_json
 from edgedistill.runtimes import runtime_of
 from edgedistill.runtimes.layers import compare_alone, given_of
@@ -95,14 +96,14 @@ class Exported:
 
     def own_program(self, kind: str) -> Program:
         """To change."""
-        return program_file.load(program_file.place(self.quantize.path, "main", kind))
+        return load(program_file.place(self.quantize.path, "main", kind))
 
     def pixels(self, count: int = 64) -> np.ndarray[Any, Any]:
         images = np.load(self.data.file("test/images.npy"))[:count]
         return images.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
 
 
-_opened = functools.cache(program_file.load)
+_opened = functools.cache(load)
 
 
 def answers(program: Program, pixels: Any) -> np.ndarray[Any, Any]:

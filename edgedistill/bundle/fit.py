@@ -26,7 +26,7 @@ def mistakes(told: RecognizerManifest) -> Iterator[str]:
     """What is wrong, in words; each line holds only where those before it do not."""
     pairs = _pairs(told)
     for (runtime, precision), pair in pairs.items():
-        if [name for name, _ in sorted(pair)] != ["decode_step", "encode"]:
+        if sorted(name for name, _ in pair) != ["decode_step", "encode"]:
             yield (
                 f"`files`: those of {runtime} and {precision} are not one of `encode` and one of "
                 "`decode_step`"

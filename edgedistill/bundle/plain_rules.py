@@ -13,7 +13,6 @@ from edgedistill.transcripts.normalize import UNSPACED
 if TYPE_CHECKING:
     from edgedistill.records import FileEntry
     from edgedistill.records.recognizer import Guards, RecognizerRecord, Rules
-    from edgedistill.target import Precision, RuntimeName
     from edgedistill.transcribing.vocabulary import Vocabulary
 
 PLAIN: Final = "recognizer.txt"
@@ -26,7 +25,7 @@ Line = tuple[object, ...]
 def write_plain(
     path: Path,
     record: RecognizerRecord,
-    shipped: tuple[RuntimeName, Precision],
+    shipped: tuple[str, str],
     vocabulary: Vocabulary,
 ) -> None:
     """Write what `native/recognizer` reads: the manifest's rules and files, and the tokens.

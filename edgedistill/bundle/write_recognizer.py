@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
-from edgedistill.artifact import write_json
+from edgedistill.artifact import file_digest, write_json
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.bundle.manifest import FORMAT, MANIFEST
 from edgedistill.bundle.plain_rules import PLAIN, write_plain
@@ -24,7 +24,6 @@ from edgedistill.document import problems
 from edgedistill.errors import UserError
 from edgedistill.records import ContractLine, FileEntry, Machine
 from edgedistill.records.recognizer import VOCABULARY, RecognizerRecord
-from edgedistill.target import Precision, RuntimeName
 from edgedistill.transcribing.vocabulary import Vocabulary
 
 
@@ -35,8 +34,8 @@ class Compiled:
     name: str
     ok: bool
     """Whether the contract was kept."""
-    shipped: tuple[RuntimeName, Precision]
-    """Which files it is held against."""
+    shipped: tuple[str, str]
+    """Runtime and precision of the files that it is held against."""
     recipe: dict[str, JsonValue]
     target: dict[str, JsonValue]
     edgedistill: str
@@ -71,12 +70,12 @@ def write_recognizer(
             for path in _parts(files / name):
                 shutil.copyfile(path, folder / path.name)
         shutil.copyfile(vocabulary, folder / VOCABULARY)
-        tokens = Vocabulary.read(vocabulary)
-        write_plain(folder / PLAIN, record, compiled.shipped, tokens)
-        digests = bundle_digests(folder)
+        told = _manifest(record, compiled, bundle_digests(folder))
+        write_plain(folder / PLAIN, record, compiled.shipped, Vocabulary.read(vocabulary))
+        digests = told.digests | {PLAIN: file_digest(folder / PLAIN)}
         if reports is not None:
             reports(folder)
-        write_json(folder / MANIFEST, _manifest(record, compiled, digests).as_json())
+        write_json(folder / MANIFEST, told.model_copy(update={"digests": digests}).as_json())
 
     return put(out, fill)
 
@@ -97,7 +96,7 @@ def _manifest(
             name=compiled.name,
             ok=compiled.ok,
             task=TRANSCRIPTION,
-            shipped=Shipped(runtime=runtime, precision=precision),
+            shipped=Shipped.model_validate({"runtime": runtime, "precision": precision}),
             language=record.language,
             rate=record.rate,
             window=record.window,

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.ao.quantization.fx import _decomposed  # noqa: F401, which registers its operators
 
 from edgedistill.errors import UserError, nearest
-from edgedistill.program import Program, export, graph_of, part_of, value
+from edgedistill.program import Program, export, forget_unread, graph_of, part_of, value
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node
@@ -64,12 +64,9 @@ def integer_weights(
     graph = graph_of(program)
     for node in list(_weights(graph)):
         held = value(graph, node)
-        within = _is_within(_owner(node), keep_float)
-        if held is not None and held.numel() >= least and not within:
-            if not any(part_of(user, keep_float) for user in node.users):
-                _store(graph, node, held)
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
+        if held is not None and held.numel() >= least and not _is_kept(node, keep_float):
+            _store(graph, node, held)
+    forget_unread(graph)
     return export(graph, program.signature)
 
 
@@ -108,6 +105,12 @@ def _owner(node: Node) -> str:
 
 _WRAPPER = "model."
 """Around what `Method` wraps, in a program that was not folded."""
+
+
+def _is_kept(node: Node, keep_float: Collection[str]) -> bool:
+    """Whether a weight, or what reads it, is a named module's."""
+    readers = any(part_of(user, keep_float) for user in node.users)
+    return readers or _is_within(_owner(node), keep_float)
 
 
 def _is_within(path: str, parts: Collection[str]) -> bool:

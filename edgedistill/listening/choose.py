@@ -48,18 +48,19 @@ def choose(
     smoothings: Sequence[int],
     refractories: Sequence[int],
 ) -> Chosen:
-    """The rule that misses least with at most `limit` false accepts an hour to expect, of which
-    each keyword may make the same part. Of equally good ones that whose thresholds could lie
-    elsewhere by most, then that with the least smoothing and the shortest refractory time.
+    """The rule that misses least with at most `limit` false accepts an hour to expect of all
+    keywords together, parted among them as `shares` does. Of equally good ones that whose
+    thresholds could lie elsewhere by most, then that with the least smoothing and the shortest
+    refractory time.
 
     probabilities: (steps, keywords); smoothings, refractories: steps.
     """
-    share = limit / len(keywords)
     best: tuple[tuple[float, ...], Chosen] | None = None
     for smoothing in sorted(set(smoothings)):
         for refractory in sorted(set(refractories)):
             found = curves(probabilities, audio, keywords, smoothing, refractory)
-            picked = [threshold_on(each, share) for each in found]
+            parts = shares(found, limit)
+            picked = [threshold_on(each, part) for each, part in zip(found, parts, strict=True)]
             cost = _cost(picked)
             if best is None or cost < best[0]:
                 rule = Rule(
@@ -106,6 +107,44 @@ def expected(found: Curve) -> Floats:
         tail = rates[first] * np.exp(-np.arange(len(counts) - first) / mean)
         rates[first:] = np.maximum(rates[first:], tail)
     return rates
+
+
+def shares(found: Sequence[Curve], limit: float) -> tuple[float, ...]:
+    """The false accepts an hour that each keyword may make, `limit` in all, so that the fewest are
+    missed: a keyword that is never mistaken leaves its part to the others. In equal parts where the
+    limit cannot be kept.
+
+    A multiple-choice knapsack (Sinha and Zoltners 1979), solved by the least rate for each number
+    of misses.
+    """
+    rows = [_least_rates(each) for each in found]
+    totals = [np.zeros(1)]
+    for row in rows:
+        sums = totals[-1][:, None] + row
+        missed = np.add.outer(np.arange(len(totals[-1])), np.arange(len(row)))
+        best = np.full(sums.shape[0] + sums.shape[1] - 1, np.inf)
+        np.minimum.at(best, missed, sums)
+        totals.append(best)
+    fit = np.flatnonzero(totals[-1] <= limit)
+    if not len(fit):
+        return (limit / len(found),) * len(found)
+    left, parts = int(fit[0]), list[float]()
+    for row, before in zip(reversed(rows), reversed(totals[:-1]), strict=True):
+        theirs = np.arange(max(0, left - len(before) + 1), min(len(row), left + 1))
+        chosen = int(theirs[np.argmin(before[left - theirs] + row[theirs])])
+        parts.append(float(row[chosen]))
+        left -= chosen
+    return tuple(reversed(parts))
+
+
+def _least_rates(found: Curve) -> Floats:
+    """(most missed + 1,): the fewest false accepts an hour to expect of a threshold with that many
+    misses; infinite where none has so many."""
+    rates = expected(found)
+    missed = np.array([each.missed for each in found.points])
+    least = np.full(missed.max() + 1, np.inf)
+    np.minimum.at(least, missed, rates)
+    return least
 
 
 def threshold_on(found: Curve, limit: float) -> Threshold:

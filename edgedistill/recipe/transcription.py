@@ -139,6 +139,12 @@ class SpeechExport(Frozen):
 
     precisions: Annotated[tuple[Precision, ...], Field(min_length=1, max_length=3)] | None = None
     """By default the target's."""
+    activations: Literal["auto", "float", "dynamic"] = "auto"
+    """Of int8 files: `float`, where only weights are integers; `dynamic`, where each runtime rounds
+    activations as it runs; `auto`: for each program and runtime what transcribes validation
+    utterances faster, as long as it says what the float files say."""
+    utterances: int = Field(default=16, ge=1, le=10_000)
+    """Of validation, at most, that `auto` is chosen by."""
 
 
 class RecognizeConfig(Frozen):

@@ -91,6 +91,31 @@ class StudentRecord(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rounding:
+    """A way to round one runtime's int8 files, tried on validation utterances."""
+
+    runtime: str
+    encode: str
+    """What becomes of activations in `encode`: `float` or `dynamic`."""
+    decode_step: str
+    word_error_rate: float
+    """Against the float student's own transcripts, in percent."""
+    seconds: float
+    """That all took, one thread."""
+    chosen: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundingsRecord(Record):
+    """What was tried; empty where nothing was to be chosen."""
+
+    FILE: ClassVar[str] = "roundings.json"
+
+    tried: tuple[Rounding, ...]
+    utterances: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recognized:
     """What a file's transcripts are worth, as an app decodes them."""
 
@@ -144,6 +169,7 @@ class RecognitionReport(Record):
     ablated: AblateRecord
     student: StudentRecord
     """Without the numbers of the tokens that are kept."""
+    roundings: RoundingsRecord
     recognized: RecognizeRecord
     shipped: tuple[str, str]
     """Runtime and precision of what the contract is held against."""

@@ -18,6 +18,7 @@ from edgedistill.records.recognition import (
     RecognitionReport,
     Recognized,
     RecognizeRecord,
+    RoundingsRecord,
     StudentRecord,
     TranscribeRecord,
 )
@@ -48,6 +49,7 @@ def build_recognition(
         transcribed=replace(TranscribeRecord.read(artifacts["transcribe"]), kept={}),
         ablated=AblateRecord.read(artifacts["ablate"]),
         student=replace(StudentRecord.read(artifacts["distill"]), kept_tokens=None),
+        roundings=RoundingsRecord.read(artifacts["export"]),
         recognized=recognized,
         shipped=(shipped.runtime, shipped.precision),
         contract=lines,

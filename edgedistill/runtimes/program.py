@@ -10,7 +10,15 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from edgedistill.program import Program, export, graph_of, part_of, placeholders, results
+from edgedistill.program import (
+    Program,
+    export,
+    forget_unread,
+    graph_of,
+    part_of,
+    placeholders,
+    results,
+)
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node
@@ -80,20 +88,23 @@ def is_dequantize(node: Any) -> bool:
 
 
 def fold_weights(program: Program) -> Program:
-    """The same program with its weights stored as integers, not quantized at run time.
+    """The same program with its weights stored as integers, not quantized at run time; itself where
+    none is quantized.
 
     torch itself rounds them, so every rendering starts from the same integers.
     """
     graph = graph_of(program)
     constants = _constants(graph)
-    for node in list(graph.graph.nodes):
-        if is_quantize(node) and node in constants:
-            parent, _, last = _weight_name(node).rpartition(".")
-            place = graph.get_submodule(parent)
-            place.register_buffer(last + _FOLDED, _value(graph, node))
-            with graph.graph.inserting_before(node):
-                folded = graph.graph.get_attr(".".join(filter(None, (parent, last + _FOLDED))))
-                node.replace_all_uses_with(folded)
+    quantized = [node for node in graph.graph.nodes if is_quantize(node) and node in constants]
+    if not quantized:
+        return program
+    for node in quantized:
+        parent, _, last = _weight_name(node).rpartition(".")
+        place = graph.get_submodule(parent)
+        place.register_buffer(last + _FOLDED, _value(graph, node))
+        with graph.graph.inserting_before(node):
+            folded = graph.graph.get_attr(".".join(filter(None, (parent, last + _FOLDED))))
+            node.replace_all_uses_with(folded)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return export(graph, program.signature)
@@ -138,13 +149,10 @@ def unpack_weights(program: Program) -> tuple[Program, list[StoredWeight]]:
             parent, _, last = stored.name.rpartition(".")
             place = graph.get_submodule(parent)
             real = torch.nn.Parameter(torch.from_numpy(stored.reals()))
-            if hasattr(place, last):
-                delattr(place, last)
             place.register_parameter(last, real)
         with graph.graph.inserting_before(node):
             node.replace_all_uses_with(graph.graph.get_attr(stored.name))
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
+    forget_unread(graph)
     return export(graph, program.signature), list(found.values())
 
 

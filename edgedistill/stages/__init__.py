@@ -100,7 +100,7 @@ STAGES = {
         Stage("quantize", 8, ("torch", "torchao", "nncf", "accelerate")),
         Stage("export", 9, _EXPORT),
         Stage("verify", 6, _EXPORT),
-        Stage("listen", 2, _EXPORT),
+        Stage("listen", 3, _EXPORT),
         Stage("benchmark", 3, _EXPORT),
         Stage("speech", 1, ("numpy",)),
         Stage("transcribe", 1, ("torch", "jiwer")),

@@ -24,8 +24,6 @@ from edgedistill.transcripts.filter import KINDS, Transcribed, sift
 from edgedistill.transcripts.normalize import normalizer
 from edgedistill.transcripts.rates import error_rate
 
-SPLITS = "train", "validation"
-
 
 class Config(Frozen):
     """What the transcripts depend on."""
@@ -40,6 +38,7 @@ class Config(Frozen):
     filter: FilterSettings
     states: bool
     """Keep what the encoder makes of the windows too."""
+    splits: tuple[Literal["train", "validation"], ...]
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
@@ -55,7 +54,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     dropped: dict[str, dict[str, int]] = {}
     kept: dict[str, tuple[int, ...]] = {}
     rates: dict[str, ErrorRate | None] = {}
-    for name in SPLITS:
+    for name in config.splits:
         split = open_utterances(inputs["speech"].path, name)
         place = context.scratch / name
         place.mkdir(exist_ok=True)
@@ -81,10 +80,10 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         rates[name] = error_rate(split.texts, texts, normalize, context.seed)
         _say(context, name, len(split), dropped[name])
     record = TranscribeRecord(
-        utterances={name: len(open_utterances(inputs["speech"].path, name)) for name in SPLITS},
+        utterances={name: data.counts[name] for name in config.splits},
         dropped=dropped, kept=kept, error_rate=rates, precision=config.precision,
         seconds=time.monotonic() - begin,
-        sound_seconds=3600 * sum(data.hours[name] for name in SPLITS),
+        sound_seconds=3600 * sum(data.hours[name] for name in config.splits),
     )  # fmt: skip
     record.write(context.scratch)
     return {"dropped": dropped, "seconds": record.seconds}

@@ -67,7 +67,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     learned = {
         name: _lessons(inputs, name, tokens, count, rules, own_states and not _moves(config),
                        config.tokens, context.seed)
-        for name in ("train", "validation")
+        for name in (("train", "validation") if config.train is not None else ("validation",))
     }  # fmt: skip
     coverage = _coverage(inputs, tokens, count)
     context.reporter.say(f"distill: {coverage:.1f} % of the teacher's transcripts can be said")
@@ -138,7 +138,7 @@ def _lessons(
             "look at `stages.transcribe.filter`, `student.vocabulary` and `student.tokens`",
         )
     place = inputs["transcribe"].file(name) / "states.npy"
-    held = np.load(place, mmap_mode="r", allow_pickle=False) if states else None
+    held = np.load(place, mmap_mode="r", allow_pickle=False) if states and place.exists() else None
     split = open_utterances(inputs["speech"].path, name)
     return Lessons(split, transcripts, ids, rules.prompt, seed, held)
 

@@ -39,7 +39,7 @@ from edgedistill.records import (
 from edgedistill.runtimes import RUNTIMES, parity, sequences
 from edgedistill.runtimes.layers import Given, compare_alone, given_of
 from edgedistill.runtimes.misses import warnings_of
-from edgedistill.runtimes.program import fold_weights
+from edgedistill.runtimes.program import fold_weights, made_once
 from edgedistill.runtimes.verdict import KERNELS, Evidence, cause, words
 from edgedistill.signature import image_size
 from edgedistill.stages import Context
@@ -175,7 +175,7 @@ def _reference(path: Path, kind: str, test: _Test, asked: Asked) -> _Reference:
     program = program_file.load(path)
     predict = torch_predictor(graph_of(program))
     logits = logits_of(asked.of(predict, f"the torch graph, {kind}"), test.split)
-    folded = fold_weights(program)
+    folded = made_once(program, "folded", lambda: fold_weights(program))
     few = min(test.wanted.layer_samples, len(test.split))
     given = given_of(folded, *test.split.inputs(np.arange(few)).values())
     return _Reference(folded, logits, test.task.quality(logits, test.split.labels), given)

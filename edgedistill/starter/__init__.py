@@ -10,6 +10,7 @@ from edgedistill.data.survey import Found, look, path_of
 from edgedistill.errors import UserError
 from edgedistill.starter.models import model_keys, named, suggested, taken, weights_notes
 from edgedistill.starter.sound import sound_lines, sound_models, sound_notes
+from edgedistill.starter.speech import is_whisper, speech_lines
 from edgedistill.starter.text import (
     Size,
     contract_lines,
@@ -45,6 +46,11 @@ def write_recipe(
         )
     folder = _new(out).parent
     load_target(target)
+    if is_whisper(teacher) and student is None and weights is None:
+        assert teacher is not None
+        lines, notes = speech_lines(teacher, data, folder)
+        _write(out, folder, [*first_lines(out, data), *lines])
+        return notes
     heard = look_for_sound(path_of(data)) if data != "digits" else None
     if heard is not None:
         chosen = sound_models(heard, teacher, weights, student, student_weights)

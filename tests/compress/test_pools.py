@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edgedistill.compress.fold import fold
-from edgedistill.program import graph_of
+from edgedistill.program import Program, graph_of
 from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.signature import image_inputs
 
@@ -38,23 +38,27 @@ def test_a_plain_pool_is_left_alone() -> None:
     assert not [node for node in folded.graph.nodes if "mul" in str(node.target)]
 
 
+class Pools(nn.Module):
+    """All of them, so that one file shows them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pools = nn.ModuleList(nn.AvgPool2d(**pool) for pool in POOLS)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return torch.cat([pool(pixels).flatten(1) for pool in self.pools], 1)
+
+
+@pytest.fixture(scope="module")
+def pools() -> Program:
+    return fold(Pools().eval(), image_inputs(3, 8, 8))
+
+
 @pytest.mark.parametrize("runtime", list(RUNTIMES))
-def test_every_runtime_counts_as_torch_does(runtime: str, tmp_path: Path) -> None:
-    class Pools(nn.Module):
-        """All of them, so that one file shows them."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.pools = nn.ModuleList(nn.AvgPool2d(**pool) for pool in POOLS)
-
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            return torch.cat([pool(pixels).flatten(1) for pool in self.pools], 1)
-
-    model, pixels = Pools().eval(), torch.rand(2, 3, 8, 8)
-    wanted = model(pixels).numpy()
+def test_every_runtime_counts_as_torch_does(pools: Program, runtime: str, tmp_path: Path) -> None:
+    pixels = torch.rand(2, 3, 8, 8)
+    wanted = Pools()(pixels).numpy()
     path = tmp_path / f"pools{RUNTIMES[runtime].suffix}"
     labels = tuple(map(str, range(wanted.shape[1])))
-    RUNTIMES[runtime].write(
-        fold(model, image_inputs(3, 8, 8)), path, Spec("fp32", labels, "float", "pools")
-    )
+    RUNTIMES[runtime].write(pools, path, Spec("fp32", labels, "float", "pools"))
     assert np.abs(RUNTIMES[runtime].load(path)(pixels.numpy()) - wanted).max() < 1e-5

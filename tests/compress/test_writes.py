@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
-from edgedistill.program import graph_of
+from edgedistill.program import Program, graph_of
 from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
@@ -90,14 +90,20 @@ def test_a_write_into_a_part_becomes_a_graph_without_it(write: Write) -> None:
     assert not any("scatter" in kind or "copy" in kind or "batch_norm" in kind for kind in kinds)
 
 
-@pytest.mark.parametrize("runtime", list(RUNTIMES))
-@pytest.mark.parametrize("write", [shifted])
-def test_it_is_written_for_every_runtime(write: Write, runtime: str, tmp_path: Path) -> None:
-    program = fold(net(write), image_inputs(3, 8, 8))
+@pytest.fixture(scope="module")
+def programs() -> dict[str, Program]:
+    program = fold(net(shifted), image_inputs(3, 8, 8))
     prepared = prepare(program, Scheme())
     calibrate(prepared, [(torch.rand(16, 3, 8, 8),)])
+    return {"fp32": program, "int8": convert(prepared)}
+
+
+@pytest.mark.parametrize("runtime", list(RUNTIMES))
+def test_it_is_written_for_every_runtime(
+    programs: dict[str, Program], runtime: str, tmp_path: Path
+) -> None:
     x = torch.rand(4, 3, 8, 8)
-    for kind, made in (("fp32", program), ("int8", convert(prepared))):
+    for kind, made in programs.items():
         path = tmp_path / f"{kind}{RUNTIMES[runtime].suffix}"
         RUNTIMES[runtime].write(made, path, Spec(kind, ("a", "b", "c")))
         wanted = graph_of(made)(x).detach().numpy()

@@ -144,8 +144,10 @@ def test_the_runner_tells_it_with_its_time(job: Job, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_compile_for_such_a_target_ends_with_exit_code_1_and_names_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("edgedistill.pipeline.rehearse", lambda *_: None)
+    monkeypatch.setattr("edgedistill.stages.benchmark.ROUNDS", 1)
     (tmp_path / "swish.py").write_text(STUDENT)
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     for required, code in (("true", 1), ("false", 0)):
@@ -168,13 +170,15 @@ def make(classes):
 """
 RECIPE = """
 name: swish
-data: {source: digits, image_size: 8}
+data: {source: digits, image_size: 8, limit: 200}
 teacher: {family: resnet_cifar, depth: 8, widths: [4, 4, 4]}
 student: {family: function, function: "swish:make"}
 stages:
   teacher: {train: {epochs: 1, batch_size: 128}}
+  teach: {views: 1}
   distill: {epochs: 1, batch_size: 128}
   quantize: {method: ptq, sensitivity_samples: 0}
+  audit: {corruption_samples: 0}
   benchmark: {runs: 10, seconds: 0.2}
 """
 TARGET = """

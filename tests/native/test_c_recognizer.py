@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 import soundfile
 from c_recognizer import Failed, Heard, InC, build_library, build_program
-from recognizer_bundle import SOUNDS, bundle_of, sound, write_files
-from whisper_models import RULES, SHAPE
+from recognizer_bundles import COMPILED, record, vocabulary
+from sound_models import chirp
+from whisper_models import RULES, SHAPE, folded, whisper, written
 
-from edgedistill.bundle import Bundle
+from edgedistill.bundle import Bundle, write_recognizer
 from edgedistill.bundle.plain_rules import PLAIN
 from edgedistill.data.speech.parting import parted
 from edgedistill.devices import native, private
@@ -28,7 +29,8 @@ from edgedistill.devices.emulator.setup import ROOTS
 from edgedistill.devices.machine import machine
 from edgedistill.errors import UserError
 from edgedistill.models.whisper.spectrum import RATE
-from edgedistill.records.recognizer import Guards, RecognizerRecord
+from edgedistill.records.recognizer import VOCABULARY, Guards, RecognizerRecord
+from edgedistill.transcribing.decoding import Floats
 from edgedistill.transcribing.long import Transcript, silent
 
 pytestmark = [
@@ -39,6 +41,29 @@ FILE, DAMAGED, NO_MODEL, RUNTIME, ARGUMENT, NO_NUMBER, STOPPED = 1, 2, 3, 4, 6, 
 RUNTIMES = ["onnxruntime", pytest.param("litert", marks=pytest.mark.slow)]
 
 
+def sound(length: int, seed: int, quiet: tuple[int, int] = (0, 0)) -> Floats:
+    """Chirps of half a second each, with nothing in a part of them."""
+    part = RATE // 2
+    chirps = [chirp(part, 1000 * seed + each, RATE) for each in range(-(-length // part))]
+    found: Floats = np.concatenate(chirps)[:length]
+    found[slice(*quiet)] = 0
+    return found
+
+
+SOUNDS = {
+    "a window": sound(16_000, 1),
+    "a little more": sound(16_001, 2),
+    "less": sound(5_000, 3),
+    "a sample": sound(1, 4),
+    "two pieces": sound(24_000, 5),
+    "long": sound(163_211, 6),
+    "long, with silence": sound(120_000, 7, (20_000, 90_000)),
+    "silence": np.zeros(40_000, np.float32),
+    "too loud": 3 * sound(30_000, 8),
+}
+"""By what is odd about them."""
+
+
 class Made:
     """Bundles of one runtime, each made once."""
 
@@ -46,21 +71,28 @@ class Made:
         self._folder = folder
         self._made: dict[str, tuple[RecognizerRecord, Bundle]] = {}
 
-    def record(self, runtime: Any) -> RecognizerRecord:
+    def record(self, runtime: str) -> RecognizerRecord:
         return self._of(runtime)[0]
 
-    def bundle(self, runtime: Any) -> Bundle:
+    def bundle(self, runtime: str) -> Bundle:
         return self._of(runtime)[1]
 
     def files(self, runtime: str) -> Path:
         return self._folder / f"{runtime}-files"
 
-    def _of(self, runtime: Any) -> tuple[RecognizerRecord, Bundle]:
+    def _of(self, runtime: str) -> tuple[RecognizerRecord, Bundle]:
         if runtime not in self._made:
-            record = write_files((runtime,), self.files(runtime))
-            bundle = bundle_of(record, self.files(runtime), self._folder / runtime)
-            self._made[runtime] = record, bundle
+            files = self.files(runtime)
+            files.mkdir()
+            vocabulary().write(files / VOCABULARY)
+            told = record({runtime: written(folded(whisper()), runtime, files)})
+            self._made[runtime] = told, handed_over(told, files, self._folder / runtime)
         return self._made[runtime]
+
+
+def handed_over(told: RecognizerRecord, files: Path, out: Path) -> Bundle:
+    compiled = replace(COMPILED, shipped=(told.files[0].runtime, "fp32"))
+    return write_recognizer(files, files / VOCABULARY, told, compiled, out)
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +171,13 @@ def test_the_guard_of_no_speech_passes_over_the_same_pieces(both: tuple[InC, Bun
 
 
 def test_rules_and_guards_are_the_bundles(made: Made, library: Any, tmp_path: Path) -> None:
-    record = replace(
+    told = replace(
         made.record("onnxruntime"),
         rules=replace(RULES, suppressed=(123,), suppressed_first=(), limit=17, no_speech=None),
         guards=Guards(repeats=0, longest=2, no_speech=0.3),
         language="ja",
     )
-    bundle = bundle_of(record, made.files("onnxruntime"), tmp_path / "other")
+    bundle = handed_over(told, made.files("onnxruntime"), tmp_path / "other")
     in_c = opened(library, bundle, "onnxruntime")
     wanted = bundle.transcribe(SOUNDS["long"])
     same(in_c.transcribe(SOUNDS["long"]), wanted)

@@ -99,6 +99,22 @@ def test_litert_refuses_a_weight_that_is_not_in_the_file(program: Program) -> No
         store_weights(file, [other], dynamic=False)
 
 
+def test_a_factor_behind_a_layer_is_in_its_scales_where_litert_puts_it() -> None:
+    from edgedistill.runtimes.tflite.weights import _fitted
+
+    random = np.random.default_rng(0)
+    steps = random.integers(-127, 128, (3, 20), np.int8)
+    steps[1] = 0
+    scales, factor = np.array([0.1, 0.2, 0.3], np.float32), np.float32(0.37)
+    held = steps.astype(np.float32) * scales[:, None] * factor
+    found = _fitted(steps, scales, held)
+    assert found is not None
+    np.testing.assert_allclose(found[[0, 2]], scales[[0, 2]] * factor, rtol=1e-6)
+    held[2, 5] += 1e-3
+    assert _fitted(steps, scales, held) is None
+    assert _fitted(steps, scales, -held) is None
+
+
 @pytest.fixture(scope="module")
 def whisper() -> dict[str, tuple[Program, Program]]:
     """Float and int8 of each of a small Whisper's programs."""

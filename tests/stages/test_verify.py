@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import functools
 import importlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from exported import EXACT, LABELS, Exported, Silent, answers, export
 
+from edgedistill import program_file
 from edgedistill.artifact import Artifact, seal
 from edgedistill.program import Program
 from edgedistill.recipe import VerifyConfig
@@ -28,6 +31,14 @@ def run(folder: Path, exported: Exported, export: Artifact, asked: VerifyConfig)
     context = Context(folder, 0, True, Silent(), folder / "answers")
     metrics = STAGES["verify"].run(config(asked), inputs, context)
     return seal(folder, "verify", metrics, {})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs_are_read_once() -> Iterator[None]:
+    """Of one export, which most of these verdicts are on."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program_file, "load", functools.cache(program_file.load))
+        yield
 
 
 @pytest.fixture(scope="module")

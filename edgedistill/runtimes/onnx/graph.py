@@ -64,7 +64,9 @@ def build(program: Program, spec: Spec, spelled_out: Collection[str] = ()) -> tu
 def _export(program: Program, quantized: bool) -> Any:
     import torch
 
-    program = fold_weights(program) if quantized else program
+    if quantized:
+        whole = program
+        program = made_once(whole, "folded", lambda: fold_weights(whole))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

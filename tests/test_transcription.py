@@ -1,0 +1,241 @@
+"""A compile of a recognizer, from recordings and a Whisper to a bundle that transcribes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import whisper_models
+from sound_models import chirp
+from tone_net import write_wav
+
+import edgedistill
+from edgedistill.bundle import Bundle
+from edgedistill.cache import Cache
+from edgedistill.errors import UserError
+from edgedistill.models.whisper.network import Whisper
+from edgedistill.pipeline import plan, run_until
+from edgedistill.progress import Quiet
+from edgedistill.recipe import parse_recipe
+from edgedistill.records.recognition import (
+    AblateRecord,
+    RecognitionReport,
+    StudentRecord,
+    TranscribeRecord,
+)
+from edgedistill.target import Target, load_target
+
+pytest.importorskip("transformers", reason="its normalizers tell which transcripts agree")
+RATE, SEED = 16_000, 7
+BELIEVE_ALL = {
+    "log_probability": -100, "no_speech": 1, "repeats": 10_000, "words_per_second": 1000,
+    "compression_ratio": 1000, "word_error_rate": 10_000,
+}  # fmt: skip
+
+
+def write_recordings(folder: Path) -> None:
+    for split, count in (("train", 24), ("test", 5)):
+        lines = []
+        for number in range(count):
+            length = 6_000 + 400 * number
+            name = f"{split}/{number}.wav"
+            write_wav(folder / name, chirp(length, number + 100 * len(split), RATE), RATE)
+            said = "the hat in the end" if split == "test" else None
+            lines.append({"path": name, "text": said, "speaker": f"{split}{number % 6}"})
+        text = "".join(f"{json.dumps(line)}\n" for line in lines)
+        (folder / f"{split}.jsonl").write_text(text)
+
+
+def document(folder: Path, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": "tiny", "task": "transcription",
+        "data": {
+            "train": str(folder / "train.jsonl"), "test": str(folder / "test.jsonl"),
+            "language": "en", "seconds": 1, "validation": 0.3,
+        },
+        "teacher": {"family": "whisper", "name": str(folder / "teacher")},
+        "student": {"decoder_layers": 1, "vocabulary": "data", "tokens": 24},
+        "stages": {
+            "transcribe": {"filter": BELIEVE_ALL, "precision": "fp32"},
+            "distill": {"epochs": 4, "batch_size": 4, "learning_rate": 1e-3, "precision": "fp32"},
+            "export": {"precisions": ["fp32", "int8"], "utterances": 3},
+        },
+        "contract": {"max_wer": 1e4, "max_size_mb": 1},
+        **changes,
+    }  # fmt: skip
+
+
+def target() -> Target:
+    return load_target("linux-x64").model_copy(update={"runtimes": ("onnxruntime",)})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("speech")
+    write_recordings(made)
+    whisper_models.save(made / "teacher")
+    return made
+
+
+@pytest.fixture(scope="module")
+def bundle(folder: Path) -> Bundle:
+    made = edgedistill.compile(
+        document(folder), target(), out=folder / "out", cache=folder / "cache"
+    )
+    assert isinstance(made, Bundle)
+    return made
+
+
+def test_what_is_handed_over_transcribes(bundle: Bundle, folder: Path) -> None:
+    told = bundle.report["recognized"]["transcripts"]
+    for precision in ("fp32", "int8"):
+        found = bundle.transcribe(folder / "test" / "0.wav", precision=precision)
+        assert found.text == told[f"onnxruntime {precision}"][0]
+    assert bundle.transcribe(np.zeros(RATE, np.float32)).text == ""
+
+
+def test_the_report_tells_of_each_stage(bundle: Bundle) -> None:
+    report = bundle.report
+    assert report["ok"] is True
+    assert [line["status"] for line in report["contract"]] == ["ok", "ok"]
+    trials = report["ablated"]["trials"]
+    assert [each["layers"] for each in trials] == [[0, 1], [1], [0]]
+    assert report["student"]["decoder"] == report["ablated"]["decoder"]
+    before, after = (report["student"][each]["cross_entropy"] for each in ("before", "after"))
+    assert after < before
+    assert report["recognized"]["teacher"]["increase"] == 0
+
+
+def test_the_summary_names_files_and_promises(
+    bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgedistill.console import print_report
+
+    print_report(bundle.report, "out")
+    told = capsys.readouterr().out
+    for words in ("contract kept", "onnxruntime  int8 *", "word error rate", "Bundle: out"):
+        assert words in told
+
+
+def test_what_was_done_is_not_done_again(bundle: Bundle, folder: Path) -> None:
+    cache = Cache(folder / "cache", lambda _: None)
+    recipe = parse_recipe(document(folder), "test")
+    rows, _ = plan(recipe, [target()], cache)
+    assert {row.state for row in rows} == {"cached"}
+    longer = document(folder) | {"student": {"decoder_layers": [0], "tokens": 24}}
+    rows, _ = plan(parse_recipe(longer, "test"), [target()], cache)
+    assert [row.name for row in rows if row.state == "cached"] == ["speech", "transcribe"]
+
+
+def test_the_teacher_whole_is_its_own_student(folder: Path) -> None:
+    whole = document(
+        folder, student={"tokens": 24},
+        stages={"transcribe": {"filter": BELIEVE_ALL, "precision": "fp32"}, "distill": None},
+    )  # fmt: skip
+    made = run_until(parse_recipe(whole, "test"), target(), Cache(folder / "whole", str), Quiet(),
+                     "distill")  # fmt: skip
+    student = StudentRecord.read(made["distill"])
+    assert student.decoder == (0, 1)
+    assert student.kept_tokens is None
+    assert student.before == student.after
+    assert student.before.accuracy > 60  # the rest is suppressed
+    assert AblateRecord.read(made["ablate"]).trials == ()
+
+
+def test_nothing_believed_is_an_error_that_says_so(folder: Path) -> None:
+    strict = BELIEVE_ALL | {"log_probability": 0}
+    told = document(folder, stages={"transcribe": {"filter": strict, "precision": "fp32"}})
+    recipe, cache = parse_recipe(told, "test"), Cache(folder / "strict", str)
+    with pytest.raises(UserError, match="no transcript of a validation utterance is believed"):
+        run_until(recipe, target(), cache, Quiet(), "distill")
+    made = run_until(recipe, target(), cache, Quiet(), "transcribe")
+    dropped = TranscribeRecord.read(made["transcribe"]).dropped
+    assert set(dropped["train"]) <= {"unsure", "empty"}
+    assert (
+        sum(dropped["train"].values())
+        == TranscribeRecord.read(made["transcribe"]).utterances["train"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"student": {"decoder_layers": 3, "tokens": 24}}, "the teacher's decoder has 2 layers"),
+        (
+            {"student": {"encoder_layers": [0, 2], "tokens": 24}},
+            "the teacher's encoder has 2 layers",
+        ),
+        ({"student": {"tokens": 200}}, "the teacher has positions for 24"),
+        ({"teacher": {"family": "whisper", "name": "nowhere/at-all"}}, "no such folder"),
+    ],
+)
+def test_what_the_teacher_has_not_is_told_before_anything_runs(
+    folder: Path, changes: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    recipe = parse_recipe(document(folder, **changes), "test")
+    with pytest.raises(UserError, match=told):
+        plan(recipe, [target()], Cache(folder / "new", str))
+
+
+def test_a_window_longer_than_the_positions_is_told(folder: Path) -> None:
+    long = document(folder)
+    long["data"]["seconds"] = 2
+    recipe = parse_recipe(long, "test")
+    with pytest.raises(UserError, match="longer than the teacher's positions"):
+        plan(recipe, [target()], Cache(folder / "new", str))
+
+
+def test_a_language_that_the_teacher_does_not_know_is_told(folder: Path) -> None:
+    other = document(folder)
+    other["data"]["language"] = "it"
+    recipe = parse_recipe(other, "test")
+    with pytest.raises(UserError, match="does not know the language `it`"):
+        plan(recipe, [target()], Cache(folder / "new", str))
+
+
+def test_a_teacher_that_is_no_whisper_is_told(folder: Path, tmp_path: Path) -> None:
+    other = whisper_models.save(tmp_path / "other")
+    whisper_models.change(other / "config.json", model_type="wav2vec2")
+    recipe = parse_recipe(
+        document(folder, teacher={"family": "whisper", "name": str(other)}), "test"
+    )
+    with pytest.raises(UserError, match="no Whisper"):
+        plan(recipe, [target()], Cache(folder / "new", str))
+
+
+def test_its_figures_are_not_measured_elsewhere(folder: Path) -> None:
+    with pytest.raises(UserError, match="judged and timed on this machine"):
+        edgedistill.compile(document(folder), target(), out=folder / "out", device="local",
+                            cache=folder / "cache")  # fmt: skip
+
+
+def test_a_report_is_what_its_record_says(bundle: Bundle) -> None:
+    from edgedistill.records import from_json
+
+    found = from_json(RecognitionReport, bundle.report)
+    assert found.shipped == ("onnxruntime", "int8")
+    sizes = {each.precision: each.bytes for each in found.recognized.files}
+    assert sizes["int8"] < sizes["fp32"]
+
+
+def test_int8_files_are_chosen_by_what_they_say(bundle: Bundle) -> None:
+    rows = bundle.report["roundings"]["tried"]
+    assert len(rows) == 4
+    (chosen,) = (each for each in rows if each["chosen"])
+    least = min(each["word_error_rate"] for each in rows)
+    near = [each for each in rows if each["word_error_rate"] <= least + 1]
+    assert chosen["seconds"] == min(each["seconds"] for each in near)
+
+
+def test_the_student_opens_as_it_was_trained(folder: Path, bundle: Bundle) -> None:
+    from edgedistill.distill.speech.student import open_student
+
+    made = run_until(parse_recipe(document(folder), "test"), target(),
+                     Cache(folder / "cache", str), Quiet(), "distill")  # fmt: skip
+    student = open_student(made["distill"])
+    assert isinstance(student, Whisper)
+    assert len(student.decoder.layers) == 1
