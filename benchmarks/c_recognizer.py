@@ -30,13 +30,15 @@ from benchmarks.int8_weights import language
 from edgedistill.bundle import Bundle, Compiled, write_recognizer
 from edgedistill.devices import native
 from edgedistill.devices.machine import machine
+from edgedistill.models.programs import Method
 from edgedistill.models.whisper.folder import Kept, open_whisper
+from edgedistill.program import export
 from edgedistill.records import Machine
 from edgedistill.records.codec import from_json
 from edgedistill.records.recognizer import VOCABULARY, RecognizerRecord
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.writing import write_file
-from edgedistill.stages.recognizer import GUARDS, programs_of
+from edgedistill.stages.recognizer import GUARDS
 from edgedistill.target import RuntimeName
 from edgedistill.transcribing.long import Transcript
 
@@ -52,7 +54,11 @@ def write_bundle(model: Path, seconds: float, tokens: int, work: Path) -> Bundle
         return Bundle.load(out)
     files = work / "files"
     files.mkdir(exist_ok=True)
-    programs = programs_of(open_whisper(model, Kept(seconds=seconds, tokens=tokens)))
+    opened = open_whisper(model, Kept(seconds=seconds, tokens=tokens))
+    programs = {
+        name: export(Method(opened, call), signature)
+        for name, (call, signature) in opened.programs().items()
+    }
     entries = tuple(
         write_file(program, runtime, Spec("fp32", (), name="whisper"), files, name)
         for runtime in RUNTIMES

@@ -324,12 +324,11 @@ static edr_code fill(Engine* it, const char* folder, const char* library, int th
   TRY(check_float(&it->encode.inputs, 0, it->rules->window, "samples", why));
   TRY(check_float(&it->step.outputs, pair->logits, it->rules->token_count, "logits", why));
   TRY(edr_allocate(&it->logits, it->rules->token_count, sizeof *it->logits, why));
-  TRY(make_buffers(it, &it->encode, &it->encode.inputs, api->GetCompiledModelInputBufferRequirements,
-                   why));
-  TRY(make_buffers(it, &it->encode, &it->encode.outputs,
-                   api->GetCompiledModelOutputBufferRequirements, why));
-  TRY(make_buffers(it, &it->step, &it->step.outputs, api->GetCompiledModelOutputBufferRequirements,
-                   why));
+  const Needs in = api->GetCompiledModelInputBufferRequirements;
+  const Needs out = api->GetCompiledModelOutputBufferRequirements;
+  TRY(make_buffers(it, &it->encode, &it->encode.inputs, in, why));
+  TRY(make_buffers(it, &it->encode, &it->encode.outputs, out, why));
+  TRY(make_buffers(it, &it->step, &it->step.outputs, out, why));
   for (size_t at = 0; at < pair->takes.count; at++) TRY(take_input(it, at, why));
   return EDR_OK;
 }

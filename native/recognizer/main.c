@@ -9,8 +9,8 @@
 #include <time.h>
 
 static const char usage[] =
-    "usage: recognize [--runtime NAME] [--precision NAME] [--library PATH] [--threads N] [--tokens]\n"
-    "                 BUNDLE FILE.wav\n";
+    "usage: recognize [--runtime NAME] [--precision NAME] [--library PATH] [--threads N]\n"
+    "                 [--tokens] BUNDLE FILE.wav\n";
 
 typedef struct {
   edr_options options;

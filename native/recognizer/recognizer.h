@@ -61,7 +61,7 @@ typedef struct {
   bool looped;            /* whether it was ended as it repeated itself */
 } edr_segment;
 
-/* All of a sound; silence is in no segment. It stays until the recognizer is next used or closed. */
+/* All of a sound; silence is in no segment. It stays until the next call of the recognizer. */
 typedef struct {
   const char* text;
   size_t bytes;

@@ -210,7 +210,7 @@ static edr_code read_guards(Reader* it, edr_guards* guards) {
   TRY(read_line_number(it, "repeats", -1, MOST_GUARDED, &repeats));
   TRY(read_line_number(it, "longest", 1, MOST_GUARDED, &longest));
   TRY(read_line_number(it, "most_no_speech", 0, (int64_t)1 << 53, &share));
-  TRY(read_number(it, -1100, 1, &exponent));
+  TRY(read_number(it, -1200, 1, &exponent));
   *guards = (edr_guards){(int)repeats, (int)longest, ldexp((double)share, (int)exponent)};
   return EDR_OK;
 }
