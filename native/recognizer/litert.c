@@ -311,6 +311,13 @@ static edr_code check_float(const Side* side, size_t at, size_t count, const cha
   return edr_say(why, EDR_DAMAGED, "`%s` are not %zu of float32", what, count);
 }
 
+/* Whether each has a buffer, which those that are named twice keep from others. */
+static edr_code check_all(const Side* side, edr_message* why) {
+  for (size_t at = 0; at < side->count; at++)
+    if (!side->buffers[at]) return edr_say(why, EDR_DAMAGED, "an input or output is named twice");
+  return EDR_OK;
+}
+
 static edr_code fill(Engine* it, const char* folder, const char* library, int threads,
                      edr_message* why) {
   static const Ends samples = {1, {"samples"}};
@@ -330,7 +337,9 @@ static edr_code fill(Engine* it, const char* folder, const char* library, int th
   TRY(make_buffers(it, &it->encode, &it->encode.outputs, out, why));
   TRY(make_buffers(it, &it->step, &it->step.outputs, out, why));
   for (size_t at = 0; at < pair->takes.count; at++) TRY(take_input(it, at, why));
-  return EDR_OK;
+  TRY(check_all(&it->encode.outputs, why));
+  TRY(check_all(&it->step.inputs, why));
+  return check_all(&it->step.outputs, why);
 }
 
 static void close_program(const Engine* it, Program* program) {

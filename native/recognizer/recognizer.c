@@ -45,8 +45,8 @@ edr_code edr_open(const char* folder, const edr_options* options, edr_recognizer
                   edr_message* why) {
   static const edr_options none = {0};
   if (why) *why->text = 0;
+  if (opened) *opened = NULL;
   if (!folder || !opened) return edr_say(why, EDR_ARGUMENT, "a folder and a place are needed");
-  *opened = NULL;
   if (options && (options->threads < 0 || options->threads > 1024))
     return edr_say(why, EDR_ARGUMENT, "%d threads", options->threads);
   edr_recognizer* it;

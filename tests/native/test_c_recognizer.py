@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from c_recognizer import Failed, Heard, InC, build_library, build_program
+from c_recognizer import FLAGS, SOURCES, Failed, Heard, InC, build_library, build_program
 from recognizer_bundles import COMPILED, record, vocabulary
 from sound_models import chirp
 from whisper_models import RULES, SHAPE, folded, whisper, written
@@ -409,6 +409,13 @@ def test_the_beginning_of_a_file_of_rules_is_told(library: Any, copied: Path) ->
     assert complaint_of(library, copied)[1].endswith("is no text; compile the bundle again")
     path.write_bytes(whole + b"more")
     assert complaint_of(library, copied)[1].endswith("more follows; compile the bundle again")
+
+
+def test_what_the_page_shows_builds(tmp_path: Path) -> None:
+    page = (SOURCES.parents[1] / "docs" / "speech.md").read_text()
+    (tmp_path / "shown.c").write_text(page.split("```c\n", 1)[1].split("```", 1)[0])
+    command = ["cc", *FLAGS, f"-I{SOURCES}", "-c", "-o", tmp_path / "shown.o", "shown.c"]
+    subprocess.run(command, cwd=tmp_path, check=True)
 
 
 @pytest.mark.slow
