@@ -167,7 +167,7 @@ def apart(*given: Any) -> dict[str, Any]:
 def rows(options: argparse.Namespace, work: Path) -> Iterator[dict[str, Any]]:
     graphs = programs(options.model, Kept(seconds=options.seconds, tokens=options.tokens))
     clips = read_clips(options.data, options.clips, round(options.seconds * 16_000))
-    vocabulary, rules = _language(options.model, options.tokens)
+    vocabulary, rules = language(options.model, options.tokens)
     tokens = [*rules.prompt, *_spoken(vocabulary, clips.texts[0])][:FORCED]
     wanted = {
         precision: reference(graphs, precision, clips.samples[0], tokens)
@@ -188,7 +188,7 @@ def rows(options: argparse.Namespace, work: Path) -> Iterator[dict[str, Any]]:
             yield found
 
 
-def _language(folder: Path, limit: int) -> tuple[Vocabulary, Rules]:
+def language(folder: Path, limit: int) -> tuple[Vocabulary, Rules]:
     size = read_json_file(folder / "config.json", "a model", "", 1 << 20)["vocab_size"]
     vocabulary = read_vocabulary(folder, size)
     generation = read_json_file(folder / "generation_config.json", "rules", "", 1 << 20)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
-from edgedistill.artifact import write_json
+from edgedistill.artifact import file_digest, write_json
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.bundle.manifest import FORMAT, MANIFEST
+from edgedistill.bundle.plain_rules import PLAIN, write_plain
 from edgedistill.bundle.recognizer import (
     TRANSCRIPTION,
     RecognizerFile,
@@ -23,6 +24,7 @@ from edgedistill.document import problems
 from edgedistill.errors import UserError
 from edgedistill.records import ContractLine, FileEntry, Machine
 from edgedistill.records.recognizer import VOCABULARY, RecognizerRecord
+from edgedistill.transcribing.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +70,12 @@ def write_recognizer(
             for path in _parts(files / name):
                 shutil.copyfile(path, folder / path.name)
         shutil.copyfile(vocabulary, folder / VOCABULARY)
-        digests = bundle_digests(folder)
+        told = _manifest(record, compiled, bundle_digests(folder))
+        write_plain(folder / PLAIN, record, compiled.shipped, Vocabulary.read(vocabulary))
+        digests = told.digests | {PLAIN: file_digest(folder / PLAIN)}
         if reports is not None:
             reports(folder)
-        write_json(folder / MANIFEST, _manifest(record, compiled, digests).as_json())
+        write_json(folder / MANIFEST, told.model_copy(update={"digests": digests}).as_json())
 
     return put(out, fill)
 

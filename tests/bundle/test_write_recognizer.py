@@ -14,11 +14,12 @@ from whisper_models import COUNT, RULES, SHAPE
 import edgedistill
 from edgedistill.artifact import file_digest
 from edgedistill.bundle import Bundle, write_recognizer
+from edgedistill.bundle.plain_rules import PLAIN
 from edgedistill.bundle.recognizer import RecognizerManifest
 from edgedistill.errors import UserError
 from edgedistill.records.recognizer import VOCABULARY, RecognizerRecord
 
-FILES = {"tiny.encode.onnx", "tiny.decode_step.onnx", VOCABULARY}
+FILES = {"tiny.encode.onnx", "tiny.decode_step.onnx", VOCABULARY, PLAIN}
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_weights_that_lie_beside_a_file_go_with_it_and_nothing_else(tmp_path: Pa
     bundle = bundled(folder, replace(told, files=sized), tmp_path / "bundle")
     parts = {f"tiny.{program}.{end}" for program in ("encode", "decode_step")
              for end in ("onnx", "xml", "bin")}  # fmt: skip
-    assert {*bundle.manifest["digests"]} == parts | {VOCABULARY}
+    assert {*bundle.manifest["digests"]} == parts | {VOCABULARY, PLAIN}
 
 
 def test_reports_lie_beside_and_are_not_in_the_digest(
