@@ -1,4 +1,4 @@
-"""Whether the C decoder (`native/recognizer`) says what Python says, and how fast.
+"""Whether the C decoder (`edgedistill/native/recognizer`) says what Python says, and how fast.
 
 A bundle of a Whisper as it is, in float32 for LiteRT and ONNX Runtime, with the guards of what
 ships. Utterances are transcribed as WAV files by Python and by `recognize`, one after the other, by
@@ -42,7 +42,7 @@ from edgedistill.stages.recognizer import GUARDS
 from edgedistill.target import RuntimeName
 from edgedistill.transcribing.long import Transcript
 
-SOURCES = Path(__file__).parents[1] / "native" / "recognizer"
+SOURCES = Path(__file__).parents[1] / "edgedistill" / "native" / "recognizer"
 RATE = 16_000
 RUNTIMES: tuple[RuntimeName, ...] = ("litert", "onnxruntime")
 _TIMES = re.compile(r"opened in ([\d.]+) s, ([\d.]+) s of sound in ([\d.]+) s")

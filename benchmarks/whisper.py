@@ -15,6 +15,7 @@ cache isn't done again.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import statistics
 import subprocess
@@ -23,9 +24,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet as pq
+import soundfile as sf
+
 import edgedistill
 from benchmarks.common import DATA, write
-from edgedistill.bundle import Bundle
+from edgedistill.bundle import Bundle, Guards
 from edgedistill.cache import default_root
 from edgedistill.data.speech.prepare import prepare_speech
 from edgedistill.data.speech.utterances import Utterances, open_utterances
@@ -128,10 +133,35 @@ def speedups(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
+def emitted(name: str, bundle: Bundle, noise: Path, seed: int = 0) -> list[dict[str, Any]]:
+    """Words that float files say where nothing is said, in two minutes of each kind, with the
+    bundle's guards and without."""
+    rate = 16_000
+    random = np.random.default_rng(seed)
+    time_of = np.arange(120 * rate) / rate
+    clips = pq.read_table(noise)["audio"].to_pylist()[:24]
+    heard = [sf.read(io.BytesIO(c["bytes"] if isinstance(c, dict) else c))[0] for c in clips]
+    sounds = {
+        "silence": np.zeros(120 * rate, np.float32),
+        "white noise": (0.05 * random.standard_normal(120 * rate)).astype(np.float32),
+        "tones": (0.2 * np.sin(2 * np.pi * 110 * 2 ** (time_of // 5 % 24 / 6) * time_of)).astype(
+            np.float32
+        ),
+        "ESC-10": np.concatenate(heard).astype(np.float32)[: 120 * rate],
+    }
+    rows = []
+    for guarded in (False, True):
+        guards = None if guarded else Guards()
+        words = {
+            kind: len(bundle.transcribe(sound, precision="fp32", guards=guards).text.split())
+            for kind, sound in sounds.items()
+        }
+        rows.append({"row": f"{name}: words of no speech", "guards": guarded, "words": words})
+    return rows
+
+
 def peer(python: Path, teacher: Path, split: Utterances) -> dict[str, Any]:
     """faster-whisper, int8, of the teacher's weights, one thread, greedy, without times."""
-    import numpy as np
-
     side = Path(__file__).with_name("faster_whisper_side.py")
     with tempfile.TemporaryDirectory() as folder:
         sounds = Path(folder) / "sounds.npz"
@@ -174,6 +204,8 @@ def main() -> None:
         split = open_utterances(Path(folder), "test")
         timed = in_turns(bundles, split, asked.turns)
         rows += [*timed, *speedups(timed)]
+        for name, made in bundles.items():
+            rows += emitted(name, made, asked.data / "noise" / "esc10.parquet")
         if asked.faster:
             rows.append(peer(asked.faster, asked.teacher.resolve(), split))
     whole = document(Path("data"), Path("whisper-base"), ROWS["the student"])

@@ -57,7 +57,7 @@ def document() -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_front_end_in_float_is_compiled(tmp_path: Path) -> None:
+def test_a_front_end_in_float_is_compiled(quickly: None, tmp_path: Path) -> None:
     recipe = parse_recipe(document(), "tones.yaml")
     target = load_target("linux-x64").model_copy(
         update={"runtimes": tuple(RUNTIMES), "precisions": ("int8",)}

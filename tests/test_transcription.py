@@ -213,6 +213,27 @@ def test_its_figures_are_not_measured_elsewhere(folder: Path) -> None:
                             cache=folder / "cache")  # fmt: skip
 
 
+def test_files_that_were_judged_are_not_judged_again(tmp_path: Path) -> None:
+    from edgedistill.records.recognition import ErrorRate, Recognized
+    from edgedistill.stages.recognize import _once
+
+    rate = ErrorRate(words=5.0, words_interval=(1.0, 9.0), characters=2.0, utterances=3,
+                     reference_words=20)  # fmt: skip
+    row = Recognized(
+        runtime="litert", precision="int8", error_rate=rate, increase=0.5,
+        increase_interval=(0.0, 1.0), bytes=7, sound_seconds=9.0, seconds=1.0,
+        first_token_seconds=0.1, tokens_per_second=40.0, looped=0,
+    )  # fmt: skip
+    asked: list[int] = []
+
+    def judge() -> tuple[Recognized, tuple[str, ...]]:
+        asked.append(1)
+        return row, ("a", "b")
+
+    assert _once(tmp_path / "x.json", judge) == _once(tmp_path / "x.json", judge)
+    assert asked == [1]
+
+
 def test_a_report_is_what_its_record_says(bundle: Bundle) -> None:
     from edgedistill.records import from_json
 

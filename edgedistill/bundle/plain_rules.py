@@ -28,7 +28,7 @@ def write_plain(
     shipped: tuple[str, str],
     vocabulary: Vocabulary,
 ) -> None:
-    """Write what `native/recognizer` reads: the manifest's rules and files, and the tokens.
+    """Write what the decoder in C reads: the manifest's rules and files, and the tokens.
 
     Left out are files whose numbers have scales, and those of runtimes that it does not know.
     """

@@ -27,19 +27,18 @@ if TYPE_CHECKING:
     from edgedistill.program import Program
     from edgedistill.runtimes import Array
 
-_SPELLED_OUT = {"float": ("MatMul", "Gemm", "Conv"), "dynamic": ("Conv",)}
-"""See `onnx.weights.spell_out`."""
-
 
 def write(program: Program, path: Path, spec: Spec) -> Signature:
     """Weights are int8 and biases int32 in an int8 file; fp16 keeps float32 at its boundary.
 
     Where weights alone are int8, activations that are float have the runtime unpack them as it
-    loads; else it rounds activations in blocks of 32, and unpacks the weights of convolutions.
+    loads; else it rounds those of linear layers in blocks of 32.
     """
     import onnx
 
-    model, signature = onnx_graph.build(program, spec, _SPELLED_OUT[spec.activations])
+    model, signature = onnx_graph.build(
+        program, spec, "spelled_out" if spec.activations == "float" else "joined"
+    )
     _attach(model, spec, signature)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)

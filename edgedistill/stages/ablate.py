@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,12 @@ from edgedistill.records.recognition import AblateRecord, LayerTrial, Transcribe
 from edgedistill.records.speech import SpeechRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
+from edgedistill.transcribing.labelling import encoded
 from edgedistill.transcribing.rules import read_rules
 from edgedistill.transcribing.vocabulary import read_vocabulary
 
 _BATCH = 8
+_PARTS: tuple[Part, ...] = ("encoder", "decoder")
 
 
 class Config(Frozen):
@@ -50,21 +54,32 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     lessons = _lessons(inputs, folder, model, data, ids, context.seed)
     order = [ids[at : at + _BATCH] for at in range(0, len(ids), _BATCH)]
 
-    def batches() -> Iterator[Batch]:
-        return lessons.batches(order, 0, torch.device("cpu"))
-
     trials: list[Trial] = []
     kept: dict[Part, tuple[int, ...]] = {}
-    for part, wanted in (("encoder", config.encoder), ("decoder", config.decoder)):
-        kept[part] = _searched(model, part, wanted, batches, trials, context)  # type: ignore[index, arg-type]
+    for part in _PARTS:
+        if part == "decoder":  # whose trials hear the same
+            lessons = replace(lessons, states=_states(model, lessons))
+        asked = functools.partial(lessons.batches, order, 0, torch.device("cpu"))
+        kept[part] = _searched(model, part, getattr(config, part), asked, trials, context)
         layers = getattr(model, part).layers
-        getattr(model, part).layers = torch.nn.ModuleList(layers[at] for at in kept[part])  # type: ignore[index]
+        getattr(model, part).layers = torch.nn.ModuleList(layers[at] for at in kept[part])
     record = AblateRecord(
         encoder=kept["encoder"], decoder=kept["decoder"],
         trials=tuple(LayerTrial(**vars(each)) for each in trials), utterances=len(ids),
     )  # fmt: skip
     record.write(context.scratch)
     return {"encoder": record.encoder, "decoder": record.decoder}
+
+
+def _states(model: Whisper, lessons: Lessons) -> NDArray[np.float16]:
+    """What the encoder makes of the utterances that are learned from, by their numbers; of others
+    nothing is held in memory."""
+    size = (len(lessons.split), model.shape.positions, model.shape.width)
+    found = np.zeros(size, np.float16)
+    for at in range(0, len(lessons.ids), _BATCH):
+        ids = lessons.ids[at : at + _BATCH]
+        found[ids] = encoded(model, lessons.split, ids).numpy()
+    return found
 
 
 def _searched(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edgedistill.artifact import Artifact, JsonObject
+from edgedistill.artifact import Artifact, JsonObject, read_json, write_json
 from edgedistill.data.speech.utterances import Utterances, open_utterances
 from edgedistill.errors import UserError
 from edgedistill.models.whisper.folder import Kept, find, generation, open_whisper
+from edgedistill.records import FileEntry, as_json, from_json
 from edgedistill.records.recognition import ErrorRate, Recognized, RecognizeRecord
 from edgedistill.records.recognizer import VOCABULARY, RecognizerRecord
 from edgedistill.records.speech import SpeechRecord
@@ -95,24 +97,13 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         split, tuple(known), normalizer(data.language, folder), context.seed,
         lambda done, all_, note: context.reporter.tick("recognize", done, all_, note),
     )  # fmt: skip
-    first, said = _teacher(folder, data, test)
+    place = context.checkpoints
+    first, said = _once(place / "teacher.json", lambda: _teacher(folder, data, test))
     transcripts: dict[str, tuple[str, ...]] = {"reference": tuple(test.references), "torch": said}
     rows = []
     for encode, step in files.pairs():
-        place = inputs["export"].file("files")
-        loaded = [
-            RUNTIMES[each.runtime].load(place / each.file, program=each.program)
-            for each in (encode, step)
-        ]
-        settings = Settings(
-            language=data.language, rate=data.rate, window=data.window, rules=files.rules,
-            guards=files.guards, vocabulary=Vocabulary.read(place / VOCABULARY),
-        )  # fmt: skip
-        sizes = {each.file: each.bytes for each in (encode, step)}
-        row, texts = _judged(
-            InRuntime(*loaded), settings, test, (encode.runtime, encode.precision),
-            sum(sizes.values()), said,
-        )  # fmt: skip
+        judge = functools.partial(_file, (encode, step), inputs["export"], data, files, test, said)
+        row, texts = _once(place / f"{encode.runtime}-{encode.precision}.json", judge)
         rows.append(row)
         transcripts[f"{encode.runtime} {encode.precision}"] = texts
     RecognizeRecord(teacher=first, files=tuple(rows), transcripts=transcripts).write(
@@ -122,7 +113,37 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     return {"word_error_rate": shown, "teacher": first.error_rate.words}
 
 
-def _teacher(folder: Path, data: SpeechRecord, test: _Test) -> tuple[Recognized, tuple[str, ...]]:
+_Judged = tuple[Recognized, tuple[str, ...]]
+"""A row, and the transcripts that it is told from."""
+
+
+def _once(path: Path, judge: Callable[[], _Judged]) -> _Judged:
+    """What an interrupted run found already, or what `judge` finds."""
+    if path.exists():
+        row, texts = read_json(path)
+        return from_json(Recognized, row), tuple(texts)
+    found = judge()
+    write_json(path, [as_json(found[0]), list(found[1])])
+    return found
+
+
+def _file(
+    pair: tuple[FileEntry, FileEntry], export: Artifact, data: SpeechRecord,
+    files: RecognizerRecord, test: _Test, teacher: tuple[str, ...],
+) -> _Judged:  # fmt: skip
+    """Both programs of a runtime and a precision, as they ship."""
+    place = export.file("files")
+    loaded = [RUNTIMES[each.runtime].load(place / each.file, program=each.program) for each in pair]
+    settings = Settings(
+        language=data.language, rate=data.rate, window=data.window, rules=files.rules,
+        guards=files.guards, vocabulary=Vocabulary.read(place / VOCABULARY),
+    )  # fmt: skip
+    sizes = {each.file: each.bytes for each in pair}
+    what = pair[0].runtime, pair[0].precision
+    return _judged(InRuntime(*loaded), settings, test, what, sum(sizes.values()), teacher)
+
+
+def _teacher(folder: Path, data: SpeechRecord, test: _Test) -> _Judged:
     """As it was given, in torch, with its whole window."""
     model = open_whisper(folder, Kept())
     vocabulary = read_vocabulary(folder, model.shape.vocabulary)
@@ -138,7 +159,7 @@ def _teacher(folder: Path, data: SpeechRecord, test: _Test) -> tuple[Recognized,
 def _judged(
     recognizer: Recognizer, settings: Settings, test: _Test, what: tuple[str, str], size: int,
     teacher: tuple[str, ...] | None,
-) -> tuple[Recognized, tuple[str, ...]]:  # fmt: skip
+) -> _Judged:  # fmt: skip
     timed, texts, looped = _Timed(recognizer), [], 0
     begin = time.perf_counter()
     for number, at in enumerate(test.ids):

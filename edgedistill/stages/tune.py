@@ -72,20 +72,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     coverage = _coverage(inputs, tokens, count)
     context.reporter.say(f"distill: {coverage:.1f} % of the teacher's transcripts can be said")
     before = _judged(model, learned["validation"])
-    trained: dict[str, float] = {}
-    if config.train is not None:
-        objective = Distilled(
-            model, config.train.soft, config.train.hard, config.train.temperature,
-            config.train.precision == "bf16", config.train.encoder,
-        )  # fmt: skip
-        trained = train(
-            objective, learned["train"], config.train,
-            checkpoint=context.checkpoints / "training.safetensors",
-            tick=lambda done, total, note: context.reporter.tick("distill", done, total, note),
-            deterministic=context.deterministic,
-        )  # fmt: skip
-    model.eval()
-    after = _judged(model, learned["validation"])
+    trained = _trained(model, learned["train"], config.train, context) if config.train else {}
+    after = _judged(model.eval(), learned["validation"])
     context.reporter.say(
         f"distill: cross entropy {before.cross_entropy:.3f} a token before, "
         f"{after.cross_entropy:.3f} after"
@@ -100,6 +88,22 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         before=before, after=after, rules=limited,
     ).write(context.scratch)  # fmt: skip
     return {**trained, "cross_entropy": after.cross_entropy, "accuracy": after.accuracy}
+
+
+def _trained(
+    model: Whisper, lessons: Lessons, settings: SpeechTraining, context: Context
+) -> dict[str, float]:
+    """Train in place; what `train` tells of it."""
+    objective = Distilled(
+        model, settings.soft, settings.hard, settings.temperature,
+        settings.precision == "bf16", settings.encoder,
+    )  # fmt: skip
+    return train(
+        objective, lessons, settings,
+        checkpoint=context.checkpoints / "training.safetensors",
+        tick=lambda done, total, note: context.reporter.tick("distill", done, total, note),
+        deterministic=context.deterministic,
+    )  # fmt: skip
 
 
 def _moves(config: Config) -> bool:

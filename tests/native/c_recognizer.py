@@ -13,7 +13,7 @@ import numpy as np
 from edgedistill.records.recognizer import Guards
 from edgedistill.transcribing.decoding import Floats
 
-SOURCES = Path(__file__).parents[2] / "native" / "recognizer"
+SOURCES = Path(__file__).parents[2] / "edgedistill" / "native" / "recognizer"
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
 
 

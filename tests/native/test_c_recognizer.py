@@ -412,7 +412,7 @@ def test_the_beginning_of_a_file_of_rules_is_told(library: Any, copied: Path) ->
 
 
 def test_what_the_page_shows_builds(tmp_path: Path) -> None:
-    page = (SOURCES.parents[1] / "docs" / "speech.md").read_text()
+    page = (SOURCES.parents[2] / "docs" / "speech.md").read_text()
     (tmp_path / "shown.c").write_text(page.split("```c\n", 1)[1].split("```", 1)[0])
     command = ["cc", *FLAGS, f"-I{SOURCES}", "-c", "-o", tmp_path / "shown.o", "shown.c"]
     subprocess.run(command, cwd=tmp_path, check=True)

@@ -6,7 +6,6 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.onnx.clean_up import DQ, Q, clean_up
 from edgedistill.runtimes.onnx.translations import translations
-from edgedistill.runtimes.onnx.weights import spell_out
+from edgedistill.runtimes.onnx.weights import Way, unpack_weights
 from edgedistill.runtimes.program import fold_weights, made_once
 from edgedistill.signature import Signature, TensorSpec
 
@@ -28,12 +27,9 @@ _FUSED = {"Relu", "Clip"}
 _WEIGHTED = {"Conv", "Gemm", "MatMul"}
 
 
-def build(program: Program, spec: Spec, spelled_out: Collection[str] = ()) -> tuple[Any, Signature]:
-    """The ONNX model, and its signature. The batch is dynamic.
-
-    spelled_out: kinds of float layers whose int8 weights are unpacked step by step, see
-    `weights.spell_out`.
-    """
+def build(program: Program, spec: Spec, weights: Way = "kept") -> tuple[Any, Signature]:
+    """The ONNX model, and its signature. The batch is dynamic; weights: how those of float layers
+    are unpacked, where they are int8."""
     import onnx
 
     quantized = spec.precision == "int8"
@@ -44,7 +40,7 @@ def build(program: Program, spec: Spec, spelled_out: Collection[str] = ()) -> tu
     clean_up(model.graph)
     if quantized:
         _integer_biases(model.graph)
-        spell_out(model.graph, spelled_out)
+        unpack_weights(model, weights)
         if spec.io == "integer":
             inputs = tuple(_strip_input(model.graph, each) for each in signature.inputs)
             outputs = tuple(_strip_output(model.graph, each) for each in signature.outputs)

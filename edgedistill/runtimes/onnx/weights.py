@@ -1,15 +1,16 @@
 """int8 weights of layers whose activations are floats: how an ONNX graph unpacks them.
 
-Behind a DequantizeLinear, ONNX Runtime (1.32) joins a MatMul and its weight into an operator that
-rounds activations as well, in blocks of 32, and unpacks the weight of any other layer in each run.
-A Cast and a Mul of what is stored it computes once, as it loads.
+From opset 21 on, ONNX Runtime (1.32) joins a DequantizeLinear and a MatMul into an operator that
+rounds activations as well, in blocks of 32, where nothing else reads the weight and its scales. Any
+other DequantizeLinear it computes in each run. A Cast and a Mul of what is stored it computes once,
+as it loads, and so a Transpose and a Reshape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,16 +30,31 @@ class _Weight:
     layer: Any
 
 
-def spell_out(graph: Any, kinds: Collection[str]) -> None:
-    """Let the int8 weights of float layers of these kinds (`MatMul`, `Gemm`, `Conv`) be unpacked
-    by a Cast and a Mul; others stay behind a DequantizeLinear, and linear layers are a MatMul
-    there. In place; scales are stored once."""
-    for weight in list(_weights(graph)):
+Way = Literal["kept", "spelled_out", "joined"]
+"""`kept`: behind a DequantizeLinear; `spelled_out`: by a Cast and a Mul; `joined`: so that ONNX
+Runtime joins linear layers and their weights, and others spelled out."""
+
+
+def unpack_weights(model: Any, way: Way) -> None:
+    """Let the int8 weights of float layers be unpacked in a way; in place. What is stored is stored
+    once."""
+    found = list(_weights(model.graph))
+    for weight in found:
         del weight.unpack.input[2:]  # no zero point is one of zero
-        if weight.layer.op_type in kinds:
-            _multiply(graph, weight)
-        elif weight.layer.op_type == "Gemm":
-            _split(graph, weight)
+        if way == "spelled_out" or (way == "joined" and weight.layer.op_type == "Conv"):
+            _multiply(model.graph, weight)
+        elif way == "joined":
+            _join(model.graph, weight)
+    if found and way == "joined":
+        _raise_opset(model)
+
+
+def _raise_opset(model: Any) -> None:
+    """To 21, which changes what one operator alone means."""
+    kinds = {node.op_type for node in model.graph.node}
+    for each in model.opset_import:
+        if not each.domain and each.version == 20 and "GroupNormalization" not in kinds:
+            each.version, model.ir_version = 21, max(10, model.ir_version)
 
 
 def _weights(graph: Any) -> Iterator[_Weight]:
@@ -91,23 +107,26 @@ def _turn_layer(graph: Any, weight: _Weight, name: str) -> None:
         graph.node.remove(weight.turn)
 
 
-def _split(graph: Any, weight: _Weight) -> None:
-    """A Gemm as a MatMul and an Add."""
+def _join(graph: Any, weight: _Weight) -> None:
+    """The integers turned, a DequantizeLinear and a MatMul; the bias of a Gemm by an Add."""
     import onnx
 
-    made, gemm = onnx.helper.make_node, weight.layer
-    name, answer = weight.unpack.output[0], gemm.output[0]
-    bias = list(gemm.input[2:])
-    turned = (weight.turn or weight.unpack).output[0]
-    nodes = []
-    if any(each.name == "transB" and each.i for each in gemm.attribute):
-        nodes.append(made("Transpose", [turned], [f"{name}_turned"], perm=[1, 0]))
-        turned = f"{name}_turned"
-    product = f"{answer}_product" if bias else answer
-    nodes.append(made("MatMul", [gemm.input[0], turned], [product]))
-    if bias:
-        nodes.append(made("Add", [product, *bias], [answer]))
-    _replace(graph, gemm, nodes)
+    made, layer, name = onnx.helper.make_node, weight.layer, weight.unpack.output[0]
+    steps, scale = weight.unpack.input
+    nodes = [made("Transpose", [steps], [f"{name}_turned"], perm=[1, 0])]
+    if sum(list(each.input).count(scale) for each in graph.node) > 1:
+        flat = _store(graph, f"{name}_flat", [-1])
+        nodes.append(made("Reshape", [scale, flat], [f"{name}_scale"]))
+        scale = f"{name}_scale"
+    nodes.append(made(DQ, [f"{name}_turned", scale], [f"{name}_real"], axis=1))
+    _turn_layer(graph, weight, f"{name}_real")
+    _replace(graph, weight.unpack, nodes)
+    if layer.op_type == "Gemm":
+        answer, bias = layer.output[0], list(layer.input[2:])
+        product = f"{answer}_product" if bias else answer
+        split = [made("MatMul", list(layer.input[:2]), [product])]
+        split += [made("Add", [product, *bias], [answer])] if bias else []
+        _replace(graph, layer, split)
 
 
 def _replace(graph: Any, old: Any, nodes: list[Any]) -> None:
