@@ -88,7 +88,7 @@ def _with_float_weights(program: Program) -> tuple[File, list[StoredWeight]]:
     from edgedistill.runtimes.tflite.convert import convert
     from edgedistill.runtimes.tflite.file import File
 
-    plain, weights = made_once(program, "unpacked", lambda: unpack_weights(program))
+    plain, weights = made_once(program, "unpacked", lambda: unpack_weights(program, fenced=True))
     return File(made_once(program, "litert", lambda: convert(plain, False))), weights
 
 

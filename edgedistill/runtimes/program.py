@@ -132,9 +132,13 @@ def rounds_weights_alone(program: Program) -> bool:
     return any(map(is_dequantize, nodes)) and not any(map(is_quantize, nodes))
 
 
-def unpack_weights(program: Program) -> tuple[Program, list[StoredWeight]]:
+def unpack_weights(program: Program, fenced: bool = False) -> tuple[Program, list[StoredWeight]]:
     """The same program with the weights of its layers as floats, of the values that its integers
-    stand for, and these integers. Tables that tokens are looked up in stay as they are."""
+    stand for, and these integers. Tables that tokens are looked up in stay as they are.
+
+    fenced: with casts before linear layers, as `fence_floats` makes them: LiteRT's converter would
+    multiply a weight by the factors of a norm before it.
+    """
     import torch
 
     graph = graph_of(program)
@@ -151,7 +155,12 @@ def unpack_weights(program: Program) -> tuple[Program, list[StoredWeight]]:
             real = torch.nn.Parameter(torch.from_numpy(stored.reals()))
             place.register_parameter(last, real)
         with graph.graph.inserting_before(node):
-            node.replace_all_uses_with(graph.graph.get_attr(stored.name))
+            weight = graph.graph.get_attr(stored.name)
+        readers = [each for each in node.users if str(each.target).startswith("aten.linear.")]
+        node.replace_all_uses_with(weight)
+        for reader in readers if fenced else ():
+            source: Any = reader.args[0]
+            reader.replace_input_with(source, _cast_twice(graph, source))
     forget_unread(graph)
     return export(graph, program.signature), list(found.values())
 
