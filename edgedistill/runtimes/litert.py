@@ -70,7 +70,7 @@ def write(program: Program, path: Path, spec: Spec) -> Signature:
         _name_layers(file, made_once(program, "folded", lambda: fold_weights(program)))
     if spec.precision == "fp16":
         edit.halve_weights(file)
-    if quantized:
+    if quantized and not weights_alone:  # XNNPACK takes no halved bias with dynamic activations
         edit.halve_exact(file)
     if quantized and spec.io == "float":
         edit.float_boundary(file)
