@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def is_whisper(teacher: str | None) -> bool:
     """Whether a teacher is a Whisper's folder, or is called one on the hub."""
     if teacher is None:
         return False
-    if Path(teacher).is_dir():
+    if os.path.isdir(teacher):  # which says no of a name that can be none
         config = Path(teacher) / "config.json"
         return config.is_file() and '"whisper"' in config.read_text(errors="replace")
     owner, _, name = teacher.partition("/")

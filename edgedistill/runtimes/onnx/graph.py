@@ -60,9 +60,7 @@ def build(program: Program, spec: Spec, weights: Way = "kept") -> tuple[Any, Sig
 def _export(program: Program, quantized: bool) -> Any:
     import torch
 
-    if quantized:
-        whole = program
-        program = made_once(whole, "folded", lambda: fold_weights(whole))
+    program = fold_weights(program) if quantized else program
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
