@@ -278,12 +278,17 @@ def parse_recipe(document: Any, where: str, overrides: Sequence[str] = ()) -> An
     document = mapping(document, "a recipe", where, hint)
     for setting in overrides:
         document = override(document, setting)
-    kind = TranscriptionRecipe if document.get("task") == "transcription" else Recipe
+    speaks = document.get("task") == "transcription"
+    kind, schema = (
+        (TranscriptionRecipe, "edgedistill schema transcription")
+        if speaks
+        else (Recipe, "edgedistill schema")
+    )
     try:
         return kind.model_validate(document)
     except ValidationError as error:
         raise UserError(
-            problems(error, kind, where), "`edgedistill schema` prints every key and its meaning"
+            problems(error, kind, where), f"`{schema}` prints every key and its meaning"
         ) from None
 
 

@@ -49,13 +49,13 @@ def speech_lines(teacher: str, data: str, folder: Path) -> tuple[list[str], list
         "  # test: test.jsonl          # with transcripts; else a share of `train` is set aside:",
         "  test_share: 0.2",
         "  language: en                # Whisper's code of what is spoken",
-        f"  seconds: {seconds:<19} # the window that the models hear, 30 at most",
+        f"  seconds: {seconds:<18} # the window that the models hear, 30 at most",
         "  # text: text                # column or key of what is said, where it is known",
         "  # speaker: speaker          # all of a speaker's utterances go to one split",
         "teacher:",
         *yaml_lines({"family": "whisper", "name": Path(teacher) if local else teacher}, folder),
         "student:",
-        f"  {'' if kept else '# '}decoder_layers: {kept or 5:<9} # so many stay, searched for",
+        f"  {'' if kept else '# '}decoder_layers: {kept or 5:<11} # so many stay, searched for",
         "  vocabulary: whole           # ascii: a smaller and faster step, for English",
         "  tokens: 192                 # of a window's transcript, at most",
         "stages:",
@@ -77,7 +77,7 @@ def _layers(teacher: str) -> tuple[int | None, list[str]]:
         return None, [f"teacher: {teacher} is fetched from the hub when it is compiled"]
     there = shape_of(Path(teacher)).decoder_layers
     kept = max(1, there - max(1, there // 6))
-    return kept, [f"student.decoder_layers: {kept} of {there}, the fewest that little data mends"]
+    return kept, [f"student.decoder_layers: {kept} of {there}: one in six goes, searched for"]
 
 
 def _lengths(place: Path) -> np.ndarray:
