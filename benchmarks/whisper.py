@@ -85,8 +85,16 @@ def document(data: Path, teacher: Path, changes: dict[str, Any]) -> dict[str, An
 def judged(name: str, bundle: Bundle) -> list[dict[str, Any]]:
     """Its files, and the teacher as it was given, in torch."""
     found = bundle.report["recognized"]
-    rows = [{"row": name, **each} for each in found["files"]]
-    return [{"row": f"{name}: in torch, as it was given", **found["teacher"]}, *rows]
+    rows = [(name, each) for each in found["files"]]
+    rows.insert(0, (f"{name}: the teacher in torch, as it was given", found["teacher"]))
+    return [
+        {
+            "row": row, **each, "wer": each["error_rate"]["words"],
+            "wer_interval": each["error_rate"]["words_interval"],
+            "cer": each["error_rate"]["characters"], "mb": each["bytes"] / 1e6,
+        }
+        for row, each in rows
+    ]  # fmt: skip
 
 
 def in_turns(bundles: dict[str, Bundle], split: Utterances, count: int) -> list[dict[str, Any]]:
