@@ -82,6 +82,7 @@ def train(
     from accelerate import Accelerator
 
     from edgedistill.checkpoint import Average, State
+    from edgedistill.pointwise import safe_pointwise
 
     torch.use_deterministic_algorithms(deterministic)
     torch.manual_seed(training_inputs.seed)
@@ -98,7 +99,8 @@ def train(
     run = _Run(objective, wrapped, optimizer, accelerator, average, state,
                batch_size, epoch_steps, steps, first, earlier, started)  # fmt: skip
     wrapped.train()
-    _learn(run, training_inputs, config, tick, on_step, on_epoch)
+    with safe_pointwise(objective):
+        _learn(run, training_inputs, config, tick, on_step, on_epoch)
     if average is not None:
         average.store()
     _estimate_statistics(objective, training_inputs, batch_size)

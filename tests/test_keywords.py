@@ -55,7 +55,7 @@ def write_recordings(folder: Path) -> None:
 
 def document(folder: Path) -> dict[str, Any]:
     model = {
-        "family": "ds_cnn", "blocks": 1, "time_kernel": 4, "band_kernel": 4, "band_stride": 2,
+        "family": "ds_cnn", "blocks": 2, "time_kernel": 4, "band_kernel": 4, "band_stride": 2,
         "front_end": {"rate": RATE, "bands": 12, "highest_hz": 4000},
     }  # fmt: skip
     places = {key: [str(folder / name)] for key, name in (("negatives", "other"), ("noise",) * 2)}
