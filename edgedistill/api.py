@@ -52,7 +52,8 @@ def read_recipe(
     """A recipe from a path, a mapping, or None for the embedded digits; `set` holds overrides such
     as `stages.distill.epochs=3`. Raises UserError that lists every mistake."""
     if isinstance(recipe, AnyRecipe):
-        whole = recipe.model_dump(mode="json", context=WHOLE)
+        # What was left out stays so: of speech, a column that is named has to be there.
+        whole = recipe.model_dump(mode="json", context=WHOLE, exclude_unset=True)
         return parse_recipe(whole, "recipe", set) if set else recipe
     if isinstance(recipe, Mapping):
         return parse_recipe(dict(recipe), "recipe", set)

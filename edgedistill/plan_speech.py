@@ -117,5 +117,6 @@ def _fingerprint(name: str) -> str:
 def _places(data: Speech) -> str:
     """Of what lies in the data's places, and how it is read."""
     config = data.model_dump(exclude={"train", "test"})
-    held = [[of_recordings(each) for each in places] for places in (data.train, data.test or ())]
+    places = (data.train, data.test or ())
+    held = [[of_recordings(each, data.audio) for each in some] for some in places]
     return text_digest({"config": config, "content": held})

@@ -13,13 +13,14 @@ from sound_models import chirp
 from tone_net import write_wav
 
 import edgedistill
+import edgedistill.api
 from edgedistill.bundle import Bundle
 from edgedistill.cache import Cache
 from edgedistill.errors import UserError
 from edgedistill.models.whisper.network import Whisper
 from edgedistill.pipeline import plan, run_until
 from edgedistill.progress import Quiet
-from edgedistill.recipe import parse_recipe
+from edgedistill.recipe import TranscriptionRecipe, parse_recipe
 from edgedistill.records.recognition import (
     AblateRecord,
     RecognitionReport,
@@ -179,6 +180,29 @@ def test_what_the_teacher_has_not_is_told_before_anything_runs(
     recipe = parse_recipe(document(folder, **changes), "test")
     with pytest.raises(UserError, match=told):
         plan(recipe, [target()], Cache(folder / "new", str))
+
+
+def test_a_manifest_may_have_names_of_its_own(folder: Path) -> None:
+    for split in ("train", "test"):
+        rows = map(json.loads, (folder / f"{split}.jsonl").read_text().splitlines())
+        lines = [{"wav": row["path"], "words": row["text"]} for row in rows]
+        (folder / f"own_{split}.jsonl").write_text("".join(f"{json.dumps(x)}\n" for x in lines))
+    own = document(folder)
+    own["data"] |= {
+        "train": str(folder / "own_train.jsonl"), "test": str(folder / "own_test.jsonl"),
+        "audio": "wav", "text": "words",
+    }  # fmt: skip
+    made = run_until(parse_recipe(own, "test"), target(), Cache(folder / "own", str), Quiet(),
+                     "speech")  # fmt: skip
+    assert made["speech"].metrics["utterances"]["test"] == 5
+
+
+def test_a_recipe_in_hand_may_be_changed_where_nothing_is_transcribed(folder: Path) -> None:
+    given = document(folder)
+    del given["data"]["test"]  # of train nobody knows what is said
+    recipe = edgedistill.api.read_recipe(parse_recipe(given, "test"), ["seed=3"])
+    assert recipe.seed == 3
+    assert isinstance(recipe, TranscriptionRecipe) and not recipe.data.asked_for("text")
 
 
 def test_a_window_longer_than_the_positions_is_told(folder: Path) -> None:

@@ -79,11 +79,11 @@ def _manifest(path: Path, key: str | None = None) -> Any:
     return [file_digest(path), [_seen(Path(file)) for file in files]]
 
 
-def of_recordings(path: Path) -> Any:
-    """What tells recordings from others, wherever they lie: in a folder, files or a manifest.
-    Raises UserError: they are not there."""
+def of_recordings(path: Path, key: str | None = None) -> Any:
+    """What tells recordings from others, wherever they lie: in a folder, files or a manifest, whose
+    files' key may be another than the usual. Raises UserError: they are not there."""
     if path.suffix == ".jsonl":
-        return _manifest(path)
+        return _manifest(path, key)
     if is_folder(path) and not any(path.glob("*.parquet")):
         return listing(path)
     return _digests(path)

@@ -31,7 +31,7 @@ from edgedistill.scratch import scratch_folder
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Precision, RuntimeName
 from edgedistill.transcribing.decoding import Recognizer
-from edgedistill.transcribing.long import Settings, segments
+from edgedistill.transcribing.long import Settings, joined, segments
 from edgedistill.transcribing.recognizers import InRuntime, InTorch
 from edgedistill.transcribing.vocabulary import Vocabulary
 from edgedistill.transcripts.errors import align, total
@@ -153,7 +153,8 @@ def said(
     found = []
     for at in ids:
         sound = split.audio[slice(*split.offsets[at : at + 2])]
-        found.append(" ".join(each.text for each in segments(recognizer, [sound], settings)))
+        texts = [each.text for each in segments(recognizer, [sound], settings)]
+        found.append(joined(texts, settings.language))
     return found
 
 
