@@ -22,11 +22,18 @@ from edgedistill.devices import PROTOCOLS, Device, Protocol, open_device
 from edgedistill.devices.benchmark_model import found as found_program
 from edgedistill.errors import UserError, nearest
 from edgedistill.families.endpoint import WHOLE
+from edgedistill.package import package
 from edgedistill.recipe import AnyRecipe, Recipe, load_recipe, of_labels, parse_recipe
 from edgedistill.target import Target, check_names, load_target
 
 if TYPE_CHECKING:
     from edgedistill.progress import Reporter
+
+
+__all__ = [
+    "audit", "benchmark", "compare", "compile", "default_recipe", "drift", "evaluate", "package",
+    "read_recipe", "teach",
+]  # fmt: skip
 
 
 class _Log:

@@ -30,6 +30,7 @@ from edgedistill.console import (
     say,
 )
 from edgedistill.device_commands import device_app
+from edgedistill.package_commands import package
 
 app = typer.Typer(
     name="edgedistill",
@@ -62,6 +63,7 @@ class Schema(StrEnum):
     MANIFEST = "manifest"
     RECOGNIZER = "recognizer"
     REPORT = "report"
+    APP = "app"
 
 
 @app.callback(invoke_without_command=True)
@@ -203,11 +205,11 @@ def schema(
         Schema,
         typer.Argument(
             help="Of a recipe, or of one for transcription, for editors; of a bundle's manifest, "
-            "that of a recognizer of speech, or a report."
+            "that of a recognizer of speech, or a report; of a package's app.json."
         ),
     ] = Schema.RECIPE,
 ) -> None:
-    """Print a JSON Schema: the recipe's, or that of what a bundle holds."""
+    """Print a JSON Schema: the recipe's, or that of what a bundle or a package holds."""
     from edgedistill.schemas import schema_of
 
     print_json(schema_of(of.value))
@@ -279,5 +281,5 @@ def init(
     say(f"wrote {out}; next: edgedistill check {out} --target {target}")
 
 
-for _command in (evaluate, audit, drift, listen, transcribe, benchmark, compare):
+for _command in (evaluate, audit, drift, listen, transcribe, benchmark, compare, package):
     app.command()(_command)

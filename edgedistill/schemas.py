@@ -9,7 +9,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schema_of(document: str) -> dict[str, JsonValue]:
     """The JSON Schema (draft 2020-12) of a `recipe`, or of one for `transcription`; of a bundle's
-    `manifest`, that of a bundle with a `recognizer` of speech, or its `report`.
+    `manifest`, that of a bundle with a `recognizer` of speech, or its `report`; of a
+    package, its `app`.
 
     That of a bundle's documents is what is accepted when one is read; its `version` is the
     document's own format.
@@ -33,6 +34,11 @@ def schema_of(document: str) -> dict[str, JsonValue]:
         from edgedistill.bundle.recognizer import RecognizerManifest
 
         return {"$schema": DIALECT, "version": FORMAT, **RecognizerManifest.model_json_schema()}
+    if document == "app":
+        from edgedistill.package.app import FORMAT as APP_FORMAT
+        from edgedistill.package.app import App
+
+        return {"$schema": DIALECT, "version": APP_FORMAT, **App.model_json_schema()}
     from edgedistill.records.report import REPORT_FORMAT, ReportRecord
 
     adapter = TypeAdapter(ReportRecord)

@@ -18,7 +18,7 @@ ROOT = Path(edgedistill.__file__).parent
 # where BESIDE says so.
 ORDER: list[set[str]] = [
     {"__main__", "errors"},
-    {"apart", "artifact", "files", "progress", "scratch"},
+    {"apart", "artifact", "files", "progress", "replacing", "scratch"},
     {"document", "usercode"},
     {"signature"},
     {"program"},
@@ -49,9 +49,10 @@ ORDER: list[set[str]] = [
     {"pipeline"},
     {"report"},
     {"bundle"},
+    {"package"},
     {"api", "starter", "console", "schemas"},
     {"cache_commands"},
-    {"bundle_commands", "device_commands"},
+    {"bundle_commands", "device_commands", "package_commands"},
     {"cli"},
     {"command_line"},
 ]

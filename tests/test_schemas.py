@@ -7,13 +7,14 @@ import pytest
 
 from edgedistill.bundle.manifest import FORMAT
 from edgedistill.command_line import run
+from edgedistill.package.app import FORMAT as APP_FORMAT
 from edgedistill.records.report import REPORT_FORMAT
 from edgedistill.schemas import schema_of
 
 FOLDER = Path(__file__).parents[1] / "docs" / "schema"
 
 
-@pytest.mark.parametrize("document", ["manifest", "recognizer", "report"])
+@pytest.mark.parametrize("document", ["app", "manifest", "recognizer", "report"])
 def test_the_schemas_in_the_docs_are_what_is_read(
     document: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -21,7 +22,7 @@ def test_the_schemas_in_the_docs_are_what_is_read(
     assert run(["schema", document]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads((FOLDER / f"{document}.json").read_text())
-    assert printed["version"] == {"report": REPORT_FORMAT}.get(document, FORMAT)
+    assert printed["version"] == {"app": APP_FORMAT, "report": REPORT_FORMAT}.get(document, FORMAT)
 
 
 def test_every_field_of_a_manifest_of_today_is_in_its_schema() -> None:

@@ -109,7 +109,7 @@ def _preprocessing(data: DataRecord) -> Preprocessing | None:
         channels=1 if pictures.channels == 1 else 3,
         color="grey" if pictures.channels == 1 else "RGB",
         range=(0.0, 1.0),
-        resize=_resizing(pictures.resize),
+        resize=resizing(pictures.resize),
         # As Pillow does it: without, large photos alias, and accuracy is lost.
         antialias=True,
         orientation="EXIF applied",
@@ -160,7 +160,8 @@ _RESIZING = {
 }
 
 
-def _resizing(how: Resize) -> Resizing:
+def resizing(how: Resize) -> Resizing:
+    """How a picture is brought to its size, in words too."""
     from edgedistill.data.image.decode import PADDING
 
     return Resizing(

@@ -42,7 +42,7 @@ def explained(entry: FileEntry, folder: Path, asked: VerifyConfig) -> BundledFil
         inputs = np.load(folder / GOLDEN / fed[spec.name].replace("input", "inputs", 1))
         np.save(folder / place / fed[spec.name], to_native(inputs, spec))
     np.save(folder / place / "output.npy", to_native(outputs, values))
-    tolerance, share = _tolerance(entry, outputs, values, asked)
+    tolerance, share = tolerance_of(entry.runtime, entry.precision, outputs, values, asked)
     golden = Golden(
         input=f"{place}/{next(iter(fed.values()))}",
         inputs=_if_several({spec: f"{place}/{file}" for spec, file in fed.items()}),
@@ -155,15 +155,14 @@ def _formula(each: TensorSpec) -> str:
     return f"real = {each.scale:.9g} * (stored {shift})"
 
 
-def _tolerance(
-    entry: FileEntry, outputs: Floats, values: TensorSpec, asked: VerifyConfig
+def tolerance_of(
+    runtime: str, precision: str, outputs: Floats, values: TensorSpec, asked: VerifyConfig
 ) -> tuple[float, float]:
     """How far an app's outputs may lie from the golden ones, in the file's own numbers, and for
     what share of them: as `verify` asks of other kernels than the graph's."""
     extent = max(_LEAST, float(np.ptp(outputs)))
-    if entry.precision == "int8":
-        litert = entry.runtime == "litert"
-        share = asked.within_step_litert if litert else asked.within_step
+    if precision == "int8":
+        share = asked.within_step_litert if runtime == "litert" else asked.within_step
         return (1.0 if values.scale is not None else asked.half_tolerance * extent), share
-    limit = asked.float_tolerance if entry.precision == "fp32" else asked.half_tolerance
+    limit = asked.float_tolerance if precision == "fp32" else asked.half_tolerance
     return limit * extent, 1.0

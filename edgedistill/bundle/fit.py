@@ -34,7 +34,8 @@ def mistakes(told: RecognizerManifest) -> Iterator[str]:
     shipped = told.shipped
     if (shipped.runtime, shipped.precision) not in pairs:
         yield f"`shipped`: no file is of {shipped.runtime} and {shipped.precision}"
-    lost = {told.vocabulary, *(each.file for each in told.files)} - told.digests.keys()
+    named = {told.vocabulary, *(each.file for each in told.files)}
+    lost = (named | {each.file for each in told.golden}) - told.digests.keys()
     if lost:
         yield f"names `{min(lost)}` without its digest"
     for pair in pairs.values():
@@ -46,6 +47,9 @@ def mistakes(told: RecognizerManifest) -> Iterator[str]:
         yield "`files`: their steps choose from different numbers of tokens"
     yield from _wrong_rules(told.rules, told.width)
     yield from _wrong_guards(told.guards)
+    said = (token for each in told.golden for said in each.said for token in said.tokens)
+    if any(not 0 <= token < told.width for token in said):
+        yield f"`golden`: names what is none of {told.width} tokens"
 
 
 def _pairs(told: RecognizerManifest) -> dict[tuple[str, str], list[tuple[str, Signature]]]:

@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, model_validator
 from edgedistill.bundle.fit import mistakes
 from edgedistill.bundle.parts import ModelFile, Name, Origin, Part
 from edgedistill.errors import UserError
-from edgedistill.records.recognizer import VOCABULARY, Guards, Rules
+from edgedistill.records.recognizer import VOCABULARY, Guards, Rules, Utterance
 from edgedistill.signature import Signature
 from edgedistill.target import Precision, RuntimeName
 
@@ -58,6 +58,8 @@ class RecognizerManifest(Origin):
     vocabulary: Name = VOCABULARY
     """JSON: `pieces`, the bytes of each token in base64, and `named`, those that are no text."""
     files: tuple[RecognizerFile, ...] = Field(min_length=1, max_length=1000)
+    golden: tuple[Utterance, ...] = Field(default=(), max_length=100)
+    """Recordings, and what each pair of files makes of them, for an app's self-test."""
     figures: dict[str, JsonValue]
     """What was judged and measured."""
 

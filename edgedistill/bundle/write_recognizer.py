@@ -69,6 +69,9 @@ def write_recognizer(
         for name in sorted({entry.file for entry in record.files}):
             for path in _parts(files / name):
                 shutil.copyfile(path, folder / path.name)
+        for each in record.golden:
+            (folder / each.file).parent.mkdir(exist_ok=True)
+            shutil.copyfile(files / each.file, folder / each.file)
         shutil.copyfile(vocabulary, folder / VOCABULARY)
         told = _manifest(record, compiled, bundle_digests(folder))
         write_plain(folder / PLAIN, record, compiled.shipped, Vocabulary.read(vocabulary))
@@ -103,6 +106,7 @@ def _manifest(
             rules=record.rules,
             guards=record.guards,
             files=tuple(map(_file, record.files)),
+            golden=record.golden,
             figures=dict(compiled.figures),
             digests=digests,
             recipe=compiled.recipe,

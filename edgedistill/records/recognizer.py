@@ -70,6 +70,25 @@ class Guards:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Said:
+    """What the files of a runtime and precision make of a golden utterance."""
+
+    runtime: str
+    precision: str
+    tokens: tuple[int, ...]
+    """Without prompt and end, with the guards of what ships."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """A golden utterance: a recording of the validation set, no longer than the window."""
+
+    file: str
+    """WAV, one channel, int16, at the recognizer's rate."""
+    said: tuple[Said, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecognizerRecord(Record):
     """The files of a recognizer's two programs in each runtime and precision, and what decoding
     with them takes. Its tokens lie beside it, in `VOCABULARY`."""
@@ -86,6 +105,8 @@ class RecognizerRecord(Record):
     guards: Guards
     files: tuple[FileEntry, ...]
     """The primary runtime's first; `program` says which each holds."""
+    golden: tuple[Utterance, ...] = ()
+    """Their files lie beside the others."""
 
     def pairs(self) -> tuple[tuple[FileEntry, FileEntry], ...]:
         """For each runtime and precision the file of `encode` and that of `decode_step`, which is

@@ -106,7 +106,7 @@ STAGES = {
         Stage("transcribe", 1, ("torch", "jiwer")),
         Stage("ablate", 1, ("torch",)),
         Stage("tune", 1, ("torch", "accelerate")),
-        Stage("recognizer", 1, _EXPORT),
+        Stage("recognizer", 2, _EXPORT),
         Stage("recognize", 1, (*_EXPORT, "jiwer")),
     )
 }

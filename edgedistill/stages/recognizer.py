@@ -31,6 +31,7 @@ from edgedistill.scratch import scratch_folder
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Precision, RuntimeName
 from edgedistill.transcribing.decoding import Recognizer
+from edgedistill.transcribing.golden import golden_utterances
 from edgedistill.transcribing.long import Settings, joined, segments
 from edgedistill.transcribing.recognizers import InRuntime, InTorch
 from edgedistill.transcribing.vocabulary import Vocabulary
@@ -88,8 +89,8 @@ class _Trial:
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
-    """Leaves the files in `files`, the tokens beside them, `recognizer.json`, and how int8 files
-    were chosen in `roundings.json`."""
+    """Leaves the files in `files`, the tokens and golden utterances beside them, `recognizer.json`,
+    and how int8 files were chosen in `roundings.json`."""
     begin = time.monotonic()
     data, student = SpeechRecord.read(inputs["speech"]), StudentRecord.read(inputs["distill"])
     model = open_student(inputs["distill"])
@@ -124,10 +125,14 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
             entries += found
             tried += rows
         context.reporter.tick("export", done + 1, len(wanted), f"{runtime}, {precision}")
-    RecognizerRecord(
+    record = RecognizerRecord(
         language=data.language, rate=data.rate, window=data.window, rules=student.rules,
         guards=GUARDS, files=tuple(entries),
-    ).write(context.scratch)  # fmt: skip
+    )  # fmt: skip
+    split = open_utterances(inputs["speech"].path, "validation")
+    replace(record, golden=golden_utterances(record, split, settings, folder)).write(
+        context.scratch
+    )
     RoundingsRecord(tried=tuple(tried), utterances=len(trial.ids) if trial else 0).write(
         context.scratch
     )
