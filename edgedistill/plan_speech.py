@@ -31,8 +31,9 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     training = wanted.distill
     if training is not None:
         training = training.model_copy(update={"precision": precision_of(training.precision)})
-    learns = training is not None or student.vocabulary == "data"
-    whole_encoder = student.encoder_layers is None
+    narrows = min(student.encoder_ffn, student.decoder_ffn) < 1
+    learns = training is not None or narrows or student.vocabulary == "data"
+    whole_encoder = student.encoder_layers is None and student.encoder_ffn == 1
     asked = wanted.transcribe
     transcribing = transcribe.Config(
         name=name, fingerprint=teacher, tokens=student.tokens, top_k=asked.top_k,
@@ -47,7 +48,7 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     )  # fmt: skip
     tuning = tune.Config(
         name=name, fingerprint=teacher, vocabulary=student.vocabulary, tokens=student.tokens,
-        train=training,
+        ffn={"encoder": student.encoder_ffn, "decoder": student.decoder_ffn}, train=training,
     )  # fmt: skip
     exporting = recognizer.Config(
         name=recipe.name, runtimes=target.runtimes,

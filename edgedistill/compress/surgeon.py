@@ -65,7 +65,8 @@ def _costs(left: Tensor, inverse: Tensor, places: Tensor) -> Tensor:
 
     blocks = inverse[places[:, :, None], places[:, None, :]]
     columns = left.T[places]  # (groups, group, outputs)
-    return (columns * torch.linalg.solve(blocks, columns)).sum((1, 2))
+    found: Tensor = (columns * torch.linalg.solve(blocks, columns)).sum((1, 2))
+    return found
 
 
 def _remove(left: Tensor, inverse: Tensor, gone: Tensor) -> None:

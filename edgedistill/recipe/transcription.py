@@ -54,11 +54,23 @@ class WhisperStudent(Frozen):
     or a list. By default all."""
     decoder_layers: Layers | None = None
     """The same of the decoder."""
+    encoder_ffn: Share = 1.0
+    """Of the channels of each of the encoder's feed-forward layers how many stay, above 0: those
+    that the others can make up for worst."""
+    decoder_ffn: Share = 1.0
+    """The same of the decoder."""
     vocabulary: Literal["whole", "ascii", "data"] = "whole"
     """Tokens that stay: all; those of ASCII alone; or those that the teacher says of the training
     and validation data. What is not kept can never be said."""
     tokens: int = Field(default=192, ge=8, le=4096)
     """Of a window's transcript, at most, with what begins it."""
+
+    @model_validator(mode="after")
+    def _something_stays(self) -> WhisperStudent:
+        for name in ("encoder_ffn", "decoder_ffn"):
+            if not getattr(self, name):
+                raise ValueError(f"`{name}`: a share above 0 is needed")
+        return self
 
 
 class FilterSettings(Frozen):

@@ -83,6 +83,9 @@ class StudentRecord(Record):
     """Of the teacher's vocabulary; None for all."""
     coverage: float
     """Share of the teacher's transcripts that can be said whole, in percent."""
+    ffn_lost: dict[str, tuple[float, ...]]
+    """Of each part whose feed-forward layers were narrowed, the share of each one's power that was
+    lost, before training."""
     before: LayerTrial
     after: LayerTrial
     """On validation, of the cut before training and after."""

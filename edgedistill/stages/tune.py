@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data.speech.utterances import open_utterances
-from edgedistill.distill.speech.ablation import tried
+from edgedistill.distill.speech.ablation import Part, tried
 from edgedistill.distill.speech.learning import Distilled, Lessons, renumbered, sayable
+from edgedistill.distill.speech.narrow import narrow_decoder, narrow_encoder
+from edgedistill.distill.speech.states import heard
 from edgedistill.distill.speech.student import save_weights
 from edgedistill.distill.speech.transcripts import open_transcripts
 from edgedistill.errors import UserError
@@ -45,7 +48,24 @@ class Config(Frozen):
     fingerprint: str
     vocabulary: Literal["whole", "ascii", "data"]
     tokens: int
+    ffn: dict[Part, float]
+    """Share of the channels of feed-forward layers that stay."""
     train: SpeechTraining | None
+
+    @property
+    def narrows(self) -> bool:
+        """Whether channels go."""
+        return min(self.ffn.values()) < 1
+
+    @property
+    def learns(self) -> bool:
+        """Whether training utterances are heard."""
+        return self.train is not None or self.narrows
+
+    @property
+    def moves(self) -> bool:
+        """Whether the encoder is trained."""
+        return self.train is not None and self.train.encoder
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
@@ -63,14 +83,27 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         folder,
         Kept(layers.encoder, layers.decoder, data.window / data.rate, config.tokens, tokens),
     )
-    own_states = layers.encoder == tuple(range(shape_of(folder).encoder_layers))
+    whole_encoder = layers.encoder == tuple(range(shape_of(folder).encoder_layers))
+    names = ("train", "validation") if config.learns else ("validation",)
     learned = {
-        name: _lessons(inputs, name, tokens, count, rules, own_states and not _moves(config),
-                       config.tokens, context.seed)
-        for name in (("train", "validation") if config.train is not None else ("validation",))
-    }  # fmt: skip
+        name: _lessons(inputs, name, tokens, count, rules, config.tokens, context.seed)
+        for name in names
+    }
     coverage = _coverage(inputs, tokens, count)
     context.reporter.say(f"distill: {coverage:.1f} % of the teacher's transcripts can be said")
+    lost = {}
+    if config.ffn["encoder"] < 1:
+        inner = _share(config.ffn["encoder"], model.shape.encoder_inner)
+        lost["encoder"] = narrow_encoder(model, inner, learned["train"], _tick(context, "encoder"))
+    if not config.moves:
+        theirs = whole_encoder and config.ffn["encoder"] == 1
+        learned = {
+            name: replace(each, states=_states(model, each, name, theirs, inputs, context))
+            for name, each in learned.items()
+        }
+    if config.ffn["decoder"] < 1:
+        inner = _share(config.ffn["decoder"], model.shape.decoder_inner)
+        lost["decoder"] = narrow_decoder(model, inner, learned["train"], _tick(context, "decoder"))
     before = _judged(model, learned["validation"])
     trained = _trained(model, learned["train"], config.train, context) if config.train else {}
     after = _judged(model.eval(), learned["validation"])
@@ -85,7 +118,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     StudentRecord(
         sizes=asdict(model.shape), encoder=layers.encoder, decoder=layers.decoder,
         kept_tokens=None if tokens is None else tuple(tokens), coverage=coverage,
-        before=before, after=after, rules=limited,
+        ffn_lost=lost, before=before, after=after, rules=limited,
     ).write(context.scratch)  # fmt: skip
     return {**trained, "cross_entropy": after.cross_entropy, "accuracy": after.accuracy}
 
@@ -106,10 +139,6 @@ def _trained(
     )  # fmt: skip
 
 
-def _moves(config: Config) -> bool:
-    return config.train is not None and config.train.encoder
-
-
 def _kept_tokens(
     wanted: str, whole: Vocabulary, rules: Rules, transcribed: Artifact
 ) -> list[int] | None:
@@ -125,7 +154,7 @@ def _kept_tokens(
 
 def _lessons(
     inputs: dict[str, Artifact], name: str, tokens: Sequence[int] | None, count: int, rules: Rules,
-    states: bool, limit: int, seed: int,
+    limit: int, seed: int,
 ) -> Lessons:  # fmt: skip
     """Raises UserError: nothing is left to learn from."""
     transcripts = open_transcripts(inputs["transcribe"].file(name))
@@ -141,10 +170,32 @@ def _lessons(
             f"keeps {len(kept)}, and none of these can be said whole",
             "look at `stages.transcribe.filter`, `student.vocabulary` and `student.tokens`",
         )
-    place = inputs["transcribe"].file(name) / "states.npy"
-    held = np.load(place, mmap_mode="r", allow_pickle=False) if states and place.exists() else None
     split = open_utterances(inputs["speech"].path, name)
-    return Lessons(split, transcripts, ids, rules.prompt, seed, held)
+    return Lessons(split, transcripts, ids, rules.prompt, seed)
+
+
+def _states(
+    model: Whisper, lessons: Lessons, name: str, theirs: bool, inputs: dict[str, Artifact],
+    context: Context,
+) -> NDArray[np.float16]:  # fmt: skip
+    """What an encoder that stays as it is makes of a split; theirs: whether it is the teacher's,
+    whose states may have been kept."""
+    kept = inputs["transcribe"].file(name) / "states.npy"
+    if theirs and kept.exists():
+        states: NDArray[np.float16] = np.load(kept, mmap_mode="r", allow_pickle=False)
+        return states
+    precision = TranscribeRecord.read(inputs["transcribe"]).precision
+    tick = functools.partial(context.reporter.tick, f"encoder's states, {name}")
+    place = context.checkpoints / f"{name}-states.npy"
+    return heard(model, lessons, place, precision, lambda done, all_: tick(done, all_, ""))
+
+
+def _share(share: float, whole: int) -> int:
+    return max(1, round(share * whole))
+
+
+def _tick(context: Context, part: str) -> Callable[[int, int], None]:
+    return lambda done, all_: context.reporter.tick(f"narrow, {part}", done, all_, "")
 
 
 def _coverage(inputs: dict[str, Artifact], tokens: Sequence[int] | None, count: int) -> float:

@@ -44,12 +44,15 @@ class Batch:
 
     def logits(self, model: Whisper) -> Tensor:
         """A model's (batch, length, vocabulary)."""
-        states = self.states
-        if states is None:
-            assert self.samples is not None, "neither samples nor states"
-            states = model.states(self.samples)
-        logits: Tensor = model.decoder(self.tokens, model.decoder.cross(states))
+        logits: Tensor = model.decoder(self.tokens, model.decoder.cross(self.heard(model)))
         return logits
+
+    def heard(self, model: Whisper) -> Tensor:
+        """The encoder's states, (batch, positions, width): those that are kept, or the model's."""
+        if self.states is not None:
+            return self.states
+        assert self.samples is not None, "neither samples nor states"
+        return model.states(self.samples)
 
 
 @dataclass(frozen=True)

@@ -175,12 +175,17 @@ class Encoder(nn.Module):
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """(batch, positions, width) of a spectrum (batch, bands, 2 * positions)."""
-        states = functional.gelu(self.conv2(functional.gelu(self.conv1(spectrum))))
-        states = states.transpose(1, 2) + self.embed_positions.weight
+        states = self.embedded(spectrum)
         for layer in self.layers:
             states = layer(states)
         normed: Tensor = self.layer_norm(states)
         return normed
+
+    def embedded(self, spectrum: Tensor) -> Tensor:
+        """What the first layer is given, (batch, positions, width)."""
+        states = functional.gelu(self.conv2(functional.gelu(self.conv1(spectrum))))
+        placed: Tensor = states.transpose(1, 2) + self.embed_positions.weight
+        return placed
 
 
 class Decoder(nn.Module):
@@ -203,10 +208,15 @@ class Decoder(nn.Module):
 
     def forward(self, tokens: Tensor, cross: Sequence[Pair]) -> Tensor:
         """Logits (batch, tokens, vocabulary) of tokens (batch, tokens)."""
-        states = self.embed_tokens(tokens) + self.embed_positions.weight[: tokens.shape[1]]
+        states = self.embedded(tokens)
         for layer, pair in zip(self._layers, cross, strict=True):
             states, _ = layer(states, pair)
         return self._logits(states)
+
+    def embedded(self, tokens: Tensor) -> Tensor:
+        """What the first layer is given, (batch, tokens, width)."""
+        placed: Tensor = self.embed_tokens(tokens)
+        return placed + self.embed_positions.weight[: tokens.shape[1]]
 
     def further(
         self, tokens: Tensor, cross: Sequence[Pair], before: Sequence[Pair] = ()
