@@ -45,7 +45,7 @@ _WHOLE = {"stages.distill": None}
 WINDOW = 16
 ROWS: dict[str, dict[str, Any]] = {
     "the student": {
-        "student": {"decoder_layers": 5, "vocabulary": "ascii", "tokens": 160},
+        "student": {"encoder_ffn": 0.75, "decoder_ffn": 0.5, "vocabulary": "ascii", "tokens": 160},
     },
     "the teacher whole": {"student": {"tokens": 160}, **_WHOLE},
     "the teacher whole, 30 s": {
@@ -68,7 +68,7 @@ def document(data: Path, teacher: Path, changes: dict[str, Any]) -> dict[str, An
         },
         "teacher": {"family": "whisper", "name": str(teacher)},
         "stages": {
-            "distill": {"epochs": 4, "batch_size": 8, "learning_rate": 5e-5},
+            "distill": {"epochs": 6, "batch_size": 8, "learning_rate": 1e-4},
             "export": {"precisions": ["fp32", "int8"]},
         },
         "contract": {"max_wer_increase": 2},
