@@ -31,9 +31,15 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     training = wanted.distill
     if training is not None:
         training = training.model_copy(update={"precision": precision_of(training.precision)})
-    narrows = min(student.encoder_ffn, student.decoder_ffn) < 1
-    learns = training is not None or narrows or student.vocabulary == "data"
-    whole_encoder = student.encoder_layers is None and student.encoder_ffn == 1
+    tuning = tune.Config(
+        name=name, fingerprint=teacher, vocabulary=student.vocabulary, tokens=student.tokens,
+        heads={"encoder": student.encoder_heads, "decoder": student.decoder_heads},
+        ffn={"encoder": student.encoder_ffn, "decoder": student.decoder_ffn}, train=training,
+    )  # fmt: skip
+    learns = tuning.learns or student.vocabulary == "data"
+    whole_encoder = (student.encoder_layers, student.encoder_heads, student.encoder_ffn) == (
+        None, None, 1,
+    )  # fmt: skip
     asked = wanted.transcribe
     transcribing = transcribe.Config(
         name=name, fingerprint=teacher, tokens=student.tokens, top_k=asked.top_k,
@@ -45,10 +51,6 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     ablating = ablate.Config(
         name=name, fingerprint=teacher, encoder=student.encoder_layers,
         decoder=student.decoder_layers, utterances=wanted.ablate.utterances,
-    )  # fmt: skip
-    tuning = tune.Config(
-        name=name, fingerprint=teacher, vocabulary=student.vocabulary, tokens=student.tokens,
-        ffn={"encoder": student.encoder_ffn, "decoder": student.decoder_ffn}, train=training,
     )  # fmt: skip
     exporting = recognizer.Config(
         name=recipe.name, runtimes=target.runtimes,
@@ -97,7 +99,14 @@ def look_ahead(recipe: TranscriptionRecipe, done: Collection[str]) -> list[str]:
     vocabulary = read_vocabulary(folder, shape.vocabulary)
     read_rules(generation(folder), vocabulary, recipe.data.language, limit=student.tokens)
     normalizer(recipe.data.language, folder)
-    for part, there in (("encoder", shape.encoder_layers), ("decoder", shape.decoder_layers)):
+    for part in ("encoder", "decoder"):
+        there, heads = getattr(shape, f"{part}_layers"), getattr(shape, f"{part}_heads")
+        kept = getattr(student, f"{part}_heads")
+        if kept is not None and kept > heads:
+            raise UserError(
+                f"student.{part}_heads: {kept}; the teacher's {part} has {heads} in each layer",
+                f"give {heads} at most",
+            )
         wanted = getattr(student, f"{part}_layers")
         most = wanted if isinstance(wanted, int | None) else max(wanted) + 1
         if most is not None and most > there:

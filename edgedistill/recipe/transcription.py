@@ -54,9 +54,14 @@ class WhisperStudent(Frozen):
     or a list. By default all."""
     decoder_layers: Layers | None = None
     """The same of the decoder."""
+    encoder_heads: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Heads of each of the encoder's attentions that stay: those that the others can make up for
+    worst. By default all."""
+    decoder_heads: Annotated[int, Field(ge=1, le=256)] | None = None
+    """The same of the decoder, of both its attentions."""
     encoder_ffn: Share = 1.0
-    """Of the channels of each of the encoder's feed-forward layers how many stay, above 0: those
-    that the others can make up for worst."""
+    """Of the channels of each of the encoder's feed-forward layers how many stay, above 0, chosen
+    in the same way."""
     decoder_ffn: Share = 1.0
     """The same of the decoder."""
     vocabulary: Literal["whole", "ascii", "data"] = "whole"

@@ -83,9 +83,9 @@ class StudentRecord(Record):
     """Of the teacher's vocabulary; None for all."""
     coverage: float
     """Share of the teacher's transcripts that can be said whole, in percent."""
-    ffn_lost: dict[str, tuple[float, ...]]
-    """Of each part whose feed-forward layers were narrowed, the share of each one's power that was
-    lost, before training."""
+    narrowed: dict[str, tuple[float, ...]]
+    """Of each part whose layers were narrowed, the share of the variance that was lost of each
+    attention's and feed-forward layer's outputs, before training."""
     before: LayerTrial
     after: LayerTrial
     """On validation, of the cut before training and after."""

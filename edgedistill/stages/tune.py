@@ -15,13 +15,13 @@ from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data.speech.utterances import open_utterances
 from edgedistill.distill.speech.ablation import Part, tried
 from edgedistill.distill.speech.learning import Distilled, Lessons, renumbered, sayable
-from edgedistill.distill.speech.narrow import narrow_decoder, narrow_encoder
+from edgedistill.distill.speech.narrow import Width, narrow_decoder, narrow_encoder
 from edgedistill.distill.speech.states import heard
 from edgedistill.distill.speech.student import save_weights
 from edgedistill.distill.speech.transcripts import open_transcripts
 from edgedistill.errors import UserError
 from edgedistill.models.whisper.folder import Kept, find, generation, open_whisper, shape_of
-from edgedistill.models.whisper.network import Whisper
+from edgedistill.models.whisper.network import Shape, Whisper
 from edgedistill.recipe.transcription import SpeechTraining
 from edgedistill.records.recognition import (
     AblateRecord,
@@ -48,19 +48,25 @@ class Config(Frozen):
     fingerprint: str
     vocabulary: Literal["whole", "ascii", "data"]
     tokens: int
+    heads: dict[Part, int | None]
+    """Of each attention, that stay; None for all."""
     ffn: dict[Part, float]
     """Share of the channels of feed-forward layers that stay."""
     train: SpeechTraining | None
 
-    @property
-    def narrows(self) -> bool:
-        """Whether channels go."""
-        return min(self.ffn.values()) < 1
+    def narrows(self, part: Part) -> bool:
+        """Whether something of a part's layers goes."""
+        return self.ffn[part] < 1 or self.heads[part] is not None
+
+    def width(self, part: Part, shape: Shape) -> Width:
+        """Of the part's layers then."""
+        heads, inner = getattr(shape, f"{part}_heads"), getattr(shape, f"{part}_inner")
+        return Width(min(self.heads[part] or heads, heads), max(1, round(self.ffn[part] * inner)))
 
     @property
     def learns(self) -> bool:
         """Whether training utterances are heard."""
-        return self.train is not None or self.narrows
+        return self.train is not None or self.narrows("encoder") or self.narrows("decoder")
 
     @property
     def moves(self) -> bool:
@@ -92,18 +98,18 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     coverage = _coverage(inputs, tokens, count)
     context.reporter.say(f"distill: {coverage:.1f} % of the teacher's transcripts can be said")
     lost = {}
-    if config.ffn["encoder"] < 1:
-        inner = _share(config.ffn["encoder"], model.shape.encoder_inner)
-        lost["encoder"] = narrow_encoder(model, inner, learned["train"], _tick(context, "encoder"))
+    if config.narrows("encoder"):
+        width, tick = config.width("encoder", model.shape), _tick(context, "encoder")
+        lost["encoder"] = narrow_encoder(model, width, learned["train"], tick)
     if not config.moves:
-        theirs = whole_encoder and config.ffn["encoder"] == 1
+        theirs = whole_encoder and not config.narrows("encoder")
         learned = {
             name: replace(each, states=_states(model, each, name, theirs, inputs, context))
             for name, each in learned.items()
         }
-    if config.ffn["decoder"] < 1:
-        inner = _share(config.ffn["decoder"], model.shape.decoder_inner)
-        lost["decoder"] = narrow_decoder(model, inner, learned["train"], _tick(context, "decoder"))
+    if config.narrows("decoder"):
+        width, tick = config.width("decoder", model.shape), _tick(context, "decoder")
+        lost["decoder"] = narrow_decoder(model, width, learned["train"], tick)
     before = _judged(model, learned["validation"])
     trained = _trained(model, learned["train"], config.train, context) if config.train else {}
     after = _judged(model.eval(), learned["validation"])
@@ -118,7 +124,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     StudentRecord(
         sizes=asdict(model.shape), encoder=layers.encoder, decoder=layers.decoder,
         kept_tokens=None if tokens is None else tuple(tokens), coverage=coverage,
-        ffn_lost=lost, before=before, after=after, rules=limited,
+        narrowed=lost, before=before, after=after, rules=limited,
     ).write(context.scratch)  # fmt: skip
     return {**trained, "cross_entropy": after.cross_entropy, "accuracy": after.accuracy}
 
@@ -188,10 +194,6 @@ def _states(
     tick = functools.partial(context.reporter.tick, f"encoder's states, {name}")
     place = context.checkpoints / f"{name}-states.npy"
     return heard(model, lessons, place, precision, lambda done, all_: tick(done, all_, ""))
-
-
-def _share(share: float, whole: int) -> int:
-    return max(1, round(share * whole))
 
 
 def _tick(context: Context, part: str) -> Callable[[int, int], None]:

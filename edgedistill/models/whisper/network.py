@@ -43,6 +43,9 @@ class Shape:
     """Of the encoder: 50 a second of the window."""
     tokens: int = 448
     """Of a transcript, at most, the prompt with them."""
+    encoder_head: int | None = None
+    """Channels of each of its heads; by default its width, parted among them."""
+    decoder_head: int | None = None
 
     @property
     def samples(self) -> int:
@@ -62,13 +65,15 @@ class Shape:
 class Attention(nn.Module):
     """Of several heads (Vaswani et al. 2017, section 3.2); keys have no bias."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, head: int | None) -> None:
+        """head: channels of each head; None for the width, parted among them."""
         super().__init__()
+        inner = heads * (head or width // heads)
         self.heads = heads
-        self.k_proj = nn.Linear(width, width, bias=False)
-        self.v_proj = nn.Linear(width, width)
-        self.q_proj = nn.Linear(width, width)
-        self.out_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, inner, bias=False)
+        self.v_proj = nn.Linear(width, inner)
+        self.q_proj = nn.Linear(width, inner)
+        self.out_proj = nn.Linear(inner, width)
 
     def pair(self, states: Tensor) -> Pair:
         """Keys and values of states (batch, positions, width)."""
@@ -89,28 +94,29 @@ class Attention(nn.Module):
         return joined
 
     def _apart(self, states: Tensor) -> Tensor:
-        batch, positions, width = states.shape
-        return states.reshape(batch, positions, self.heads, width // self.heads).transpose(1, 2)
+        batch, positions, inner = states.shape
+        return states.reshape(batch, positions, self.heads, inner // self.heads).transpose(1, 2)
 
 
-class _Layer(nn.Module):
+class Layer(nn.Module):
     """What layers of both kinds have."""
 
-    def __init__(self, width: int, heads: int, inner: int) -> None:
+    def __init__(self, width: int, heads: int, head: int | None, inner: int) -> None:
         super().__init__()
-        self.self_attn = Attention(width, heads)
+        self.self_attn = Attention(width, heads, head)
         self.self_attn_layer_norm = nn.LayerNorm(width)
         self.fc1 = nn.Linear(width, inner)
         self.fc2 = nn.Linear(inner, width)
         self.final_layer_norm = nn.LayerNorm(width)
 
     def fed_forward(self, states: Tensor) -> Tensor:
+        """What the layer ends with: (batch, positions, width) to the same."""
         inner = functional.gelu(self.fc1(self.final_layer_norm(states)))
         fed: Tensor = states + self.fc2(inner)
         return fed
 
 
-class EncoderLayer(_Layer):
+class EncoderLayer(Layer):
     """Each position asks all others."""
 
     def forward(self, states: Tensor) -> Tensor:
@@ -119,12 +125,12 @@ class EncoderLayer(_Layer):
         return self.fed_forward(states + self.self_attn(normed, self.self_attn.pair(normed)))
 
 
-class DecoderLayer(_Layer):
+class DecoderLayer(Layer):
     """Each token asks those before it, then the sound."""
 
-    def __init__(self, width: int, heads: int, inner: int) -> None:
-        super().__init__(width, heads, inner)
-        self.encoder_attn = Attention(width, heads)
+    def __init__(self, width: int, heads: int, head: int | None, inner: int) -> None:
+        super().__init__(width, heads, head, inner)
+        self.encoder_attn = Attention(width, heads, head)
         self.encoder_attn_layer_norm = nn.LayerNorm(width)
 
     def forward(
@@ -168,7 +174,7 @@ class Encoder(nn.Module):
         self.conv2 = nn.Conv1d(width, width, 3, stride=_STRIDE, padding=1)
         self.embed_positions = nn.Embedding(shape.positions, width)
         self.layers = nn.ModuleList(
-            EncoderLayer(width, shape.encoder_heads, shape.encoder_inner)
+            EncoderLayer(width, shape.encoder_heads, shape.encoder_head, shape.encoder_inner)
             for _ in range(shape.encoder_layers)
         )
         self.layer_norm = nn.LayerNorm(width)
@@ -197,7 +203,7 @@ class Decoder(nn.Module):
         self.embed_tokens = nn.Embedding(shape.vocabulary, width)
         self.embed_positions = nn.Embedding(shape.tokens, width)
         self.layers = nn.ModuleList(
-            DecoderLayer(width, shape.decoder_heads, shape.decoder_inner)
+            DecoderLayer(width, shape.decoder_heads, shape.decoder_head, shape.decoder_inner)
             for _ in range(shape.decoder_layers)
         )
         self.layer_norm = nn.LayerNorm(width)
@@ -305,7 +311,8 @@ class Whisper(nn.Module):
 
 
 def _named(shape: Shape, prefix: str, length: int) -> tuple[TensorSpec, ...]:
-    size = (1, shape.decoder_heads, length, shape.width // shape.decoder_heads)
+    head = shape.decoder_head or shape.width // shape.decoder_heads
+    size = (1, shape.decoder_heads, length, head)
     return tuple(
         TensorSpec(f"{prefix}{kind}_{layer}", size)
         for layer in range(shape.decoder_layers)

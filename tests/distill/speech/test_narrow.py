@@ -9,9 +9,9 @@ from whisper_models import RULES, whisper, windows
 
 from edgedistill.data.speech.utterances import Utterances
 from edgedistill.distill.speech.learning import Lessons
-from edgedistill.distill.speech.narrow import narrow_decoder, narrow_encoder
+from edgedistill.distill.speech.narrow import Width, narrow_decoder, narrow_encoder
 from edgedistill.distill.speech.states import heard
-from edgedistill.models.whisper.network import Whisper
+from edgedistill.models.whisper.network import Attention, Whisper
 from edgedistill.transcribing.labelling import transcribe
 
 COUNT = 10
@@ -52,8 +52,10 @@ def test_channels_that_others_repeat_go_for_nothing(part, narrow, lessons: Lesso
     repeat(model, part)
     before = said(model, lessons)
     inner = getattr(model.shape, f"{part}_inner") // 2
-    seen = []
-    lost = narrow(model, inner, lessons, lambda done, total: seen.append((done, total)))
+    heads, seen = getattr(model.shape, f"{part}_heads"), []
+    lost = narrow(
+        model, Width(heads, inner), lessons, lambda done, total: seen.append((done, total))
+    )
     layers = getattr(model, part).layers
     assert getattr(model.shape, f"{part}_inner") == inner
     assert all(each.fc1.out_features == each.fc2.in_features == inner for each in layers)
@@ -67,12 +69,34 @@ def test_what_goes_is_made_up_for_better_than_by_leaving_it_out(lessons: Lessons
     model, plain = whisper(), whisper()
     before = said(model, lessons)
     inner = model.shape.decoder_inner * 3 // 4
-    narrow_decoder(model, inner, lessons, lambda *_: None)
+    narrow_decoder(model, Width(model.shape.decoder_heads, inner), lessons, lambda *_: None)
     with torch.no_grad():
         for layer in plain.decoder.layers:
             layer.fc2.weight[:, inner:] = 0
     off = (said(model, lessons) - before).square().mean()
     assert off < 0.5 * (said(plain, lessons) - before).square().mean()
+
+
+@pytest.mark.parametrize(("part", "narrow"), [("encoder", narrow_encoder),
+                                              ("decoder", narrow_decoder)])  # fmt: skip
+def test_heads_that_say_nothing_go_for_nothing(part, narrow, lessons: Lessons) -> None:
+    model = whisper()
+    heads = getattr(model.shape, f"{part}_heads")
+    head = model.shape.width // heads
+    attentions = [each for each in getattr(model, part).modules() if isinstance(each, Attention)]
+    for attention in attentions:  # the first says nothing, and the bias what it says of nothing
+        with torch.no_grad():
+            attention.v_proj.weight[:head] = 0
+    before = said(model, lessons)
+    inner = getattr(model.shape, f"{part}_inner")
+    lost = narrow(model, Width(heads - 1, inner), lessons, lambda *_: None)
+    kinds = 2 if part == "decoder" else 1
+    assert len(lost) == kinds * len(getattr(model, part).layers)
+    assert max(lost) < 1e-3
+    torch.testing.assert_close(said(model, lessons), before, atol=0.02, rtol=0.02)
+    Whisper(model.shape).load_state_dict(model.state_dict())
+    exported = model.programs()["decode_step"][1].inputs[2].shape
+    assert exported[1:] == (model.shape.decoder_heads, model.shape.positions, head)
 
 
 def test_the_encoder_hears_each_utterance_once(lessons: Lessons, tmp_path) -> None:
