@@ -58,7 +58,10 @@ def document(folder: Path, **changes: Any) -> dict[str, Any]:
             "language": "en", "seconds": 1, "validation": 0.3,
         },
         "teacher": {"family": "whisper", "name": str(folder / "teacher")},
-        "student": {"decoder_layers": 1, "vocabulary": "data", "tokens": 24},
+        "student": {
+            "decoder_layers": 1, "encoder_ffn": 0.75, "decoder_heads": 3, "vocabulary": "data",
+            "tokens": 24,
+        },
         "stages": {
             "transcribe": {"filter": BELIEVE_ALL, "precision": "fp32"},
             "distill": {"epochs": 4, "batch_size": 4, "learning_rate": 1e-3, "precision": "fp32"},
@@ -105,6 +108,10 @@ def test_the_report_tells_of_each_stage(bundle: Bundle) -> None:
     trials = report["ablated"]["trials"]
     assert [each["layers"] for each in trials] == [[0, 1], [1], [0]]
     assert report["student"]["decoder"] == report["ablated"]["decoder"]
+    narrowed = report["student"]["narrowed"]
+    assert {part: len(each) for part, each in narrowed.items()} == {"encoder": 2, "decoder": 2}
+    sizes = report["student"]["sizes"]
+    assert (sizes["encoder_inner"], sizes["decoder_heads"], sizes["decoder_head"]) == (48, 3, 8)
     before, after = (report["student"][each]["cross_entropy"] for each in ("before", "after"))
     assert after < before
     assert report["recognized"]["teacher"]["increase"] == 0
@@ -126,7 +133,8 @@ def test_what_was_done_is_not_done_again(bundle: Bundle, folder: Path) -> None:
     recipe = parse_recipe(document(folder), "test")
     rows, _ = plan(recipe, [target()], cache)
     assert {row.state for row in rows} == {"cached"}
-    longer = document(folder) | {"student": {"decoder_layers": [0], "tokens": 24}}
+    student = {"decoder_layers": [0], "encoder_ffn": 0.5, "tokens": 24}
+    longer = document(folder) | {"student": student}
     rows, _ = plan(parse_recipe(longer, "test"), [target()], cache)
     assert [row.name for row in rows if row.state == "cached"] == ["speech", "transcribe"]
 
@@ -170,6 +178,7 @@ def test_nothing_believed_is_an_error_that_says_so(folder: Path) -> None:
             "the teacher's encoder has 2 layers",
         ),
         ({"student": {"tokens": 200}}, "the teacher has positions for 24"),
+        ({"student": {"encoder_heads": 5, "tokens": 24}}, "encoder has 4 in each layer"),
         ({"teacher": {"family": "whisper", "name": "nowhere/at-all"}}, "no such folder"),
     ],
 )

@@ -122,7 +122,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     kept.write(context.scratch / VOCABULARY)
     limited = rules if tokens is None else rules.trimmed(tokens)
     StudentRecord(
-        sizes=asdict(model.shape), encoder=layers.encoder, decoder=layers.decoder,
+        sizes={name: size for name, size in asdict(model.shape).items() if size is not None}, encoder=layers.encoder, decoder=layers.decoder,
         kept_tokens=None if tokens is None else tuple(tokens), coverage=coverage,
         narrowed=lost, before=before, after=after, rules=limited,
     ).write(context.scratch)  # fmt: skip
