@@ -121,8 +121,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     kept = whole if tokens is None else whole.trimmed(tokens)
     kept.write(context.scratch / VOCABULARY)
     limited = rules if tokens is None else rules.trimmed(tokens)
+    sizes = {name: size for name, size in asdict(model.shape).items() if size is not None}
     StudentRecord(
-        sizes={name: size for name, size in asdict(model.shape).items() if size is not None}, encoder=layers.encoder, decoder=layers.decoder,
+        sizes=sizes, encoder=layers.encoder, decoder=layers.decoder,
         kept_tokens=None if tokens is None else tuple(tokens), coverage=coverage,
         narrowed=lost, before=before, after=after, rules=limited,
     ).write(context.scratch)  # fmt: skip
