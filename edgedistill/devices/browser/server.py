@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 KINDS = {
+    ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
