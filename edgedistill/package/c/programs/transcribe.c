@@ -1,7 +1,6 @@
-/* recognize BUNDLE FILE.wav: the text of a recording. */
+/* transcribe BUNDLE FILE.wav: the text of a recording. */
 #define _POSIX_C_SOURCE 200809L
 #include "recognizer.h"
-#include "wav.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +8,8 @@
 #include <time.h>
 
 static const char usage[] =
-    "usage: recognize [--runtime NAME] [--precision NAME] [--library PATH] [--threads N]\n"
-    "                 [--tokens] BUNDLE FILE.wav\n";
+    "usage: transcribe [--runtime NAME] [--precision NAME] [--library PATH] [--threads N]\n"
+    "                  [--tokens] BUNDLE FILE.wav\n";
 
 typedef struct {
   edr_options options;
@@ -62,7 +61,7 @@ static edr_code recognize(const Order* order, edr_recognizer** it, float** sampl
   double begun = now();
   edr_code code = edr_open(order->bundle, &order->options, it, why);
   double opened = now();
-  if (!code) code = read_wav(order->sound, edr_rate(*it), samples, &count, why);
+  if (!code) code = edr_read_wav(order->sound, edr_rate(*it), samples, &count, why);
   if (!code) code = edr_transcribe(*it, *samples, count, NULL, &found, why);
   if (code) return code;
   fprintf(stderr, "%s, %s: opened in %.3f s, %.3f s of sound in %.3f s\n", edr_runtime(*it),
@@ -83,7 +82,7 @@ int main(int count, char** words) {
     return 2;
   }
   edr_code code = recognize(&order, &it, &samples, &why);
-  if (code) fprintf(stderr, "recognize: %s\n", why.text);
+  if (code) fprintf(stderr, "transcribe: %s\n", why.text);
   free(samples);
   edr_close(it);
   if (fflush(stdout) != 0) return 1;
