@@ -114,8 +114,8 @@ typedef struct {
 typedef struct {
   const edr_program* program;
   size_t samples;
-  const char* input; /* file in the folder */
-  const char* const* outputs; /* file of each output, or NULL */
+  const char* input;  /* file in the folder, of what is fed */
+  const char* output; /* of the answers */
   double tolerance;
   double share; /* of all values that are to be within the tolerance */
 } edr_golden;
@@ -127,7 +127,7 @@ typedef struct {
   size_t count;
 } edr_utterance;
 
-typedef enum { EDR_PROBABILITIES, EDR_SIGMOID, EDR_VALUES } edr_activation;
+typedef enum { EDR_SOFTMAX, EDR_SIGMOID, EDR_NONE } edr_activation;
 
 typedef struct {
   const char *name, *runtime, *precision;
@@ -140,6 +140,7 @@ typedef struct {
   double threshold;    /* of a confidence, below which the teacher should be asked; below 0: none */
   const double* edges; /* of the bins of confidences that are counted */
   size_t edge_count;
+  double counted_temperature; /* of the confidences that are counted */
   const edr_picture_form* picture; /* or NULL, as the following */
   const edr_sound_form* sound;
   const edr_listening* listening;
@@ -228,8 +229,8 @@ typedef struct {
   size_t compared;  /* numbers, or tokens */
   size_t equal;     /* bit for bit */
   double worst;     /* the largest difference, in the model's own numbers */
-  double within;    /* share of the numbers within the tolerance; the smallest of a program's */
-  bool ok;
+  double within;    /* share of the numbers within the tolerance, of the program with the least */
+  bool ok;          /* whether no program has less than it should */
 } edr_checked;
 
 /* Run the golden data in `folder`/golden with the package's files. What differs too much is EDR_OK

@@ -158,23 +158,15 @@ static edr_code join(edr_recognizer* it, edr_transcript* found, edr_message* why
   return EDR_OK;
 }
 
-static edr_code check_sound(const float* samples, size_t count, const edr_guards* guards,
-                            edr_message* why) {
-  if (!samples || !count) return edr_say(why, EDR_ARGUMENT, "sound without a sample");
-  if (guards->longest < 1) return edr_say(why, EDR_ARGUMENT, "guards: `longest` is 1 or more");
-  for (size_t at = 0; at < count; at++)
-    if (!isfinite(samples[at]))
-      return edr_say(why, EDR_ARGUMENT, "sample %zu of the sound is no number", at);
-  return EDR_OK;
-}
-
 static edr_code transcribe(edr_recognizer* it, const float* samples, size_t count,
                            const edr_wishes* wishes, edr_message* why) {
   Decoding decoding = {it->running.runtime, it->encode, it->step, &it->rules,
                        wishes->guards ? wishes->guards : &it->rules.guards, wishes, it->said};
   Decoded found;
   double rate = it->rules.rate;
-  TRY(check_sound(samples, count, decoding.guards, why));
+  TRY(edr_check_samples(samples, count, why));
+  if (decoding.guards->longest < 1)
+    return edr_say(why, EDR_ARGUMENT, "guards: `longest` is 1 or more");
   for (size_t at = 0, piece; at < count; at += piece) {
     size_t left = count - at;
     edr_round_to_int16(samples + at, left < it->rules.window ? left : it->rules.window, it->rounded);

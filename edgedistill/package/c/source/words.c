@@ -85,6 +85,14 @@ edr_code edr_read_file(const char* path, size_t most, char** content, size_t* by
   return code;
 }
 
+edr_code edr_check_samples(const float* samples, size_t count, edr_message* why) {
+  if (!samples || !count) return edr_say(why, EDR_ARGUMENT, "sound without a sample");
+  for (size_t at = 0; at < count; at++)
+    if (!isfinite(samples[at]))
+      return edr_say(why, EDR_ARGUMENT, "sample %zu of the sound is no number", at);
+  return EDR_OK;
+}
+
 void edr_round_to_int16(const float* samples, size_t count, int16_t* rounded) {
   for (size_t at = 0; at < count; at++) {
     float scaled = rintf(samples[at] * 32768.0f);
