@@ -1,5 +1,5 @@
 /* A picture as a model is to see it. The resizing is Pillow's to the bit (its `Resample.c`, bilinear
- * with 8-bit pixels): weights as whole numbers of 22 bits, first across, then down. */
+ * with 8-bit pixels): weights are whole numbers of 22 bits, and each way is rounded to bytes. */
 #include "parts.h"
 
 #include <math.h>
@@ -98,25 +98,40 @@ static edr_code allocate(Image* it, int width, int height, int channels, edr_mes
   return edr_allocate(&it->pixels, (size_t)width * (size_t)height * (size_t)channels, 1, why);
 }
 
-/* Rows from `top` on are scaled across first; a pass that would change nothing is left out. */
-static edr_code passes(const Image* from, Box box, const Weights* columns, const Weights* rows,
-                       Image* into, Image* between, edr_message* why) {
-  bool wide = into->width != from->width || box.left != 0 || box.right != (float)into->width;
-  bool high = into->height != from->height || box.top != 0 || box.bottom != (float)into->height;
-  int last = into->height - 1, top = high ? rows->first[0] : 0;
-  int height = high ? rows->first[last] + rows->count[last] - top : from->height;
-  if (!high) {
-    if (wide) across(from, 0, columns, into);
-    else memcpy(into->pixels, from->pixels, (size_t)(into->width * height * into->channels));
+/* Whether it is scaled across before it is scaled down, as Pillow chooses since its version 13; older
+ * ones always do, which is a step of 255 apart in some pixels of pictures that are much too high. */
+static bool across_first(const Image* from, const Image* into) {
+  int lower = from->height - into->height;
+  return !(lower > 0 && lower > 2 * (from->width - into->width));
+}
+
+/* Both ways, by way of `between`. Rows that no other is made of are not scaled across. */
+static edr_code both_ways(const Image* from, const Weights* columns, const Weights* rows,
+                          Image* into, Image* between, edr_message* why) {
+  int last = into->height - 1, top = rows->first[0];
+  if (!across_first(from, into)) {
+    TRY(allocate(between, from->width, into->height, from->channels, why));
+    down(from, 0, rows, between);
+    across(between, 0, columns, into);
     return EDR_OK;
   }
-  if (!wide) {
-    down(from, 0, rows, into);
-    return EDR_OK;
-  }
+  int height = rows->first[last] + rows->count[last] - top;
   TRY(allocate(between, into->width, height, from->channels, why));
   across(from, top, columns, between);
   down(between, top, rows, into);
+  return EDR_OK;
+}
+
+/* A way that would change nothing is left out. */
+static edr_code scale(const Image* from, Box box, const Weights* columns, const Weights* rows,
+                      Image* into, Image* between, edr_message* why) {
+  bool wide = into->width != from->width || box.left != 0 || box.right != (float)into->width;
+  bool high = into->height != from->height || box.top != 0 || box.bottom != (float)into->height;
+  size_t bytes = (size_t)from->width * (size_t)from->height * (size_t)from->channels;
+  if (wide && high) return both_ways(from, columns, rows, into, between, why);
+  if (wide) across(from, 0, columns, into);
+  else if (high) down(from, 0, rows, into);
+  else memcpy(into->pixels, from->pixels, bytes);
   return EDR_OK;
 }
 
@@ -126,7 +141,7 @@ static edr_code resize(const Image* from, Box box, Image* into, edr_message* why
   Image between = {0};
   edr_code code = weigh(from->width, box.left, box.right, into->width, &columns, why);
   if (!code) code = weigh(from->height, box.top, box.bottom, into->height, &rows, why);
-  if (!code) code = passes(from, box, &columns, &rows, into, &between, why);
+  if (!code) code = scale(from, box, &columns, &rows, into, &between, why);
   free_weights(&columns);
   free_weights(&rows);
   free(between.pixels);
@@ -185,12 +200,12 @@ static int side(double scaled, int most) {
 /* All of it in the middle of black; odd pixels are right and below. */
 static edr_code fit(const Image* from, const edr_picture_form* form, uint8_t* pixels,
                     edr_message* why) {
-  double scale = least((double)form->width / from->width, (double)form->height / from->height);
+  double ratio = least((double)form->width / from->width, (double)form->height / from->height);
   const Box all = {0, 0, (float)from->width, (float)from->height};
   size_t channels = (size_t)from->channels, row = (size_t)form->width * channels;
   Image small;
-  TRY(allocate(&small, side(from->width * scale, form->width),
-               side(from->height * scale, form->height), from->channels, why));
+  TRY(allocate(&small, side(from->width * ratio, form->width),
+               side(from->height * ratio, form->height), from->channels, why));
   edr_code code = resize(from, all, &small, why);
   size_t left = (size_t)(form->width - small.width) / 2, bytes = (size_t)small.width * channels;
   size_t top = (size_t)(form->height - small.height) / 2;
