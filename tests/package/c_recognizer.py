@@ -19,7 +19,8 @@ FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 
 def build_program(out: Path, compiler: str = "cc", *options: str) -> Path:
-    return _build(out, compiler, *options, GLUE / "programs" / "transcribe.c")
+    own = [GLUE / "programs" / name for name in ("transcribe.c", "arguments.c")]
+    return _build(out, compiler, *options, *own)
 
 
 def build_library(out: Path) -> Path:
@@ -27,9 +28,8 @@ def build_library(out: Path) -> Path:
 
 
 def _build(out: Path, compiler: str, *more: str | Path) -> Path:
-    command = [
-        compiler, *FLAGS, f"-I{SOURCES}", "-o", out, *more, *sorted(SOURCES.glob("*.c")), "-ldl", "-lm",
-    ]  # fmt: skip
+    files = [*more, *sorted(SOURCES.glob("*.c"))]
+    command = [compiler, *FLAGS, f"-I{SOURCES}", "-o", out, *files, "-ldl", "-lm"]
     subprocess.run(command, check=True, capture_output=True)
     return out
 

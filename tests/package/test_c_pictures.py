@@ -145,5 +145,3 @@ def test_what_is_no_picture_is_told(
         ctypes.byref(why),
     )  # fmt: skip
     assert (code, why.text) == (6, told)
-
-

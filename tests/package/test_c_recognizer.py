@@ -254,7 +254,7 @@ def test_sound_is_parted_as_in_python(library: Any, window: int, rate: int) -> N
 def run(program: Path, bundle: Path, path: Path, *more: Any) -> tuple[int, bytes, str]:
     """Exit code, output, and the last complaint."""
     words = [program, "--library", native.libraries("onnxruntime", "x86_64")[0], *more]
-    done = subprocess.run([*words, bundle, path], capture_output=True, timeout=120)
+    done = subprocess.run([*words, "--folder", bundle, path], capture_output=True, timeout=120)
     return done.returncode, done.stdout, (done.stderr.decode().splitlines() or [""])[-1]
 
 
@@ -460,7 +460,7 @@ def test_an_arm64_processor_says_the_same(made: Made, tmp_path: Path, runtime: s
     loader = [*native.launch("aarch64", str(libraries))[:-1]]
     command = [
         "qemu-aarch64", "-cpu", CPUS["cortex-a76"].qemu, "-L", root, *loader, program,
-        "--tokens", "--runtime", runtime, "--library", own, bundle.path, path,
+        "--tokens", "--runtime", runtime, "--library", own, "--folder", bundle.path, path,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, env={"PATH": "/usr/bin:/bin"}, timeout=900)
     assert done.stdout.decode() == printed(bundle.transcribe(path)), done.stderr
