@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,9 +12,8 @@ from edgedistill.signature import Signature
 from edgedistill.transcripts.normalize import UNSPACED
 
 if TYPE_CHECKING:
-    from edgedistill.records import FileEntry
-    from edgedistill.records.recognizer import Guards, RecognizerRecord, Rules
-    from edgedistill.transcribing.vocabulary import Vocabulary
+    from edgedistill.records.recognizer import Guards, Rules
+    from edgedistill.transcribing.long import Settings
 
 PLAIN: Final = "recognizer.txt"
 _VERSION = 1
@@ -22,28 +22,39 @@ _RUNTIMES = ("litert", "onnxruntime")
 Line = tuple[object, ...]
 
 
+@dataclass(frozen=True)
+class Placed:
+    """A program in a model file."""
+
+    runtime: str
+    precision: str
+    file: str
+    bytes: int
+    signature: Signature
+
+
 def write_plain(
     path: Path,
-    record: RecognizerRecord,
+    settings: Settings,
+    pairs: Iterable[tuple[Placed, Placed]],
     shipped: tuple[str, str],
-    vocabulary: Vocabulary,
 ) -> None:
-    """Write what the decoder in C reads: the manifest's rules and files, and the tokens.
+    """Write what the decoder in C reads: rules, the pairs of `encode` and `decode_step`, tokens.
 
     Left out are files whose numbers have scales, and those of runtimes that it does not know.
     """
     lines = [
         ("edgedistill recognizer", _VERSION),
-        ("rate", record.rate),
-        ("window", record.window),
-        ("language", record.language),
-        ("spaced", int(record.language not in UNSPACED)),
-        *_rules(record.rules),
-        *_guards(record.guards),
+        ("rate", settings.rate),
+        ("window", settings.window),
+        ("language", settings.language),
+        ("spaced", int(settings.language not in UNSPACED)),
+        *_rules(settings.rules),
+        *_guards(settings.guards),
         ("shipped", *shipped),
-        *_files(record),
-        ("tokens", len(vocabulary.pieces)),
-        *((piece.hex(),) for piece in vocabulary.pieces),
+        *_files(pairs),
+        ("tokens", len(settings.vocabulary.pieces)),
+        *((piece.hex(),) for piece in settings.vocabulary.pieces),
     ]
     path.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines))
 
@@ -65,14 +76,14 @@ def _guards(guards: Guards) -> Iterator[Line]:
     yield "most_no_speech", int(share * 2**53), exponent - 53
 
 
-def _files(record: RecognizerRecord) -> Iterator[Line]:
-    pairs = [
+def _files(pairs: Iterable[tuple[Placed, Placed]]) -> Iterator[Line]:
+    opened = [
         (encode, step)
-        for encode, step in record.pairs()
+        for encode, step in pairs
         if encode.runtime in _RUNTIMES and _without_scales((encode, step))
     ]
-    yield "pairs", len(pairs)
-    for encode, step in pairs:
+    yield "pairs", len(opened)
+    for encode, step in opened:
         yield "pair", encode.runtime, encode.precision
         yield "encode", encode.bytes, encode.file
         yield "decode_step", step.bytes, step.file
@@ -96,7 +107,7 @@ def _sources(step: Signature, heard: list[str]) -> Iterator[str]:
             yield each.name
 
 
-def _without_scales(entries: Iterable[FileEntry]) -> bool:
+def _without_scales(entries: Iterable[Placed]) -> bool:
     return all(
         spec.scale is None
         for entry in entries

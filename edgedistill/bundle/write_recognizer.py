@@ -12,7 +12,7 @@ from pydantic import JsonValue, ValidationError
 from edgedistill.artifact import file_digest, write_json
 from edgedistill.bundle.bundle import Bundle
 from edgedistill.bundle.manifest import FORMAT, MANIFEST
-from edgedistill.bundle.plain_rules import PLAIN, write_plain
+from edgedistill.bundle.plain_rules import PLAIN, Placed, write_plain
 from edgedistill.bundle.recognizer import (
     TRANSCRIPTION,
     RecognizerFile,
@@ -24,6 +24,7 @@ from edgedistill.document import problems
 from edgedistill.errors import UserError
 from edgedistill.records import ContractLine, FileEntry, Machine
 from edgedistill.records.recognizer import VOCABULARY, RecognizerRecord
+from edgedistill.transcribing.long import Settings
 from edgedistill.transcribing.vocabulary import Vocabulary
 
 
@@ -74,13 +75,28 @@ def write_recognizer(
             shutil.copyfile(files / each.file, folder / each.file)
         shutil.copyfile(vocabulary, folder / VOCABULARY)
         told = _manifest(record, compiled, bundle_digests(folder))
-        write_plain(folder / PLAIN, record, compiled.shipped, Vocabulary.read(vocabulary))
+        _write_plain(folder / PLAIN, record, compiled.shipped, vocabulary)
         digests = told.digests | {PLAIN: file_digest(folder / PLAIN)}
         if reports is not None:
             reports(folder)
         write_json(folder / MANIFEST, told.model_copy(update={"digests": digests}).as_json())
 
     return put(out, fill)
+
+
+def _write_plain(
+    path: Path, record: RecognizerRecord, shipped: tuple[str, str], vocabulary: Path
+) -> None:
+    settings = Settings(
+        language=record.language, rate=record.rate, window=record.window, rules=record.rules,
+        guards=record.guards, vocabulary=Vocabulary.read(vocabulary),
+    )  # fmt: skip
+    pairs = [(_placed(encode), _placed(step)) for encode, step in record.pairs()]
+    write_plain(path, settings, pairs, shipped)
+
+
+def _placed(entry: FileEntry) -> Placed:
+    return Placed(entry.runtime, entry.precision, entry.file, entry.bytes, entry.signature)
 
 
 def _parts(path: Path) -> list[Path]:

@@ -1,5 +1,5 @@
 /* Tokens to text. */
-#include "parts.h"
+#include "speech.h"
 
 #include <stdlib.h>
 #include <string.h>

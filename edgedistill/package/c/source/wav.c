@@ -1,7 +1,5 @@
 /* A WAV file read whole. */
 #define _POSIX_C_SOURCE 200809L
-#include "wav.h"
-
 #include "parts.h"
 
 #include <errno.h>
@@ -106,7 +104,7 @@ static edr_code measure(Wav* it) {
   return EDR_OK;
 }
 
-edr_code read_wav(const char* path, int rate, float** samples, size_t* count, edr_message* why) {
+edr_code edr_read_wav(const char* path, int rate, float** samples, size_t* count, edr_message* why) {
   Wav it = {.path = path, .file = fopen(path, "rb"), .why = why};
   *samples = NULL;
   if (!it.file) return edr_say(why, EDR_FILE, "%s: %s", path, strerror(errno));

@@ -1,5 +1,5 @@
 /* Long sound parted where it is quietest. */
-#include "parts.h"
+#include "speech.h"
 
 enum { STEP_MS = 10, PAUSE_MS = 200, FRAME_MS = 30 };
 

@@ -1,5 +1,5 @@
 /* Greedy decoding of a window: the likeliest token, one after the other. */
-#include "parts.h"
+#include "speech.h"
 
 #include <math.h>
 
@@ -46,7 +46,15 @@ static edr_code step(const Decoding* it, int32_t token, size_t position, float**
                      edr_message* why) {
   if (it->wishes->go_on && !it->wishes->go_on(it->wishes->own))
     return edr_say(why, EDR_STOPPED, "was told to stop");
-  return it->runtime->step(it->engine, token, (int32_t)position, logits, why);
+  const Pair* pair = &it->rules->pair;
+  int32_t place = (int32_t)position;
+  void* values;
+  TRY(it->runtime->feed(it->step, pair->token, &token, why));
+  TRY(it->runtime->feed(it->step, pair->position, &place, why));
+  TRY(it->runtime->run(it->step, why));
+  TRY(it->runtime->read(it->step, pair->logits, &values, why));
+  *logits = values;
+  return EDR_OK;
 }
 
 static edr_code prompted(const Decoding* it, Decoded* found, float** logits, edr_message* why) {
@@ -66,7 +74,9 @@ edr_code edr_greedy(const Decoding* it, const float* window, Decoded* found, edr
   size_t count = 0, length, times;
   double sure = 0, steps = 0;
   *found = (Decoded){.ended = true};
-  TRY(it->runtime->hear(it->engine, window, why));
+  TRY(it->runtime->feed(it->encode, 0, window, why));
+  TRY(it->runtime->run(it->encode, why));
+  TRY(it->runtime->begin(it->step, why));
   TRY(prompted(it, found, &logits, why));
   if (found->no_speech > it->guards->no_speech) return EDR_OK;
   for (;;) {

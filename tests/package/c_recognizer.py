@@ -13,23 +13,23 @@ import numpy as np
 from edgedistill.records.recognizer import Guards
 from edgedistill.transcribing.decoding import Floats
 
-SOURCES = Path(__file__).parents[2] / "edgedistill" / "native" / "recognizer"
-FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
-
-
-def sources(*, program: bool) -> list[Path]:
-    own = {"main.c", "wav.c"}
-    return [path for path in sorted(SOURCES.glob("*.c")) if program or path.name not in own]
+GLUE = Path(__file__).parents[2] / "edgedistill" / "package" / "c"
+SOURCES = GLUE / "source"
+FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 
 def build_program(out: Path, compiler: str = "cc", *options: str) -> Path:
-    command = [compiler, *FLAGS, *options, "-o", out, *sources(program=True), "-ldl", "-lm"]
-    subprocess.run(command, check=True, capture_output=True)
-    return out
+    own = [GLUE / "programs" / name for name in ("transcribe.c", "arguments.c")]
+    return _build(out, compiler, *options, *own)
 
 
 def build_library(out: Path) -> Path:
-    command = ["cc", *FLAGS, "-shared", "-fPIC", "-o", out, *sources(program=False), "-ldl", "-lm"]
+    return _build(out, "cc", "-shared", "-fPIC")
+
+
+def _build(out: Path, compiler: str, *more: str | Path) -> Path:
+    files = [*more, *sorted(SOURCES.glob("*.c"))]
+    command = [compiler, *FLAGS, f"-I{SOURCES}", "-o", out, *files, "-ldl", "-lm"]
     subprocess.run(command, check=True, capture_output=True)
     return out
 

@@ -102,7 +102,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_program(tmp_path_factory.mktemp("program") / "recognize")
+    return build_program(tmp_path_factory.mktemp("program") / "transcribe")
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +254,7 @@ def test_sound_is_parted_as_in_python(library: Any, window: int, rate: int) -> N
 def run(program: Path, bundle: Path, path: Path, *more: Any) -> tuple[int, bytes, str]:
     """Exit code, output, and the last complaint."""
     words = [program, "--library", native.libraries("onnxruntime", "x86_64")[0], *more]
-    done = subprocess.run([*words, bundle, path], capture_output=True, timeout=120)
+    done = subprocess.run([*words, "--folder", bundle, path], capture_output=True, timeout=120)
     return done.returncode, done.stdout, (done.stderr.decode().splitlines() or [""])[-1]
 
 
@@ -307,7 +307,7 @@ def test_bad_files_of_sound_are_told(made: Made, program: Path, tmp_path: Path, 
     path = tmp_path / "sound.wav"
     BAD_SOUNDS[told](path)
     code, said, complaint = run(program, made.bundle("onnxruntime").path, path)
-    assert (code, said, complaint) == (1, b"", f"recognize: {path}: {told}")
+    assert (code, said, complaint) == (1, b"", f"transcribe: {path}: {told}")
 
 
 def test_no_beginning_of_a_file_of_sound_is_taken(
@@ -320,7 +320,7 @@ def test_no_beginning_of_a_file_of_sound_is_taken(
         path.write_bytes(whole[:length])
         code, _, complaint = run(program, made.bundle("onnxruntime").path, path)
         assert code == 1
-        assert complaint.removeprefix(f"recognize: {path}: ") in ("is no WAV file", "is cut off")
+        assert complaint.removeprefix(f"transcribe: {path}: ") in ("is no WAV file", "is cut off")
     path.write_bytes(whole[:40] + struct.pack("<I", 0xFFFFFFFF) + whole[44:])
     assert run(program, made.bundle("onnxruntime").path, path)[0] == 1
 
@@ -412,7 +412,7 @@ def test_the_beginning_of_a_file_of_rules_is_told(library: Any, copied: Path) ->
 
 
 def test_what_the_page_shows_builds(tmp_path: Path) -> None:
-    page = (SOURCES.parents[2] / "docs" / "speech.md").read_text()
+    page = (SOURCES.parents[3] / "docs" / "speech.md").read_text()
     (tmp_path / "shown.c").write_text(page.split("```c\n", 1)[1].split("```", 1)[0])
     command = ["cc", *FLAGS, f"-I{SOURCES}", "-c", "-o", tmp_path / "shown.o", "shown.c"]
     subprocess.run(command, cwd=tmp_path, check=True)
@@ -436,7 +436,7 @@ def test_memory_is_clean(made: Made, tmp_path: Path) -> None:
     for place, text in ((PLAIN, "no rules"), ("tiny.encode.onnx", "no model")):
         (copied / place).write_text(text.ljust((copied / place).stat().st_size))
         code, _, told = run(checked, copied, path)
-        assert (code, told[:11]) == (1, "recognize: "), told
+        assert (code, told[:12]) == (1, "transcribe: "), told
         shutil.copyfile(bundle.path / place, copied / place)
 
 
@@ -447,7 +447,7 @@ def test_an_arm64_processor_says_the_same(made: Made, tmp_path: Path, runtime: s
         open_device("cortex-a76")
     except UserError as error:
         pytest.skip(str(error))
-    program, path = tmp_path / "recognize", tmp_path / "sound.wav"
+    program, path = tmp_path / "transcribe", tmp_path / "sound.wav"
     build_program(program, "aarch64-linux-gnu-gcc")
     libraries = tmp_path / "libraries"
     libraries.mkdir()
@@ -460,7 +460,7 @@ def test_an_arm64_processor_says_the_same(made: Made, tmp_path: Path, runtime: s
     loader = [*native.launch("aarch64", str(libraries))[:-1]]
     command = [
         "qemu-aarch64", "-cpu", CPUS["cortex-a76"].qemu, "-L", root, *loader, program,
-        "--tokens", "--runtime", runtime, "--library", own, bundle.path, path,
+        "--tokens", "--runtime", runtime, "--library", own, "--folder", bundle.path, path,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, env={"PATH": "/usr/bin:/bin"}, timeout=900)
     assert done.stdout.decode() == printed(bundle.transcribe(path)), done.stderr

@@ -1,45 +1,15 @@
-/* Sound to text with a bundle of edgedistill, through LiteRT's or ONNX Runtime's own library.
- *
- * Nothing here ends the process or prints, and nothing is global: what fails gives a code, and says
- * why in words. A recognizer is of one thread at a time; several may run beside each other. */
+/* Speech to text with a recognizer's files, those of a package or of a whole bundle; edgedistill.h
+ * says what holds for all. */
 #ifndef EDGEDISTILL_RECOGNIZER_H
 #define EDGEDISTILL_RECOGNIZER_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "edgedistill.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct edr_recognizer edr_recognizer;
-
-typedef enum {
-  EDR_OK = 0,
-  EDR_FILE,      /* a file is not there, or cannot be read */
-  EDR_DAMAGED,   /* a file is damaged, or of another kind or version */
-  EDR_NO_MODEL,  /* the bundle has no files of that runtime and precision for this decoder */
-  EDR_RUNTIME,   /* the runtime's library is not there, is of another version, or fails */
-  EDR_MEMORY,    /* there is not enough */
-  EDR_ARGUMENT,  /* the caller gave what cannot be used */
-  EDR_NO_NUMBER, /* the model gives what is no number */
-  EDR_STOPPED,   /* `go_on` said no */
-} edr_code;
-
-/* Why something failed, one line. */
-typedef struct {
-  char text[512];
-} edr_message;
-
-/* What to open; zero or NULL leaves the choice to the bundle. */
-typedef struct {
-  const char* runtime;   /* "litert" or "onnxruntime" */
-  const char* precision; /* such as "fp32" */
-  const char* library;   /* path of the runtime's; by default libLiteRt.so or libonnxruntime.so,
-                            where the system looks for libraries */
-  int threads;           /* by default 1 */
-} edr_options;
 
 /* What ends a transcript that has gone wrong. */
 typedef struct {
@@ -78,7 +48,7 @@ typedef struct {
   void* own;                /* is handed to both */
 } edr_wishes;
 
-/* Open the bundle in a folder. `options` and `why` may be NULL. */
+/* Open what lies in a folder. `options` and `why` may be NULL. */
 edr_code edr_open(const char* folder, const edr_options* options, edr_recognizer** opened,
                   edr_message* why);
 

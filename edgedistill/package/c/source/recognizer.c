@@ -1,7 +1,5 @@
 /* A bundle opened, and sound of any length transcribed with it. */
-#include "recognizer.h"
-
-#include "parts.h"
+#include "speech.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -9,8 +7,8 @@
 
 struct edr_recognizer {
   Rules rules;
-  const Runtime* runtime;
-  Engine* engine;
+  Running running;
+  Program *encode, *step;
   int16_t* rounded; /* a window, as a file would hold it */
   float* window;
   int32_t* said;
@@ -19,26 +17,49 @@ struct edr_recognizer {
   char* text;
 };
 
-static const Runtime* const runtimes[] = {&edr_litert, &edr_onnxruntime};
+static edr_code check_kind(Kind kind, edr_dtype dtype, size_t count, const char* what,
+                           edr_message* why) {
+  if (kind.dtype == dtype && kind.bytes == count * edr_bytes_of(dtype)) return EDR_OK;
+  return edr_say(why, EDR_DAMAGED, "`%s` is not %zu of %s", what, count,
+                 dtype == EDR_INT32 ? "int32" : "float32");
+}
 
-static edr_code find_runtime(edr_recognizer* it, edr_message* why) {
-  for (size_t at = 0; at < sizeof runtimes / sizeof *runtimes; at++)
-    if (strcmp(runtimes[at]->name, it->rules.pair.runtime) == 0) it->runtime = runtimes[at];
-  if (it->runtime) return EDR_OK;
-  return edr_say(why, EDR_NO_MODEL, "this decoder does not know the runtime `%s`",
-                 it->rules.pair.runtime);
+static edr_code load(edr_recognizer* it, const char* folder, edr_message* why) {
+  Pair* pair = &it->rules.pair;
+  const Runtime* runtime = it->running.runtime;
+  char *encode, *step = NULL;
+  TRY(edr_path(folder, pair->encode_file, &encode, why));
+  edr_code code = edr_path(folder, pair->step_file, &step, why);
+  pair->encode.path = encode;
+  pair->step.path = step;
+  if (!code) code = runtime->load(it->running.engine, &pair->encode, &it->encode, why);
+  pair->step.other = it->encode;
+  if (!code) code = runtime->load(it->running.engine, &pair->step, &it->step, why);
+  free(encode);
+  free(step);
+  return code;
+}
+
+static edr_code check_ends(const edr_recognizer* it, edr_message* why) {
+  const Runtime* runtime = it->running.runtime;
+  const Pair* pair = &it->rules.pair;
+  const Kind* takes = runtime->inputs(it->step);
+  TRY(check_kind(*runtime->inputs(it->encode), EDR_FLOAT32, it->rules.window, "samples", why));
+  TRY(check_kind(takes[pair->token], EDR_INT32, 1, "token", why));
+  TRY(check_kind(takes[pair->position], EDR_INT32, 1, "position", why));
+  return check_kind(runtime->outputs(it->step)[pair->logits], EDR_FLOAT32, it->rules.token_count,
+                    "logits", why);
 }
 
 static edr_code fill(edr_recognizer* it, const char* folder, const edr_options* options,
                      edr_message* why) {
   TRY(edr_read_rules(folder, options, &it->rules, why));
-  TRY(find_runtime(it, why));
   TRY(edr_allocate(&it->rounded, it->rules.window, sizeof *it->rounded, why));
   TRY(edr_allocate(&it->window, it->rules.window, sizeof *it->window, why));
   TRY(edr_allocate(&it->said, it->rules.limit, sizeof *it->said, why));
-  return it->runtime->open(&it->rules, folder,
-                           options->library ? options->library : it->runtime->library,
-                           options->threads ? options->threads : 1, &it->engine, why);
+  TRY(edr_start(it->rules.pair.runtime, options, &it->running, why));
+  TRY(load(it, folder, why));
+  return check_ends(it, why);
 }
 
 edr_code edr_open(const char* folder, const edr_options* options, edr_recognizer** opened,
@@ -47,8 +68,6 @@ edr_code edr_open(const char* folder, const edr_options* options, edr_recognizer
   if (why) *why->text = 0;
   if (opened) *opened = NULL;
   if (!folder || !opened) return edr_say(why, EDR_ARGUMENT, "a folder and a place are needed");
-  if (options && (options->threads < 0 || options->threads > 1024))
-    return edr_say(why, EDR_ARGUMENT, "%d threads", options->threads);
   edr_recognizer* it;
   TRY(edr_allocate(&it, 1, sizeof *it, why));
   edr_code code = fill(it, folder, options ? options : &none, why);
@@ -73,7 +92,9 @@ static void forget(edr_recognizer* it) {
 void edr_close(edr_recognizer* it) {
   if (!it) return;
   forget(it);
-  if (it->engine) it->runtime->close(it->engine);
+  if (it->step) it->running.runtime->unload(it->step);
+  if (it->encode) it->running.runtime->unload(it->encode);
+  edr_stop(&it->running);
   free(it->rounded);
   free(it->window);
   free(it->said);
@@ -92,13 +113,6 @@ const char* edr_precision(const edr_recognizer* it) { return it->rules.pair.prec
 const char* edr_language(const edr_recognizer* it) { return it->rules.language; }
 
 edr_guards edr_guards_of(const edr_recognizer* it) { return it->rules.guards; }
-
-static void round_to_int16(const float* samples, size_t count, int16_t* rounded) {
-  for (size_t at = 0; at < count; at++) {
-    float scaled = rintf(samples[at] * 32768.0f);
-    rounded[at] = (int16_t)(scaled < -32768.0f ? -32768.0f : scaled > 32767.0f ? 32767.0f : scaled);
-  }
-}
 
 /* A whole window in -1..1, with silence after what is shorter. */
 static void fill_window(edr_recognizer* it, size_t count) {
@@ -144,26 +158,18 @@ static edr_code join(edr_recognizer* it, edr_transcript* found, edr_message* why
   return EDR_OK;
 }
 
-static edr_code check_sound(const float* samples, size_t count, const edr_guards* guards,
-                            edr_message* why) {
-  if (!samples || !count) return edr_say(why, EDR_ARGUMENT, "sound without a sample");
-  if (guards->longest < 1) return edr_say(why, EDR_ARGUMENT, "guards: `longest` is 1 or more");
-  for (size_t at = 0; at < count; at++)
-    if (!isfinite(samples[at]))
-      return edr_say(why, EDR_ARGUMENT, "sample %zu of the sound is no number", at);
-  return EDR_OK;
-}
-
 static edr_code transcribe(edr_recognizer* it, const float* samples, size_t count,
                            const edr_wishes* wishes, edr_message* why) {
-  Decoding decoding = {it->runtime, it->engine, &it->rules,
+  Decoding decoding = {it->running.runtime, it->encode, it->step, &it->rules,
                        wishes->guards ? wishes->guards : &it->rules.guards, wishes, it->said};
   Decoded found;
   double rate = it->rules.rate;
-  TRY(check_sound(samples, count, decoding.guards, why));
+  TRY(edr_check_samples(samples, count, why));
+  if (decoding.guards->longest < 1)
+    return edr_say(why, EDR_ARGUMENT, "guards: `longest` is 1 or more");
   for (size_t at = 0, piece; at < count; at += piece) {
     size_t left = count - at;
-    round_to_int16(samples + at, left < it->rules.window ? left : it->rules.window, it->rounded);
+    edr_round_to_int16(samples + at, left < it->rules.window ? left : it->rules.window, it->rounded);
     piece = edr_next_piece(it->rounded, left, it->rules.window, it->rules.rate);
     if (edr_silent(it->rounded, piece, it->rules.rate)) continue;
     fill_window(it, piece);

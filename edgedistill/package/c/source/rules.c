@@ -1,13 +1,11 @@
 /* `recognizer.txt` of a bundle: lines of fields between tabs, in a fixed order. */
-#define _POSIX_C_SOURCE 200809L
-#include "parts.h"
+#include "speech.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { VERSION = 1, LARGEST_FILE = 256 << 20, MOST_TOKENS = 1 << 24, MOST_GUARDED = 10000 };
 
@@ -91,11 +89,23 @@ static edr_code read_tokens(Reader* it, const char* key, Tokens* found) {
   return EDR_OK;
 }
 
-static edr_code read_names(Reader* it, const char* key, Ends* ends) {
+static edr_code read_name(Reader* it, size_t* count, const char** name) {
+  if (*count == MOST_TENSORS) return damaged(it, "more tensors than a model has");
+  (*count)++;
+  return read_text(it, name);
+}
+
+static edr_code read_inputs(Reader* it, const char* key, Plan* plan) {
   TRY(expect(it, key));
-  if (count_fields(it) > MOST_TENSORS) return damaged(it, "more tensors than a model has");
-  for (ends->count = 0; it->field; ends->count++)
-    TRY(read_text(it, &ends->names[ends->count]));
+  for (plan->input_count = 0; it->field;)
+    TRY(read_name(it, &plan->input_count, &plan->inputs[plan->input_count].name));
+  return EDR_OK;
+}
+
+static edr_code read_outputs(Reader* it, const char* key, Plan* plan) {
+  TRY(expect(it, key));
+  for (plan->output_count = 0; it->field;)
+    TRY(read_name(it, &plan->output_count, &plan->outputs[plan->output_count]));
   return EDR_OK;
 }
 
@@ -109,37 +119,46 @@ static edr_code read_file(Reader* it, const char* key, const char** name, uint64
 
 /* Where each input of a step comes from: `token`, `position`, `heard 3`, `state 5`. */
 static edr_code read_sources(Reader* it, Pair* pair) {
+  enum { TOKEN, POSITION, HEARD, STATE };
   static const char* const words[] = {"token", "position", "heard", "state"};
+  Plan* step = &pair->step;
   TRY(expect(it, "from"));
-  for (size_t at = 0; at < pair->takes.count; at++) {
+  pair->token = pair->position = MOST_TENSORS;
+  for (size_t at = 0; at < step->input_count; at++) {
     const char* text;
     char* end;
     TRY(read_text(it, &text));
     size_t source = 0, length = strcspn(text, " ");
     while (source < 4 && (strlen(words[source]) != length || strncmp(words[source], text, length)))
       source++;
-    pair->from[at] = (Source)source;
-    pair->place[at] = strtoul(text + length, &end, 10);
-    size_t most = source == OF_HEARD ? pair->heard.count : pair->gives.count;
-    bool told = source < OF_HEARD || text[length];
-    if (source > OF_STATE || !told || *end || pair->place[at] >= most)
+    size_t place = strtoul(text + length, &end, 10);
+    size_t most = source == HEARD ? pair->encode.output_count : step->output_count;
+    if (source > STATE || (source >= HEARD && !text[length]) || *end || place >= most)
       return damaged(it, "an input comes from nowhere");
+    if (source == TOKEN) pair->token = at;
+    if (source == POSITION) pair->position = at;
+    step->inputs[at].from = source == HEARD ? OF_OTHER : source == STATE ? OF_STATE : FED;
+    step->inputs[at].place = place;
   }
+  if (pair->token == MOST_TENSORS || pair->position == MOST_TENSORS)
+    return damaged(it, "no input takes a token and its position");
   return EDR_OK;
 }
 
 static edr_code read_pair(Reader* it, Pair* pair) {
+  *pair = (Pair){.encode = {.name = "encode", .input_count = 1, .inputs = {{.name = "samples"}}},
+                 .step = {.name = "decode_step"}};
   TRY(expect(it, "pair"));
   TRY(read_text(it, &pair->runtime));
   TRY(read_text(it, &pair->precision));
-  TRY(read_file(it, "encode", &pair->encode, &pair->encode_bytes));
-  TRY(read_file(it, "decode_step", &pair->step, &pair->step_bytes));
-  TRY(read_names(it, "heard", &pair->heard));
-  TRY(read_names(it, "takes", &pair->takes));
-  TRY(read_names(it, "gives", &pair->gives));
+  TRY(read_file(it, "encode", &pair->encode_file, &pair->encode_bytes));
+  TRY(read_file(it, "decode_step", &pair->step_file, &pair->step_bytes));
+  TRY(read_outputs(it, "heard", &pair->encode));
+  TRY(read_inputs(it, "takes", &pair->step));
+  TRY(read_outputs(it, "gives", &pair->step));
   TRY(read_sources(it, pair));
-  for (pair->logits = 0; pair->logits < pair->gives.count; pair->logits++)
-    if (strcmp(pair->gives.names[pair->logits], "logits") == 0) return EDR_OK;
+  for (pair->logits = 0; pair->logits < pair->step.output_count; pair->logits++)
+    if (strcmp(pair->step.outputs[pair->logits], "logits") == 0) return EDR_OK;
   return damaged(it, "no output is `logits`");
 }
 
@@ -261,37 +280,19 @@ static edr_code read_all(Reader* it, const edr_options* options, Rules* rules) {
   return EDR_OK;
 }
 
-static edr_code read_content(const char* path, char** content, edr_message* why) {
-  struct stat facts;
-  FILE* file = fopen(path, "rb");
-  if (!file) return edr_say(why, EDR_FILE, "%s: %s", path, strerror(errno));
-  edr_code code = EDR_OK;
-  if (fstat(fileno(file), &facts) != 0 || !S_ISREG(facts.st_mode))
-    code = edr_say(why, EDR_FILE, "%s: is no file", path);
-  else if (facts.st_size > LARGEST_FILE)
-    code = edr_say(why, EDR_DAMAGED, "%s: is larger than any bundle's", path);
-  else
-    code = edr_allocate(content, (size_t)facts.st_size + 1, 1, why);
-  if (!code && fread(*content, 1, (size_t)facts.st_size, file) != (size_t)facts.st_size)
-    code = edr_say(why, EDR_FILE, "%s: cannot be read", path);
-  if (!code && strlen(*content) != (size_t)facts.st_size)
-    code = edr_say(why, EDR_DAMAGED, "%s: is no text; compile the bundle again", path);
-  fclose(file);
+static edr_code check_size(const char* folder, const char* name, uint64_t bytes, edr_message* why) {
+  char* path;
+  TRY(edr_path(folder, name, &path, why));
+  edr_code code = edr_check_size(path, bytes, why);
+  free(path);
   return code;
 }
 
-static edr_code check_size(const char* folder, const char* name, uint64_t bytes, edr_message* why) {
-  struct stat facts;
-  char* path;
-  TRY(edr_path(folder, name, &path, why));
-  edr_code code = EDR_OK;
-  if (stat(path, &facts) != 0)
-    code = edr_say(why, EDR_FILE, "%s: %s", path, strerror(errno));
-  else if ((uint64_t)facts.st_size != bytes)
-    code = edr_say(why, EDR_DAMAGED, "%s: has %lld bytes, and the bundle says %llu", path,
-                   (long long)facts.st_size, (unsigned long long)bytes);
-  free(path);
-  return code;
+static edr_code read_content(const char* path, Rules* rules, edr_message* why) {
+  size_t bytes;
+  TRY(edr_read_file(path, LARGEST_FILE, &rules->content, &bytes, why));
+  if (strlen(rules->content) == bytes) return EDR_OK;
+  return edr_say(why, EDR_DAMAGED, "%s: is no text; compile the bundle again", path);
 }
 
 /* `rules` begins as zeros, and is to be freed whatever comes back. */
@@ -299,13 +300,14 @@ edr_code edr_read_rules(const char* folder, const edr_options* options, Rules* r
                         edr_message* why) {
   char* path;
   TRY(edr_path(folder, "recognizer.txt", &path, why));
-  edr_code code = read_content(path, &rules->content, why);
+  edr_code code = read_content(path, rules, why);
   Reader reader = {.path = path, .next = rules->content, .why = why};
   if (!code) code = read_all(&reader, options, rules);
   free(path);
   TRY(code);
-  TRY(check_size(folder, rules->pair.encode, rules->pair.encode_bytes, why));
-  return check_size(folder, rules->pair.step, rules->pair.step_bytes, why);
+  const Pair* pair = &rules->pair;
+  TRY(check_size(folder, pair->encode_file, pair->encode_bytes, why));
+  return check_size(folder, pair->step_file, pair->step_bytes, why);
 }
 
 void edr_free_rules(Rules* rules) {
