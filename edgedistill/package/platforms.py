@@ -59,6 +59,7 @@ class Platform:
 PLATFORMS = {
     each.name: each
     for each in (
+        Platform("android", ("litert", "onnxruntime")),
         Platform("python", ("litert", "onnxruntime")),
     )
 }  # fmt: skip
