@@ -36,6 +36,7 @@ from edgedistill.program import export
 from edgedistill.records import Machine
 from edgedistill.records.codec import from_json
 from edgedistill.records.recognizer import VOCABULARY, RecognizerRecord
+from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.writing import write_file
 from edgedistill.stages.recognizer import GUARDS
@@ -61,7 +62,7 @@ def write_bundle(model: Path, seconds: float, tokens: int, work: Path) -> Bundle
     }
     entries = tuple(
         write_file(program, runtime, Spec("fp32", (), name="whisper"), files, name)
-        for runtime in RUNTIMES
+        for runtime in STANDARD
         for name, program in programs.items()
     )
     vocabulary, rules = language(model, tokens)
@@ -116,7 +117,7 @@ def printed(found: Transcript) -> str:
 
 
 def rows(bundle: Bundle, program: Path, clips: list[Path]) -> Iterator[dict[str, Any]]:
-    for runtime in RUNTIMES:
+    for runtime in STANDARD:
         bundle.transcribe(clips[0], runtime=runtime)  # opens it
         equal, took, opening = [], [], []
         tokens = pieces = 0
