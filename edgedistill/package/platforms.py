@@ -60,6 +60,7 @@ PLATFORMS = {
     each.name: each
     for each in (
         Platform("python", ("litert", "onnxruntime")),
+        Platform("ios", ("onnxruntime", "litert")),
     )
 }  # fmt: skip
 
