@@ -74,6 +74,8 @@ class _Plan:
             self.made_with[name] = libraries(getattr(config, "model", None))
         elif stage in ("prune", "control"):  # what they leave is built as what they read
             self.made_with[name] = self.made_with[inputs["distill"]]
+        elif stage == "export":  # what writes its files also runs them in the steps after it
+            self.made_with[name] = libraries(config)
         read = [self.made_with.get(each, frozenset()) for each in inputs.values()]
         self.steps.append(Step(name, stage, config, inputs, libraries(config).union(*read)))
 

@@ -97,7 +97,7 @@ def _missing_libraries(planned: Sequence[Step]) -> list[UserError]:
             package = RUNTIMES[runtime].package
             if find_spec(RUNTIMES[runtime].import_name.partition(".")[0]) is None:
                 told = f"{runtime}: the package `{package}` is missing"
-                found.append(UserError(told, f"pip install {package}"))
+                found.append(UserError(told, RUNTIMES[runtime].install))
     return found
 
 

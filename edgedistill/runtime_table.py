@@ -22,9 +22,22 @@ class RuntimeEntry:
     in_file: str
     """The module with `write`, `load` and `inspect`."""
     in_layers: str
-    """The module with `compute`, which cuts a file at every layer."""
+    """The module with `compute`, which cuts a file at every layer; empty: it cannot be cut."""
     in_features: str
-    """The module with `watch`, which gives what enters a file's last layer."""
+    """The module with `watch`, which gives what enters a file's last layer; empty: nothing does."""
+    precisions: tuple[str, ...] = ("fp32", "fp16", "int8")
+    """That it has files of."""
+    extra: str = ""
+    """Of edgedistill, which brings its package; empty where edgedistill itself does."""
+
+    @property
+    def install(self) -> str:
+        """The command that brings its package."""
+        return (
+            f"pip install 'edgedistill[{self.extra}]'"
+            if self.extra
+            else f"pip install {self.package}"
+        )
 
 
 _HERE = "edgedistill.runtimes"
@@ -46,5 +59,12 @@ TABLE: dict[str, RuntimeEntry] = {
             "openvino", ("openvino",), f"{_HERE}.openvino", f"{_HERE}.openvino_ir.layers",
             f"{_HERE}.openvino_ir.features",
         ),
+        RuntimeEntry(
+            "executorch", ".pte", "executorch", "executorch.exir",
+            "executorch", ("executorch",), f"{_HERE}.executorch", "", "",
+            precisions=("fp32", "int8"), extra="executorch",
+        ),
     )
 }  # fmt: skip
+STANDARD = tuple(name for name, entry in TABLE.items() if not entry.extra)
+"""Those whose packages come with edgedistill itself."""

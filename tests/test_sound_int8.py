@@ -16,6 +16,7 @@ from edgedistill.cache import Cache
 from edgedistill.pipeline import Result, run_until
 from edgedistill.recipe import parse_recipe
 from edgedistill.records import ExportRecord, QuantizeRecord, VerifyRecord
+from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import RUNTIMES
 from edgedistill.runtimes.sequences import Stream, state_scales_agree
 from edgedistill.target import load_target
@@ -60,7 +61,7 @@ def document() -> dict[str, Any]:
 def test_a_front_end_in_float_is_compiled(quickly: None, tmp_path: Path) -> None:
     recipe = parse_recipe(document(), "tones.yaml")
     target = load_target("linux-x64").model_copy(
-        update={"runtimes": tuple(RUNTIMES), "precisions": ("int8",)}
+        update={"runtimes": STANDARD, "precisions": ("int8",)}
     )
     made = run_until(recipe, target, Cache(tmp_path / "cache", print), Silent(), "verify")
     result = Result(recipe, target, made)
@@ -70,7 +71,7 @@ def test_a_front_end_in_float_is_compiled(quickly: None, tmp_path: Path) -> None
     assert quantization.float_layers == ("front_end",)
     assert set(ExportRecord.read(made["export"]).float_layers) <= {"front_end", "cat", "slice_6"}
     assert VerifyRecord.read(made["verify"]).ok
-    for runtime in RUNTIMES:
+    for runtime in STANDARD:
         _hears_the_window_that_ends_there(result, runtime)
 
 

@@ -38,8 +38,10 @@ def examine() -> list[Finding]:
     here, rows = machine()["versions"], []
     for entry in TABLE.values():
         found = here.get(entry.runs_in)
+        if entry.extra and not found:
+            continue  # nobody asked for it
         told = f"{entry.runs_in} {found}" if found else f"{entry.runs_in} is not installed"
-        rows.append(Finding(entry.name, bool(found), told, f"pip install {entry.package}"))
+        rows.append(Finding(entry.name, bool(found), told, entry.install))
     return rows
 
 

@@ -61,6 +61,7 @@ PLATFORMS = {
     for each in (
         Platform("android", ("litert", "onnxruntime")),
         Platform("python", ("litert", "onnxruntime")),
+        Platform("ios", ("onnxruntime", "litert")),
     )
 }  # fmt: skip
 

@@ -87,7 +87,7 @@ class Runtime(RuntimeEntry):
         except ImportError as error:
             raise UserError(
                 f"{self.name}: the package `{self.package}` is missing ({error})",
-                f"pip install {self.package}",
+                self.install,
             ) from None
         return importlib.import_module(self.in_file)
 

@@ -25,7 +25,7 @@ Both = Callable[["Floats"], tuple["Floats", "Floats"]]
 
 def load(path: Path, runtime: str) -> Both | None:
     """None: the file has no layer with weights, or it reads the pixels themselves; or it takes more
-    than one input.
+    than one input; or its runtime shows nothing but its ends.
 
     Raises UserError as `Runtime.load` does.
     """
@@ -47,5 +47,6 @@ def load(path: Path, runtime: str) -> Both | None:
 
 
 def _watch(runtime: str, path: Path) -> Watch | None:
-    watched: Watch | None = importlib.import_module(RUNTIMES[runtime].in_features).watch(path)
+    module = RUNTIMES[runtime].in_features
+    watched: Watch | None = importlib.import_module(module).watch(path) if module else None
     return watched

@@ -139,7 +139,7 @@ def read_description(text: str) -> Signature:
 
 
 _BETWEEN = {
-    "QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear", "FakeQuantize",
+    "QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear", "FakeQuantize", "XNNConvert",
 }  # fmt: skip
 
 

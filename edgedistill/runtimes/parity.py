@@ -43,7 +43,7 @@ def misses(
     """The tolerances that a file does not keep, in words."""
     told = []
     if precision == "int8":
-        wanted = asked.within_step_litert if runtime == "litert" else asked.within_step
+        wanted = _within_step(runtime, asked)
         within = found.within_step
         if within is not None and within < wanted:
             told.append(f"{within:.2%} of the outputs within one step, {wanted:.2%} wanted")
@@ -64,7 +64,7 @@ def misses_over_steps(
     told = []
     for each in found:
         if each.within_step is not None:
-            wanted = asked.within_step_litert if runtime == "litert" else asked.within_step
+            wanted = _within_step(runtime, asked)
             if each.within_step < wanted:
                 share = f"{each.within_step:.2%} of `{each.output}`"
                 told.append(f"{share} within one step, {wanted:.2%} wanted")
@@ -78,6 +78,12 @@ def misses_over_steps(
 def strays(found: Parity, precision: str, asked: VerifyConfig) -> bool:
     """Whether the values of a float file miss its tolerance, whatever is decided by them."""
     return precision != "int8" and found.max_difference > _float_limit(precision, asked)
+
+
+def _within_step(runtime: str, asked: VerifyConfig) -> float:
+    """ExecuTorch runs the kernels that LiteRT does, XNNPACK's."""
+    by_xnnpack = runtime in ("litert", "executorch")
+    return asked.within_step_litert if by_xnnpack else asked.within_step
 
 
 def _float_limit(precision: str, asked: VerifyConfig) -> float:

@@ -11,6 +11,9 @@ wrong file from a right one. An int8 file is judged by its layers, each given th
   than `_APART` times what the plainest are: rounding;
 - all layers right, and the usual kernels further off: this machine's kernels.
 
+An int8 file that cannot be cut, as ExecuTorch's, is right where its answers are no further from the
+graph than half a step on average: rounding; else it is the file, as nothing speaks for it.
+
 A float file has no integers to hold a layer against. It is the file where values miss the tolerance
 by the plainest kernels too, this machine's kernels where they do so by the usual ones alone. Where
 values keep it and decisions do not, the graph itself hardly decides: rounding.
@@ -72,6 +75,8 @@ def cause(found: Evidence) -> Cause | None:
     assert found.plain is not None, "a miss that was not looked into"
     if found.alone:
         return "rounding" if not found.strays_here and _no_further(found) else KERNELS
+    if found.usual.mean_steps is not None:
+        return "rounding" if found.usual.mean_steps <= _STEPS else "the file"
     usual, plain = found.strays
     return "the file" if plain else KERNELS if usual else "rounding"
 

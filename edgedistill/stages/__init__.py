@@ -83,7 +83,9 @@ class Stage:
         return run
 
 
-_EXPORT = ("torch", *(name for entry in TABLE.values() for name in entry.written_by))
+_WRITERS = (name for entry in TABLE.values() if not entry.extra for name in entry.written_by)
+_EXPORT = ("torch", *_WRITERS)
+"""Without what writes files of a runtime that is an extra: `stages.export.Config.made_with`."""
 
 STAGES = {
     stage.name: stage

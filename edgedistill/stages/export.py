@@ -42,6 +42,12 @@ class Config(Frozen):
     processor: str
     """Digest of this processor's instructions: on another, other operators run in float."""
 
+    @property
+    def made_with(self) -> tuple[str, ...]:
+        """What writes files of the runtimes that are extras of edgedistill."""
+        extras = (RUNTIMES[each] for each in self.runtimes if RUNTIMES[each].extra)
+        return tuple(name for each in extras for name in each.written_by)
+
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     """Leaves the model files in `files`, and `export.json`, which describes each."""
@@ -60,9 +66,13 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     )
     in_float = tuple(dict.fromkeys(names))
     warnings = [f"left in float in int8 files: {', '.join(in_float)}"] if in_float else []
+    warnings += [
+        f"{runtime}: there is no such file in {precision}"
+        for runtime, precision in _left_out(config)
+    ]
     entries: list[FileEntry] = []
-    total = len(config.runtimes) * len(config.precisions)
-    for done, (runtime, precision) in enumerate(_renderings(config)):
+    renderings = [each for each in _renderings(config) if each not in _left_out(config)]
+    for done, (runtime, precision) in enumerate(renderings):
         spec = Spec(precision, labels, config.io if precision == "int8" else "float", config.name)
         made, notes = _write(runtime, kinds[_kind(precision)], spec, folder)
         entries += made
@@ -71,7 +81,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
             *(text for each in made for text in (*_fallen(each), *_transposed(each))),
         ]
         note = ", ".join(f"{name}, {size / 1000:.1f} KB" for name, size in _sizes(made).items())
-        context.reporter.tick("export", done + 1, total, note)
+        context.reporter.tick("export", done + 1, len(renderings), note)
     for text in warnings:
         context.reporter.say(f"export: {text}")
     ExportRecord(tuple(entries), labels, in_float).write(context.scratch)
@@ -109,6 +119,11 @@ def rehearse(
 
 def _renderings(config: Config) -> Iterator[tuple[RuntimeName, Precision]]:
     yield from itertools.product(config.runtimes, config.precisions)
+
+
+def _left_out(config: Config) -> list[tuple[RuntimeName, Precision]]:
+    """The files that a runtime's format has no form for."""
+    return [each for each in _renderings(config) if each[1] not in RUNTIMES[each[0]].precisions]
 
 
 def _kind(precision: Precision) -> str:

@@ -18,9 +18,10 @@ from edgedistill.bundle import Bundle, write_bundle
 from edgedistill.bundle.explain import explained, notes
 from edgedistill.bundle.manifest import Manifest
 from edgedistill.recipe import VerifyConfig
+from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import RUNTIMES
 
-FILES = [(runtime, precision) for runtime in RUNTIMES for precision in ("fp32", "fp16", "int8")]
+FILES = [(runtime, precision) for runtime in STANDARD for precision in ("fp32", "fp16", "int8")]
 
 
 def raw(runtime: str, path: Path, native: np.ndarray) -> np.ndarray:

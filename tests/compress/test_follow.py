@@ -20,6 +20,7 @@ from edgedistill.compress.streams import fed
 from edgedistill.errors import UserError
 from edgedistill.models.programs import float_parts, programs
 from edgedistill.program import Program, graph_of, module_of, placeholders, rollout
+from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.runtimes.program import layers
 from edgedistill.runtimes.sequences import answers, reference, scales_of, state_scales_agree
@@ -163,7 +164,7 @@ def test_a_part_that_is_none_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("runtime", "io"), [("litert", "float"), *((each, "integer") for each in RUNTIMES)]
+    ("runtime", "io"), [("litert", "float"), *((each, "integer") for each in STANDARD)]
 )
 def test_files_follow_the_graph_over_a_long_sequence(
     quantized: dict[str, Program], runtime: str, io: Any, tmp_path: Path

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.program import Program, graph_of
+from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
@@ -98,7 +99,7 @@ def programs() -> dict[str, Program]:
     return {"fp32": program, "int8": convert(prepared)}
 
 
-@pytest.mark.parametrize("runtime", list(RUNTIMES))
+@pytest.mark.parametrize("runtime", STANDARD)
 def test_it_is_written_for_every_runtime(
     programs: dict[str, Program], runtime: str, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ from edgedistill.devices import Job, Protocol, in_short, in_turn, in_words, open
 from edgedistill.devices.local import Local
 from edgedistill.devices.machine import is_machine, machine, name_of
 from edgedistill.errors import UserError
-from edgedistill.runtime_table import TABLE
+from edgedistill.runtime_table import STANDARD
 from edgedistill.signature import image_inputs
 from edgedistill.target import load_target
 
@@ -91,7 +91,7 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-@pytest.mark.parametrize("runtime", TABLE)
+@pytest.mark.parametrize("runtime", STANDARD)
 def test_a_load_imports_nothing_as_its_time_and_memory_are_the_files(
     exported: Exported, runtime: str
 ) -> None:

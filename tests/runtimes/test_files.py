@@ -16,11 +16,12 @@ from torch import nn
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.errors import UserError
+from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import RUNTIMES, Loaded, Spec, find, runtime_of
 from edgedistill.signature import TensorSpec, image_inputs
 from edgedistill.target import Scheme
 
-runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
+runtimes = pytest.mark.parametrize("runtime", STANDARD)
 SUFFIXES = [("litert", ".tflite"), ("onnxruntime", ".onnx"), ("openvino", ".xml")]
 
 

@@ -14,12 +14,13 @@ from exported import LABELS, Exported
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.program import Program
+from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import RUNTIMES, Spec, layers, program
 from edgedistill.runtimes.layers import Given, compare_alone
 from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
-runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
+runtimes = pytest.mark.parametrize("runtime", STANDARD)
 
 
 def given_of(right: Program, pixels: Any) -> Given:

@@ -8,6 +8,7 @@ import pytest
 from exported import LABELS, Exported
 
 from edgedistill.records import as_json
+from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.runtimes.native import read_description
 from edgedistill.signature import Signature
@@ -77,7 +78,7 @@ def in_format_3(spec: Spec, signature: Signature) -> str:
     )
 
 
-@pytest.mark.parametrize("runtime", list(RUNTIMES))
+@pytest.mark.parametrize("runtime", STANDARD)
 def test_files_of_format_3_are_still_read(
     exported: Exported, runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

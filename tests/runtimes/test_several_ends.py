@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.program import Program, graph_of
+from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.runtimes.layers import compare_alone, given_of
 from edgedistill.runtimes.program import fold_weights, output_scale, output_scales
@@ -26,7 +27,7 @@ SIGNATURE = Signature(
      TensorSpec("logits", (None, 3), "NC")),
 )  # fmt: skip
 
-runtimes = pytest.mark.parametrize("runtime", list(RUNTIMES))
+runtimes = pytest.mark.parametrize("runtime", STANDARD)
 
 
 class Joined(nn.Module):
