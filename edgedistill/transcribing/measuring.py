@@ -71,16 +71,19 @@ def measure(
     subjects: Sequence[Subject],
     sounds: Sequence[Samples],
     threads: int = 1,
-    rounds: int = ROUNDS,
+    rounds: int | None = None,
     tick: Tick = lambda done, total, what: None,
 ) -> tuple[RecognizerTimes, ...]:
     """A row of each. In each round every one of them transcribes all sounds, (any number,) int16
     each at the subjects' rate, before the next round begins, so that what slows the machine for a
     while slows all of them; a further round is for memory alone.
 
-    Raises UserError: a process died or took too long, or a file cannot be read.
+    rounds: by default `ROUNDS`. Raises UserError: a process died or took too long, or a file cannot
+    be read.
     """
     import numpy as np
+
+    rounds = ROUNDS if rounds is None else rounds
 
     length = sum(map(len, sounds)) / subjects[0].rate
     with scratch_folder() as folder, open_device("local") as device:
