@@ -101,8 +101,7 @@ def _answer(job: Job, folder: Path) -> Any:
     done = _ended(job, words, env=environment(job.protocol.threads))
     if not answer.exists():
         raise UserError(
-            f"{job.doing}: the process died ({ending(done.returncode)}): "
-            f"{last_words(done.stderr)}",
+            f"{job.doing}: the process died ({ending(done.returncode)}): {last_words(done.stderr)}",
             "the file is damaged or made to do that, or memory ran out",
         )
     return json.loads(answer.read_text())

@@ -170,5 +170,6 @@ class Playable:
 def playable(cases: Sequence[Case], sounds: Mapping[str, bytes]) -> list[Playable]:
     """sounds: WAV files by their names."""
     return [
-        Playable(each, sound_uri(sounds[each.sound], "wav") if each.sound in sounds else "") for each in cases
+        Playable(each, sound_uri(sounds[each.sound], "wav") if each.sound in sounds else "")
+        for each in cases
     ]

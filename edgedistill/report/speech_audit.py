@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgedistill.records.speech_audit import CopiedErrors, GroupRate, MadeUp, SpeechAuditRecord
-from edgedistill.report.audit import Table
+
+Table = tuple[str, list[str], list[list[Any]]]
+"""A title, a header, and rows; numbers stay numbers."""
 
 
 def speech_tables(record: SpeechAuditRecord) -> list[Table]:
@@ -37,7 +39,14 @@ def _points(group: GroupRate) -> float | None:
 
 
 def _made_up(found: Sequence[MadeUp]) -> Table:
-    header = ["sound", "seconds", "shipped", "shipped, no guards", "teacher, same guards", "teacher"]
+    header = [
+        "sound",
+        "seconds",
+        "shipped",
+        "shipped, no guards",
+        "teacher, same guards",
+        "teacher",
+    ]
     rows: list[list[Any]] = [
         [each.sound, round(each.seconds, 1), each.shipped, each.shipped_unguarded, each.teacher,
          each.teacher_unguarded]
@@ -53,6 +62,6 @@ def _copied(found: CopiedErrors) -> list[Table]:
         ("Errors that the teacher makes too", header, [row]),
         (
             "Where the teacher is right, and where it is wrong",
-            *_rates("utterances", (found.teacher_right, found.teacher_wrong)),
+            *_rates("transcript", (found.teacher_right, found.teacher_wrong)),
         ),
     ]

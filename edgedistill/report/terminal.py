@@ -6,7 +6,6 @@ import io
 from typing import TYPE_CHECKING
 
 from edgedistill.records import (
-    ContractLine,
     FileRow,
     ListenRecord,
     OnDevice,

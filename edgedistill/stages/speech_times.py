@@ -70,9 +70,7 @@ def _chosen(split: Utterances) -> list[int]:
     return sorted({int(order[place]) for place in places})
 
 
-def _teacher(
-    config: Config, name: str, data: SpeechRecord, runtime: str, folder: Path
-) -> Subject:
+def _teacher(config: Config, name: str, data: SpeechRecord, runtime: str, folder: Path) -> Subject:
     """Whole, with its own window, in float. Of positions for a transcript, which cost time at each
     token, it has no more for a second than the student."""
     teacher = find(name)

@@ -129,7 +129,7 @@ def silent(samples: Samples, rate: int) -> bool:
 
 
 def filled(piece: Samples, window: int) -> Floats:
-    """A piece of at most that length as a whole window (window,) in -1..1, with silence after what is shorter."""
+    """A piece of at most a window as a whole one (window,) in -1..1, silence after it."""
     found = np.zeros(window, np.float32)
     found[: len(piece)] = as_floats(piece)
     return found

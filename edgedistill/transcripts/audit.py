@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from edgedistill.records.speech_audit import CopiedErrors, GroupRate, WorstCase
 from edgedistill.transcripts.differences import Difference, differences
@@ -50,7 +51,7 @@ class SpeechAudit:
         """By length of the utterance, up to `window` seconds and beyond; groups without any are
         left out."""
         ends = [*(each for each in _LENGTHS if each < window), window]
-        names = [f"under {ends[0]:g} s", *(f"{a:g} to {b:g} s" for a, b in _pairs(ends))]
+        names = [f"under {ends[0]:g} s", *(f"{a:g} to {b:g} s" for a, b in pairwise(ends))]
         names.append(f"longer than {window:g} s")
 
         def place(one: _Aligned) -> str:
@@ -120,10 +121,6 @@ class SpeechAudit:
                     shipped=tuple(each.piece for each in self._compared(heard, heard.shipped)),
                     sound="",
                 )  # fmt: skip
-
-
-def _pairs(ends: Sequence[float]) -> Iterator[tuple[float, float]]:
-    return zip(ends, ends[1:], strict=False)
 
 
 def _rate(name: str, group: Sequence[_Aligned]) -> GroupRate:

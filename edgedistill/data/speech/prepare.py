@@ -54,7 +54,8 @@ def read_utterances(
     """All utterances of places that belong to no recipe, each whole, and what is odd about them;
     what cannot be decoded is left out. They are written into folder `out`.
 
-    speech: says how they are read; names: of a data set's files those that are. Raises UserError: nothing there that can be decoded.
+    speech: says how they are read; names: of a data set's files those that are. Raises UserError:
+    nothing there that can be decoded.
     """
     notes: list[str] = []
     places = [opened(path, speech, names, notes) for path in paths]
