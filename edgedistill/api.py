@@ -15,8 +15,10 @@ from edgedistill.bundle.audit import audit as audit_of
 from edgedistill.bundle.audit import drift as drift_of
 from edgedistill.bundle.compare import side_by_side
 from edgedistill.bundle.evaluate import Samples, qualities
+from edgedistill.bundle.evaluate_speech import error_rates
 from edgedistill.bundle.hand_over import hand_over
 from edgedistill.bundle.measure import Subject, measure, subjects
+from edgedistill.bundle.measure_speech import check_measurable, recognizer_times
 from edgedistill.bundle.write import check_place
 from edgedistill.devices import PROTOCOLS, Device, Protocol, open_device
 from edgedistill.devices.benchmark_model import found as found_program
@@ -164,10 +166,15 @@ def evaluate(
     is no default: what a bundle says of its own test set is told, and not opened. Of a folder, what
     cannot be read is left out: each row has the number, `left_out`, and sentences on it, `notes`.
 
+    Of a recognizer of speech the word and character error rate; `data`: recordings with
+    transcripts, as a recipe's `data.test` names them, or a recipe.
+
     Raises UserError: unreadable data, labels that the bundle does not know, or a file that does
     not open.
     """
     bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    if bundle.transcribes:
+        return error_rates(bundle, data, runtime, precision, device, images, reporter or _Log())
     bundle.file(runtime, precision)  # raises where there is none
     wanted = {"runtime": runtime, "precision": precision}
     entries = [
@@ -203,9 +210,18 @@ def benchmark(
 
     Raises UserError: neither a bundle nor a model file, or a device or runtime that is not there;
     `benchmark_model` is no such program, does not run there, or there is no .tflite file.
+
+    Of a recognizer of speech, on this machine alone: a window of noise, and as many tokens as
+    speech of that length has, by each pair of files in turn; rows as in `speech_times.json`.
     """
     asked = _protocol(protocol, threads, runs, seconds, warmup)
     names = [device] if isinstance(device, str) else list(device)
+    if not isinstance(subject, Bundle) and Path(subject).is_dir():
+        subject = Bundle.load(subject)
+    if isinstance(subject, Bundle) and subject.transcribes:
+        plain = protocol == "quick" and (runs, seconds, warmup, benchmark_model) == (None,) * 4
+        check_measurable(subject, names, plain)
+        return recognizer_times(subject, threads, reporter.say if reporter else lambda text: None)
     devices = [open_device(name) for name in names]
     found = subjects(subject)
     by = found_program(Path(benchmark_model), accelerator) if benchmark_model else None
@@ -242,7 +258,8 @@ def _protocol(
 def audit(bundle: Bundle | str | Path, data: Samples | None = None) -> dict[str, Any]:
     """What a bundle's student does beyond its accuracy: classes it fails, errors it copied, how
     sure it is, bad samples, routing; as the compile found it, or for labelled samples as `evaluate`
-    takes them, of the file that ships.
+    takes them, of the file that ships. Of a recognizer of speech, as its compile found it: by
+    length and speaker, words made up, errors copied.
 
     Raises UserError: unreadable data, or labels that the bundle does not know.
     """

@@ -70,7 +70,10 @@ def audit(
     if as_json:
         print_json(found)
         return
-    print_line(f"{found['file']}, {found['images']} samples")
+    if "made_up" in found:
+        print_line(f"{found['runtime']} {found['precision']}")
+    else:
+        print_line(f"{found['file']}, {found['images']} samples")
     for title, header, rows in tables(found):
         print_line(f"\n{title}")
         print_table(header, rows)
@@ -135,8 +138,9 @@ def benchmark(
         protocol=protocol, benchmark_model=benchmark_model, accelerator=accelerator,
     )  # fmt: skip
     columns = ("device", "file", "program", "runtime", "by", "precision", "size_kb", "p50_ms",
-               "p90_ms", "p95_ms", "p99_ms", "mean_ms", "cold_load_ms", "peak_memory_mb",
-               "k_instructions")  # fmt: skip
+               "p90_ms", "p95_ms", "p99_ms", "mean_ms", "real_time_factor",
+               "first_token_seconds", "tokens_per_second", "cold_load_ms", "warm_load_ms",
+               "peak_memory_mb", "k_instructions")  # fmt: skip
     if as_json:
         print_json(rows)
         return

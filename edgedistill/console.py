@@ -87,12 +87,12 @@ def print_report(found: Any, bundle: str) -> None:
 
     from edgedistill.records import ReportRecord, from_json
     from edgedistill.records.recognition import RecognitionReport
-    from edgedistill.report import recognition
+    from edgedistill.report import recognition_terminal
     from edgedistill.report.terminal import show, show_warnings, summary
 
     if "recognized" in found:
         recognized = from_json(RecognitionReport, _printable(found), "the report")
-        print_line(recognition.summary(recognized, bundle))
+        print_line(recognition_terminal.summary(recognized, bundle))
         return
     report = from_json(ReportRecord, _printable(found), "the report")
     if not sys.stdout.isatty():

@@ -23,7 +23,16 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
 
     Raises UserError: the teacher or a place of the data is not there.
     """
-    from edgedistill.stages import ablate, recognize, recognizer, speech, transcribe, tune
+    from edgedistill.stages import (
+        ablate,
+        recognize,
+        recognizer,
+        speech,
+        speech_audit,
+        speech_times,
+        transcribe,
+        tune,
+    )
 
     wanted, student, name = recipe.stages, recipe.student, recipe.teacher.name
     teacher = _fingerprint(name)
@@ -61,6 +70,16 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     judging = recognize.Config(
         name=name, fingerprint=teacher, utterances=wanted.recognize.utterances, processor=processor
     )
+    auditing = speech_audit.Config(
+        name=name, fingerprint=teacher, speech=recipe.data, processor=processor,
+        noise=text_digest([of_recordings(each, recipe.data.audio) for each in recipe.data.noise]),
+    )  # fmt: skip
+    # Only a promise of speed needs the teacher as a file.
+    speedup = recipe.contract.min_speedup is not None
+    timing = speech_times.Config(
+        name=name if speedup else None, fingerprint=teacher if speedup else "",
+        tokens=student.tokens, machine=text_digest(machine()),
+    )  # fmt: skip
     preparing = speech.Config(speech=recipe.data, fingerprint=_places(recipe.data))
     made = frozenset({"transformers"})  # whose normalizers tell which transcripts agree
     return [
@@ -72,6 +91,9 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
         Step("export", "recognizer", exporting,
              {"speech": "speech", "transcribe": "transcribe", "distill": "distill"}),
         Step("recognize", "recognize", judging, {"speech": "speech", "export": "export"}, made),
+        Step("audit", "speech_audit", auditing,
+             {"speech": "speech", "export": "export", "recognize": "recognize"}, made),
+        Step("benchmark", "speech_times", timing, {"speech": "speech", "export": "export"}),
     ]  # fmt: skip
 
 
@@ -126,7 +148,7 @@ def _fingerprint(name: str) -> str:
 
 def _places(data: Speech) -> str:
     """Of what lies in the data's places, and how it is read."""
-    config = data.model_dump(exclude={"train", "test"})
+    config = data.model_dump(exclude={"train", "test", "noise"})
     places = (data.train, data.test or ())
     held = [[of_recordings(each, data.audio) for each in some] for some in places]
     return text_digest({"config": config, "content": held})

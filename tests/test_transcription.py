@@ -28,6 +28,7 @@ from edgedistill.records.recognition import (
     TranscribeRecord,
 )
 from edgedistill.target import Target, load_target
+from edgedistill.transcribing import measuring, no_speech
 
 pytest.importorskip("transformers", reason="its normalizers tell which transcripts agree")
 RATE, SEED = 16_000, 7
@@ -86,9 +87,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(folder: Path) -> Bundle:
-    made = edgedistill.compile(
-        document(folder), target(), out=folder / "out", cache=folder / "cache"
-    )
+    with pytest.MonkeyPatch.context() as quick:
+        quick.setattr(no_speech, "SECONDS", 3)
+        quick.setattr(measuring, "ROUNDS", 1)
+        made = edgedistill.compile(
+            document(folder), target(), out=folder / "out", cache=folder / "cache"
+        )
     assert isinstance(made, Bundle)
     return made
 

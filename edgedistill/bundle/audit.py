@@ -27,6 +27,8 @@ _BATCH = 256
 def audit(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
     """The compile's audit of the student; on other labelled samples, what can be said of the file
     that ships without the teacher: {file, images, students: {shipped}}."""
+    if bundle.transcribes:
+        return _of_speech(bundle, samples)
     if not bundle.task.audited:
         raise UserError(
             f"{bundle.path}: holds no classifier (its task is {bundle.task.name}), and only those "
@@ -49,6 +51,18 @@ def audit(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
         notes=read.notes,
     )
     return dict(as_json(found))
+
+
+def _of_speech(bundle: Bundle, samples: Samples | None) -> dict[str, Any]:
+    if samples is not None:
+        raise UserError(
+            f"{bundle.path}: a recognizer is audited as it is compiled, beside its teacher",
+            "leave --data out; `edgedistill evaluate` tells error rates on other data",
+        )
+    found: dict[str, Any] | None = bundle.report.get("audited")
+    if found is None:
+        raise UserError(f"{bundle.path}: was compiled without an audit", "compile it again")
+    return found
 
 
 def _recorded(bundle: Bundle) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Opened:
                     "compile the bundle again, or restore the file",
                 )
         found = cls(path, manifest)
-        if manifest["task"] == TRANSCRIPTION:
+        if found.transcribes:
             _ = found.tokens
         return found
 
@@ -68,7 +68,7 @@ class Opened:
         not of that form."""
         hint = "compile the bundle again, or take its report from where it was copied from"
         found: dict[str, Any] = read_json_file(self.path / REPORT, "the bundle's report", hint)
-        kind = RecognitionReport if self.manifest["task"] == TRANSCRIPTION else ReportRecord
+        kind = RecognitionReport if self.transcribes else ReportRecord
         from_json(kind, found, str(self.path / REPORT), hint)
         return found
 
@@ -88,10 +88,15 @@ class Opened:
         return list(self.manifest["files"])
 
     @property
+    def transcribes(self) -> bool:
+        """Whether it holds a recognizer of speech."""
+        return bool(self.manifest["task"] == TRANSCRIPTION)
+
+    @property
     def answering(self) -> dict[str, Any]:
         """The manifest of models that classify, measure or listen. Raises UserError: the bundle has
         a recognizer of speech."""
-        if self.manifest["task"] == TRANSCRIPTION:
+        if self.transcribes:
             raise UserError(
                 f"{self.path}: holds a recognizer of speech, which transcribes and does nothing "
                 "else",
@@ -102,7 +107,7 @@ class Opened:
     @cached_property
     def recognizer(self) -> RecognizerManifest:
         """What a recognizer of speech says of itself. Raises UserError: there is none."""
-        if self.manifest["task"] != TRANSCRIPTION:
+        if not self.transcribes:
             raise UserError(
                 f"{self.path}: holds no recognizer of speech (its task is {self.manifest['task']})",
                 "`bundle.predict`, or `listen` for keywords; text takes a bundle of "

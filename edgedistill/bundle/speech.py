@@ -10,6 +10,7 @@ import numpy as np
 
 from edgedistill.bundle.hearing import file_blocks, is_file
 from edgedistill.bundle.opened import choose
+from edgedistill.bundle.recognizer import RecognizerFile
 from edgedistill.data.sound.decode import BLOCK, FULL, Samples
 from edgedistill.errors import UserError
 from edgedistill.files import check_regular
@@ -80,26 +81,38 @@ def _recognizer(
     than the manifest says."""
     from edgedistill.transcribing.recognizers import InRuntime
 
-    shipped = bundle.recognizer.shipped
-    kind = shipped.runtime, shipped.precision
-    chosen = choose(bundle.files, kind, runtime, precision, bundle.path)
-    pair = {
-        each.program: each
-        for each in bundle.recognizer.files
-        if (each.runtime, each.precision) == (chosen["runtime"], chosen["precision"])
-    }
     opened = []
-    for program in ("encode", "decode_step"):
-        entry = pair[program]
-        loaded = bundle.open_program(entry.runtime, entry.file, program, threads)
+    for entry in chosen(bundle, runtime, precision):
+        loaded = bundle.open_program(entry.runtime, entry.file, entry.program, threads)
         if _ends(loaded.signature) != _ends(entry.signature):
             raise UserError(
-                f"{bundle.path}: `{program}` in {entry.file} takes or gives something else than "
-                "the manifest says",
+                f"{bundle.path}: `{entry.program}` in {entry.file} takes or gives something else "
+                "than the manifest says",
                 "compile the bundle again",
             )
         opened.append(loaded)
     return InRuntime(*opened)
+
+
+Pair = tuple[RecognizerFile, RecognizerFile]
+"""`encode` and `decode_step` of a runtime and a precision."""
+
+
+def pairs(bundle: Bundle) -> tuple[Pair, ...]:
+    """All of a bundle's, in its order."""
+    found: dict[tuple[str, str], dict[str, RecognizerFile]] = {}
+    for each in bundle.recognizer.files:
+        found.setdefault((each.runtime, each.precision), {})[each.program] = each
+    return tuple((each["encode"], each["decode_step"]) for each in found.values())
+
+
+def chosen(bundle: Bundle, runtime: str | None, precision: str | None) -> Pair:
+    """By default those that ship. Raises UserError: the bundle has no such files."""
+    shipped = bundle.recognizer.shipped
+    kind = shipped.runtime, shipped.precision
+    entry = choose(bundle.files, kind, runtime, precision, bundle.path)
+    wanted = entry["runtime"], entry["precision"]
+    return next(each for each in pairs(bundle) if (each[0].runtime, each[0].precision) == wanted)
 
 
 def _ends(signature: Signature) -> tuple[Any, ...]:

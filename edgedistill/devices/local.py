@@ -100,11 +100,10 @@ def _answer(job: Job, folder: Path) -> Any:
     order, answer = folder / "job.json", folder / "record.json"
     order.write_text(json.dumps(asdict(job), default=lambda path: str(Path(path).resolve())))
     words = [sys.executable, "-m", "edgedistill.devices.worker", str(order), str(answer)]
-    done = _ended(job, words, env=_environment(job.protocol.threads))
+    done = _ended(job, words, env=environment(job.protocol.threads))
     if not answer.exists():
         raise UserError(
-            f"{job.doing}: the process died ({_ending(done.returncode)}): "
-            f"{_last_words(done.stderr)}",
+            f"{job.doing}: the process died ({ending(done.returncode)}): {last_words(done.stderr)}",
             "the file is damaged or made to do that, or memory ran out",
         )
     return json.loads(answer.read_text())
@@ -121,8 +120,8 @@ def _by_program(job: Job, by: BenchmarkModel, folder: Path) -> Record:
     except OSError as error:
         raise UserError(f"{job.doing}: {error.strerror}", order.hint) from error
     if done.returncode:
-        said = _last_words(order.telling(done.stdout + done.stderr))
-        how = f"{order.who} died ({_ending(done.returncode)}): " if done.returncode < 0 else ""
+        said = last_words(order.telling(done.stdout + done.stderr))
+        how = f"{order.who} died ({ending(done.returncode)}): " if done.returncode < 0 else ""
         raise UserError(f"{job.doing}: {how}{said}", order.hint)
     return order.read(folder)
 
@@ -144,17 +143,19 @@ def _ended(
         ) from None
 
 
-def _last_words(printed: str) -> str:
+def last_words(printed: str) -> str:
+    """The last line of what a process printed."""
     return (printed.strip().splitlines() or ["without a word"])[-1].strip()[:300]
 
 
-def _ending(code: int) -> str:
+def ending(code: int) -> str:
+    """How a process ended, in words."""
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """The process's environment: this very package, whatever else can be imported here (the user's
-    own code beside a recipe), and thread pools of the wanted size."""
+def environment(threads: int) -> dict[str, str]:
+    """Of a measuring process: this very package, whatever else can be imported here (the user's own
+    code beside a recipe), and thread pools of the wanted size."""
     package = str(Path(__file__).resolve().parents[2])
     paths = [package, *(str(Path(path).resolve()) for path in sys.path if path)]
     return {

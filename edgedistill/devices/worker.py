@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.devices.figures import percentile
 from edgedistill.devices.job import Job, Protocol
+from edgedistill.devices.resident import begin_memory, peak_above
 from edgedistill.errors import UserError, reading
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def measure(job: Job, outputs: Path) -> dict[str, Any]:
     with np.load(job.inputs) as arrays:
         samples = {name: np.ascontiguousarray(arrays[name][: job.samples]) for name in arrays}
     import_ms, _ = _timed(lambda: _import(job.runtime))
-    empty = _begin_memory()
+    empty = begin_memory()
     cold_ms, loaded = _timed(lambda: _load(job))
     count = min(map(len, samples.values()))
     encoded = (
@@ -69,7 +70,7 @@ def measure(job: Job, outputs: Path) -> dict[str, Any]:
     if job.memory:
         for native in encoded:  # one at a time, as an app has them
             loaded.run(native)
-        peak = _peak_above(empty)
+        peak = peak_above(empty)
         return {**told, "cold_load_ms": None, "warm_load_ms": None, "samples_ms": [],
                 "peak_memory_mb": peak}  # fmt: skip
     inputs = list(encoded)
@@ -173,29 +174,6 @@ class _Torch:
 
     def operators(self) -> list[OperatorRow]:
         return []
-
-
-def _begin_memory() -> int | None:
-    """Resident bytes now, where the kernel's high-water mark starts anew; None without /proc."""
-    import gc
-
-    gc.collect()
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return None
-    return _status("VmRSS")
-
-
-def _peak_above(empty: int | None) -> float | None:
-    """The high-water mark above `empty`, in 10^6 bytes."""
-    return None if empty is None else max(_status("VmHWM") - empty, 0) / 1e6
-
-
-def _status(name: str) -> int:
-    """A size in /proc/self/status, in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":"))
 
 
 if __name__ == "__main__":

@@ -191,6 +191,11 @@ class SpeechContract(Frozen):
     """Points above the teacher's."""
     max_size_mb: float | None = Field(default=None, gt=0.0, le=1e6)
     """Of the files of both programs, in 10^6 bytes."""
+    max_hallucinated_words: int | None = Field(default=None, ge=0, le=1_000_000)
+    """Said in two minutes of silence and two of white noise, together, with the guards."""
+    min_speedup: float | None = Field(default=None, gt=0.0, le=1e4)
+    """Times as fast as the teacher whole, with its own window, in float in the same runtime, on
+    validation utterances taken in turn on this machine. Measured only where it is asked for."""
 
 
 class TranscriptionRecipe(Frozen):

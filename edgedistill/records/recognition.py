@@ -12,6 +12,8 @@ from edgedistill.records.listening import Interval
 from edgedistill.records.recognizer import Rules
 from edgedistill.records.report import ContractLine, Machine
 from edgedistill.records.speech import SpeechRecord
+from edgedistill.records.speech_audit import SpeechAuditRecord
+from edgedistill.records.speech_times import SpeechTimesRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,3 +181,7 @@ class RecognitionReport(Record):
     contract: tuple[ContractLine, ...]
     ok: bool
     """Whether no promise is missed."""
+    audited: SpeechAuditRecord | None = None
+    """None of a bundle that an older version compiled."""
+    timed: SpeechTimesRecord | None = None
+    """The same."""

@@ -115,3 +115,11 @@ class RecognizerRecord(Record):
         for entry in self.files:
             found.setdefault((entry.runtime, entry.precision), {})[entry.program] = entry
         return tuple((each["encode"], each["decode_step"]) for each in found.values())
+
+    def shipped(self) -> tuple[FileEntry, FileEntry]:
+        """What the contract is held against: of the primary runtime's files the smallest."""
+        first = self.files[0].runtime
+        return min(
+            (pair for pair in self.pairs() if pair[0].runtime == first),
+            key=lambda pair: sum({each.file: each.bytes for each in pair}.values()),
+        )

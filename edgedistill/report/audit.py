@@ -17,17 +17,19 @@ from edgedistill.records.audit import (
     StepChange,
     StudentAudit,
 )
+from edgedistill.records.speech_audit import SpeechAuditRecord
+from edgedistill.report.speech_audit import Table, speech_tables
 
 T = TypeVar("T")
 THE_AUDIT = "the audit"
 """What messages call it that is read here."""
-Table = tuple[str, list[str], list[list[Any]]]
-"""A title, a header, and rows; numbers stay numbers."""
 
 
 def tables(found: dict[str, Any]) -> list[Table]:
     """What `edgedistill.audit` returns, in the order in which one asks. Raises UserError: it is no
     audit."""
+    if "made_up" in found:
+        return speech_tables(from_json(SpeechAuditRecord, found, THE_AUDIT))
     if "drops" in found:
         record = from_json(AuditRecord, found, THE_AUDIT)
         return [*_of_students(record), *_of_compile(record)]

@@ -8,6 +8,7 @@ from edgedistill.devices.left_over import left_over, named, share_of
 from edgedistill.program import MAIN
 from edgedistill.recipe import Contract, Recipe
 from edgedistill.records import ContractLine, CountRow, MeasurementRow, ReportRecord, Status
+from edgedistill.records.recognition import RecognitionReport
 from edgedistill.target import Target
 
 
@@ -22,25 +23,25 @@ def contract(recipe: Recipe, target: Target, report: ReportRecord) -> list[Contr
     timed = timed_on_target(report)
     told = _told(target, report, timed)
     lines = [
-        _line("quality drop", reached.quality_drop, asked.max_drop, "points"),
-        _line("quality kept", reached.retention, asked.min_retention, "of the teacher's",
+        line_of("quality drop", reached.quality_drop, asked.max_drop, "points"),
+        line_of("quality kept", reached.retention, asked.min_retention, "of the teacher's",
               at_least=True),
-        _line("size", reached.size_kb, _tighter(asked.max_size_kb, budget.size_kb), "KB"),
-        _line("MACs", reached.macs, asked.max_macs, "M"),
-        _line("padded MACs", reached.padded_macs, asked.max_padded_macs, "M",
+        line_of("size", reached.size_kb, _tighter(asked.max_size_kb, budget.size_kb), "KB"),
+        line_of("MACs", reached.macs, asked.max_macs, "M"),
+        line_of("padded MACs", reached.padded_macs, asked.max_padded_macs, "M",
               f"{target.name} does not say in which blocks its kernels compute"
               if target.kernel is None else ""),
-        _line("latency", timed.p50_ms if timed else None,
+        line_of("latency", timed.p50_ms if timed else None,
               _tighter(asked.max_latency_ms, budget.latency_ms), "ms", told),
-        _line("memory", timed.peak_memory_mb if timed else None,
+        line_of("memory", timed.peak_memory_mb if timed else None,
               _tighter(asked.max_memory_mb, budget.memory_mb), "MB", told),
-        _line("worst class", audited.worst_class, asked.min_worst_class,
+        line_of("worst class", audited.worst_class, asked.min_worst_class,
               "of the teacher's", audited.worst_class_name or "", at_least=True),
-        _line("calibration error", audited.calibration_error,
+        line_of("calibration error", audited.calibration_error,
               asked.max_calibration_error, "%"),
-        _line("copied errors", audited.copied_errors, asked.max_copied_errors,
+        line_of("copied errors", audited.copied_errors, asked.max_copied_errors,
               "of the teacher's"),
-        _line("robustness", audited.robustness, asked.min_robustness,
+        line_of("robustness", audited.robustness, asked.min_robustness,
               "of clean accuracy", at_least=True),
         *_heard(asked, report, told),
         _delegation(report) if target.require_full_delegation else None,
@@ -65,10 +66,10 @@ def _heard(asked: Contract, report: ReportRecord, told: str) -> list[ContractLin
             f"{low:.3g} to {high:.3g} an hour"
         )
     return [
-        _line("misses", heard.misses if heard else None, asked.max_misses, "%", interval),
-        _line("false accepts", heard.false_accepts_per_hour if heard else None,
+        line_of("misses", heard.misses if heard else None, asked.max_misses, "%", interval),
+        line_of("false accepts", heard.false_accepts_per_hour if heard else None,
               asked.max_false_accepts_per_hour, "an hour", false),
-        _line("hop", timed.p50_ms if timed else None, asked.max_hop_ms, "ms", told),
+        line_of("hop", timed.p50_ms if timed else None, asked.max_hop_ms, "ms", told),
     ]  # fmt: skip
 
 
@@ -101,13 +102,13 @@ def _delegation(report: ReportRecord) -> ContractLine | None:
     rows = (*there.times, *there.counts) if there is not None else ()
     row = _of_shipped(rows, report) or _timed(report.measurements, report.summary.file, MAIN)
     if row is None or not row.operators:
-        return _line("delegation", None, 0.0, "operators", "nothing tells what ran its operators")
+        return line_of("delegation", None, 0.0, "operators", "nothing tells what ran its operators")
     left = [each for each in left_over(row.operators) if each.kind == "undelegated"]
     if not left:
-        return _line("delegation", 0.0, 0.0, "operators")
+        return line_of("delegation", 0.0, 0.0, "operators")
     (found,) = left
     told = named(found) + (f"; {share_of(found)}" if found.of else "")
-    return _line("delegation", float(len(found.operators)), 0.0, "operators", told)
+    return line_of("delegation", float(len(found.operators)), 0.0, "operators", told)
 
 
 def _of_shipped(
@@ -128,7 +129,7 @@ def _told(target: Target, report: ReportRecord, timed: MeasurementRow | None) ->
     return f"{report.on_device.device} does not run {report.summary.runtime}"
 
 
-def _line(
+def line_of(
     name: str,
     value: float | None,
     limit: float | None,
@@ -136,6 +137,7 @@ def _line(
     note: str = "",
     at_least: bool = False,
 ) -> ContractLine | None:
+    """A promise held against what was reached; None where nothing is promised."""
     if limit is None:
         return None
     status: Status = "not measured"
@@ -146,6 +148,18 @@ def _line(
     return ContractLine(
         name=name, limit=limit, at_least=at_least, value=value, unit=unit, status=status, note=note
     )
+
+
+def limit_of(line: ContractLine) -> str:
+    """What a contract line promises."""
+    if line.limit is None:
+        return "as the torch graph"
+    return f"at {'least' if line.at_least else 'most'} {line.limit:g} {line.unit}"
+
+
+def reached_by(line: ContractLine) -> str:
+    """What was measured, to four significant digits; empty where nothing was."""
+    return "" if line.value is None else f"{line.value:.4g}"
 
 
 def _parity(report: ReportRecord) -> ContractLine:
@@ -161,7 +175,7 @@ def _parity(report: ReportRecord) -> ContractLine:
     )  # fmt: skip
 
 
-def verdict(report: ReportRecord) -> str:
+def verdict(report: ReportRecord | RecognitionReport) -> str:
     """The contract in a few words: kept, missed, or what of it nobody measured."""
     if not report.ok:
         return "contract missed"

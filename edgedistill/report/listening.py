@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgedistill.records.listening import Case, Curve, Heard, ListenRecord
+from edgedistill.report.templates import sound_uri
 
 HEADER = ["keyword", "split", "threshold", "said", "missed", "misses %", "false accepts",
           "an hour", "delay ms"]  # fmt: skip
@@ -170,9 +170,6 @@ class Playable:
 def playable(cases: Sequence[Case], sounds: Mapping[str, bytes]) -> list[Playable]:
     """sounds: WAV files by their names."""
     return [
-        Playable(each, _uri(sounds[each.sound]) if each.sound in sounds else "") for each in cases
+        Playable(each, sound_uri(sounds[each.sound], "wav") if each.sound in sounds else "")
+        for each in cases
     ]
-
-
-def _uri(sound: bytes) -> str:
-    return f"data:audio/wav;base64,{base64.b64encode(sound).decode()}"

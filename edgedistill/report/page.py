@@ -20,15 +20,8 @@ from edgedistill.records.audit import StudentAudit
 from edgedistill.report import device, left_over, listening
 from edgedistill.report.audit import ordered
 from edgedistill.report.contract import verdict
-from edgedistill.report.numbers import milliseconds, number
-from edgedistill.report.terminal import (
-    furthest,
-    headline,
-    limit_of,
-    parity_of,
-    reached_by,
-    step_ms,
-)
+from edgedistill.report.templates import environment_of_pages
+from edgedistill.report.terminal import furthest, headline, parity_of, step_ms
 from edgedistill.report.warnings import grouped
 
 _OPERATORS_SHOWN = _LAYERS_SHOWN = 12
@@ -42,27 +35,11 @@ def write_html(report: ReportRecord, path: Path, sounds: Mapping[str, bytes] = {
 
 def page(report: ReportRecord, sounds: Mapping[str, bytes] = {}) -> str:
     """The whole page as HTML; what comes from a report is escaped."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+    environment = environment_of_pages()
     environment.globals.update(
         step_ms=step_ms, heard=listening.HEADER, wide=listening.WIDTH, high=listening.HEIGHT
     )
-    environment.filters.update(
-        furthest=furthest,
-        number=number,
-        ms=milliseconds,
-        limit=limit_of,
-        reached=reached_by,
-        percent=_percent,
-        parity=parity_of,
-    )
+    environment.filters.update(furthest=furthest, percent=_percent, parity=parity_of)
     rendered: str = environment.get_template("page.html.j2").render(
         report=report,
         students=_students(report.audit),

@@ -1,18 +1,16 @@
-"""The report of a recognizer's compile: built of what the stages left, and as a person reads it."""
+"""The report of a recognizer's compile, from what the stages left behind."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import edgedistill
 from edgedistill.artifact import Artifact
 from edgedistill.devices import machine
 from edgedistill.recipe.transcription import TranscriptionRecipe
-from edgedistill.records import ContractLine, Machine, Status, from_json
+from edgedistill.records import ContractLine, Machine, from_json
 from edgedistill.records.recognition import (
     AblateRecord,
     RecognitionReport,
@@ -24,11 +22,10 @@ from edgedistill.records.recognition import (
 )
 from edgedistill.records.recognizer import RecognizerRecord
 from edgedistill.records.speech import SpeechRecord
+from edgedistill.records.speech_audit import SpeechAuditRecord
+from edgedistill.records.speech_times import SpeechTimesRecord
+from edgedistill.report.contract import line_of
 from edgedistill.target import Target
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
 
 
 def build_recognition(
@@ -37,7 +34,9 @@ def build_recognition(
     """The report of one target's compile; artifacts by step."""
     recognized = RecognizeRecord.read(artifacts["recognize"])
     shipped = _shipped(recognized, RecognizerRecord.read(artifacts["export"]))
-    lines = tuple(_contract(recipe, shipped))
+    audited = SpeechAuditRecord.read(artifacts["audit"])
+    timed = SpeechTimesRecord.read(artifacts["benchmark"])
+    lines = tuple(filter(None, _contract(recipe, shipped, audited, timed)))
     return RecognitionReport(
         edgedistill=edgedistill.__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -51,6 +50,8 @@ def build_recognition(
         student=replace(StudentRecord.read(artifacts["distill"]), kept_tokens=None),
         roundings=RoundingsRecord.read(artifacts["export"]),
         recognized=recognized,
+        audited=audited,
+        timed=timed,
         shipped=(shipped.runtime, shipped.precision),
         contract=lines,
         ok=all(line.status != "missed" for line in lines),
@@ -58,100 +59,41 @@ def build_recognition(
 
 
 def _shipped(recognized: RecognizeRecord, files: RecognizerRecord) -> Recognized:
-    """Of the primary runtime's files the smallest."""
-    first = files.files[0].runtime
-    return min((each for each in recognized.files if each.runtime == first), key=lambda e: e.bytes)
+    encode, _ = files.shipped()
+    kind = encode.runtime, encode.precision
+    return next(each for each in recognized.files if (each.runtime, each.precision) == kind)
 
 
-def _contract(recipe: TranscriptionRecipe, shipped: Recognized) -> Iterator[ContractLine]:
+def _contract(
+    recipe: TranscriptionRecipe, shipped: Recognized, audited: SpeechAuditRecord,
+    timed: SpeechTimesRecord,
+) -> Iterator[ContractLine | None]:  # fmt: skip
     asked, rate = recipe.contract, shipped.error_rate
     low, high = rate.words_interval
     told = f"{rate.reference_words} words; 95 % interval {low:.3g} to {high:.3g} %"
     below, above = shipped.increase_interval
     more = f"95 % interval {below:.3g} to {above:.3g} points"
-    for name, value, limit, unit, note in (
-        ("word error rate", rate.words, asked.max_wer, "%", told),
-        ("above the teacher's", shipped.increase, asked.max_wer_increase, "points", more),
-        ("size", shipped.bytes / 1e6, asked.max_size_mb, "MB", ""),
-    ):
-        if limit is not None:
-            status: Status = "ok" if value <= limit else "missed"
-            yield ContractLine(name=name, limit=limit, at_least=False, value=value, unit=unit,
-                               status=status, note=note)  # fmt: skip
+    yield line_of("word error rate", rate.words, asked.max_wer, "%", told)
+    yield line_of("above the teacher's", shipped.increase, asked.max_wer_increase, "points", more)
+    yield line_of("size", shipped.bytes / 1e6, asked.max_size_mb, "MB")
+    quiet = [each for each in audited.made_up if each.sound in ("silence", "white noise")]
+    words = sum(each.shipped for each in quiet)
+    made_up = ", ".join(f"{each.shipped} in {each.seconds:g} s of {each.sound}" for each in quiet)
+    made_up += f"; the teacher {sum(each.teacher_unguarded for each in quiet)}, without guards"
+    yield line_of("made-up words", words, asked.max_hallucinated_words, "words", made_up)
+    yield _speedup(asked.min_speedup, shipped, timed)
 
 
-def summary(report: RecognitionReport, bundle: str, width: int = 100) -> str:
-    """As plain text, at most `width` columns wide; `bundle`: where that lies."""
-    from rich.console import Console
-
-    text = io.StringIO()
-    show(report, Console(file=text, width=width, color_system=None))
-    print(f"Bundle: {bundle}", file=text)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
-
-
-def show(report: RecognitionReport, console: Console) -> None:
-    """Print what came of it: the student, the files, the contract."""
-    student, dropped = report.student, report.transcribed.dropped
-    verdict = "contract kept" if report.ok else "CONTRACT MISSED"
-    lines = [
-        f"{report.name} for {report.target['name']}: {verdict if report.contract else 'compiled'}",
-        f"encoder of {len(student.encoder)}, decoder of {len(student.decoder)} layers "
-        f"({', '.join(map(str, student.decoder))}), {student.sizes['vocabulary']:,} tokens, window "
-        f"of {report.data.window / report.data.rate:g} s",
-        f"transcripts dropped: {_told(dropped)}",
-        f"cross entropy of a token: cut {student.before.cross_entropy:.3f}, trained "
-        f"{student.after.cross_entropy:.3f}",
-        "",
-    ]
-    for line in lines:
-        console.print(line, markup=False, highlight=False)
-    console.print(_files(report))
-    if report.contract:
-        console.print(_promises(report.contract))
-    console.print(
-        f"Times: one thread of {report.machine.processor} ({report.machine.isa}).",
-        markup=False, highlight=False,
-    )  # fmt: skip
-
-
-def _told(dropped: dict[str, dict[str, int]]) -> str:
-    found = [
-        f"{count} {kind} of {name}" for name, kinds in dropped.items()
-        for kind, count in kinds.items()
-    ]  # fmt: skip
-    return ", ".join(found) or "none"
-
-
-def _files(report: RecognitionReport) -> Table:
-    from rich.table import Table
-
-    table = Table(title="Files", title_justify="left", box=None, pad_edge=True)
-    headers = "runtime", "precision", "WER %", "95 %", "CER %", "MB", "RTF", "first s", "tokens/s"
-    for name in headers:
-        table.add_column(name, justify="left" if name in ("runtime", "precision") else "right")
-    for row in (report.recognized.teacher, *report.recognized.files):
-        low, high = row.error_rate.words_interval
-        mark = " *" if (row.runtime, row.precision) == tuple(report.shipped) else ""
-        table.add_row(
-            "teacher" if row is report.recognized.teacher else row.runtime,
-            row.precision + mark, f"{row.error_rate.words:.2f}", f"{low:.1f}-{high:.1f}",
-            f"{row.error_rate.characters:.2f}", f"{row.bytes / 1e6:.1f}",
-            f"{row.seconds / row.sound_seconds:.3f}", f"{row.first_token_seconds:.2f}",
-            f"{row.tokens_per_second:.1f}",
-        )  # fmt: skip
-    return table
-
-
-def _promises(lines: Sequence[ContractLine]) -> Table:
-    from rich.table import Table
-
-    table = Table(title="Contract (of the files marked *)", title_justify="left", box=None)
-    for name in ("line", "promised", "reached", "status", "note"):
-        table.add_column(name)
-    for line in lines:
-        table.add_row(
-            line.name, f"at most {line.limit:g} {line.unit}", f"{line.value:.4g}", line.status,
-            line.note,
-        )  # fmt: skip
-    return table
+def _speedup(
+    limit: float | None, shipped: Recognized, timed: SpeechTimesRecord
+) -> ContractLine | None:
+    ours = timed.of("student", shipped.runtime, shipped.precision)
+    theirs = timed.of("teacher", shipped.runtime, "fp32")
+    value, note = None, ""
+    if ours is not None and theirs is not None:
+        value = sum(theirs.seconds) / sum(ours.seconds)
+        note = (
+            f"than the teacher whole, fp32 in {shipped.runtime}, in turns on {timed.what}, here, "
+            "one thread"
+        )
+    return line_of("speed", value, limit, "times", note, at_least=True)

@@ -6,7 +6,6 @@ import io
 from typing import TYPE_CHECKING
 
 from edgedistill.records import (
-    ContractLine,
     FileRow,
     ListenRecord,
     OnDevice,
@@ -14,7 +13,7 @@ from edgedistill.records import (
     ReportRecord,
 )
 from edgedistill.report import device, left_over, listening
-from edgedistill.report.contract import verdict
+from edgedistill.report.contract import limit_of, reached_by, verdict
 from edgedistill.report.numbers import milliseconds, number
 from edgedistill.report.warnings import grouped
 
@@ -224,18 +223,6 @@ def _grid(
     for row in zip(*kept, strict=True):
         table.add_row(*row)
     return table
-
-
-def limit_of(line: ContractLine) -> str:
-    """What a contract line promises."""
-    if line.limit is None:
-        return "as the torch graph"
-    return f"at {'least' if line.at_least else 'most'} {line.limit:g} {line.unit}"
-
-
-def reached_by(line: ContractLine) -> str:
-    """What was measured, to four significant digits; empty where nothing was."""
-    return "" if line.value is None else f"{line.value:.4g}"
 
 
 def _contract(report: ReportRecord) -> Table:

@@ -110,5 +110,7 @@ STAGES = {
         Stage("tune", 1, ("torch", "accelerate")),
         Stage("recognizer", 2, _EXPORT),
         Stage("recognize", 1, (*_EXPORT, "jiwer")),
+        Stage("speech_audit", 1, (*_EXPORT, "jiwer")),
+        Stage("speech_times", 1, _EXPORT),
     )
 }

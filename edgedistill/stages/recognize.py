@@ -5,27 +5,24 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from edgedistill.artifact import Artifact, JsonObject, read_json, write_json
 from edgedistill.data.speech.utterances import Utterances, open_utterances
 from edgedistill.errors import UserError
-from edgedistill.models.whisper.folder import Kept, find, generation, open_whisper
+from edgedistill.models.whisper.folder import find
 from edgedistill.records import FileEntry, as_json, from_json
 from edgedistill.records.recognition import ErrorRate, Recognized, RecognizeRecord
-from edgedistill.records.recognizer import VOCABULARY, RecognizerRecord
+from edgedistill.records.recognizer import RecognizerRecord
 from edgedistill.records.speech import SpeechRecord
-from edgedistill.runtimes import RUNTIMES
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
-from edgedistill.transcribing.decoding import Floats, Guards, Recognizer
+from edgedistill.transcribing.decoding import Recognizer
 from edgedistill.transcribing.long import Settings, segments, transcript
-from edgedistill.transcribing.recognizers import InRuntime, InTorch
-from edgedistill.transcribing.rules import read_rules
-from edgedistill.transcribing.vocabulary import Vocabulary, read_vocabulary
+from edgedistill.transcribing.opening import as_given, of_files
+from edgedistill.transcribing.recognizers import InTorch
+from edgedistill.transcribing.timed import Timed
 from edgedistill.transcripts.errors import align, difference_interval
 from edgedistill.transcripts.normalize import Normalize, normalizer
 from edgedistill.transcripts.rates import error_rate
@@ -40,29 +37,6 @@ class Config(Frozen):
     utterances: int
     processor: str
     """Digest of this processor's instructions: another has other kernels."""
-
-
-@dataclass
-class _Timed:
-    """A recognizer, and what it takes."""
-
-    inner: Recognizer
-    hearing: list[float] = field(default_factory=list)
-    """Seconds, of each window."""
-    steps: int = 0
-    stepping: float = 0.0
-
-    def hear(self, samples: Floats) -> None:
-        begin = time.perf_counter()
-        self.inner.hear(samples)
-        self.hearing.append(time.perf_counter() - begin)
-
-    def step(self, token: int, position: int) -> Floats:
-        begin = time.perf_counter()
-        logits = self.inner.step(token, position)
-        self.stepping += time.perf_counter() - begin
-        self.steps += 1
-        return logits
 
 
 @dataclass(frozen=True)
@@ -100,9 +74,9 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     place = context.checkpoints
     first, said = _once(place / "teacher.json", lambda: _teacher(folder, data, test))
     transcripts: dict[str, tuple[str, ...]] = {"reference": tuple(test.references), "torch": said}
-    rows = []
+    rows, place_of_files = [], inputs["export"].file("files")
     for encode, step in files.pairs():
-        judge = functools.partial(_file, (encode, step), inputs["export"], data, files, test, said)
+        judge = functools.partial(_file, (encode, step), place_of_files, files, test, said)
         row, texts = _once(place / f"{encode.runtime}-{encode.precision}.json", judge)
         rows.append(row)
         transcripts[f"{encode.runtime} {encode.precision}"] = texts
@@ -128,30 +102,19 @@ def _once(path: Path, judge: Callable[[], _Judged]) -> _Judged:
 
 
 def _file(
-    pair: tuple[FileEntry, FileEntry], export: Artifact, data: SpeechRecord,
-    files: RecognizerRecord, test: _Test, teacher: tuple[str, ...],
+    pair: tuple[FileEntry, FileEntry], place: Path, files: RecognizerRecord, test: _Test,
+    teacher: tuple[str, ...],
 ) -> _Judged:  # fmt: skip
     """Both programs of a runtime and a precision, as they ship."""
-    place = export.file("files")
-    loaded = [RUNTIMES[each.runtime].load(place / each.file, program=each.program) for each in pair]
-    settings = Settings(
-        language=data.language, rate=data.rate, window=data.window, rules=files.rules,
-        guards=files.guards, vocabulary=Vocabulary.read(place / VOCABULARY),
-    )  # fmt: skip
+    recognizer, settings = of_files(files, pair, place)
     sizes = {each.file: each.bytes for each in pair}
     what = pair[0].runtime, pair[0].precision
-    return _judged(InRuntime(*loaded), settings, test, what, sum(sizes.values()), teacher)
+    return _judged(recognizer, settings, test, what, sum(sizes.values()), teacher)
 
 
 def _teacher(folder: Path, data: SpeechRecord, test: _Test) -> _Judged:
     """As it was given, in torch, with its whole window."""
-    model = open_whisper(folder, Kept())
-    vocabulary = read_vocabulary(folder, model.shape.vocabulary)
-    rules = read_rules(generation(folder), vocabulary, data.language)
-    settings = Settings(
-        language=data.language, rate=data.rate, window=model.shape.samples, rules=rules,
-        guards=Guards(), vocabulary=vocabulary,
-    )  # fmt: skip
+    model, settings = as_given(folder, data.language, data.rate)
     size = sum(each.numel() for each in model.parameters()) * 4
     return _judged(InTorch(model), settings, test, ("torch", "fp32"), size, None)
 
@@ -160,7 +123,7 @@ def _judged(
     recognizer: Recognizer, settings: Settings, test: _Test, what: tuple[str, str], size: int,
     teacher: tuple[str, ...] | None,
 ) -> _Judged:  # fmt: skip
-    timed, texts, looped = _Timed(recognizer), [], 0
+    timed, texts, looped = Timed(recognizer), [], 0
     begin = time.perf_counter()
     for number, at in enumerate(test.ids):
         found = list(segments(timed, [test.split.audio[slice(*test.split.offsets[at : at + 2])]],
@@ -172,14 +135,13 @@ def _judged(
     seconds = time.perf_counter() - begin
     rate = error_rate(test.references, texts, test.normalize, test.seed)
     assert rate is not None, "there are references"
-    step = timed.stepping / max(timed.steps, 1)
     row = Recognized(
         runtime=what[0], precision=what[1], error_rate=rate, bytes=size,
         increase=0.0 if teacher is None else _increase(rate, teacher, test),
         increase_interval=(0.0, 0.0) if teacher is None else _interval(texts, teacher, test),
         sound_seconds=float(test.split.seconds[list(test.ids)].sum()), seconds=seconds,
-        first_token_seconds=float(np.median(timed.hearing)) + len(settings.rules.prompt) * step,
-        tokens_per_second=1 / step if step else 0.0, looped=looped,
+        first_token_seconds=timed.first_token_seconds(len(settings.rules.prompt)),
+        tokens_per_second=timed.tokens_per_second, looped=looped,
     )  # fmt: skip
     return row, tuple(texts)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import field_serializer
+
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data.speech.prepare import prepare_speech
 from edgedistill.recipe.speech import Speech
@@ -14,6 +18,10 @@ class Config(Frozen):
 
     speech: Speech
     fingerprint: str
+
+    @field_serializer("speech")
+    def _what_is_read(self, speech: Speech) -> dict[str, Any]:
+        return speech.model_dump(exclude={"noise"})
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:

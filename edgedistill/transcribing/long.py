@@ -83,12 +83,12 @@ class Counted:
 
 
 def segments(
-    recognizer: Recognizer, blocks: Iterable[Samples], settings: Settings
+    recognizer: Recognizer, blocks: Iterable[Samples], settings: Settings, silence: bool = False
 ) -> Iterator[Segment]:
     """What is said in a sound, as it is decoded, with the memory of little more than a window.
 
-    Pieces are those of `parted`; one that is `silent` is passed over. None is told of those before
-    it, so that a mistake in one stays there.
+    Pieces are those of `parted`; one that is `silent` is passed over, unless `silence` is to be
+    decoded too. None is told of those before it, so that a mistake in one stays there.
 
     blocks: (samples,) int16 each, at the settings' rate. Raises UserError: the recognizer gives
     what is no number.
@@ -96,9 +96,9 @@ def segments(
     end = 0
     for piece in parted(blocks, settings.window, settings.rate):
         start, end = end, end + len(piece)
-        if silent(piece, settings.rate):
+        if not silence and silent(piece, settings.rate):
             continue
-        window = _filled(piece, settings.window)
+        window = filled(piece, settings.window)
         found = greedy(recognizer, window, settings.rules, settings.guards)
         yield _segment(found, start / settings.rate, end / settings.rate, settings.vocabulary)
 
@@ -128,8 +128,8 @@ def silent(samples: Samples, rate: int) -> bool:
     return bool(power.max(initial=0.0) <= (SILENT * FULL) ** 2)
 
 
-def _filled(piece: Samples, window: int) -> Floats:
-    """A whole window (window,) in -1..1, with silence after what is shorter."""
+def filled(piece: Samples, window: int) -> Floats:
+    """A piece of at most a window as a whole one (window,) in -1..1, silence after it."""
     found = np.zeros(window, np.float32)
     found[: len(piece)] = as_floats(piece)
     return found

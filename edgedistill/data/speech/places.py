@@ -58,7 +58,7 @@ def open_places(speech: Speech) -> Found:
     """
     notes: list[str] = []
     train, test = (
-        tuple(_opened(path, speech, names, notes) for path in paths)
+        tuple(opened(path, speech, names, notes) for path in paths)
         for paths, names in ((speech.train, TRAIN_FILES), (speech.test or (), TEST_FILES))
     )
     places = (*train, *test)
@@ -67,7 +67,9 @@ def open_places(speech: Speech) -> Found:
     return Found(train, test, tuple(notes))
 
 
-def _opened(path: Path, speech: Speech, names: Sequence[str], notes: list[str]) -> Place:
+def opened(path: Path, speech: Speech, names: Sequence[str], notes: list[str]) -> Place:
+    """The recordings of a place, of a data set's files those named so; what is odd about it goes
+    into `notes`. Raises UserError as `open_places` does."""
     existing(path, "recordings")
     if path.suffix == ".jsonl":
         samples = manifest.unlabelled(path, speech.speaker, speech.audio, speech.text)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from edgedistill.data.sound.assign import TEST, SoundPart
 from edgedistill.data.sources.sounds import joined
 from edgedistill.data.speech.assign import Assigned, assign
-from edgedistill.data.speech.places import Place, open_places
+from edgedistill.data.speech.places import TEST_FILES, Place, open_places, opened
 from edgedistill.data.speech.utterances import Utterances, open_utterances
 from edgedistill.data.speech.writing import Written, write_utterances
 from edgedistill.data.splits import SPLITS
@@ -34,7 +37,7 @@ def prepare_speech(speech: Speech, seed: int, out: Path, reporter: Reporter) -> 
     _say(before, reporter)
     written = write_utterances(assigned.parts, speech, out, reporter)
     for places, failed in zip((found.train, found.test), written.failed, strict=False):
-        _check_places(places, failed)
+        check_places(places, failed)
     _check_splits(written)
     splits = {name: open_utterances(out, name) for name in SPLITS}
     after = (*written.notes.sentences(), *_of_texts(splits))
@@ -44,13 +47,33 @@ def prepare_speech(speech: Speech, seed: int, out: Path, reporter: Reporter) -> 
     return record
 
 
+def read_utterances(
+    paths: Sequence[Path], speech: Speech, out: Path, reporter: Reporter,
+    names: Sequence[str] = TEST_FILES,
+) -> tuple[Utterances, tuple[str, ...]]:  # fmt: skip
+    """All utterances of places that belong to no recipe, each whole, and what is odd about them;
+    what cannot be decoded is left out. They are written into folder `out`.
+
+    speech: says how they are read; names: of a data set's files those that are. Raises UserError:
+    nothing there that can be decoded.
+    """
+    notes: list[str] = []
+    places = [opened(path, speech, names, notes) for path in paths]
+    samples = joined([place.samples for place in places])
+    parts = [SoundPart(samples, np.full(len(samples.labels), TEST, np.int8))]
+    written = write_utterances(parts, speech, out, reporter)
+    check_places(places, written.failed[0])
+    return open_utterances(out, "test"), (*notes, *written.notes.sentences())
+
+
 def _say(notes: Sequence[str], reporter: Reporter) -> None:
     for note in notes:
         reporter.say(f"data: {note}")
 
 
-def _check_places(places: Sequence[Place], failed: Mapping[int, str]) -> None:
-    """Raises UserError: a place holds no sound, by the recordings that could not be decoded."""
+def check_places(places: Sequence[Place], failed: Mapping[int, str]) -> None:
+    """failed: by the number of a recording, counted through all places, what is wrong with it.
+    Raises UserError: a place holds no sound, by the recordings that could not be decoded."""
     start = 0
     for place in places:
         theirs = [failed[at] for at in range(start, start + len(place)) if at in failed]
