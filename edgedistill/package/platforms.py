@@ -60,8 +60,10 @@ PLATFORMS = {
     each.name: each
     for each in (
         Platform("android", ("litert", "onnxruntime")),
-        Platform("python", ("litert", "onnxruntime")),
         Platform("ios", ("onnxruntime", "litert")),
+        Platform("web", ("litert", "onnxruntime")),
+        Platform("c", ("litert", "onnxruntime")),
+        Platform("python", ("litert", "onnxruntime")),
     )
 }  # fmt: skip
 
