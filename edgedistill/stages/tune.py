@@ -11,18 +11,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import Artifact, JsonObject
+from edgedistill.artifact import Artifact, JsonObject, read_json, write_json
 from edgedistill.data.speech.utterances import open_utterances
 from edgedistill.distill.speech.ablation import Part, tried
 from edgedistill.distill.speech.learning import Distilled, Lessons, renumbered, sayable
 from edgedistill.distill.speech.narrow import Width, narrow_decoder, narrow_encoder
 from edgedistill.distill.speech.states import heard
-from edgedistill.distill.speech.student import save_weights
+from edgedistill.distill.speech.student import load_weights, save_weights
 from edgedistill.distill.speech.transcripts import open_transcripts
 from edgedistill.errors import UserError
+from edgedistill.models import device_of
 from edgedistill.models.whisper.folder import Kept, find, generation, open_whisper, shape_of
 from edgedistill.models.whisper.network import Shape, Whisper
 from edgedistill.recipe.transcription import SpeechTraining
+from edgedistill.records import as_json, from_json
 from edgedistill.records.recognition import (
     AblateRecord,
     LayerTrial,
@@ -110,9 +112,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     if config.narrows("decoder"):
         width, tick = config.width("decoder", model.shape), _tick(context, "decoder")
         lost["decoder"] = narrow_decoder(model, width, learned["train"], tick)
-    before = _judged(model, learned["validation"])
-    trained = _trained(model, learned["train"], config.train, context) if config.train else {}
-    after = _judged(model.eval(), learned["validation"])
+    before = after = _judged(model, learned["validation"])
+    trained: dict[str, float] = {}
+    if config.train is not None:
+        best = Best(model, learned["validation"], context.checkpoints / "best", before)
+        trained = _trained(model, learned["train"], config.train, context, best.look)
+        after = best.restore()
     context.reporter.say(
         f"distill: cross entropy {before.cross_entropy:.3f} a token before, "
         f"{after.cross_entropy:.3f} after"
@@ -131,19 +136,57 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
 
 
 def _trained(
-    model: Whisper, lessons: Lessons, settings: SpeechTraining, context: Context
-) -> dict[str, float]:
-    """Train in place; what `train` tells of it."""
+    model: Whisper, lessons: Lessons, settings: SpeechTraining, context: Context,
+    look: Callable[[], None],
+) -> dict[str, float]:  # fmt: skip
+    """Train in place, with a look at the model after each epoch; what `train` tells of it."""
     objective = Distilled(
         model, settings.soft, settings.hard, settings.temperature,
         settings.precision == "bf16", settings.encoder,
     )  # fmt: skip
-    return train(
+    told = train(
         objective, lessons, settings,
         checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("distill", done, total, note),
-        deterministic=context.deterministic,
+        deterministic=context.deterministic, on_epoch=lambda _: look(),
     )  # fmt: skip
+    if settings.ema:  # the average is seen at the end alone
+        look()
+    return told
+
+
+class Best:
+    """The weights of the lowest cross entropy on validation, from before training on. They are kept
+    in a folder, so that an interrupted run finds them."""
+
+    def __init__(
+        self, model: Whisper, validation: Lessons, folder: Path, before: LayerTrial
+    ) -> None:
+        self._model, self._validation, self._folder = model, validation, folder
+        self._record = folder / "best.json"
+        folder.mkdir(exist_ok=True)
+        if not self._record.exists():
+            self._keep(before)
+
+    def look(self) -> None:
+        """Judge the model as it is now."""
+        found = _judged(self._model, self._validation)
+        if found.cross_entropy < self._best.cross_entropy:
+            self._keep(found)
+
+    def restore(self) -> LayerTrial:
+        """Give the model the best weights; how they were judged."""
+        self._model.load_state_dict(load_weights(self._folder))
+        self._model.eval()
+        return self._best
+
+    @property
+    def _best(self) -> LayerTrial:
+        return from_json(LayerTrial, read_json(self._record))
+
+    def _keep(self, found: LayerTrial) -> None:
+        save_weights(self._model, self._folder)
+        write_json(self._record, as_json(found))
 
 
 def _kept_tokens(
@@ -211,12 +254,9 @@ def _coverage(inputs: dict[str, Artifact], tokens: Sequence[int] | None, count: 
 
 def _judged(model: Whisper, lessons: Lessons) -> LayerTrial:
     """On some of the utterances, taken evenly."""
-    import torch
-
     most = min(_JUDGED, len(lessons.ids))
     ids = lessons.ids[np.linspace(0, len(lessons.ids) - 1, most).round().astype(int)]
     order = [ids[at : at + _BATCH] for at in range(0, len(ids), _BATCH)]
-    layers = tuple(range(len(model.decoder.layers)))
-    cpu = torch.device("cpu")
-    found = tried(model, "decoder", layers, lambda: lessons.batches(order, 0, cpu))
+    layers, device = tuple(range(len(model.decoder.layers))), device_of(model)
+    found = tried(model, "decoder", layers, lambda: lessons.batches(order, 0, device))
     return LayerTrial(**vars(found))
