@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
 from edgedistill.data.image.decode import Form, decode
 from edgedistill.package.python.glue.pictures import prepared
 
+OLD = int(PIL.__version__.split(".")[0]) < 13
 SIZES = [(1, 1), (7, 5), (16, 16), (33, 20), (20, 33), (97, 64), (201, 333)]
 
 
@@ -24,6 +26,8 @@ def test_every_byte_is_pillows(how: Any, channels: int) -> None:
     random = np.random.default_rng(0)
     for tall, wide in SIZES:
         for size in ((16, 16), (12, 31), (50, 8)):
+            if OLD and tall - size[0] > 2 * (wide - size[1]):
+                continue  # before its version 13 Pillow scaled these across first
             for given in (1, 3, 4):
                 picture = random.integers(0, 256, (tall, wide, given), dtype=np.uint8)
                 found = prepared(picture, told(size, channels, how))
