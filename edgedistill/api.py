@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import JsonValue
 from edgedistill.bundle import Bundle
-from edgedistill.bundle.audit import DriftReport
+from edgedistill.bundle.audit import DriftReport, drift_of_counters
 from edgedistill.bundle.audit import audit as audit_of
 from edgedistill.bundle.audit import drift as drift_of
 from edgedistill.bundle.compare import side_by_side
@@ -267,15 +267,27 @@ def audit(bundle: Bundle | str | Path, data: Samples | None = None) -> dict[str,
     return audit_of(bundle, data)
 
 
-def drift(bundle: Bundle | str | Path, data: str | Path) -> DriftReport:
+def drift(
+    bundle: Bundle | str | Path,
+    data: str | Path | None = None,
+    counters: Sequence[str | Path] = (),
+) -> DriftReport:
     """Whether the images or recordings below the folder `data` still look like those the bundle was
     compiled with: {verdict: stable, shifted or drifted; psi_classes; psi_confidence; note;
-    left_out; ...}.
-    What cannot be read is left out, and told of in `notes`.
+    left_out; ...}. What cannot be read is left out, and told of in `notes`. Or whether what apps
+    answered does, of files that their packages' `counters` wrote.
 
-    Raises UserError: nothing there, or too few to tell.
+    Raises UserError: neither or both given; nothing there, or too few to tell; counters of another
+    model.
     """
+    if (data is None) == (not counters):
+        raise UserError(
+            "drift is told of a folder or of counters",
+            "give `--data FOLDER`, or files that a package's counters wrote",
+        )
     bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
+    if data is None:
+        return drift_of_counters(bundle, [Path(each) for each in counters])
     return drift_of(bundle, Path(data))
 
 

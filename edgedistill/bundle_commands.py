@@ -81,15 +81,19 @@ def audit(
 
 def drift(
     bundle: Annotated[Path, typer.Argument(help="A bundle.")],
+    counters: Annotated[
+        list[Path], typer.Argument(help="Files that the counters of its packages wrote.")
+    ] = [],  # noqa: B006
     data: Annotated[
-        Path, typer.Option(help="A folder of images or recordings from the field, at any depth.")
-    ],
+        Path | None,
+        typer.Option(help="Or a folder of images or recordings from the field, at any depth."),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Whether samples from the field still look like those trained on; drifted: exit code 1."""
     from edgedistill import api
 
-    found = api.drift(bundle, data)
+    found = api.drift(bundle, data, counters)
     for note in found.get("notes", []):
         say(note)
     if as_json:

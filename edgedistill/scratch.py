@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -10,6 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, where nothing is compiled, and packages are made
+    fcntl = None  # type: ignore[assignment]
 
 _PREFIX, _NEW = "edgedistill-scratch-", "edgedistill-new-"
 _MARK = ".scratch"
@@ -21,7 +25,12 @@ _SECONDS_TO_LOCK = 60.0
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
     """A folder in the system's place for such, for as long as the context is open. It is locked,
-    which tells it from those of killed processes; these are removed."""
+    which tells it from those of killed processes; these are removed. A system without locks keeps
+    what a killed process left."""
+    if fcntl is None:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as plain:
+            yield Path(plain)
+        return
     base = Path(tempfile.gettempdir())
     _sweep(base)
     new = Path(tempfile.mkdtemp(prefix=_NEW, dir=base))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,19 @@ class DriftReport(Drift):
     observed: Statistics
 
 
+def drift_of_counters(bundle: Bundle, paths: Sequence[Path]) -> DriftReport:
+    """The same of what apps counted of their answers: files that a package's `counters` wrote, put
+    together."""
+    from edgedistill.bundle.counters import counted
+    from edgedistill.tasks import drift as drifting
+
+    reference = _reference(bundle)
+    with reading(f"{bundle.path}: its reference statistics", "compile the bundle again"):
+        observed = counted(bundle, reference["edges"], paths)
+        told = drifting.compare(reference, observed)
+    return {**told, "left_out": 0, "notes": [], "observed": observed}
+
+
 def drift(bundle: Bundle, folder: Path) -> DriftReport:
     """Whether the images or recordings below a folder, as the file that ships answers them, still
     look like those that the bundle was compiled with; see `tasks.drift.compare`. Recordings may
@@ -95,12 +109,7 @@ def drift(bundle: Bundle, folder: Path) -> DriftReport:
     from edgedistill.runtimes import features
     from edgedistill.tasks import drift as drifting
 
-    reference = bundle.answering.get("reference")
-    if reference is None:
-        raise UserError(
-            f"{bundle.path}: carries no reference statistics",
-            "only classifiers do; one of an older version must be compiled again",
-        )
+    reference = _reference(bundle)
     sound = sound_of(bundle)
     if sound is None:
         read = read_unlabelled(folder, bundle.form)
@@ -117,6 +126,17 @@ def drift(bundle: Bundle, folder: Path) -> DriftReport:
         observed = drifting.describe(logits, inner, reference["edges"])
         told = drifting.compare(reference, observed)
     return {**told, "left_out": read.left_out, "notes": list(read.notes), "observed": observed}
+
+
+def _reference(bundle: Bundle) -> Any:
+    """Raises UserError: there is none."""
+    reference = bundle.answering.get("reference")
+    if reference is None:
+        raise UserError(
+            f"{bundle.path}: carries no reference statistics",
+            "only classifiers do; one of an older version must be compiled again",
+        )
+    return reference
 
 
 def _answers(

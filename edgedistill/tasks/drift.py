@@ -48,8 +48,9 @@ class Statistics(TypedDict):
     class_shares: list[float]
     edges: list[float]
     confidence_shares: list[float]
-    mean_confidence: float
-    entropy: float
+    mean_confidence: float | None
+    """None where bins alone were counted, as of `entropy`."""
+    entropy: float | None
     features: Moments | None
 
 
@@ -62,7 +63,7 @@ class Drift(TypedDict):
     verdict: Verdict
     psi_classes: float | None
     psi_confidence: float | None
-    confidence_shift: float
+    confidence_shift: float | None
     feature_shift: float | None
     note: str
 
@@ -163,7 +164,8 @@ def compare(reference: Statistics, observed: Statistics) -> Drift:
     verdict: `drifted` or `shifted` where an index is at least at its bound and above what chance
     explains, else `stable`. psi_classes, psi_confidence (bounds 0.1 and 0.25): the population
     stability index less its mean under no drift, not below 0; bins in which fewer than 5 samples
-    are expected are counted together, None where that leaves one. confidence_shift: of the mean.
+    are expected are counted together, None where that leaves one. confidence_shift: of the mean,
+    None where that is unknown.
     feature_shift (bounds 0.2 and 0.5): how far the mean of the features moved, in standard
     deviations of the reference's, see `feature_shift`; None where either has none. note: the
     verdict as one sentence.
@@ -205,10 +207,14 @@ def compare(reference: Statistics, observed: Statistics) -> Drift:
         "verdict": verdict,
         "psi_classes": found["class"] and found["class"][0],
         "psi_confidence": found["confidence"] and found["confidence"][0],
-        "confidence_shift": observed["mean_confidence"] - reference["mean_confidence"],
+        "confidence_shift": _shift(reference["mean_confidence"], observed["mean_confidence"]),
         "feature_shift": moved and moved[0],
         "note": _note(verdict, reference, observed, found, moved),
     }
+
+
+def _shift(before: float | None, after: float | None) -> float | None:
+    return None if before is None or after is None else after - before
 
 
 def _index(
@@ -291,9 +297,11 @@ def _note(
         if moved
         else "how far the features moved is unknown"
     )
-    confidences = (each["mean_confidence"] for each in (reference, observed))
+    means = [each["mean_confidence"] for each in (reference, observed)]
+    known = [f"{each:.2f}" for each in means if each is not None]
+    moved_to = f"went from {' to '.join(known)}" if len(known) == 2 else "is unknown"
     return (
         f"{verdict.capitalize()}: of {observed['count']} predictions against "
         f"{reference['count']}, the population stability index is {indices}; {features}; "
-        f"mean confidence went from {' to '.join(f'{each:.2f}' for each in confidences)}."
+        f"mean confidence {moved_to}."
     )

@@ -59,13 +59,19 @@ def resized(
     pixels: Pixels, height: int, width: int, box: tuple[float, float, float, float]
 ) -> Pixels:
     """Bilinear, averaging where it shrinks: the part `box` (left, top, right, bottom) of pixels
-    (height, width, channels), across and then down, each rounded to bytes."""
+    (height, width, channels), across and down, each rounded to bytes. What loses far more rows than
+    columns goes down first, as in Pillow since its version 13."""
     left, top, right, bottom = (np.float32(each) for each in box)
     tall, wide = pixels.shape[:2]
+    ways = []
     if width != wide or left or right != width:
-        pixels = _along(pixels, left, right, width, 1)
+        ways.append((left, right, width, 1))
     if height != tall or top or bottom != height:
-        pixels = _along(pixels, top, bottom, height, 0)
+        ways.append((top, bottom, height, 0))
+    if tall - height > max(0, 2 * (wide - width)):
+        ways.reverse()
+    for begin, end, size, axis in ways:
+        pixels = _along(pixels, begin, end, size, axis)
     return pixels
 
 

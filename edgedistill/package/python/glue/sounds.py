@@ -25,7 +25,8 @@ def as_real(samples: Any) -> Reals:
     if samples.ndim != 1:
         raise ValueError(f"sound of shape {samples.shape}; one channel, (samples,), is meant")
     if samples.dtype == np.int16:
-        return np.multiply(samples, np.float32(1 / 32768), dtype=np.float32)
+        real: Reals = np.multiply(samples, np.float32(1 / 32768), dtype=np.float32)
+        return real
     if samples.dtype.kind != "f":
         raise ValueError(f"sound as {samples.dtype}; int16, or floats in -1..1, are meant")
     if not np.isfinite(samples).all():
