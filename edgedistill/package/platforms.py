@@ -64,6 +64,7 @@ PLATFORMS = {
         Platform("web", ("litert", "onnxruntime")),
         Platform("c", ("litert", "onnxruntime")),
         Platform("python", ("litert", "onnxruntime")),
+        Platform("web", ("onnxruntime", "litert")),
     )
 }  # fmt: skip
 
