@@ -64,7 +64,6 @@ PLATFORMS = {
         Platform("web", ("litert", "onnxruntime")),
         Platform("c", ("litert", "onnxruntime")),
         Platform("python", ("litert", "onnxruntime")),
-        Platform("web", ("onnxruntime", "litert")),
     )
 }  # fmt: skip
 
