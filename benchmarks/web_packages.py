@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +70,8 @@ def main(pictures: str, keywords: str) -> None:
         made = package(pictures, "web", folder / "package", "onnxruntime", "int8").path
         with opened(demo(made)) as drawn_on:
             PICTURE.write_bytes(_picture(drawn_on))
-    write("web_packages", rows, seeds=[], browser=browser, runs=RUNS)
+    write("web_packages", rows, seeds=[], browser=browser, runs=RUNS,
+          load=os.getloadavg()[0])  # fmt: skip
 
 
 def _measured(bundle: str, runtime: str, precision: str) -> Iterator[dict[str, Any]]:
