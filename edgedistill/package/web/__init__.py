@@ -1,4 +1,4 @@
-"""An npm package of a bundle's files: plain ES modules with types, on ONNX Runtime Web or LiteRT.js.
+"""An npm package of a bundle's files: ES modules with types, on ONNX Runtime Web or LiteRT.js.
 
 `src` holds its code as it is shipped, in JavaScript that needs no build; `demo` a page to try it.
 What knows neither a runtime nor a browser there runs in Node.js as well, which is how it is tested.
@@ -86,11 +86,12 @@ def _check(app: App) -> None:
     ends = [spec for each in app.files for spec in (*each.inputs, *each.outputs)]
     other = next((spec for spec in ends if spec.dtype not in _LITERT_TAKES), None)
     if app.runtime == "litert" and other is not None:
+        *most, last = _LITERT_TAKES
         raise UserError(
-            f"LiteRT.js takes {_LITERT_TAKES[0]}, {_LITERT_TAKES[1]} and {_LITERT_TAKES[2]}, and `{other.name}` of "
+            f"LiteRT.js takes {', '.join(most)} and {last}, and `{other.name}` of "
             f"{app.files[0].file} is {other.dtype}",
-            "add `--runtime onnxruntime`, or compile for `web-wasm`, whose int8 files take and give "
-            "floats",
+            "add `--runtime onnxruntime`, or compile for `web-wasm`, whose int8 files take and "
+            "give floats",
         )
 
 
