@@ -64,6 +64,7 @@ PLATFORMS = {
         Platform("web", ("litert", "onnxruntime")),
         Platform("c", ("litert", "onnxruntime")),
         Platform("python", ("litert", "onnxruntime")),
+        Platform("c", ("litert", "onnxruntime"), ALL - {"retrieval"}),
     )
 }  # fmt: skip
 
