@@ -62,9 +62,8 @@ PLATFORMS = {
         Platform("android", ("litert", "onnxruntime")),
         Platform("ios", ("onnxruntime", "litert")),
         Platform("web", ("litert", "onnxruntime")),
-        Platform("c", ("litert", "onnxruntime")),
-        Platform("python", ("litert", "onnxruntime")),
         Platform("c", ("litert", "onnxruntime"), ALL - {"retrieval"}),
+        Platform("python", ("litert", "onnxruntime")),
     )
 }  # fmt: skip
 
