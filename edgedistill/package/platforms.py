@@ -62,7 +62,7 @@ PLATFORMS = {
         Platform("android", ("litert", "onnxruntime")),
         Platform("ios", ("onnxruntime", "litert")),
         Platform("web", ("litert", "onnxruntime")),
-        Platform("c", ("litert", "onnxruntime"), ALL - {"retrieval"}),
+        Platform("c", ("litert", "onnxruntime")),
         Platform("python", ("litert", "onnxruntime")),
     )
 }  # fmt: skip

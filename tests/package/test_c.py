@@ -18,8 +18,13 @@ from tone_net import RATE, tone, write_wav
 
 from edgedistill.bundle import Bundle, write_bundle
 from edgedistill.devices import native
-from edgedistill.package import package
+from edgedistill.package import Contents, package
+from edgedistill.package.app import AppTexts
+from edgedistill.package.c import write
 from edgedistill.package.c.constants import identifier
+from edgedistill.package.contents import contents_of
+from edgedistill.package.platforms import find
+from edgedistill.tasks.calibration import softmax
 
 with_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
 
@@ -119,6 +124,31 @@ def test_a_picture_is_classified_as_in_python(
     assert found == pytest.approx(wanted.scores, rel=1e-6)
     path.write_bytes(b"P6 nothing")
     assert said(program, path) == (1, f"classify: {path}: is no PPM or PGM of 8 bits\n")
+
+
+@with_compiler
+def test_what_a_picture_shows_is_found_among_texts(
+    pictures: Bundle, library: Path, tmp_path: Path
+) -> None:
+    texts = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    told = contents_of(pictures, find("c"), None, None)
+    app = told.app.model_copy(
+        update={
+            "labels": ("a", "b", "c", "d"), "counting": None,
+            "texts": AppTexts(file="texts.bin", shape=(4, 3), scale=20.0),
+        }
+    )  # fmt: skip
+    write(Contents(app, {**told.sources, "texts.bin": texts.tobytes()}), tmp_path / "out")
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
+    path = tmp_path / "photo.pgm"
+    Image.fromarray(pixels).save(path)
+    code, found = said(built(tmp_path / "out", "classify", library), path)
+    assert code == 0, found
+    (given,) = pictures.model()(pixels[None, None].astype(np.float32) / np.float32(255))
+    logits = 20 * (given / np.linalg.norm(given)) @ texts.T
+    wanted = softmax(logits[None], app.temperature)[0]
+    shown = [float(row.split()[1]) for row in found.splitlines()[1:]]
+    assert shown == pytest.approx(list(wanted), rel=1e-4)
 
 
 @with_compiler

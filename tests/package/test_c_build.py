@@ -33,7 +33,8 @@ def digits(quickly: None, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("digits")
     recipe = Path(__file__).parents[2] / "examples" / "digits.yaml"
     words = ["compile", str(recipe), "--target", "android-arm64", "--cache", str(folder / "cache")]
-    assert run([*words, "--out", str(folder / "bundle"), *QUICK]) == 0
+    changes = [word for each in QUICK for word in ("--set", each)]
+    assert run([*words, "--out", str(folder / "bundle"), *changes]) == 0
     return Bundle.load(folder / "bundle")
 
 
