@@ -69,7 +69,10 @@ def android(scratch: Path, out: Path) -> None:
         "Dir::State": scratch / "state", "Dir::Cache": scratch / "cache",
         "Dir::State::status": "/var/lib/dpkg/status", "APT::Sandbox::User": "root",
     }  # fmt: skip
-    apt = ["apt-get", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))]
+    apt = [
+        "apt-get",
+        *(word for key, value in settings.items() for word in ("-o", f"{key}={value}")),
+    ]
     subprocess.run([*apt, "-q", "update"], check=True)
     subprocess.run([*apt, "-q", "download", ANDROID], cwd=scratch, check=True)
     (package,) = scratch.glob("*.deb")
@@ -85,7 +88,9 @@ def jvm(folder: Path) -> None:
         name = "libonnxruntime4j_jni.so"
         (place / name).write_bytes(file.read(f"jni/x86_64/{name}"))
     versions = place / "versions"
-    versions.write_text("LIBC { global: *; };\nVERS_1.29.0 { global: OrtSessionOptionsAppend*; };\n")
+    versions.write_text(
+        "LIBC { global: *; };\nVERS_1.29.0 { global: OrtSessionOptionsAppend*; };\n"
+    )
     for name in ("libc.so", "libm.so", "libdl.so"):
         command = ["cc", "-shared", "-fPIC", "-O1", f"-Wl,--version-script={versions}",
                    f"-Wl,-soname,{name}", "-o", str(place / name)]  # fmt: skip
