@@ -1,6 +1,6 @@
-"""A package for Android, as far as it can be checked without a device: Kotlin compiled against ONNX
-Runtime's real classes and Android's, the golden data on a JVM, an AAR and an app's client of it, models
-uncompressed, pages of 16 KB, and a signature with a control that was tampered with.
+"""A package for Android, as far as it can be checked without a device: Kotlin compiled against
+ONNX Runtime's real classes and Android's, the golden data on a JVM, an AAR and an app's client of
+it, models uncompressed, pages of 16 KB, and a signature with a control that was tampered with.
 
     EDGEDISTILL_ANDROID=TOOLS python -m benchmarks.android_package BUNDLE...
 

@@ -1,5 +1,5 @@
-"""A package's Kotlin does what Python does: the golden data, pictures, sound, keywords and speech on
-a JVM, with ONNX Runtime's own Java classes."""
+"""A package's Kotlin does what Python does: golden data, pictures, sound, keywords and speech on a
+JVM, with ONNX Runtime's own Java classes."""
 
 from __future__ import annotations
 
