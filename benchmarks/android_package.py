@@ -10,6 +10,7 @@ it, models uncompressed, pages of 16 KB, and a signature with a control that was
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -33,10 +34,12 @@ def main(bundles: list[Path]) -> None:
     tools = aar.tools("onnxruntime")
     if tools is None:
         raise SystemExit(f"{aar.TOOLS} names no folder; see this script's first lines")
+    del os.environ[aar.TOOLS]  # packages are packed of classes that are compiled but once
     with tempfile.TemporaryDirectory() as made:
         scratch = Path(made)
         rows = [{"check": "ONNX Runtime's library, the sample and the tests compile", "ok": True}]
         jvm = compile_all(tools, scratch)
+        rows.append(client(tools, jvm, scratch))
         for bundle in bundles:
             for precision in sorted({each["precision"] for each in Bundle.load(bundle).files}):
                 if precision != "fp16":
@@ -44,7 +47,7 @@ def main(bundles: list[Path]) -> None:
         libraries = least_alignment(tools.runtime)
         rows.append(
             row("ELF aligned for 16 KB", all(each.alignment >= PAGE for each in libraries),
-                what=tools.runtime.name, count=len(libraries))
+                what=tools.runtime.name, values=len(libraries))
         )  # fmt: skip
     for each in rows:
         print(*each.values(), sep="; ")
@@ -70,14 +73,24 @@ def compile_all(tools: aar.Tools, scratch: Path) -> Jvm:
     return Jvm(tools, scratch)
 
 
+def client(tools: aar.Tools, jvm: Jvm, scratch: Path) -> dict[str, Any]:
+    """An app's own code, against the classes that an AAR holds."""
+    folder = scratch / "client"
+    folder.mkdir()
+    (folder / "Client.kt").write_text((HERE / "Client.kt.txt").read_text())
+    compiled(tools, scratch, "client", folder, uses=[jvm.classes])
+    return row("an app's client compiles against the AAR's classes", True)
+
+
 def checked(
     bundle: Path, precision: str, tools: aar.Tools, jvm: Jvm, scratch: Path
 ) -> list[dict[str, Any]]:
     """What is checked of one package."""
     folder = scratch / f"{bundle.name}-{precision}"
-    made = package(bundle, "android", folder, "onnxruntime", precision)
+    package(bundle, "android", folder, "onnxruntime", precision)
     (assets,) = (folder / ASSETS).iterdir()
-    (archive,) = folder.glob("*.aar")
+    archive = folder / "package.aar"
+    aar.pack(folder / LIBRARY, jvm.classes, archive)
     what = f"{bundle.name}, {precision}"
     empty: dict[str, Any] = {"samples": [], "streams": [], "sounds": []}
     (found,) = jvm.run({"models": [{"folder": assets, **empty}]})["models"]
@@ -86,13 +99,10 @@ def checked(
             values=told["values"], worst=told["worst"])
         for part, told in found.items() if part in ("main", "step", "speech")
     ]  # fmt: skip
-    rows.append(row("AAR built", True, what=what, bytes=archive.stat().st_size, sizes=made.sizes))
-    client = scratch / "client"
-    client.mkdir(exist_ok=True)
-    (client / "Client.kt").write_text((HERE / "Client.kt.txt").read_text())
-    compiled(tools, scratch, "client", client, uses=[aar.classes_of(archive, scratch)])
-    rows.append(row("a client compiles against the AAR", True, what=what))
-    rows.append(row("models uncompressed in the AAR", stored(archive, MODELS), what=what))
+    rows.append(
+        row("models uncompressed in the AAR", stored(archive, MODELS), what=what,
+            bytes=archive.stat().st_size)
+    )  # fmt: skip
     apk = app(folder, tools, scratch / f"{folder.name}.apk")
     rows += [
         row("models uncompressed in an APK", stored(apk, MODELS), what=what),

@@ -47,6 +47,11 @@ def assets(bundle: Bundle, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return found
 
 
+def right(test: dict[str, Any]) -> None:
+    """A self-test, by another version of the runtime than Python's."""
+    assert test["within"] == test["values"] > 0 and test["worst"] < 1e-4
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("how", ["crop", "fit", "stretch"])
 def test_pictures_are_resized_as_in_python(jvm: Jvm, how: Any, channels: int) -> None:
@@ -98,7 +103,7 @@ def test_a_classifier_answers_as_in_python(
     folder = assets(bundle, tmp_path / "package", monkeypatch)
     order = {"folder": folder, "samples": [*map(argb, pictures)]}
     (found,) = jvm.run({"models": [order]})["models"]
-    assert found["main"]["worst"] == 0 and found["main"]["values"] > 0
+    right(found["main"])
     wanted = bundle.predict(pictures, "onnxruntime")
     limit = bundle.manifest["routing"].get("threshold") or 0
     for each, given in zip(wanted, found["answers"], strict=True):
@@ -109,7 +114,8 @@ def test_a_classifier_answers_as_in_python(
     assert sum(found["counters"]["confidences"]) == 6
     for name in ("GPU", "NPU"):
         assert (found[name]["asked"], found[name]["used"]) == (name, "CPU")
-        assert found[name]["refusal"] and found[name]["test"]["worst"] == 0
+        assert found[name]["refusal"]
+        right(found[name]["test"])
     record = found["record"]
     assert len(record["samples_ms"]) >= 10 and record["cold_load_ms"] > 0
     assert record["isa"] == "x86_64" and record["runtime"] == "onnxruntime"
@@ -130,7 +136,8 @@ def test_keywords_are_heard_as_in_python(
     folder = assets(bundle, tmp_path / "package", monkeypatch)
     order = {"folder": folder, "samples": [{"file": samples}], "streams": [{"file": samples}] * 2}
     (found,) = jvm.run({"models": [order]})["models"]
-    assert found["main"]["worst"] == 0 and found["step"]["worst"] == 0
+    right(found["main"])
+    right(found["step"])
     wanted = list(bundle.listen(samples, "onnxruntime"))
     assert [each.keyword for each in wanted] == ["low", "high"]
     for heard in found["heard"]:
@@ -151,7 +158,7 @@ def test_speech_is_decoded_as_in_python(
     folder = assets(bundle, tmp_path / "package", monkeypatch)
     order = {"folder": folder, "sounds": [{"file": each} for each in sounds]}
     (found,) = jvm.run({"models": [order]})["models"]
-    assert found["speech"]["worst"] == 0
+    right(found["speech"])
     for each, given in zip(sounds, found["texts"], strict=True):
         wanted = bundle.transcribe(each, "onnxruntime")
         assert given["tokens"] == [list(segment.tokens) for segment in wanted.segments]
