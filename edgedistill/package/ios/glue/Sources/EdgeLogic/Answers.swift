@@ -52,9 +52,8 @@ public enum Answers {
 
     /// The place of the largest value; the first of equals.
     public static func largest<T: Comparable>(_ values: [T]) -> Int? {
-        values.indices.dropFirst().reduce(values.isEmpty ? nil : 0) { best, place in
-            values[place] > values[best!] ? place : best
-        }
+        guard !values.isEmpty else { return nil }
+        return values.indices.dropFirst().reduce(0) { values[$1] > values[$0] ? $1 : $0 }
     }
 }
 
