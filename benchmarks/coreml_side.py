@@ -1,8 +1,8 @@
 """Core ML packages of students: what is in them, and how near what they hold is to the torch graph.
 
 Nothing here runs Core ML, which Apple's systems alone do. The package is read back and its program
-evaluated in torch, on the whole test set: that tells of the graph, its constants and its weights, not
-of the kernels of a phone.
+evaluated in torch, on the whole test set: that tells of the graph, its constants and its weights,
+not of the kernels of a phone.
 
     pip install 'edgedistill[coreml]'
     python -m benchmarks.coreml_side [--cache DIR]

@@ -1,4 +1,4 @@
-"""The package for iOS: what is written, and where Swift is installed, that its logic is Python's."""
+"""The package for iOS: what is written; where Swift is installed, that its logic is Python's."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What a saved Core ML program computes, operator by operator in torch.
 
-Core ML itself runs on Apple's systems alone. This reads the graph, its constants and its weights back
-from the package, so that a conversion which lost or changed something is found anywhere; what it
-cannot say is how Apple's own kernels round.
+Core ML itself runs on Apple's systems alone. This reads the graph, its constants and its weights
+back from the package, so that a conversion which lost or changed something is found anywhere; what
+it cannot say is how Apple's own kernels round.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Evaluated:
 def _value(given: Any, known: Values) -> Any:
     if isinstance(given, tuple | list):
         return [_value(each, known) for each in given]
-    return known[given.name] if given.name in known else given.val
+    return known.get(given.name, given.val)
 
 
 def _tensor(value: Any) -> Tensor:

@@ -1,7 +1,7 @@
 """A program as a Core ML package for iOS 17 and later.
 
-Written as Xcode takes it: a picture goes in as an image of bytes, and class probabilities come out. All
-is in float32 but the integers of an int8 program: by its own default, Core ML's converter would keep
+Written as Xcode takes it: a picture goes in as an image of bytes, and class probabilities come out.
+All is in float32 but the integers of an int8 program: by its own default, the converter would keep
 the scales between integers in float16, which moves values by whole steps.
 """
 
