@@ -27,8 +27,10 @@ public enum Answers {
     public static func compared(_ embedding: [Float], with texts: [Float], scale: Double) -> [Float] {
         let length = max(embedding.reduce(Float(0)) { $0 + $1 * $1 }.squareRoot(), 1e-12)
         return stride(from: 0, to: texts.count, by: embedding.count).map { row in
-            let product = zip(embedding, texts[row..<row + embedding.count])
-                .reduce(Float(0)) { $0 + $1.0 / length * $1.1 }
+            var product: Float = 0
+            for (place, value) in embedding.enumerated() {
+                product += value / length * texts[row + place]
+            }
             return Float(scale) * product
         }
     }
