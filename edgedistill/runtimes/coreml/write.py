@@ -50,7 +50,7 @@ def write(
     """
     import torch
 
-    from edgedistill.program import graph_of
+    from edgedistill.program import export, graph_of
     from edgedistill.runtimes.native import hushed
     from edgedistill.runtimes.program import fold_weights, made_once
 
@@ -58,9 +58,9 @@ def write(
     folded = made_once(program, "folded", lambda: fold_weights(program))
     inputs = program.signature.inputs
     with torch.no_grad(), hushed():
-        whole = _with_activation(
-            graph_of(folded), program.signature.answer, activation, temperature
-        )
+        # Exported anew, as a graph that was read from disk cannot be a part of another.
+        graph = graph_of(export(graph_of(folded), program.signature))
+        whole = _with_activation(graph, program.signature.answer, activation, temperature)
         # Core ML's converter knows the core operators alone.
         exported = torch.export.export(whole, blank(inputs, 1)).run_decompositions({})
         classes = ct.ClassifierConfig(list(labels)) if activation == "softmax" else None
