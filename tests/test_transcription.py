@@ -61,7 +61,7 @@ def document(folder: Path, **changes: Any) -> dict[str, Any]:
         "name": "tiny", "task": "transcription",
         "data": {
             "train": str(folder / "train.jsonl"), "test": str(folder / "test.jsonl"),
-            "language": "en", "seconds": 1, "validation": 0.3, "noise": [str(folder / "noise")],
+            "language": "en", "seconds": 1, "validation": 0.3, "noise": str(folder / "noise"),
         },
         "teacher": {"family": "whisper", "name": str(folder / "teacher")},
         "student": {
@@ -226,7 +226,7 @@ def test_a_promise_of_speed_is_held_against_the_teacher_whole(bundle: Bundle) ->
 
 def test_a_promise_or_noise_changes_nothing_before_it(bundle: Bundle, folder: Path) -> None:
     other = document(folder, contract={})
-    other["data"] |= {"noise": []}
+    del other["data"]["noise"]
     rows, _ = plan(parse_recipe(other, "test"), [target()], Cache(folder / "cache", str))
     assert [row.name for row in rows if row.state != "cached"] == ["audit", "benchmark"]
 
