@@ -70,9 +70,10 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     judging = recognize.Config(
         name=name, fingerprint=teacher, utterances=wanted.recognize.utterances, processor=processor
     )
+    noise = [of_recordings(each, recipe.data.audio) for each in recipe.data.noise or ()]
     auditing = speech_audit.Config(
-        name=name, fingerprint=teacher, speech=recipe.data, processor=processor,
-        noise=text_digest([of_recordings(each, recipe.data.audio) for each in recipe.data.noise]),
+        name=name, fingerprint=teacher, speech=recipe.data, noise=text_digest(noise),
+        processor=processor,
     )  # fmt: skip
     # Only a promise of speed needs the teacher as a file.
     speedup = recipe.contract.min_speedup is not None
