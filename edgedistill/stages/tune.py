@@ -70,11 +70,6 @@ class Config(Frozen):
         """Whether training utterances are heard."""
         return self.train is not None or self.narrows("encoder") or self.narrows("decoder")
 
-    @property
-    def moves(self) -> bool:
-        """Whether the encoder is trained."""
-        return self.train is not None and self.train.encoder
-
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     """Leaves the student's weights, its tokens, and `student.json`."""
@@ -103,7 +98,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     if config.narrows("encoder"):
         width, tick = config.width("encoder", model.shape), _tick(context, "encoder")
         lost["encoder"] = narrow_encoder(model, width, learned["train"], tick)
-    if not config.moves:
+    if config.train is not None and not config.train.encoder:
         theirs = whole_encoder and not config.narrows("encoder")
         learned = {
             name: replace(each, states=_states(model, each, name, theirs, inputs, context))
