@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 PAGES = (
     "README.md", "docs/design.md", "docs/devices.md", "docs/distillation.md", "docs/sound.md",
-    "docs/speech.md",
+    "docs/packages.md", "docs/speech.md",
 )  # fmt: skip
 REGION = re.compile(
     r"(?P<begin><!-- results:begin (?P<name>\w+)(?: (?P<columns>[\w,]+))? -->\n)"
