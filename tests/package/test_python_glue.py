@@ -70,7 +70,7 @@ def test_a_picture(pictures: Bundle, tmp_path: Path, precision: str) -> None:
 
 def test_a_stream_and_a_recording(tones: Bundle, tmp_path: Path) -> None:
     model = opened(tones, tmp_path / "out")
-    assert model.self_test().equal
+    assert model.self_test().worst < 1e-4  # the golden ones were answered as a batch
     sound = np.concatenate([np.zeros(RATE // 2), tone("low"), np.zeros(RATE), tone("high")])
     sound = np.concatenate([sound, np.zeros(RATE)]).astype(np.float32)
     heard = list(tones.listen(sound))
