@@ -50,6 +50,7 @@ HEADINGS = {
     "worst_to_reference": "worst of these",
     "times_slower": "latency, LiteRT 1",
     "of_litert": "latency, LiteRT 1",
+    "of_litert_p10": "of the fastest tenth",
     "quality": "accuracy %",
     "seconds": "s",
     "fp32_ms": "float32 ms",

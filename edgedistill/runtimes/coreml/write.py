@@ -50,7 +50,7 @@ def write(
     """
     import torch
 
-    from edgedistill.program import export, graph_of
+    from edgedistill.program import graph_of
     from edgedistill.runtimes.native import hushed
     from edgedistill.runtimes.program import fold_weights, made_once
 
@@ -58,9 +58,8 @@ def write(
     folded = made_once(program, "folded", lambda: fold_weights(program))
     inputs = program.signature.inputs
     with torch.no_grad(), hushed():
-        # Exported anew, as a graph that was read from disk cannot be a part of another.
-        graph = graph_of(export(graph_of(folded), program.signature))
-        whole = _with_activation(graph, program.signature.answer, activation, temperature)
+        answer = program.signature.answer
+        whole = _with_activation(graph_of(folded), answer, activation, temperature)
         # Core ML's converter knows the core operators alone.
         exported = torch.export.export(whole, blank(inputs, 1)).run_decompositions({})
         classes = ct.ClassifierConfig(list(labels)) if activation == "softmax" else None
@@ -83,10 +82,10 @@ def _with_activation(graph: Any, answer: int, activation: Activation, temperatur
     class Whole(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.graph = graph
+            self.model = graph  # `graph` is what an exported module calls its own
 
         def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-            given = self.graph(*inputs)
+            given = self.model(*inputs)
             logits: torch.Tensor = given if isinstance(given, torch.Tensor) else given[answer]
             if activation == "softmax":
                 return torch.softmax(logits / temperature, 1)
