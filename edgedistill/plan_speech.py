@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 from edgedistill.artifact import file_digest, text_digest
 from edgedistill.data.fingerprint import of_recordings
@@ -10,8 +10,10 @@ from edgedistill.devices.machine import instructions, machine, precision_of
 from edgedistill.errors import UserError
 from edgedistill.models.whisper.folder import find, generation, shape_of
 from edgedistill.plan import Step
+from edgedistill.plan_needs import told
 from edgedistill.recipe.speech import Speech
 from edgedistill.recipe.transcription import TranscriptionRecipe
+from edgedistill.stages.recognizer import Config as Export
 from edgedistill.target import Target
 from edgedistill.transcribing.rules import read_rules
 from edgedistill.transcribing.vocabulary import read_vocabulary
@@ -98,11 +100,14 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     ]  # fmt: skip
 
 
-def look_ahead(recipe: TranscriptionRecipe, done: Collection[str]) -> list[str]:
+def look_ahead(
+    recipe: TranscriptionRecipe, planned: Sequence[Step], done: Collection[str]
+) -> list[str]:
     """What can be known to fail before a recording is read, and what a user should know.
 
     done: steps that need not run. Raises UserError: the teacher is no Whisper, does not know the
-    language, has a shorter window or fewer layers than are asked for; transformers is missing.
+    language, has a shorter window or fewer layers than are asked for; transformers is missing; this
+    machine or a file is too small.
     """
     if "distill" in done:
         return []
@@ -137,7 +142,17 @@ def look_ahead(recipe: TranscriptionRecipe, done: Collection[str]) -> list[str]:
                 f"student.{part}_layers: {wanted}; the teacher's {part} has {there} layers",
                 f"give {there} at most, numbered from 0",
             )
-    return []
+    exporting = (each.config for each in planned if isinstance(each.config, Export))
+    return [*_letters(recipe), *told(recipe, shape, vocabulary, next(exporting, None))]
+
+
+def _letters(recipe: TranscriptionRecipe) -> Iterator[str]:
+    language = recipe.data.language
+    if recipe.student.vocabulary == "ascii" and language != "en":
+        yield (
+            f"student.vocabulary: ascii: words of the language `{language}` with letters beyond "
+            "ASCII can never be said; `data` keeps the tokens that the teacher says"
+        )
 
 
 def _fingerprint(name: str) -> str:

@@ -351,6 +351,54 @@ def test_a_language_that_the_teacher_does_not_know_is_told(folder: Path) -> None
         plan(recipe, [target()], Cache(folder / "new", str))
 
 
+def test_another_language_than_english_is_told_to_the_model(folder: Path) -> None:
+    german = document(folder, student={"tokens": 24, "vocabulary": "whole"})
+    german["data"]["language"] = "de"
+    german["stages"]["distill"] = None
+    made = edgedistill.compile(german, target(), out=folder / "de", cache=folder / "german")
+    assert isinstance(made, Bundle)
+    names = [f"<|{each}|>" for each in ("startoftranscript", "de", "transcribe", "notimestamps")]
+    assert made.recognizer.rules.prompt == tuple(whisper_models.NAMED[each] for each in names)
+    found = made.transcribe(folder / "test" / "0.wav")
+    assert found.language == "de"
+    said = made.report["recognized"]["transcripts"]["onnxruntime fp32"]
+    assert found.text == said[0]
+
+
+class Said(Quiet):
+    """What a user reads."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_letters_that_a_vocabulary_lacks_are_told(folder: Path) -> None:
+    german = document(folder, student={"tokens": 24, "vocabulary": "ascii"})
+    german["data"]["language"] = "de"
+    german["stages"]["distill"] = None
+    heard = Said()
+    recipe, cache = parse_recipe(german, "test"), Cache(folder / "letters", str)
+    _, notes = plan(recipe, [target()], cache)
+    assert notes[0].startswith("student.vocabulary: ascii: words of the language `de` with letters")
+    with pytest.raises(UserError, match="none of these can be said whole"):
+        run_until(recipe, target(), cache, heard, "distill")
+    assert any("tokens are not kept, most often `" in line for line in heard.lines)
+
+
+def test_a_test_set_without_transcripts_is_told_before_the_teacher_is_asked(folder: Path) -> None:
+    rows = [json.loads(line) for line in (folder / "test.jsonl").read_text().splitlines()]
+    lines = [{"path": row["path"], "text": None} for row in rows]
+    (folder / "unsaid.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    unsaid = document(folder)
+    unsaid["data"]["test"] = str(folder / "unsaid.jsonl")
+    with pytest.raises(UserError, match="no utterance of the test set has a transcript"):
+        run_until(parse_recipe(unsaid, "test"), target(), Cache(folder / "unsaid", str), Quiet(),
+                  "speech")  # fmt: skip
+
+
 def test_a_teacher_that_is_no_whisper_is_told(folder: Path, tmp_path: Path) -> None:
     other = whisper_models.save(tmp_path / "other")
     whisper_models.change(other / "config.json", model_type="wav2vec2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -81,6 +82,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     whole = read_vocabulary(folder, count)
     rules = read_rules(generation(folder), whole, data.language, limit=config.tokens)
     tokens = _kept_tokens(config.vocabulary, whole, rules, inputs["transcribe"])
+    coverage = _coverage(inputs, tokens, count)
+    context.reporter.say(
+        f"distill: {coverage:.1f} % of the teacher's transcripts can be said"
+        + _lacking(inputs, tokens, whole)
+    )
     torch.manual_seed(context.seed)
     model = open_whisper(
         folder,
@@ -92,8 +98,6 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         name: _lessons(inputs, name, tokens, count, rules, config.tokens, context.seed)
         for name in names
     }
-    coverage = _coverage(inputs, tokens, count)
-    context.reporter.say(f"distill: {coverage:.1f} % of the teacher's transcripts can be said")
     lost = {}
     if config.narrows("encoder"):
         width, tick = config.width("encoder", model.shape), _tick(context, "encoder")
@@ -245,6 +249,18 @@ def _coverage(inputs: dict[str, Artifact], tokens: Sequence[int] | None, count: 
     if tokens is None:
         return 100.0
     return 100.0 * float(sayable(renumbered(found, tokens, count)).mean())
+
+
+def _lacking(inputs: dict[str, Artifact], tokens: Sequence[int] | None, whole: Vocabulary) -> str:
+    """Which of what the teacher says of validation cannot be said most often, in words."""
+    said = open_transcripts(inputs["transcribe"].file("validation")).tokens
+    found = Counter(said[~np.isin(said, said if tokens is None else tokens)].tolist())
+    if not found:
+        return ""
+    most = [f"`{whole.pieces[each].decode(errors='replace')}`" for each, _ in found.most_common(5)]
+    return (
+        f"; {sum(found.values())} of {len(said)} tokens are not kept, most often {', '.join(most)}"
+    )
 
 
 def _judged(model: Whisper, lessons: Lessons) -> LayerTrial:
