@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 PAGES = (
     "README.md", "docs/design.md", "docs/devices.md", "docs/distillation.md", "docs/sound.md",
-    "docs/packages.md", "docs/packages_formats.md", "docs/packages_web.md", "docs/speech.md",
+    "docs/packages.md", "docs/packages_android.md", "docs/packages_formats.md",
+    "docs/packages_web.md", "docs/speech.md",
 )  # fmt: skip
 REGION = re.compile(
     r"(?P<begin><!-- results:begin (?P<name>\w+)(?: (?P<columns>[\w,]+))? -->\n)"
