@@ -14,12 +14,15 @@ from safetensors.torch import save_file
 from sound_models import chirp
 
 from edgedistill.compress.fold import fold
+from edgedistill.data.speech.utterances import Utterances
+from edgedistill.distill.speech.learning import Lessons
 from edgedistill.models.programs import Method
 from edgedistill.models.whisper.network import Shape, Whisper
 from edgedistill.models.whisper.spectrum import RATE
 from edgedistill.program import Program
 from edgedistill.runtimes import RUNTIMES, Loaded, Spec
 from edgedistill.transcribing.decoding import Floats
+from edgedistill.transcribing.labelling import transcribe
 from edgedistill.transcribing.recognizers import InRuntime
 from edgedistill.transcribing.rules import Rules
 
@@ -182,3 +185,15 @@ def opened(paths: dict[str, Path], runtime: str) -> InRuntime:
     """A recognizer of both files."""
     loaded: dict[str, Loaded] = {name: RUNTIMES[runtime].load(path) for name, path in paths.items()}
     return InRuntime(loaded["encode"], loaded["decode_step"])
+
+
+def said_by(model: Whisper, count: int, folder: Path) -> Lessons:
+    """What a model says of so many windows, to learn from; batches are kept in `folder`."""
+    split = Utterances(
+        audio=(windows(count).numpy() * 20_000).astype(np.int16).reshape(-1),
+        offsets=np.arange(count + 1) * model.shape.samples, texts=(None,) * count,
+        speakers=(None,) * count, names=tuple(map(str, range(count))), rate=16_000,
+        window=model.shape.samples,
+    )  # fmt: skip
+    found = transcribe(model, split, RULES, 5, 4, folder, lambda *_: None)
+    return Lessons(split, found, np.arange(count), RULES.prompt, seed=0)

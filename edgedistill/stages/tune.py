@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact, JsonObject, read_json, write_json
+from edgedistill.compress.narrow import Width, narrow_decoder, narrow_encoder
 from edgedistill.data.speech.utterances import open_utterances
 from edgedistill.distill.speech.ablation import Part, tried
 from edgedistill.distill.speech.learning import Distilled, Lessons, renumbered, sayable
-from edgedistill.distill.speech.narrow import Width, narrow_decoder, narrow_encoder
-from edgedistill.distill.speech.states import heard
 from edgedistill.distill.speech.student import load_weights, save_weights
 from edgedistill.distill.speech.transcripts import open_transcripts
 from edgedistill.errors import UserError
@@ -38,6 +37,7 @@ from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.train import train
 from edgedistill.transcribing.rules import read_rules
+from edgedistill.transcribing.states import heard
 from edgedistill.transcribing.vocabulary import Vocabulary, read_vocabulary
 
 _BATCH, _JUDGED = 8, 64

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
-from whisper_models import RULES, whisper, windows
+from whisper_models import said_by, whisper
 
-from edgedistill.data.speech.utterances import Utterances
+from edgedistill.compress.narrow import Width, narrow_decoder, narrow_encoder
 from edgedistill.distill.speech.learning import Lessons
-from edgedistill.distill.speech.narrow import Width, narrow_decoder, narrow_encoder
-from edgedistill.distill.speech.states import heard
 from edgedistill.models.whisper.network import Attention, Whisper
-from edgedistill.transcribing.labelling import transcribe
 
 COUNT = 10
 
 
 @pytest.fixture(scope="module")
 def lessons(tmp_path_factory: pytest.TempPathFactory) -> Lessons:
-    model = whisper()
-    length = model.shape.samples
-    split = Utterances(
-        audio=(windows(COUNT).numpy() * 20_000).astype(np.int16).reshape(-1),
-        offsets=np.arange(COUNT + 1) * length, texts=(None,) * COUNT, speakers=(None,) * COUNT,
-        names=tuple(map(str, range(COUNT))), rate=16_000, window=length,
-    )  # fmt: skip
-    found = transcribe(model, split, RULES, 5, 4, tmp_path_factory.mktemp("asked"), lambda *_: None)
-    return Lessons(split, found, np.arange(COUNT), RULES.prompt, seed=0)
+    return said_by(whisper(), COUNT, tmp_path_factory.mktemp("asked"))
 
 
 def repeat(model: Whisper, part: str) -> None:
@@ -97,16 +85,3 @@ def test_heads_that_say_nothing_go_for_nothing(part, narrow, lessons: Lessons) -
     Whisper(model.shape).load_state_dict(model.state_dict())
     exported = model.programs()["decode_step"][1].inputs[2].shape
     assert exported[1:] == (model.shape.decoder_heads, model.shape.positions, head)
-
-
-def test_the_encoder_hears_each_utterance_once(lessons: Lessons, tmp_path) -> None:
-    model, place = whisper(), tmp_path / "states.npy"
-    found = heard(model, lessons, place, "fp32", lambda *_: None)
-    samples = torch.from_numpy(lessons.split.inputs(lessons.ids)["samples"])
-    with torch.no_grad():
-        states = model.states(samples)
-    np.testing.assert_allclose(found, states.numpy(), atol=5e-3)
-    place.with_suffix(".done").write_text("8")  # as a run that ended there
-    silent = heard(whisper(seed=9), lessons, place, "fp32", lambda *_: None)
-    np.testing.assert_allclose(silent[:8], states.numpy()[:8], atol=5e-3)
-    assert np.abs(silent[8:] - states.numpy()[8:]).max() > 0.1
