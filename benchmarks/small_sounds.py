@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.transcript import changed
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "data" / "sound"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "data"))
 
 from tones import RATE, encoded, hiss, noises, recordings, word, words, write
 

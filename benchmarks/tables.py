@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 PAGES = (
     "README.md", "docs/design.md", "docs/devices.md", "docs/distillation.md", "docs/sound.md",
-    "docs/packages.md", "docs/speech.md",
+    "docs/packages.md", "docs/packages_android.md", "docs/packages_formats.md",
+    "docs/packages_web.md", "docs/speech.md",
 )  # fmt: skip
 REGION = re.compile(
     r"(?P<begin><!-- results:begin (?P<name>\w+)(?: (?P<columns>[\w,]+))? -->\n)"
@@ -40,6 +41,18 @@ HEADINGS = {
     "agreement": "top-1 agrees",
     "within_step": "within one step",
     "max_steps": "worst, steps",
+    "oldest": "wants",
+    "version": "tflite-runtime",
+    "accuracy_old": "accuracy there, %",
+    "accuracy_now": "in LiteRT, %",
+    "equal_to_usual": "values as LiteRT's",
+    "worst_to_usual": "worst",
+    "equal_to_reference": "as its reference kernels'",
+    "worst_to_reference": "worst of these",
+    "times_slower": "latency, LiteRT 1",
+    "of_litert": "latency, LiteRT 1",
+    "of_litert_p10": "of the fastest tenth",
+    "quality": "accuracy %",
     "seconds": "s",
     "fp32_ms": "float32 ms",
     "int8_ms": "int8 ms",

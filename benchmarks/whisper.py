@@ -68,7 +68,7 @@ def document(data: Path, teacher: Path, changes: dict[str, Any]) -> dict[str, An
         },
         "teacher": {"family": "whisper", "name": str(teacher)},
         "stages": {
-            "distill": {"epochs": 6, "batch_size": 8, "learning_rate": 1e-4},
+            "distill": {"epochs": 3, "batch_size": 8, "learning_rate": 1e-5},
             "export": {"precisions": ["fp32", "int8"]},
         },
         "contract": {"max_wer_increase": 2},

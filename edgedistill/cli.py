@@ -64,6 +64,7 @@ class Schema(StrEnum):
     RECOGNIZER = "recognizer"
     REPORT = "report"
     APP = "app"
+    RECOGNITION = "recognition"
 
 
 @app.callback(invoke_without_command=True)

@@ -106,7 +106,7 @@ def _precheck(
     recipe: AnyRecipe, planned: Sequence[Step], done: Collection[str], fetch: bool = False
 ) -> list[str]:
     if isinstance(recipe, TranscriptionRecipe):
-        return look_ahead(recipe, done)
+        return look_ahead(recipe, planned, done)
     return precheck(recipe, planned, done, fetch)
 
 

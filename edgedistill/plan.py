@@ -206,6 +206,7 @@ class _Plan:
             precisions=tuple(precisions),
             io=target.scheme.io,
             processor=processor,
+            oldest=wanted.export.oldest,
         )
         inputs = {"data": "data", "quantize": "quantize", **models}
         self.add("export", exporting, inputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 from edgedistill.artifact import file_digest, text_digest
 from edgedistill.data.fingerprint import of_recordings
@@ -10,8 +10,10 @@ from edgedistill.devices.machine import instructions, machine, precision_of
 from edgedistill.errors import UserError
 from edgedistill.models.whisper.folder import find, generation, shape_of
 from edgedistill.plan import Step
+from edgedistill.plan_needs import told
 from edgedistill.recipe.speech import Speech
 from edgedistill.recipe.transcription import TranscriptionRecipe
+from edgedistill.stages.recognizer import Config as Export
 from edgedistill.target import Target
 from edgedistill.transcribing.rules import read_rules
 from edgedistill.transcribing.vocabulary import read_vocabulary
@@ -70,9 +72,10 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     judging = recognize.Config(
         name=name, fingerprint=teacher, utterances=wanted.recognize.utterances, processor=processor
     )
+    noise = [of_recordings(each, recipe.data.audio) for each in recipe.data.noise or ()]
     auditing = speech_audit.Config(
-        name=name, fingerprint=teacher, speech=recipe.data, processor=processor,
-        noise=text_digest([of_recordings(each, recipe.data.audio) for each in recipe.data.noise]),
+        name=name, fingerprint=teacher, speech=recipe.data, noise=text_digest(noise),
+        processor=processor,
     )  # fmt: skip
     # Only a promise of speed needs the teacher as a file.
     speedup = recipe.contract.min_speedup is not None
@@ -97,11 +100,14 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
     ]  # fmt: skip
 
 
-def look_ahead(recipe: TranscriptionRecipe, done: Collection[str]) -> list[str]:
+def look_ahead(
+    recipe: TranscriptionRecipe, planned: Sequence[Step], done: Collection[str]
+) -> list[str]:
     """What can be known to fail before a recording is read, and what a user should know.
 
     done: steps that need not run. Raises UserError: the teacher is no Whisper, does not know the
-    language, has a shorter window or fewer layers than are asked for; transformers is missing.
+    language, has a shorter window or fewer layers than are asked for; transformers is missing; this
+    machine or a file is too small.
     """
     if "distill" in done:
         return []
@@ -136,7 +142,17 @@ def look_ahead(recipe: TranscriptionRecipe, done: Collection[str]) -> list[str]:
                 f"student.{part}_layers: {wanted}; the teacher's {part} has {there} layers",
                 f"give {there} at most, numbered from 0",
             )
-    return []
+    exporting = (each.config for each in planned if isinstance(each.config, Export))
+    return [*_letters(recipe), *told(recipe, shape, vocabulary, next(exporting, None))]
+
+
+def _letters(recipe: TranscriptionRecipe) -> Iterator[str]:
+    language = recipe.data.language
+    if recipe.student.vocabulary == "ascii" and language != "en":
+        yield (
+            f"student.vocabulary: ascii: words of the language `{language}` with letters beyond "
+            "ASCII can never be said; `data` keeps the tokens that the teacher says"
+        )
 
 
 def _fingerprint(name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from edgedistill.artifact import JsonValue
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -9,8 +11,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def schema_of(document: str) -> dict[str, JsonValue]:
     """The JSON Schema (draft 2020-12) of a `recipe`, or of one for `transcription`; of a bundle's
-    `manifest`, that of a bundle with a `recognizer` of speech, or its `report`; of a
-    package, its `app`.
+    `manifest`, that of a bundle with a `recognizer` of speech, its `report`, or a recognizer's, the
+    `recognition`; of a package, its `app`.
 
     That of a bundle's documents is what is accepted when one is read; its `version` is the
     document's own format.
@@ -39,6 +41,12 @@ def schema_of(document: str) -> dict[str, JsonValue]:
         from edgedistill.package.app import App
 
         return {"$schema": DIALECT, "version": APP_FORMAT, **App.model_json_schema()}
+    if document == "recognition":
+        from edgedistill.bundle.manifest import FORMAT
+        from edgedistill.records.recognition import RecognitionReport
+
+        adapter: TypeAdapter[Any] = TypeAdapter(RecognitionReport)
+        return {"$schema": DIALECT, "version": FORMAT, **adapter.json_schema()}
     from edgedistill.records.report import REPORT_FORMAT, ReportRecord
 
     adapter = TypeAdapter(ReportRecord)

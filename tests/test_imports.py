@@ -43,7 +43,7 @@ ORDER: list[set[str]] = [
     {"train", "training_inputs", "distill", "compress", "runtimes", "devices"},
     {"transcribing"},
     {"stages"},
-    {"plan"},
+    {"plan", "plan_needs"},
     {"plan_speech"},
     {"on_device", "precheck", "rehearsal"},
     {"pipeline"},

@@ -14,7 +14,7 @@ from edgedistill.schemas import schema_of
 FOLDER = Path(__file__).parents[1] / "docs" / "schema"
 
 
-@pytest.mark.parametrize("document", ["app", "manifest", "recognizer", "report"])
+@pytest.mark.parametrize("document", ["app", "manifest", "recognizer", "report", "recognition"])
 def test_the_schemas_in_the_docs_are_what_is_read(
     document: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,12 +51,17 @@ def write_recordings(folder: Path) -> None:
         (folder / f"{split}.jsonl").write_text(text)
 
 
+def write_noise(folder: Path) -> None:
+    random = np.random.default_rng(3)
+    write_wav(folder / "noise" / "wind.wav", 0.1 * random.standard_normal(RATE), RATE)
+
+
 def document(folder: Path, **changes: Any) -> dict[str, Any]:
     return {
         "name": "tiny", "task": "transcription",
         "data": {
             "train": str(folder / "train.jsonl"), "test": str(folder / "test.jsonl"),
-            "language": "en", "seconds": 1, "validation": 0.3,
+            "language": "en", "seconds": 1, "validation": 0.3, "noise": str(folder / "noise"),
         },
         "teacher": {"family": "whisper", "name": str(folder / "teacher")},
         "student": {
@@ -68,7 +73,9 @@ def document(folder: Path, **changes: Any) -> dict[str, Any]:
             "distill": {"epochs": 4, "batch_size": 4, "learning_rate": 1e-3, "precision": "fp32"},
             "export": {"precisions": ["fp32", "int8"], "utterances": 3},
         },
-        "contract": {"max_wer": 1e4, "max_size_mb": 1},
+        "contract": {
+            "max_wer": 1e4, "max_size_mb": 1, "max_hallucinated_words": 1000, "min_speedup": 0.001,
+        },
         **changes,
     }  # fmt: skip
 
@@ -81,6 +88,7 @@ def target() -> Target:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("speech")
     write_recordings(made)
+    write_noise(made)
     whisper_models.save(made / "teacher")
     return made
 
@@ -108,7 +116,7 @@ def test_what_is_handed_over_transcribes(bundle: Bundle, folder: Path) -> None:
 def test_the_report_tells_of_each_stage(bundle: Bundle) -> None:
     report = bundle.report
     assert report["ok"] is True
-    assert [line["status"] for line in report["contract"]] == ["ok", "ok"]
+    assert [line["status"] for line in report["contract"]] == ["ok"] * 4
     trials = report["ablated"]["trials"]
     assert [each["layers"] for each in trials] == [[0, 1], [1], [0]]
     assert report["student"]["decoder"] == report["ablated"]["decoder"]
@@ -195,6 +203,115 @@ def test_what_the_teacher_has_not_is_told_before_anything_runs(
         plan(recipe, [target()], Cache(folder / "new", str))
 
 
+def test_words_of_no_speech_are_counted(bundle: Bundle) -> None:
+    rows = {each["sound"]: each for each in bundle.report["audited"]["made_up"]}
+    assert list(rows) == ["silence", "white noise", "tones", "noise"]
+    assert rows["noise"]["seconds"] == 1
+    assert rows["silence"]["shipped"] == rows["silence"]["teacher"] == 0  # it is passed over
+    assert rows["silence"]["shipped_unguarded"] > 0
+    (line,) = (e for e in bundle.report["contract"] if e["name"] == "made-up words")
+    assert line["value"] == rows["white noise"]["shipped"]
+
+
+def test_a_promise_of_speed_is_held_against_the_teacher_whole(bundle: Bundle) -> None:
+    rows = bundle.report["timed"]["rows"]
+    assert [(each["model"], each["precision"]) for each in rows] == [
+        ("student", "fp32"), ("student", "int8"), ("teacher", "fp32"),
+    ]  # fmt: skip
+    assert all(each["peak_memory_mb"] > 0 for each in rows)
+    (line,) = (each for each in bundle.report["contract"] if each["name"] == "speed")
+    assert line["value"] == sum(rows[2]["seconds"]) / sum(rows[1]["seconds"])
+    assert line["at_least"] and "than the teacher whole, fp32 in onnxruntime" in line["note"]
+
+
+def test_a_promise_or_noise_changes_nothing_before_it(bundle: Bundle, folder: Path) -> None:
+    other = document(folder, contract={})
+    del other["data"]["noise"]
+    rows, _ = plan(parse_recipe(other, "test"), [target()], Cache(folder / "cache", str))
+    assert [row.name for row in rows if row.state != "cached"] == ["audit", "benchmark"]
+
+
+def test_utterances_are_told_of_by_length_and_speaker(bundle: Bundle) -> None:
+    audited = bundle.report["audited"]
+    assert [each["name"] for each in audited["by_length"]] == ["under 1 s"]
+    assert sorted(each["name"] for each in audited["by_speaker"]) == [
+        f"test{number}" for number in range(5)
+    ]
+    shipped = bundle.report["recognized"]["files"][1]
+    assert audited["by_length"][0]["shipped"] == shipped["error_rate"]["words"]
+
+
+def test_the_page_has_all_of_it_and_the_worst_to_hear(bundle: Bundle) -> None:
+    page = (bundle.path / "report.html").read_text()
+    for words in (
+        "contract kept", "Words made up where nothing is said", "By speaker", "Worst utterances",
+        "Which layers stay", "Errors that the teacher makes too", "the hat in the end",
+    ):  # fmt: skip
+        assert words in page
+    audited = bundle.report["audited"]
+    assert page.count("data:audio/flac;base64,") == len(audited["cases"]) > 0
+    assert "http" not in page.replace("http-equiv", "")
+    assert '<span class="left-out">' in page or '<span class="wrong">' in page
+
+
+def test_its_audit_is_printed(bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    from edgedistill.command_line import run
+
+    assert run(["audit", str(bundle.path)]) == 0
+    told = capsys.readouterr().out
+    assert "By length of the utterance" in told and "white noise" in told
+    assert run(["audit", str(bundle.path), "--data", "x.jsonl"]) == 2
+    assert "`edgedistill evaluate` tells error rates" in capsys.readouterr().err
+
+
+def test_a_bundle_is_evaluated_on_other_recordings(
+    bundle: Bundle, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgedistill.command_line import run
+
+    rows = edgedistill.evaluate(bundle, folder / "test.jsonl", precision="int8")
+    (row,) = rows
+    found = bundle.report["recognized"]["files"][1]["error_rate"]
+    assert (row["wer"], row["cer"]) == (found["words"], found["characters"])
+    assert (row["wer_low"], row["wer_high"]) == tuple(found["words_interval"])
+    assert row["utterances"] == 5 and row["left_out"] == 0
+    (fewer,) = edgedistill.evaluate(bundle, folder / "test.jsonl", precision="int8", images=2)
+    assert fewer["utterances"] == 2
+    for words, told in (
+        (["--data", str(folder / "train.jsonl")], "no recording has a transcript"),
+        (["--data", str(folder / "none")], "not found"),
+        ([], "which recordings?"),
+        (["--data", str(folder / "test.jsonl"), "--device", "adb"], "on this machine alone"),
+    ):
+        assert run(["evaluate", str(bundle.path), *words]) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_a_bundle_is_timed_by_a_fixed_number_of_tokens(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "ROUNDS", 1)
+    told: list[str] = []
+
+    class Heard(Quiet):
+        def say(self, text: str) -> None:
+            told.append(text)
+
+    rows = edgedistill.benchmark(bundle.path, reporter=Heard())
+    assert [(row["runtime"], row["precision"]) for row in rows] == [
+        ("onnxruntime", "fp32"), ("onnxruntime", "int8"),
+    ]  # fmt: skip
+    for row in rows:
+        for figure in ("real_time_factor", "tokens_per_second", "cold_load_ms", "peak_memory_mb"):
+            assert row[figure] > 0  # type: ignore[operator]
+    assert "each file hears 1 s of noise, and says 4 tokens" in told[0]
+    for changes, words in (
+        ({"device": "adb"}, "timed on this machine alone"), ({"runs": 50}, "rounds of its own"),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match=words):
+            edgedistill.benchmark(bundle, **changes)  # type: ignore[arg-type]
+
+
 def test_a_manifest_may_have_names_of_its_own(folder: Path) -> None:
     for split in ("train", "test"):
         rows = map(json.loads, (folder / f"{split}.jsonl").read_text().splitlines())
@@ -232,6 +349,54 @@ def test_a_language_that_the_teacher_does_not_know_is_told(folder: Path) -> None
     recipe = parse_recipe(other, "test")
     with pytest.raises(UserError, match="does not know the language `it`"):
         plan(recipe, [target()], Cache(folder / "new", str))
+
+
+def test_another_language_than_english_is_told_to_the_model(folder: Path) -> None:
+    german = document(folder, student={"tokens": 24, "vocabulary": "whole"})
+    german["data"]["language"] = "de"
+    german["stages"]["distill"] = None
+    made = edgedistill.compile(german, target(), out=folder / "de", cache=folder / "german")
+    assert isinstance(made, Bundle)
+    names = [f"<|{each}|>" for each in ("startoftranscript", "de", "transcribe", "notimestamps")]
+    assert made.recognizer.rules.prompt == tuple(whisper_models.NAMED[each] for each in names)
+    found = made.transcribe(folder / "test" / "0.wav")
+    assert found.language == "de"
+    said = made.report["recognized"]["transcripts"]["onnxruntime fp32"]
+    assert found.text == said[0]
+
+
+class Said(Quiet):
+    """What a user reads."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_letters_that_a_vocabulary_lacks_are_told(folder: Path) -> None:
+    german = document(folder, student={"tokens": 24, "vocabulary": "ascii"})
+    german["data"]["language"] = "de"
+    german["stages"]["distill"] = None
+    heard = Said()
+    recipe, cache = parse_recipe(german, "test"), Cache(folder / "letters", str)
+    _, notes = plan(recipe, [target()], cache)
+    assert notes[0].startswith("student.vocabulary: ascii: words of the language `de` with letters")
+    with pytest.raises(UserError, match="none of these can be said whole"):
+        run_until(recipe, target(), cache, heard, "distill")
+    assert any("tokens are not kept, most often `" in line for line in heard.lines)
+
+
+def test_a_test_set_without_transcripts_is_told_before_the_teacher_is_asked(folder: Path) -> None:
+    rows = [json.loads(line) for line in (folder / "test.jsonl").read_text().splitlines()]
+    lines = [{"path": row["path"], "text": None} for row in rows]
+    (folder / "unsaid.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    unsaid = document(folder)
+    unsaid["data"]["test"] = str(folder / "unsaid.jsonl")
+    with pytest.raises(UserError, match="no utterance of the test set has a transcript"):
+        run_until(parse_recipe(unsaid, "test"), target(), Cache(folder / "unsaid", str), Quiet(),
+                  "speech")  # fmt: skip
 
 
 def test_a_teacher_that_is_no_whisper_is_told(folder: Path, tmp_path: Path) -> None:

@@ -61,6 +61,8 @@ class ModelFile(Part):
     transposed_around: tuple[str, ...] | None = None
     """Types of the operators that read or make what is transposed."""
     arena_bytes: int | None = None
+    oldest: str | None = None
+    oldest_for: tuple[str, ...] | None = None
     """Of memory that LiteRT plans for what its own kernels compute, weights excluded; where a
     delegate takes operators, it plans memory of its own for them."""
     executed: int | None = None

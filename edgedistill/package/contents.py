@@ -103,12 +103,24 @@ def _chosen(
             f"{platform.name} takes {' or '.join(platform.runtimes)}",
             "compile for a target with such a runtime",
         )
+    if runtime is None:  # who asks for one is told why it does not run
+        usable = [each for each in usable if _is_taken(each, platform)] or usable
     shipped = bundle.manifest["shipped"]
     if isinstance(shipped, str):
         shipped = next(each for each in bundle.files if each["file"] == shipped)
     have = {each["runtime"] for each in usable}
     first = next(name for name in (shipped["runtime"], *platform.runtimes) if name in have)
     return choose(usable, (first, shipped["precision"]), runtime, precision, bundle.path)
+
+
+def _is_taken(entry: dict[str, Any], platform: Platform) -> bool:
+    """Whether a file takes and gives numbers that its runtime takes there."""
+    types = platform.takes.get(entry["runtime"])
+    signature = entry.get("signature") or {
+        "inputs": [entry["input"]], "outputs": [entry["output"]],
+    }  # fmt: skip
+    ends = [*signature["inputs"], *signature["outputs"]]
+    return types is None or all(each["dtype"] in types for each in ends)
 
 
 def _answering(bundle: Bundle, entry: dict[str, Any]) -> Contents:

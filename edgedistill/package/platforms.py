@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,9 @@ class Platform:
     runtimes: tuple[str, ...]
     """That run there, the preferred first."""
     tasks: frozenset[str] = ALL
+    takes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Types of numbers that a runtime takes and gives there; one that is not named, all of its
+    files'."""
 
     @property
     def module(self) -> Any:
@@ -61,7 +64,9 @@ PLATFORMS = {
     for each in (
         Platform("android", ("litert", "onnxruntime")),
         Platform("ios", ("onnxruntime", "litert")),
-        Platform("web", ("litert", "onnxruntime")),
+        Platform(
+            "web", ("litert", "onnxruntime"), takes={"litert": ("float32", "int32", "uint8")}
+        ),
         Platform("c", ("litert", "onnxruntime")),
         Platform("python", ("litert", "onnxruntime")),
     )

@@ -19,6 +19,9 @@ class ExportConfig(Frozen):
 
     precisions: Precisions | None = None
     """By default the target's."""
+    oldest: Annotated[str, Field(pattern=r"^2\.\d{1,3}$")] | None = None
+    """The oldest TensorFlow Lite that has to run the .tflite files, such as `"2.14"` (in quotes):
+    a file whose operators want a newer one ends the compile."""
 
 
 class VerifyConfig(Frozen):

@@ -81,7 +81,7 @@ class Speech(Frozen):
     """Length of the window that the models hear. What is longer is parted at its quietest places in
     train, and left out there if it has a transcript; it stays whole in validation and test."""
 
-    noise: Annotated[tuple[FilePath, ...], Field(max_length=1000)] = ()
+    noise: Places | None = None
     """Recordings without speech, the same way: how many words are made up in them is counted.
     Nothing is trained on them."""
 

@@ -123,11 +123,12 @@ class AblateConfig(Frozen):
 class SpeechTraining(Training):
     """Training the student on what the teacher said."""
 
-    epochs: Epochs = 4
-    """Passes over the training utterances."""
+    epochs: Epochs = 3
+    """Passes over the training utterances. What is best on validation is kept, be it what there was
+    before training."""
     batch_size: int = Field(default=8, ge=1, le=65536)
     """Utterances in a step."""
-    learning_rate: float = Field(default=5e-5, gt=0.0, le=1e3)
+    learning_rate: float = Field(default=1e-5, gt=0.0, le=1e3)
     """The highest, at the end of the warm-up."""
     optimizer: Literal["sgd", "adamw"] = "adamw"
     """Nesterov momentum, or AdamW."""

@@ -42,6 +42,8 @@ class Look(InFloat):
     transposed_bytes: NotRequired[int]
     transposed_around: NotRequired[list[str]]
     arena_bytes: NotRequired[int]
+    oldest: NotRequired[str | None]
+    oldest_for: NotRequired[list[str]]
     arm64: NotRequired[OnProcessor]
 
 
@@ -72,6 +74,11 @@ class FileEntry:
     """Types of the operators that read or make what is transposed."""
     arena_bytes: int | None = None
     """Of memory that LiteRT plans for what its own kernels compute; LiteRT only."""
+    oldest: str | None = None
+    """The first TensorFlow Lite that has all of its operators, `2.3`; LiteRT only, and None where
+    that is not known."""
+    oldest_for: tuple[str, ...] | None = None
+    """Operators with their versions that want no older one, or of which it is not known."""
     executed: int | None = None
     """Operators that the runtime executes on this processor; of int8 files only, as all below."""
     float_operators: tuple[str, ...] | None = None

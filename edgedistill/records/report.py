@@ -77,6 +77,8 @@ class FileRow:
     """Operators that the runtime executes of an int8 file."""
     float_counts: dict[str, int] | None = None
     """Of these, how many of each type run in float."""
+    oldest: str | None = None
+    """The first TensorFlow Lite that has all operators of a .tflite file; None: not known."""
     quality: float | None = None
     quality_here: float | None = None
     """What this machine's kernels reach, where they stray and the target is another: `quality` is

@@ -81,6 +81,8 @@ def _stages(report: RecognitionReport, shipped: Recognized) -> Iterator[_Stage]:
                  wer=teacher.error_rate.words, mb=teacher.bytes / 1e6)  # fmt: skip
     layers = f"{len(student.encoder)} layers hear, {len(student.decoder)} say; "
     layers += f"{student.sizes['vocabulary']:,} tokens"
+    for part, lost in student.narrowed.items():
+        layers += f"; {part} narrowed: {100 * sum(lost) / len(lost):.1f} % of the variance lost"
     cut, trained = student.before, student.after
     yield _Stage("ablate", layers, cut.cross_entropy, cut.accuracy)
     yield _Stage("distill", f"sayable whole: {student.coverage:.1f} % of the teacher's texts",

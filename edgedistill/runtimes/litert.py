@@ -300,6 +300,7 @@ def inspect(path: Path) -> Look:
     from edgedistill.runtimes.tflite.arena import arena_bytes
     from edgedistill.runtimes.tflite.file import File
     from edgedistill.runtimes.tflite.transposes import transposes_left
+    from edgedistill.runtimes.tflite.versions import oldest
 
     file = File.read(path)
     left = transposes_left(file)
@@ -309,6 +310,8 @@ def inspect(path: Path) -> Look:
     found["transposed_bytes"] = left["transposed_bytes"]
     found["transposed_around"] = left["transposed_around"]
     found["arena_bytes"] = arena_bytes(file)
+    found["oldest"], wanting = oldest(file)
+    found["oldest_for"] = list(wanting)
     return found
 
 

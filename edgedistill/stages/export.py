@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from edgedistill import program_file
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.devices import machine
+from edgedistill.errors import UserError
 from edgedistill.program import MAIN
 from edgedistill.records import (
     DataRecord,
@@ -41,6 +42,8 @@ class Config(Frozen):
     """Of int8 files."""
     processor: str
     """Digest of this processor's instructions: on another, other operators run in float."""
+    oldest: str | None = None
+    """TensorFlow Lite that has to run the .tflite files."""
 
     @property
     def made_with(self) -> tuple[str, ...]:
@@ -75,6 +78,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     for done, (runtime, precision) in enumerate(renderings):
         spec = Spec(precision, labels, config.io if precision == "int8" else "float", config.name)
         made, notes = _write(runtime, kinds[_kind(precision)], spec, folder)
+        _check_age(made, config.oldest)
         entries += made
         warnings += [
             *notes,
@@ -160,6 +164,22 @@ def _write(
         else:
             notes.append(f"{paths[MAIN].name}: each program has a file of its own: {reason}")
     return entries, notes
+
+
+def _check_age(entries: Sequence[FileEntry], wanted: str | None) -> None:
+    """Raises UserError: a file has operators that are newer than the runtime it is for."""
+    from edgedistill.runtimes.tflite.versions import is_older
+
+    for entry in entries:
+        if wanted is None or entry.runtime != "litert":
+            continue
+        if entry.oldest is None or is_older(wanted, entry.oldest):
+            needs = f"TensorFlow Lite {entry.oldest}" if entry.oldest else "nobody knows which one"
+            raise UserError(
+                f"{entry.file} wants {needs} for {', '.join(entry.oldest_for or ())}, and "
+                f"`stages.export.oldest` is {wanted}",
+                "build the student of other operators, or allow a newer runtime",
+            )
 
 
 def _fallen(entry: FileEntry) -> list[str]:

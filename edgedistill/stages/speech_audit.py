@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from edgedistill.artifact import Artifact, JsonObject, read_json, write_json
+from edgedistill.artifact import Artifact, JsonObject, JsonValue, read_json, write_json
 from edgedistill.data.sound.decode import Samples
 from edgedistill.data.speech.places import TEST_FILES, TRAIN_FILES
 from edgedistill.data.speech.prepare import read_utterances
@@ -69,7 +69,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         cases=tuple(_with_sounds(figures.worst(), known, split, context.scratch)),
     )  # fmt: skip
     record.write(context.scratch)
-    words = {each.sound: each.shipped for each in record.made_up}
+    words: dict[str, JsonValue] = {each.sound: each.shipped for each in record.made_up}
     return {"made_up_words": words, "seconds": time.monotonic() - begin}
 
 

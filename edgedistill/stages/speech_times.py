@@ -79,7 +79,7 @@ def _teacher(config: Config, name: str, data: SpeechRecord, runtime: str, folder
     model, settings = as_given(teacher, data.language, data.rate, tokens)
     spec = Spec("fp32", (), name="teacher")
     entries = tuple(
-        write_file(export(Method(model, call), signature), runtime, spec, folder, program)  # type: ignore[arg-type]
+        write_file(export(Method(model, call), signature), runtime, spec, folder, program)
         for program, (call, signature) in model.programs().items()
     )
     record = RecognizerRecord(

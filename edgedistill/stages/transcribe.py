@@ -79,6 +79,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         kept[name] = tuple(at for at, kind in enumerate(sifted.dropped) if kind is None)
         rates[name] = error_rate(split.texts, texts, normalize, context.seed)
         _say(context, name, len(split), dropped[name])
+        cut = int((~found.ended).sum())
+        if cut:
+            context.reporter.say(
+                f"transcribe: {cut} of {len(split)} transcripts of {name} are cut off, as they "
+                f"take more than `student.tokens: {config.tokens}`"
+            )
     record = TranscribeRecord(
         utterances={name: data.counts[name] for name in config.splits},
         dropped=dropped, kept=kept, error_rate=rates, precision=config.precision,

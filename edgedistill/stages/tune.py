@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,18 +12,20 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.artifact import Artifact, JsonObject
+from edgedistill.artifact import Artifact, JsonObject, read_json, write_json
 from edgedistill.data.speech.utterances import open_utterances
 from edgedistill.distill.speech.ablation import Part, tried
 from edgedistill.distill.speech.learning import Distilled, Lessons, renumbered, sayable
 from edgedistill.distill.speech.narrow import Width, narrow_decoder, narrow_encoder
 from edgedistill.distill.speech.states import heard
-from edgedistill.distill.speech.student import save_weights
+from edgedistill.distill.speech.student import load_weights, save_weights
 from edgedistill.distill.speech.transcripts import open_transcripts
 from edgedistill.errors import UserError
+from edgedistill.models import device_of
 from edgedistill.models.whisper.folder import Kept, find, generation, open_whisper, shape_of
 from edgedistill.models.whisper.network import Shape, Whisper
 from edgedistill.recipe.transcription import SpeechTraining
+from edgedistill.records import as_json, from_json
 from edgedistill.records.recognition import (
     AblateRecord,
     LayerTrial,
@@ -68,11 +71,6 @@ class Config(Frozen):
         """Whether training utterances are heard."""
         return self.train is not None or self.narrows("encoder") or self.narrows("decoder")
 
-    @property
-    def moves(self) -> bool:
-        """Whether the encoder is trained."""
-        return self.train is not None and self.train.encoder
-
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
     """Leaves the student's weights, its tokens, and `student.json`."""
@@ -84,6 +82,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     whole = read_vocabulary(folder, count)
     rules = read_rules(generation(folder), whole, data.language, limit=config.tokens)
     tokens = _kept_tokens(config.vocabulary, whole, rules, inputs["transcribe"])
+    coverage = _coverage(inputs, tokens, count)
+    context.reporter.say(
+        f"distill: {coverage:.1f} % of the teacher's transcripts can be said"
+        + _lacking(inputs, tokens, whole)
+    )
     torch.manual_seed(context.seed)
     model = open_whisper(
         folder,
@@ -95,13 +98,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         name: _lessons(inputs, name, tokens, count, rules, config.tokens, context.seed)
         for name in names
     }
-    coverage = _coverage(inputs, tokens, count)
-    context.reporter.say(f"distill: {coverage:.1f} % of the teacher's transcripts can be said")
     lost = {}
     if config.narrows("encoder"):
         width, tick = config.width("encoder", model.shape), _tick(context, "encoder")
         lost["encoder"] = narrow_encoder(model, width, learned["train"], tick)
-    if not config.moves:
+    if config.train is not None and not config.train.encoder:
         theirs = whole_encoder and not config.narrows("encoder")
         learned = {
             name: replace(each, states=_states(model, each, name, theirs, inputs, context))
@@ -110,9 +111,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     if config.narrows("decoder"):
         width, tick = config.width("decoder", model.shape), _tick(context, "decoder")
         lost["decoder"] = narrow_decoder(model, width, learned["train"], tick)
-    before = _judged(model, learned["validation"])
-    trained = _trained(model, learned["train"], config.train, context) if config.train else {}
-    after = _judged(model.eval(), learned["validation"])
+    before = after = _judged(model, learned["validation"])
+    trained: dict[str, float] = {}
+    if config.train is not None:
+        best = Best(model, learned["validation"], context.checkpoints / "best", before)
+        trained = _trained(model, learned["train"], config.train, context, best.look)
+        after = best.restore()
     context.reporter.say(
         f"distill: cross entropy {before.cross_entropy:.3f} a token before, "
         f"{after.cross_entropy:.3f} after"
@@ -131,19 +135,57 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
 
 
 def _trained(
-    model: Whisper, lessons: Lessons, settings: SpeechTraining, context: Context
-) -> dict[str, float]:
-    """Train in place; what `train` tells of it."""
+    model: Whisper, lessons: Lessons, settings: SpeechTraining, context: Context,
+    look: Callable[[], None],
+) -> dict[str, float]:  # fmt: skip
+    """Train in place, with a look at the model after each epoch; what `train` tells of it."""
     objective = Distilled(
         model, settings.soft, settings.hard, settings.temperature,
         settings.precision == "bf16", settings.encoder,
     )  # fmt: skip
-    return train(
+    told = train(
         objective, lessons, settings,
         checkpoint=context.checkpoints / "training.safetensors",
         tick=lambda done, total, note: context.reporter.tick("distill", done, total, note),
-        deterministic=context.deterministic,
+        deterministic=context.deterministic, on_epoch=lambda _: look(),
     )  # fmt: skip
+    if settings.ema:  # the average is seen at the end alone
+        look()
+    return told
+
+
+class Best:
+    """The weights of the lowest cross entropy on validation, from before training on. They are kept
+    in a folder, so that an interrupted run finds them."""
+
+    def __init__(
+        self, model: Whisper, validation: Lessons, folder: Path, before: LayerTrial
+    ) -> None:
+        self._model, self._validation, self._folder = model, validation, folder
+        self._record = folder / "best.json"
+        folder.mkdir(exist_ok=True)
+        if not self._record.exists():
+            self._keep(before)
+
+    def look(self) -> None:
+        """Judge the model as it is now."""
+        found = _judged(self._model, self._validation)
+        if found.cross_entropy < self._best.cross_entropy:
+            self._keep(found)
+
+    def restore(self) -> LayerTrial:
+        """Give the model the best weights; how they were judged."""
+        self._model.load_state_dict(load_weights(self._folder))
+        self._model.eval()
+        return self._best
+
+    @property
+    def _best(self) -> LayerTrial:
+        return from_json(LayerTrial, read_json(self._record))
+
+    def _keep(self, found: LayerTrial) -> None:
+        save_weights(self._model, self._folder)
+        write_json(self._record, as_json(found))
 
 
 def _kept_tokens(
@@ -209,14 +251,23 @@ def _coverage(inputs: dict[str, Artifact], tokens: Sequence[int] | None, count: 
     return 100.0 * float(sayable(renumbered(found, tokens, count)).mean())
 
 
+def _lacking(inputs: dict[str, Artifact], tokens: Sequence[int] | None, whole: Vocabulary) -> str:
+    """Which of what the teacher says of validation cannot be said most often, in words."""
+    said = open_transcripts(inputs["transcribe"].file("validation")).tokens
+    found = Counter(said[~np.isin(said, said if tokens is None else tokens)].tolist())
+    if not found:
+        return ""
+    most = [f"`{whole.pieces[each].decode(errors='replace')}`" for each, _ in found.most_common(5)]
+    return (
+        f"; {sum(found.values())} of {len(said)} tokens are not kept, most often {', '.join(most)}"
+    )
+
+
 def _judged(model: Whisper, lessons: Lessons) -> LayerTrial:
     """On some of the utterances, taken evenly."""
-    import torch
-
     most = min(_JUDGED, len(lessons.ids))
     ids = lessons.ids[np.linspace(0, len(lessons.ids) - 1, most).round().astype(int)]
     order = [ids[at : at + _BATCH] for at in range(0, len(ids), _BATCH)]
-    layers = tuple(range(len(model.decoder.layers)))
-    cpu = torch.device("cpu")
-    found = tried(model, "decoder", layers, lambda: lessons.batches(order, 0, cpu))
+    layers, device = tuple(range(len(model.decoder.layers))), device_of(model)
+    found = tried(model, "decoder", layers, lambda: lessons.batches(order, 0, device))
     return LayerTrial(**vars(found))

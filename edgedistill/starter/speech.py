@@ -66,7 +66,7 @@ def speech_lines(teacher: str, data: str, folder: Path) -> tuple[list[str], list
         "  tokens: 192                 # of a window's transcript, at most",
         "stages:",
         "  # transcribe: {filter: {word_error_rate: 10}}",
-        "  distill: {epochs: 6, batch_size: 8, learning_rate: 0.0001}  # null: as it was cut",
+        "  distill: {epochs: 3, batch_size: 8, learning_rate: 0.00001}  # null: as it was cut",
         "contract:                     # missed: exit code 1",
         "  max_wer_increase: 2         # points above the teacher",
         "  # max_wer: 12",

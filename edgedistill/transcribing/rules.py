@@ -56,6 +56,7 @@ def read_rules(
         no_speech=next(iter(names), None),
     )
     _check(rules, len(vocabulary.pieces))
+    _check_names(rules, vocabulary, language, task)
     return rules
 
 
@@ -91,4 +92,21 @@ def _check(rules: Rules, count: int) -> None:
         raise UserError(
             f"transcripts of {rules.limit} tokens at most: {len(rules.prompt)} of them begin each",
             "allow for more",
+        )
+
+
+def _check_names(rules: Rules, vocabulary: Vocabulary, language: str, task: str) -> None:
+    """Raises UserError: what begins or ends a transcript is something else to the tokenizer, as
+    that of another version is."""
+    names = ("<|startoftranscript|>", f"<|{language}|>", f"<|{task}|>", "<|notimestamps|>")
+    known = {names[0]: rules.prompt[0], names[-1]: rules.prompt[-1], "<|endoftext|>": rules.end}
+    if len(rules.prompt) == len(names):
+        known |= dict(zip(names, rules.prompt, strict=True))
+    named = vocabulary.named
+    wrong = [name for name, number in known.items() if named.get(name, number) != number]
+    if wrong:
+        raise UserError(
+            f"the tokenizer does not fit generation_config.json: `{wrong[0]}` is token "
+            f"{named[wrong[0]]} to it, and {known[wrong[0]]} there",
+            "give the tokenizer that was saved with the model",
         )

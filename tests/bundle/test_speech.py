@@ -329,10 +329,9 @@ def test_other_commands_tell_what_a_recognizer_is_for(
     bundle: Bundle, recording: Path, capsys: Capture
 ) -> None:
     for words in (
-        ["listen", str(bundle.path), str(recording)], ["audit", str(bundle.path)],
-        ["evaluate", str(bundle.path), "--data", str(recording.parent)],
-        ["benchmark", str(bundle.path)],
-    ):  # fmt: skip
+        ["listen", str(bundle.path), str(recording)],
+        ["drift", str(bundle.path), "--data", str(recording.parent)],
+    ):
         assert run(words) == 2
         assert "`edgedistill transcribe BUNDLE AUDIO`" in capsys.readouterr().err
 

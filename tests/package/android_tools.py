@@ -3,9 +3,10 @@
 
     python tests/package/android_tools.py FOLDER
 
-It needs npm, apt, a C compiler and some 500 MB. Kotlin's compiler and ONNX Runtime's Android archive
-come as npm packages, Android's classes (API 23) from Debian sid; nothing is installed. `aapt2`, `zipalign`
-and `apksigner`, which the benchmark calls, are Debian's packages of these names and `aapt`.
+It needs npm, apt, a C compiler and some 500 MB. Kotlin's compiler and ONNX Runtime's Android
+archive come as npm packages, Android's classes (API 23) from Debian sid; nothing is installed. What
+the benchmark calls beside, `aapt2`, `zipalign` and `apksigner`, is in Debian's packages `aapt`,
+`zipalign` and `apksigner`.
 """
 
 from __future__ import annotations
@@ -69,9 +70,9 @@ def android(scratch: Path, out: Path) -> None:
         "Dir::State": scratch / "state", "Dir::Cache": scratch / "cache",
         "Dir::State::status": "/var/lib/dpkg/status", "APT::Sandbox::User": "root",
     }  # fmt: skip
-    apt = ["apt-get", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))]
-    subprocess.run([*apt, "-q", "update"], check=True)
-    subprocess.run([*apt, "-q", "download", ANDROID], cwd=scratch, check=True)
+    apt = ["apt-get", "-q", *(f"-o{key}={value}" for key, value in settings.items())]
+    subprocess.run([*apt, "update"], check=True)
+    subprocess.run([*apt, "download", ANDROID], cwd=scratch, check=True)
     (package,) = scratch.glob("*.deb")
     subprocess.run(["dpkg", "-x", package, scratch / "unpacked"], check=True)
     shutil.copy(scratch / "unpacked/usr/lib/android-sdk/platforms/android-23/android.jar", out)
@@ -85,7 +86,7 @@ def jvm(folder: Path) -> None:
         name = "libonnxruntime4j_jni.so"
         (place / name).write_bytes(file.read(f"jni/x86_64/{name}"))
     versions = place / "versions"
-    versions.write_text("LIBC { global: *; };\nVERS_1.29.0 { global: OrtSessionOptionsAppend*; };\n")
+    versions.write_text("LIBC { global: *; }; VERS_1.29.0 { global: OrtSessionOptions*; };\n")
     for name in ("libc.so", "libm.so", "libdl.so"):
         command = ["cc", "-shared", "-fPIC", "-O1", f"-Wl,--version-script={versions}",
                    f"-Wl,-soname,{name}", "-o", str(place / name)]  # fmt: skip

@@ -133,3 +133,16 @@ def test_what_cannot_be_packaged_is_told(bundle: Bundle) -> None:
 
     with pytest.raises(UserError, match="carries no golden data"):
         contents(changed(bundle, first_kind))
+
+
+def test_what_ships_is_passed_over_where_it_takes_what_the_platform_does_not(
+    bundle: Bundle,
+) -> None:
+    whole = bundle.manifest["files"][0]
+    integers = {**whole, "runtime": "litert", "input": {**whole["input"], "dtype": "int8"}}
+    bundle.manifest["files"] = [integers, {**whole, "input": {**whole["input"], "dtype": "uint8"}}]
+    bundle.manifest["shipped"] = {"runtime": "litert", "precision": whole["precision"]}
+    output = whole["output"]["dtype"]
+    browser = Platform("web", ("litert", "onnxruntime"), takes={"litert": ("uint8", output)})
+    assert contents_of(bundle, browser, None, None).app.runtime == "onnxruntime"
+    assert contents_of(bundle, browser, "litert", None).app.runtime == "litert", "as was asked for"

@@ -27,6 +27,13 @@ def test_one_place_or_several() -> None:
     assert Speech.model_validate(found.model_dump()) == found
 
 
+def test_noise_is_one_place_or_several_too() -> None:
+    found = Speech(train="a", noise="wind", language="de")  # type: ignore[arg-type]
+    assert found.noise == (Path("wind"),)
+    assert with_absolute_paths(found, Path("/data")).noise == (Path("/data/wind"),)
+    assert mistake(noise=["b", "b"]).startswith("r: noise: `b` is listed twice")
+
+
 def test_what_is_asked_for_by_name() -> None:
     found = Speech(train="a", language="en", text="text", speaker=None)  # type: ignore[arg-type]
     moved = with_absolute_paths(found, Path("/data"))

@@ -166,3 +166,13 @@ def test_what_begins_or_ends_a_transcript_is_kept() -> None:
         f"the vocabulary that is kept lacks tokens [{NAMED['<|en|>']}, {END}], which begin or end "
         "each transcript"
     )
+
+
+def test_another_version_s_tokenizer_is_told() -> None:
+    shifted = NAMED | {"<|transcribe|>": NAMED["<|transcribe|>"] + 1}
+    with pytest.raises(UserError) as error:
+        read_rules(GENERATION, Vocabulary((b"",) * COUNT, shifted), "en")
+    assert error.value.message == (
+        "the tokenizer does not fit generation_config.json: `<|transcribe|>` is token "
+        f"{NAMED['<|transcribe|>'] + 1} to it, and {NAMED['<|transcribe|>']} there"
+    )

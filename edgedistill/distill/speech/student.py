@@ -9,6 +9,8 @@ from edgedistill.artifact import Artifact
 from edgedistill.records.recognition import StudentRecord
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from edgedistill.models.whisper.network import Whisper
 
 WEIGHTS = "weights.safetensors"
@@ -22,12 +24,17 @@ def save_weights(model: Whisper, folder: Path) -> None:
     save_file(tensors, folder / WEIGHTS)
 
 
-def open_student(artifact: Artifact) -> Whisper:
-    """The model that the stage `tune` left, in evaluation mode."""
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """What `save_weights` wrote there."""
     from safetensors.torch import load_file
 
+    return load_file(folder / WEIGHTS)
+
+
+def open_student(artifact: Artifact) -> Whisper:
+    """The model that the stage `tune` left, in evaluation mode."""
     from edgedistill.models.whisper.network import Shape, Whisper
 
     model = Whisper(Shape(**StudentRecord.read(artifact).sizes))
-    model.load_state_dict(load_file(artifact.file(WEIGHTS)))
+    model.load_state_dict(load_weights(artifact.path))
     return model.eval()

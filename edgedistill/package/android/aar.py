@@ -77,7 +77,7 @@ def build(library: Path, runtime: str, tools: Tools, out: Path) -> None:
         classes = Path(scratch) / "classes.jar"
         compile_kotlin(
             [library / "src/main/kotlin", library / f"src/{runtime}/kotlin"],
-            [tools.android, tools.coroutines, _classes_of(tools.runtime, Path(scratch))],
+            [tools.android, tools.coroutines, classes_of(tools.runtime, Path(scratch))],
             tools, classes,
         )  # fmt: skip
         pack(library, classes, out)
@@ -97,7 +97,7 @@ def compile_kotlin(sources: list[Path], classpath: list[Path], tools: Tools, out
         )
 
 
-def _classes_of(archive: Path, scratch: Path) -> Path:
+def classes_of(archive: Path, scratch: Path) -> Path:
     """The classes of an AAR."""
     with zipfile.ZipFile(archive) as file:
         place = scratch / f"{archive.stem}.jar"

@@ -94,4 +94,4 @@ def _page(app: App, name: str) -> str:
 
 
 def _read(name: str) -> str:
-    return (_HERE / name).read_text(encoding="utf-8").strip()
+    return (_HERE / name).read_text(encoding="utf-8").rstrip()

@@ -101,7 +101,7 @@ def _constants(app: App, name: str) -> Iterable[str]:
     yield from _list("const char* const", "labels", map(_text, app.labels), fields, "label_count")
     edges = () if app.counting is None else app.counting.edges
     yield from _list("double", "edges", map(_real, edges), fields, "edge_count")
-    for part in (_picture(app), _sound(app), _listening(app)):
+    for part in (_picture(app), _sound(app), _listening(app), _texts(app)):
         for field, lines in part.items():
             yield lines
             fields[field] = f"&{field}"
@@ -216,14 +216,8 @@ def _sound(app: App) -> dict[str, str]:
     if app.sound is None:
         return {}
     told = app.sound
-    return {
-        "sound": f"""static const edr_sound_form sound = {{
-    .rate = {told.rate},
-    .samples = {told.samples},
-    .cut = EDR_{told.cut.upper()},
-}};
-"""
-    }
+    form = f"{{{told.rate}, {told.samples}, EDR_{told.cut.upper()}}}"
+    return {"sound": f"static const edr_sound_form sound = {form};\n"}
 
 
 def _listening(app: App) -> dict[str, str]:
@@ -247,6 +241,13 @@ static const edr_listening listening = {{
 }};
 """
     }
+
+
+def _texts(app: App) -> dict[str, str]:
+    if app.texts is None:
+        return {}
+    told = f"{{{_text(app.texts.file)}, {_float(app.texts.scale)}}}"
+    return {"texts": f"static const edr_texts texts = {told};\n"}
 
 
 def _golden(app: App, fields: dict[str, str]) -> Iterable[str]:

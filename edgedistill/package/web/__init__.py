@@ -1,4 +1,4 @@
-"""An npm package of a bundle's files: plain ES modules with types, on ONNX Runtime Web or LiteRT.js.
+"""An npm package of a bundle's files: ES modules with types, on ONNX Runtime Web or LiteRT.js.
 
 `src` holds its code as it is shipped, in JavaScript that needs no build; `demo` a page to try it.
 What knows neither a runtime nor a browser there runs in Node.js as well, which is how it is tested.
@@ -17,7 +17,7 @@ from edgedistill.devices.browser.packages import PACKAGES
 from edgedistill.errors import UserError
 from edgedistill.package.app import APP
 from edgedistill.package.contents import LICENCE, PROVENANCE
-from edgedistill.package.platforms import RuntimeSize
+from edgedistill.package.platforms import PLATFORMS, RuntimeSize
 
 if TYPE_CHECKING:
     from edgedistill.package.app import App
@@ -28,7 +28,6 @@ _DATA = "data"
 _VERSION = "1.0.0"
 _VITE = "^8.3.0"
 """Of the page to try the package with; an app may have any bundler, or none."""
-_LITERT_TAKES = ("float32", "int32", "uint8")
 _RUNTIMES = {"onnxruntime": "onnxruntime-web", "litert": "@litertjs/core"}
 """npm packages."""
 _DOWNLOADED = {
@@ -84,13 +83,15 @@ def package_name(name: str) -> str:
 
 def _check(app: App) -> None:
     ends = [spec for each in app.files for spec in (*each.inputs, *each.outputs)]
-    other = next((spec for spec in ends if spec.dtype not in _LITERT_TAKES), None)
-    if app.runtime == "litert" and other is not None:
+    types = PLATFORMS["web"].takes.get(app.runtime)
+    other = next((spec for spec in ends if types and spec.dtype not in types), None)
+    if types and other is not None:
+        *most, last = types
         raise UserError(
-            f"LiteRT.js takes {_LITERT_TAKES[0]}, {_LITERT_TAKES[1]} and {_LITERT_TAKES[2]}, and `{other.name}` of "
+            f"LiteRT.js takes {', '.join(most)} and {last}, and `{other.name}` of "
             f"{app.files[0].file} is {other.dtype}",
-            "add `--runtime onnxruntime`, or compile for `web-wasm`, whose int8 files take and give "
-            "floats",
+            "add `--runtime onnxruntime`, or compile for `web-wasm`, whose int8 files take and "
+            "give floats",
         )
 
 

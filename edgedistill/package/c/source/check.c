@@ -7,21 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LARGEST_FILE = 1 << 30 };
-
-static edr_code read_array(const char* folder, const char* name, size_t wanted, char** content,
-                           edr_message* why) {
-  size_t bytes;
-  char* path;
-  TRY(edr_path(folder, name, &path, why));
-  edr_code code = edr_read_file(path, LARGEST_FILE, content, &bytes, why);
-  if (!code && bytes != wanted)
-    code = edr_say(why, EDR_DAMAGED, "%s: has %zu bytes, and the package says %zu", path, bytes,
-                   wanted);
-  free(path);
-  return code;
-}
-
 /* A number of a file, as it is there. */
 static double number_at(edr_dtype dtype, const char* from, size_t at) {
   float real;
@@ -79,10 +64,10 @@ static edr_code check_golden(const edr_app* app, const edr_golden* golden, const
   char *input = NULL, *output = NULL;
   edr_code code = edr_open_model(app, told, folder, options, &model, why);
   if (!code)
-    code = read_array(folder, golden->input,
+    code = edr_read_array(folder, golden->input,
                       golden->samples * fed->count * edr_bytes_of(fed->dtype), &input, why);
   if (!code)
-    code = read_array(folder, golden->output,
+    code = edr_read_array(folder, golden->output,
                       golden->samples * answer->count * edr_bytes_of(answer->dtype), &output, why);
   if (!code) code = run_golden(&model, golden, input, output, checked, why);
   free(input);

@@ -6,12 +6,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct edr_classifier {
   const edr_app* app;
   Model model;
   uint8_t* pixels; /* of a picture, height by width by channels */
   float* real;     /* what is fed */
+  float* logits;   /* of each label */
+  char* texts;     /* float32 (labels, values of an answer), or NULL */
   double *values, *counted_values;
   uint64_t samples, routed;
   uint64_t *classes, *confidences; /* counted */
@@ -25,9 +28,18 @@ static edr_code check_app(const edr_app* app, edr_message* why) {
   size_t wanted = app->sound ? app->sound->samples
                              : (size_t)picture->width * (size_t)picture->height *
                                    (size_t)picture->channels;
-  if (input->count != wanted || app->main->outputs[app->main->answer].count != app->label_count)
+  size_t given = app->main->outputs[app->main->answer].count;
+  if (input->count != wanted || (given != app->label_count && !app->texts))
     return edr_say(why, EDR_DAMAGED, "%s: its constants do not fit each other", app->name);
   return EDR_OK;
+}
+
+static edr_code read_texts(edr_classifier* it, const char* folder, edr_message* why) {
+  const edr_app* app = it->app;
+  if (!app->texts) return EDR_OK;
+  if (!folder) return edr_say(why, EDR_ARGUMENT, "the folder with %s is needed", app->texts->file);
+  size_t values = app->label_count * app->main->outputs[app->main->answer].count;
+  return edr_read_array(folder, app->texts->file, values * sizeof(float), &it->texts, why);
 }
 
 static edr_code fill(edr_classifier* it, const char* folder, const edr_options* options,
@@ -36,7 +48,9 @@ static edr_code fill(edr_classifier* it, const char* folder, const edr_options* 
   TRY(check_app(app, why));
   size_t count = app->main->inputs[app->main->fresh].count, labels = app->label_count;
   TRY(edr_open_model(app, app->main, folder, options, &it->model, why));
+  TRY(read_texts(it, folder, why));
   TRY(edr_allocate(&it->pixels, count, 1, why));
+  TRY(edr_allocate(&it->logits, labels, sizeof *it->logits, why));
   TRY(edr_allocate(&it->real, count, sizeof *it->real, why));
   TRY(edr_allocate(&it->values, labels, sizeof *it->values, why));
   TRY(edr_allocate(&it->counted_values, labels, sizeof *it->counted_values, why));
@@ -63,6 +77,8 @@ void edr_close_classifier(edr_classifier* it) {
   edr_close_model(&it->model);
   free(it->pixels);
   free(it->real);
+  free(it->logits);
+  free(it->texts);
   free(it->values);
   free(it->counted_values);
   free(it->classes);
@@ -84,17 +100,41 @@ static void count_answer(edr_classifier* it, const edr_answer* answer) {
   it->routed += answer->route;
   it->classes[answer->place]++;
   if (!app->edge_count) return;
-  edr_softmax(it->model.answer, app->label_count, app->counted_temperature, it->counted_values);
+  edr_softmax(it->logits, app->label_count, app->counted_temperature, it->counted_values);
   double confidence = it->counted_values[answer->place];
   size_t bin = 0;
   while (bin < app->edge_count && app->edges[bin] <= confidence) bin++;
   it->confidences[bin]++;
 }
 
+/* Of what the model gave: itself, or how near it is to each text. */
+static void find_logits(edr_classifier* it) {
+  const edr_app* app = it->app;
+  const float* given = it->model.answer;
+  size_t count = app->main->outputs[app->main->answer].count;
+  double length = 0.0;
+  if (!app->texts) {
+    memcpy(it->logits, given, app->label_count * sizeof *given);
+    return;
+  }
+  for (size_t at = 0; at < count; at++) length += (double)given[at] * given[at];
+  length = fmax(sqrt(length), 1e-12);
+  for (size_t label = 0; label < app->label_count; label++) {
+    double product = 0.0;
+    for (size_t at = 0; at < count; at++) {
+      float text;
+      memcpy(&text, it->texts + (label * count + at) * sizeof text, sizeof text);
+      product += given[at] / length * text;
+    }
+    it->logits[label] = (float)(app->texts->scale * product);
+  }
+}
+
 static edr_code classify(edr_classifier* it, edr_answer* answer, edr_message* why) {
   const edr_app* app = it->app;
   TRY(edr_infer(&it->model, it->real, why));
-  TRY(edr_probabilities(app, it->model.answer, it->values, why));
+  find_logits(it);
+  TRY(edr_probabilities(app, it->logits, it->values, why));
   size_t place = largest(it->values, app->label_count);
   double confidence = it->values[place];
   *answer = (edr_answer){.label = app->activation == EDR_NONE ? NULL : app->labels[place],
@@ -102,8 +142,8 @@ static edr_code classify(edr_classifier* it, edr_answer* answer, edr_message* wh
                          .confidence = confidence,
                          .values = it->values,
                          .count = app->label_count,
-                         .route = app->activation == EDR_SOFTMAX && confidence < app->threshold};
-  count_answer(it, answer);
+                         .route = app->activation != EDR_NONE && confidence < app->threshold};
+  if (app->activation != EDR_NONE) count_answer(it, answer);
   return EDR_OK;
 }
 

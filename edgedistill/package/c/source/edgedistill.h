@@ -110,6 +110,13 @@ typedef struct {
   const double* thresholds;
 } edr_listening;
 
+/* What an embedding is compared with: divided by its length, its products with these times `scale` are
+ * the logits of the labels. */
+typedef struct {
+  const char* file; /* in the folder: float32, for each label as many as the answer has */
+  float scale;
+} edr_texts;
+
 /* Inputs and outputs as files, in the model's own numbers, one sample behind the other. */
 typedef struct {
   const edr_program* program;
@@ -144,6 +151,7 @@ typedef struct {
   const edr_picture_form* picture; /* or NULL, as the following */
   const edr_sound_form* sound;
   const edr_listening* listening;
+  const edr_texts* texts;
   const edr_golden* golden;
   size_t golden_count;
   const edr_utterance* utterances;

@@ -144,7 +144,7 @@ edr_code edr_probabilities(const edr_app* app, const float* logits, double* valu
     if (!isfinite(logits[at])) return edr_say(why, EDR_NO_NUMBER, "the model gives what is no number");
   if (app->activation == EDR_SOFTMAX) edr_softmax(logits, count, app->temperature, values);
   for (size_t at = 0; app->activation == EDR_SIGMOID && at < count; at++)
-    values[at] = 1.0 / (1.0 + exp(-(double)logits[at] / app->temperature));
+    values[at] = 1.0 / (1.0 + exp(-(double)logits[at]));
   for (size_t at = 0; app->activation == EDR_NONE && at < count; at++) values[at] = logits[at];
   return EDR_OK;
 }

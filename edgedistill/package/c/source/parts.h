@@ -21,6 +21,8 @@ edr_code edr_library(const char* path, void** library, edr_message* why);
 edr_code edr_check_size(const char* path, uint64_t bytes, edr_message* why);
 edr_code edr_read_file(const char* path, size_t most, char** content, size_t* bytes,
                        edr_message* why);
+edr_code edr_read_array(const char* folder, const char* name, size_t wanted, char** content,
+                        edr_message* why);
 edr_code edr_check_samples(const float* samples, size_t count, edr_message* why);
 void edr_round_to_int16(const float* samples, size_t count, int16_t* rounded);
 

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { LARGEST_FILE = 1 << 30 };
+
 /* The code, with its reason put into words where anybody wants to know. */
 edr_code edr_say(edr_message* why, edr_code code, const char* format, ...) {
   if (!why) return code;
@@ -82,6 +84,21 @@ edr_code edr_read_file(const char* path, size_t most, char** content, size_t* by
   if (!file) return edr_say(why, EDR_FILE, "%s: %s", path, strerror(errno));
   edr_code code = read_open(file, path, most, content, bytes, why);
   fclose(file);
+  return code;
+}
+
+/* A file of a package, of as many bytes as it says, which the caller frees whatever comes back. */
+edr_code edr_read_array(const char* folder, const char* name, size_t wanted, char** content,
+                        edr_message* why) {
+  size_t bytes;
+  char* path;
+  *content = NULL;
+  TRY(edr_path(folder, name, &path, why));
+  edr_code code = edr_read_file(path, LARGEST_FILE, content, &bytes, why);
+  if (!code && bytes != wanted)
+    code = edr_say(why, EDR_DAMAGED, "%s: has %zu bytes, and the package says %zu", path, bytes,
+                   wanted);
+  free(path);
   return code;
 }
 

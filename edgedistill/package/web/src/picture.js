@@ -1,4 +1,4 @@
-// A photo's pixels to what a model takes: as Pillow resizes, to the byte.
+// A photo's pixels to what a model takes: as Pillow 13 resizes, to the byte.
 
 import { ARRAYS, countOf, storedValue } from "./numbers.js";
 
@@ -68,8 +68,13 @@ function down(image, tapsOfColumn) {
  */
 export function resized(image, width, height, box = [0, 0, image.width, image.height]) {
   const [left, top, right, bottom] = box.map(Math.fround);
-  const rows = across(image, taps(image.width, left, right, width));
-  return down(rows, taps(image.height, top, bottom, height));
+  const tapsOfRow = taps(image.width, left, right, width);
+  const tapsOfColumn = taps(image.height, top, bottom, height);
+  // Each pass rounds to bytes, so their order matters: this is Pillow 13's.
+  const less = image.height - height;
+  const downFirst = less > 0 && less > 2 * (image.width - width);
+  return downFirst ? across(down(image, tapsOfColumn), tapsOfRow)
+    : down(across(image, tapsOfRow), tapsOfColumn);
 }
 
 /** The largest part in the middle whose width is `shape` times its height. */

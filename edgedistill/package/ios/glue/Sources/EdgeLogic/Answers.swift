@@ -27,8 +27,10 @@ public enum Answers {
     public static func compared(_ embedding: [Float], with texts: [Float], scale: Double) -> [Float] {
         let length = max(embedding.reduce(Float(0)) { $0 + $1 * $1 }.squareRoot(), 1e-12)
         return stride(from: 0, to: texts.count, by: embedding.count).map { row in
-            let product = zip(embedding, texts[row..<row + embedding.count])
-                .reduce(Float(0)) { $0 + $1.0 / length * $1.1 }
+            var product: Float = 0
+            for (place, value) in embedding.enumerated() {
+                product += value / length * texts[row + place]
+            }
             return Float(scale) * product
         }
     }
@@ -52,9 +54,8 @@ public enum Answers {
 
     /// The place of the largest value; the first of equals.
     public static func largest<T: Comparable>(_ values: [T]) -> Int? {
-        values.indices.dropFirst().reduce(values.isEmpty ? nil : 0) { best, place in
-            values[place] > values[best!] ? place : best
-        }
+        guard !values.isEmpty else { return nil }
+        return values.indices.dropFirst().reduce(0) { values[$1] > values[$0] ? $1 : $0 }
     }
 }
 

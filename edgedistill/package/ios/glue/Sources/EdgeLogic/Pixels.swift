@@ -110,12 +110,13 @@ public struct Pixels: Equatable, Sendable {
             return Pixels(unchecked: height, width, 3, three)
         }
         // ITU-R 601-2, as Pillow has it.
-        let grey = (0..<height * width).map { place -> UInt8 in
-            let (red, green, blue) = (
-                Int(opaque.bytes[3 * place]), Int(opaque.bytes[3 * place + 1]),
-                Int(opaque.bytes[3 * place + 2])
-            )
-            return UInt8((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16)
+        var grey = [UInt8]()
+        grey.reserveCapacity(height * width)
+        for place in stride(from: 0, to: opaque.bytes.count, by: 3) {
+            let red = 19595 * Int(opaque.bytes[place])
+            let green = 38470 * Int(opaque.bytes[place + 1])
+            let blue = 7471 * Int(opaque.bytes[place + 2])
+            grey.append(UInt8((red + green + blue + 0x8000) >> 16))
         }
         return Pixels(unchecked: height, width, 1, grey)
     }
@@ -128,7 +129,8 @@ public struct Pixels: Equatable, Sendable {
             let alpha = Int(bytes[4 * place + 3])
             for channel in 0..<3 {
                 let color = Int(bytes[4 * place + channel])
-                let mixed = color * alpha * 128 + 255 * (255 * 128 - alpha * 128) + (0x80 << 7)
+                let white: Int = 255 * (255 - alpha) * 128
+                let mixed: Int = color * alpha * 128 + white + (0x80 << 7)
                 found.append(UInt8((((mixed >> 8) + mixed) >> 8) >> 7))
             }
         }
@@ -151,8 +153,9 @@ enum Triangle {
             let centre = Double(begin) + (Double(place) + 0.5) * scale
             let first = max(0, Int(centre - spread + 0.5))
             let last = min(count, Int(centre + spread + 0.5))
-            let raw = (first..<max(first, last)).map {
-                max(1 - abs((Double($0) - centre + 0.5) * (1 / spread)), 0)
+            let raw = (first..<max(first, last)).map { (old: Int) -> Double in
+                let apart: Double = (Double(old) - centre + 0.5) * (1 / spread)
+                return max(1 - abs(apart), 0)
             }
             let total = raw.reduce(0, +)
             return (first, raw.map { Int(0.5 + $0 / total * Double(1 << bits)) })

@@ -24,7 +24,9 @@ public enum Sounds {
     public static func wav(_ file: Data, rate: Int) throws -> [Int16] {
         let bytes = [UInt8](file)
         func number(_ place: Int, _ count: Int) -> Int {
-            (0..<count).reduce(0) { $0 | Int(bytes[place + $1]) << (8 * $1) }
+            var found = 0
+            for each in 0..<count { found |= Int(bytes[place + each]) << (8 * each) }
+            return found
         }
         func name(_ place: Int) -> String { String(decoding: bytes[place..<place + 4], as: UTF8.self) }
         guard bytes.count >= 12, name(0) == "RIFF", name(8) == "WAVE" else {
@@ -72,8 +74,7 @@ public enum Sounds {
         let count = samples.count / frame
         guard count > 0 else { return samples.count }
         let power = (0..<count).map { number in
-            samples[number * frame..<(number + 1) * frame]
-                .reduce(0.0) { $0 + Double($1) * Double($1) } / Double(frame)
+            Parting.power(samples[number * frame..<(number + 1) * frame]) / Double(frame)
         }
         let level = (0..<count).map { place -> Double in
             let near = max(0, place - 1)...min(count - 1, place + 1)
@@ -134,13 +135,20 @@ public enum Parting {
         return best
     }
 
+    /// Of samples, the sum of their squares.
+    static func power(_ samples: ArraySlice<Int16>) -> Double {
+        var total = 0.0
+        for each in samples { total += Double(each) * Double(each) }
+        return total
+    }
+
     /// Whether no 30 ms of samples are above -70 decibels of full scale.
     public static func silent(_ samples: ArraySlice<Int16>, rate: Int) -> Bool {
         let frame = max(1, rate * 30 / 1000)
         let limit = (3.2e-4 * 32768) * (3.2e-4 * 32768)
         return stride(from: samples.startIndex, to: samples.endIndex, by: frame).allSatisfy { at in
             let part = samples[at..<min(at + frame, samples.endIndex)]
-            return part.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(frame) <= limit
+            return power(part) / Double(frame) <= limit
         }
     }
 }

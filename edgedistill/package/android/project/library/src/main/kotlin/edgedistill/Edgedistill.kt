@@ -28,8 +28,8 @@ object Edgedistill {
         name: String? = null,
         accelerator: Accelerator = Accelerator.CPU,
         threads: Int = 1,
-    ): Classifier = with(carried(context, name)) {
-        Classifier.open(this, programs(this), accelerator, threads)
+    ): Classifier = opened(context, name) { files, programs ->
+        Classifier.open(files, programs, accelerator, threads)
     }
 
     /** A model that listens for keywords. Throws EdgedistillException. */
@@ -38,8 +38,8 @@ object Edgedistill {
         name: String? = null,
         accelerator: Accelerator = Accelerator.CPU,
         threads: Int = 1,
-    ): Listener = with(carried(context, name)) {
-        Listener.open(this, programs(this), accelerator, threads)
+    ): Listener = opened(context, name) { files, programs ->
+        Listener.open(files, programs, accelerator, threads)
     }
 
     /** A model that writes down what is said. Throws EdgedistillException. */
@@ -48,8 +48,8 @@ object Edgedistill {
         name: String? = null,
         accelerator: Accelerator = Accelerator.CPU,
         threads: Int = 1,
-    ): Transcriber = with(carried(context, name)) {
-        Transcriber.open(this, programs(this), accelerator, threads)
+    ): Transcriber = opened(context, name) { files, programs ->
+        Transcriber.open(files, programs, accelerator, threads)
     }
 
     /** What a model says of itself. */
@@ -61,6 +61,16 @@ object Edgedistill {
 
     /** The runtime, with the models of `files`. */
     fun runtime(files: Files): Programs = programs(files as Assets)
+
+    // A runtime's libraries are loaded when it is first asked for, which takes a while.
+    private suspend fun <T> opened(
+        context: Context,
+        name: String?,
+        open: suspend (Files, Programs) -> T,
+    ): T = withContext(Dispatchers.Default) {
+        val files = carried(context, name)
+        open(files, programs(files))
+    }
 
     private suspend fun carried(context: Context, name: String?): Assets =
         withContext(Dispatchers.IO) {

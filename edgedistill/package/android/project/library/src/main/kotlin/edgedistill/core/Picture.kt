@@ -90,26 +90,36 @@ private fun Preprocessing.inside(plane: IntArray, across: Int, down: Int): IntAr
     return found
 }
 
-/** Bilinear, averaging where it shrinks: rows first, then columns, each rounded to whole bytes. The
- * numbers are those of Pillow's `resize`, with which the model was trained and judged. */
+/** One plane, row by row. */
+private class Plane(val values: IntArray, val width: Int) {
+    val height: Int get() = values.size / width
+
+    fun across(taps: List<Taps>) = Plane(
+        IntArray(taps.size * height) { taps[it % taps.size].over(values, it / taps.size * width, 1) },
+        taps.size,
+    )
+
+    fun down(taps: List<Taps>) = Plane(
+        IntArray(width * taps.size) { taps[it / width].over(values, it % width, width) },
+        width,
+    )
+}
+
+/** Bilinear, averaging where it shrinks, one way after the other, each rounded to whole bytes. The
+ * numbers are those of Pillow's `resize`, with which the model was trained and judged; what is much
+ * too high is scaled down first, as there since its version 13. */
 private fun scaled(plane: IntArray, across: Int, down: Int, box: Box, wide: Int, high: Int): IntArray {
-    var found = plane
-    var stride = across
-    if (wide != across || box.left != 0f || box.right != wide.toFloat()) {
-        val taps = taps(across, box.left, box.right, wide)
-        found = IntArray(wide * down) { place ->
-            taps[place % wide].over(plane, place / wide * across, 1)
-        }
-        stride = wide
+    val needsAcross = wide != across || box.left != 0f || box.right != wide.toFloat()
+    val needsDown = high != down || box.top != 0f || box.bottom != high.toFloat()
+    val columns = { from: Plane ->
+        if (needsAcross) from.across(taps(across, box.left, box.right, wide)) else from
     }
-    if (high != down || box.top != 0f || box.bottom != high.toFloat()) {
-        val taps = taps(down, box.top, box.bottom, high)
-        val rows = found
-        found = IntArray(wide * high) { place ->
-            taps[place / wide].over(rows, place % wide, stride)
-        }
+    val rows = { from: Plane ->
+        if (needsDown) from.down(taps(down, box.top, box.bottom, high)) else from
     }
-    return found
+    val downFirst = down > high && down - high > 2 * (across - wide)
+    val whole = Plane(plane, across)
+    return (if (downFirst) columns(rows(whole)) else rows(columns(whole))).values
 }
 
 private const val BITS = 22

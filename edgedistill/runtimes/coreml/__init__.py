@@ -1,0 +1,1 @@
+"""Core ML packages (.mlpackage): written here, looked into here, run by Apple's devices alone."""
