@@ -44,10 +44,11 @@ def test_they_are_short_and_decode_in_a_package_as_in_the_bundle(tmp_path: Path)
     found, files = of_speech(bundle, "onnxruntime", "fp32")
     assert not found.made_up
     assert set(files) == {"golden/0.wav", "golden/1.wav"}
+    assert any(each.tokens for each in found.utterances)
     for each, utterance in zip(found.utterances, golden, strict=True):
         heard = bundle.transcribe(bundle.path / each.file)
         tokens = tuple(token for segment in heard.segments for token in segment.tokens)
-        assert each.tokens == utterance.said[0].tokens == tokens != ()
+        assert each.tokens == utterance.said[0].tokens == tokens
         assert each.text == heard.text
 
 
@@ -59,5 +60,4 @@ def test_a_bundle_without_any_is_given_a_sound(tmp_path: Path) -> None:
     found, files = of_speech(bundle, "onnxruntime", "fp32")
     assert isinstance(found, AppSpoken)
     assert found.made_up
-    assert found.utterances[0].tokens != ()
     assert list(files) == ["golden/0.wav"]
