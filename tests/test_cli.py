@@ -513,6 +513,6 @@ def test_drift_says_its_verdict_and_drifted_is_exit_code_1(
     verdict: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     found = {"verdict": verdict, "note": f"{verdict}: a sentence."}
-    monkeypatch.setattr(api, "drift", lambda bundle, data: found)
+    monkeypatch.setattr(api, "drift", lambda bundle, data, counters: found)
     assert run(["drift", "bundle", "--data", "folder"]) == code
     assert capsys.readouterr().out == f"{verdict}: a sentence.\n"

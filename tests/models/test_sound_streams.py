@@ -28,6 +28,7 @@ from edgedistill.errors import UserError
 from edgedistill.models import build, describe, load, save
 from edgedistill.models.programs import programs
 from edgedistill.program import Program, graph_of, rollout
+from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import RUNTIMES, Spec
 from edgedistill.runtimes.sequences import Stream
 from edgedistill.signature import Signature, image_inputs, sound_inputs
@@ -101,7 +102,7 @@ def folded(name: str) -> dict[str, Program]:
     }
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", STANDARD)
 @pytest.mark.parametrize(
     "name",
     [

@@ -46,7 +46,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return bundled(folder, told, folder / "bundle")
 
 
-def tested(folder: Path, *options: str) -> str:
+def ctest(folder: Path, *options: str) -> str:
     """What CTest tells of the package in a folder, built with these options."""
     build = folder / "build"
     for command in (
@@ -77,14 +77,14 @@ def test_golden_data_are_equal_here(
 ) -> None:
     folder = package(digits, "c", tmp_path / "out", runtime, precision).path
     library = native.libraries(runtime, "x86_64")[0]
-    told = tested(folder, places(runtime, library), f"-Ddigits_EMBED={embedded}")
+    told = ctest(folder, places(runtime, library), f"-Ddigits_EMBED={embedded}")
     assert "80 of 80 numbers equal" in told
 
 
 @pytest.mark.slow
 def test_tokens_are_equal_here(spoken: Bundle, tmp_path: Path) -> None:
     folder = package(spoken, "c", tmp_path / "out").path
-    told = tested(folder, places("onnxruntime", native.libraries("onnxruntime", "x86_64")[0]))
+    told = ctest(folder, places("onnxruntime", native.libraries("onnxruntime", "x86_64")[0]))
     assert "20 of 20 tokens equal" in told
 
 
@@ -102,7 +102,7 @@ def test_an_app_takes_two_packages(digits: Bundle, spoken: Bundle, tmp_path: Pat
         "target_link_libraries(both PRIVATE digits_app tiny_app)\n"
         "add_test(NAME both COMMAND both)\n"
     )
-    assert "100% tests passed" in tested(tmp_path)
+    assert "100% tests passed" in ctest(tmp_path)
 
 
 @pytest.fixture
@@ -134,11 +134,11 @@ def emulated(tmp_path: Path) -> list[str]:
 def test_golden_data_hold_on_arm64(
     digits: Bundle, emulated: list[str], tmp_path: Path, runtime: str, precision: str
 ) -> None:
-    told = tested(package(digits, "c", tmp_path / "out", runtime, precision).path, *emulated)
+    told = ctest(package(digits, "c", tmp_path / "out", runtime, precision).path, *emulated)
     assert ("80 of 80" if precision == "int8" else "1 within tolerance: ok") in told
 
 
 @pytest.mark.emulator
 def test_tokens_are_equal_on_arm64(spoken: Bundle, emulated: list[str], tmp_path: Path) -> None:
-    told = tested(package(spoken, "c", tmp_path / "out").path, *emulated)
+    told = ctest(package(spoken, "c", tmp_path / "out").path, *emulated)
     assert "20 of 20 tokens equal" in told

@@ -139,18 +139,19 @@ def test_a_wheel_is_imported_without_anything_of_the_compilers(
 ) -> None:
     """From the wheel itself, as Python imports from archives, where POSIX has no modules."""
     made = package(pictures, "python", tmp_path / "out")
-    code = (
+    asked = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "for name in ('fcntl', 'resource', 'torch', 'PIL', 'edgedistill'):\n"
         "    sys.modules[name] = None\n"
-        "import tiny; print(tiny.open(sys.argv[2]).self_test().equal)\n"
+        "import tiny; print(tiny.open(sys.argv[2]).self_test().worst < 1e-5)\n"
         "import tiny.__main__; print(tiny.__main__.main(['selftest']))\n"
     )
     (wheel,) = (made.path / "dist").glob("*.whl")
     unpacked = tmp_path / "unpacked"
     subprocess.run([sys.executable, "-m", "zipfile", "-e", wheel, unpacked], check=True)
     done = subprocess.run(
-        [sys.executable, "-c", code, unpacked, unpacked / "tiny" / "data"],
+        [sys.executable, "-c", asked, unpacked, unpacked / "tiny" / "data"],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
-    assert done.stdout.split() == ["True", "self-test", "passed:", "every", "value", "equal", "0"]
+    first, told, code = done.stdout.splitlines()
+    assert (first, told.partition(":")[0], code) == ("True", "self-test passed", "0")
