@@ -36,6 +36,7 @@ from edgedistill.models.programs import Method
 from edgedistill.models.whisper.folder import Kept, open_whisper
 from edgedistill.models.whisper.network import DECODE_STEP, ENCODE
 from edgedistill.program import Program, export, graph_of
+from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import RUNTIMES, Spec, size_of
 from edgedistill.runtimes.native import Running
 from edgedistill.transcribing.decoding import Floats, greedy
@@ -218,7 +219,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=16.0)
     parser.add_argument("--tokens", type=int, default=128)
-    parser.add_argument("--runtimes", nargs="+", default=list(RUNTIMES))
+    parser.add_argument("--runtimes", nargs="+", default=list(STANDARD))
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
