@@ -20,7 +20,6 @@ from edgedistill.program import graph_of, rollout
 from edgedistill.recipe import parse_recipe
 from edgedistill.records import ExportRecord, VerifyRecord
 from edgedistill.runtime_table import STANDARD
-from edgedistill.runtime_table import STANDARD
 from edgedistill.runtimes import RUNTIMES
 from edgedistill.runtimes.program import layers, output_scales
 from edgedistill.runtimes.sequences import Stream, state_scales_agree
