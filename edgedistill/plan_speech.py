@@ -8,7 +8,7 @@ from edgedistill.artifact import file_digest, text_digest
 from edgedistill.data.fingerprint import of_recordings
 from edgedistill.devices.machine import instructions, machine, precision_of
 from edgedistill.errors import UserError
-from edgedistill.models.whisper.folder import find, generation, shape_of
+from edgedistill.models.whisper.folder import check_weights, find, generation, shape_of
 from edgedistill.plan import Step
 from edgedistill.plan_needs import told
 from edgedistill.recipe.speech import Speech
@@ -124,6 +124,7 @@ def look_ahead(
             f"student.tokens: {student.tokens}; the teacher has positions for {shape.tokens}",
             f"give {shape.tokens} or less",
         )
+    check_weights(folder)
     vocabulary = read_vocabulary(folder, shape.vocabulary)
     read_rules(generation(folder), vocabulary, recipe.data.language, limit=student.tokens)
     normalizer(recipe.data.language, folder)

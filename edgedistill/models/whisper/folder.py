@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _SAVED = "give the folder that `save_pretrained` of a WhisperForConditionalGeneration wrote"
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_AGAIN = "proj_out.weight"
+"""The embedding, once more."""
 _MOST = 64 << 20
 """Bytes of a JSON file: tokenizers have several million."""
 _FILES = ["*.json", "*.safetensors", "merges.txt"]
@@ -96,6 +98,18 @@ def generation(folder: Path) -> dict[str, Any]:
     return _document(folder / "generation_config.json")
 
 
+def check_weights(folder: Path) -> None:
+    """Raises UserError: the weights in a folder cannot be read, or do not fit its sizes. They are
+    not read."""
+    from edgedistill.models.weights import Shapes, misfits, shapes
+
+    there: Shapes = {}
+    for path in _weights(folder):
+        there |= {name.removeprefix("model."): size for name, size in shapes(path).items()}
+    there.pop(_AGAIN, None)
+    misfits(_sizes(shape_of(folder)), there, str(folder))
+
+
 def open_whisper(folder: Path, kept: Kept | None = None) -> Whisper:
     """The model in a folder, in float32 and evaluation mode.
 
@@ -128,6 +142,16 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
     where they are no integers."""
     from edgedistill.models.weights import read
 
+    return {
+        name.removeprefix("model."): each.float() if each.is_floating_point() else each
+        for path in _weights(folder)
+        for name, each in read(path).items()
+        if name != _AGAIN
+    }
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The files that hold them. Raises UserError: the list of them is none."""
     files = [_WEIGHTS]
     if not (folder / _WEIGHTS).exists() and (folder / _INDEX).exists():
         listed = _document(folder / _INDEX).get("weight_map")
@@ -136,13 +160,8 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
         files = sorted(set(listed.values()))
     pickle = folder / "pytorch_model.bin"
     if not (folder / files[0]).exists() and pickle.exists():
-        files = [pickle.name]  # `read` says how it is converted
-    return {
-        name.removeprefix("model."): each.float() if each.is_floating_point() else each
-        for file in files
-        for name, each in read(folder / file).items()
-        if name != "proj_out.weight"  # the embedding, once more
-    }
+        files = [pickle.name]  # whoever reads it says how it is converted
+    return [folder / file for file in files]
 
 
 def _sizes(shape: Shape) -> dict[str, tuple[int, ...]]:

@@ -19,7 +19,14 @@ from torch import Tensor, nn
 from whisper_models import CONFIG, COUNT, GENERATION, PROMPT, SHAPE, change, save, whisper, windows
 
 from edgedistill.errors import UserError
-from edgedistill.models.whisper.folder import Kept, find, generation, open_whisper, shape_of
+from edgedistill.models.whisper.folder import (
+    Kept,
+    check_weights,
+    find,
+    generation,
+    open_whisper,
+    shape_of,
+)
 
 SAID = torch.tensor([[*PROMPT, 65, 66, 258, 3]])
 SIZES = [
@@ -412,3 +419,16 @@ def test_a_download_has_no_pickles(monkeypatch: pytest.MonkeyPatch, shared: Path
         "name": "somebody/whisper",
         "allow_patterns": ["*.json", "*.safetensors", "merges.txt"],
     }
+
+
+def test_weights_that_are_cut_off_or_do_not_fit_are_told_without_being_read(tmp_path: Path) -> None:
+    folder = save(tmp_path / "whisper")
+    check_weights(folder)
+    change(folder / "config.json", decoder_ffn_dim=96)
+    with pytest.raises(UserError, match="fc1"):
+        check_weights(folder)
+    change(folder / "config.json", decoder_ffn_dim=SHAPE.decoder_inner)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(UserError, match="cannot be read"):
+        check_weights(folder)
