@@ -62,6 +62,8 @@ state
 {command} </dev/null >{said} 2>&1 &
 runner=$!
 (
+  : &
+  trap 'kill $!; wait $!; exit' TERM
   left={seconds}
   while [ $left -gt 0 ]; do
     step={apart}
@@ -80,8 +82,7 @@ watch=$!
 echo $$ $watch $runner >pids
 wait $runner
 code=$?
-kill -9 $watch
-read -r nap <nap && kill $nap
+kill $watch
 wait $watch
 rm pids
 state
