@@ -45,7 +45,7 @@ _WHOLE = {"stages.distill": None}
 WINDOW = 16
 ROWS: dict[str, dict[str, Any]] = {
     "the student": {
-        "student": {"encoder_ffn": 0.75, "decoder_ffn": 0.5, "vocabulary": "ascii", "tokens": 160},
+        "student": {"encoder_ffn": 0.75, "decoder_ffn": 0.75, "vocabulary": "ascii", "tokens": 160},
     },
     "the teacher whole": {"student": {"tokens": 160}, **_WHOLE},
     "the teacher whole, 30 s": {

@@ -36,7 +36,7 @@ from edgedistill.transcripts.normalize import normalizer
 from edgedistill.transcripts.rates import error_rate
 
 _STUDENT: dict[str, Any] = {
-    "encoder_ffn": 0.75, "decoder_ffn": 0.5, "vocabulary": "ascii", "tokens": 160,
+    "encoder_ffn": 0.75, "decoder_ffn": 0.75, "vocabulary": "ascii", "tokens": 160,
 }  # fmt: skip
 _OPEN = {
     "word_error_rate": 1e4, "compression_ratio": 1e3, "log_probability": -100.0, "no_speech": 1.0,
@@ -48,6 +48,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "no layer narrowed": {"student": _LAYERS},
     "heads pruned too (7 of 8)": {"student": {**_STUDENT, "encoder_heads": 7, "decoder_heads": 7}},
     "encoder's layers narrowed to a half": {"student": {**_STUDENT, "encoder_ffn": 0.5}},
+    "decoder's layers narrowed to a half": {"student": {**_STUDENT, "decoder_ffn": 0.5}},
     "five decoder layers, found by leaving each out": {
         "student": {**_LAYERS, "decoder_layers": 5}
     },

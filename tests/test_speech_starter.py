@@ -31,7 +31,7 @@ def test_a_folder_gives_a_recipe_that_can_be_read(recordings: Path, tmp_path: Pa
     found = load_recipe(tmp_path / "recipe.yaml")
     assert isinstance(found, TranscriptionRecipe)
     assert found.data.seconds == 8
-    assert (found.student.encoder_ffn, found.student.decoder_ffn) == (0.75, 0.5)
+    assert (found.student.encoder_ffn, found.student.decoder_ffn) == (0.75, 0.75)
     assert found.teacher.name == str(teacher)
     assert found.data.train == (recordings,)
     assert any("language" in note for note in notes)

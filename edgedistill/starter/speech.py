@@ -60,7 +60,7 @@ def speech_lines(teacher: str, data: str, folder: Path) -> tuple[list[str], list
         *yaml_lines({"family": "whisper", "name": Path(teacher) if local else teacher}, folder),
         "student:",
         "  encoder_ffn: 0.75           # share of its feed-forward channels that stays",
-        "  decoder_ffn: 0.5",
+        "  decoder_ffn: 0.75",
         "  # decoder_layers: 5         # so many stay, searched for",
         "  vocabulary: whole           # ascii: a smaller and faster step, for English",
         "  tokens: 192                 # of a window's transcript, at most",
