@@ -1,7 +1,7 @@
 """What one inference costs on a device, told from operators that were counted or timed there once.
 
-`open_prices(device, ...)` gives `Prices`: `of(product)` is what one operator costs, `predict(works)`
-a whole model. What is not known yet is asked of the device, and remembered.
+`open_prices(device, ...)` gives `Prices`: `of(product)` is what one operator costs,
+`predict(works)` a whole model. What is not known yet is asked of the device, and remembered.
 """
 
 from edgedistill.costs.opened import open_prices

@@ -50,7 +50,8 @@ class Asking:
             each.instructions["all"] - sum(row.instructions or 0.0 for row in each.operators)
             for each in records
         )
-        of_each = max(0.0, (long - short) / (_CHAINS[1] - _CHAINS[0]))
+        # Below nothing: an operator is counted with the profiler's own instructions within it.
+        of_each = (long - short) / (_CHAINS[1] - _CHAINS[0])
         return Fixed(short - _CHAINS[0] * of_each, of_each)
 
     def prices(self, probes: Sequence[Probe]) -> Iterator[dict[Probe, float]]:

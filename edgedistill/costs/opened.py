@@ -1,7 +1,7 @@
 """Prices of a device: read from where they are kept, and asked of it where they are not known.
 
-<cache>/costs/<key>.jsonl holds a line for each operator, written as soon as the device has told; the
-key is of all that decides about prices. Interrupted, the next call goes on from there.
+<cache>/costs/<key>.jsonl holds a line for each operator, written as soon as the device has told;
+the key is of all that decides about prices. Interrupted, the next call goes on from there.
 """
 
 from __future__ import annotations

@@ -66,9 +66,10 @@ def probe_of(work: Work, kernel: Kernel) -> tuple[Probe, int]:
 
 
 def around(probe: Probe, kernel: Kernel) -> list[tuple[Probe, float]]:
-    """The rungs between which a probe lies, each with its weight: 1 of one that is a rung itself."""
+    """The rungs between which a probe lies, each with its weight: 1 for one that is a rung."""
     plain = probe.kind not in ("convolution", "depthwise", "linear")
-    tile = 1 if plain else kernel.depthwise if probe.kind == "depthwise" else kernel.output_channels
+    depthwise = probe.kind == "depthwise"
+    tile = 1 if plain else kernel.depthwise if depthwise else kernel.output_channels
     axes = (
         _between(probe.outputs, tile),
         _between(probe.inputs, 1 if plain else kernel.input_channels, _UNROLLED),
