@@ -110,7 +110,7 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else "emulator:cortex-a76"
     students = int(sys.argv[2]) if len(sys.argv) > 2 else STUDENTS
     rows: list[dict[str, Any]] = []
-    target = load_target("android-arm64" if name.startswith("emulator") else "linux-x86_64")
+    target = load_target("android-arm64" if name.startswith("emulator") else "linux-x64")
     with open_device(name) as device, scratch_folder() as folder:
         prices = open_prices(device, target, "int8", default_root(), print)
         for seed in range(students):

@@ -59,7 +59,12 @@ class Prices:
         """What an inference of a whole model costs, whose work that is."""
         found = list(works)
         self.learn(found)
-        return self._fixed.whole + sum(self._fixed.each + self.of(each) for each in found)
+        return self.fixed(len(found)) + sum(map(self.of, found))
+
+    def fixed(self, operators: int) -> float:
+        """What an inference of so many operators costs beside them. It may be below nothing: an
+        operator is counted with the profiler's own instructions."""
+        return self._fixed.whole + self._fixed.each * operators
 
     def learn(self, works: Iterable[Work]) -> None:
         """Ask for all that `works` needs and is not known, at once: that is quicker than one by
