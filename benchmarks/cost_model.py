@@ -67,15 +67,15 @@ def separable(draw: random.Random) -> tuple[str, Any]:
     """Depthwise and pointwise convolutions, as of keyword spotting, on pictures."""
     from torch import nn
 
-    def normed(*convolution: Any, **options: Any) -> list[Any]:
-        made = nn.Conv2d(*convolution, bias=False, **options)
+    def normed(given: int, made_of: int, kernel: int, **options: Any) -> list[Any]:
+        made = nn.Conv2d(given, made_of, kernel, bias=False, **options)
         return [made, nn.BatchNorm2d(made.out_channels), nn.ReLU()]
 
     width = draw.randint(16, 96)
-    layers = normed(3, width, 3, 2, 1)
+    layers = normed(3, width, 3, stride=2, padding=1)
     for place in range(draw.randint(2, 5)):
         following = draw.randint(16, 128)
-        layers += normed(width, width, 3, 2 if place == 1 else 1, 1, groups=width)
+        layers += normed(width, width, 3, stride=2 if place == 1 else 1, padding=1, groups=width)
         layers += normed(width, following, 1)
         width = following
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10)]

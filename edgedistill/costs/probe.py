@@ -19,8 +19,8 @@ EXACT = 64
 """Positions that are asked as they are: few of them fill tiles whose height nobody told."""
 
 _UNROLLED = 16
-"""Tiles of input channels that are asked as they are: kernels take several in a step, and what is
-left over by one."""
+"""Tiles of input channels, or of a depthwise convolution's, that are asked as they are: kernels take
+several in a step, and what is left over by one."""
 
 
 @dataclass(frozen=True, order=True)
@@ -71,7 +71,7 @@ def around(probe: Probe, kernel: Kernel) -> list[tuple[Probe, float]]:
     depthwise = probe.kind == "depthwise"
     tile = 1 if plain else kernel.depthwise if depthwise else kernel.output_channels
     axes = (
-        _between(probe.outputs, tile),
+        _between(probe.outputs, tile, _UNROLLED if depthwise else 1),
         _between(probe.inputs, 1 if plain else kernel.input_channels, _UNROLLED),
         [(probe.positions, 1.0)] if probe.positions <= EXACT else _between(probe.positions, 1),
     )

@@ -95,7 +95,7 @@ def _step(node: Node, kind: Kind, operator: str = "") -> Step:
 
 def _unknown(node: Node, base: str) -> Step | None:
     """As an addition of as many elements; None for what gives no single tensor."""
-    value = node.meta.get("val")
+    value: Any = node.meta.get("val")
     if not hasattr(value, "shape") or not len(value.shape) or not math.prod(shape_of(node)):
         return None
     return _step(node, "add", base)

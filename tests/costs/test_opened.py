@@ -80,6 +80,7 @@ def test_a_device_without_litert_is_refused(tmp_path: Path) -> None:
         open_prices(device, TARGET, "int8", tmp_path)
 
 
+@pytest.mark.slow
 def test_operators_are_timed_here(tmp_path: Path) -> None:
     with open_device("local") as device:
         prices = open_prices(device, TARGET, "fp32", tmp_path)
