@@ -19,8 +19,8 @@ EXACT = 64
 """Positions that are asked as they are: few of them fill tiles whose height nobody told."""
 
 _UNROLLED = 16
-"""Tiles of input channels, or of a depthwise convolution's, that are asked as they are: kernels take
-several in a step, and what is left over by one."""
+"""Tiles of input channels, or of a depthwise convolution's, that are asked as they are: kernels
+take several in a step, and what is left over by one."""
 
 
 @dataclass(frozen=True, order=True)
