@@ -19,8 +19,11 @@ EXACT = 64
 """Positions that are asked as they are: few of them fill tiles whose height nobody told."""
 
 _UNROLLED = 16
-"""Tiles of input channels, or of a depthwise convolution's, that are asked as they are: kernels
-take several in a step, and what is left over by one."""
+"""Tiles of input channels that are asked as they are: kernels take several in a step, and what is
+left over by one."""
+_DEPTHWISE = 256
+"""Channels of a depthwise convolution that are asked as they are: one that does not fill a tile
+costs more than the whole tile."""
 
 
 @dataclass(frozen=True, order=True)
@@ -55,7 +58,7 @@ def probe_of(work: Work, kernel: Kernel) -> tuple[Probe, int]:
             return Probe(work.kind, work.channels, 1, 1, work.positions), 1
         return Probe(work.kind, work.elements), 1
     if work.groups > 1 and work.inputs == 1:
-        channels = _up(work.groups * work.outputs, kernel.depthwise)
+        channels = work.groups * work.outputs
         return Probe("depthwise", channels, 1, work.kernel, work.positions), 1
     outputs = _up(work.outputs, kernel.output_channels)
     inputs = _up(work.inputs, kernel.input_channels)
@@ -69,9 +72,9 @@ def around(probe: Probe, kernel: Kernel) -> list[tuple[Probe, float]]:
     """The rungs between which a probe lies, each with its weight: 1 for one that is a rung."""
     plain = probe.kind not in ("convolution", "depthwise", "linear")
     depthwise = probe.kind == "depthwise"
-    tile = 1 if plain else kernel.depthwise if depthwise else kernel.output_channels
+    tile = 1 if plain or depthwise else kernel.output_channels
     axes = (
-        _between(probe.outputs, tile, _UNROLLED if depthwise else 1),
+        _between(probe.outputs, tile, _DEPTHWISE if depthwise else 1),
         _between(probe.inputs, 1 if plain else kernel.input_channels, _UNROLLED),
         [(probe.positions, 1.0)] if probe.positions <= EXACT else _between(probe.positions, 1),
     )

@@ -14,7 +14,7 @@ def test_channels_are_taken_up_to_whole_tiles() -> None:
     product = Product(1, 17, 3, 9, 100)
     assert probe_of(product, KERNEL) == (Probe("convolution", 32, 4, 9, 100), 1)
     depthwise = Product(10, 1, 1, 9, 100)
-    assert probe_of(depthwise, KERNEL) == (Probe("depthwise", 16, 1, 9, 100), 1)
+    assert probe_of(depthwise, KERNEL) == (Probe("depthwise", 10, 1, 9, 100), 1)
     assert probe_of(Product(1, 10, 40, 1, 1), KERNEL) == (Probe("linear", 16, 40), 1)
     assert probe_of(Product(3, 16, 4, 9, 64), KERNEL)[1] == 3
     assert probe_of(Step("add", 8, 36), KERNEL) == (Probe("add", 288), 1)
