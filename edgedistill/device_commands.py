@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -63,3 +64,33 @@ def setup(
 
     set_up(name, say)
     say(f"{name} is ready; `edgedistill device doctor {name}` shows what it found")
+
+
+@device_app.command()
+def costs(
+    file: Annotated[Path, typer.Argument(help="A .tflite file, or a bundle that has one.")],
+    device: Annotated[str, typer.Option(help="Whose prices: emulator:cortex-a76, local, ...")],
+    target: Annotated[
+        str, typer.Option(help="Whose kernels' steps; int8 files alone need it.")
+    ] = "android-arm64",
+    cache: Annotated[Path | None, typer.Option(help="Where prices are kept.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What each operator of a file costs on a device, told from operators of the nearest sizes that
+    were counted or timed there once."""
+    from dataclasses import asdict
+
+    from edgedistill.costs.estimate import estimated
+
+    found = estimated(file, device, target, cache, say)
+    if as_json:
+        print_json(asdict(found))
+        return
+    rows = [(row.name, row.operator, row.size, f"{row.price:,.0f}") for row in found.rows]
+    rows.append(("", "", "all else", f"{found.fixed:,.0f}"))
+    rows.append(("", "", "an inference", f"{found.total:,.0f}"))
+    print_table(("name", "operator", "size", found.unit), rows)
+    print_line(f"estimated from {found.asked} operators asked now, and others before, of "
+               f"{found.where}")  # fmt: skip
+    for text in found.notes:
+        print_line(text)

@@ -41,7 +41,7 @@ ORDER: list[set[str]] = [
     },
     {"listening", "predict"},
     {"train", "training_inputs", "distill", "compress", "runtimes", "devices"},
-    {"transcribing"},
+    {"costs", "transcribing"},
     {"stages"},
     {"plan", "plan_needs"},
     {"plan_speech"},

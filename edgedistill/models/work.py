@@ -88,6 +88,11 @@ def padded_of(rows: Iterable[Sequence[int]], kernel: Kernel) -> int:
 
 def products(module: nn.Module, *example: Tensor) -> list[Product]:
     """Every product of one inference on `example`, the model's inputs for one sample."""
+    return list(products_of(*traced(module, *example)))
+
+
+def traced(module: nn.Module, *example: Tensor) -> tuple[GraphModule, dict[str, str]]:
+    """The operators of one inference on `example`, and by node the parameter that it stands for."""
     import torch
 
     training = module.training
@@ -105,7 +110,7 @@ def products(module: nn.Module, *example: Tensor) -> list[Product]:
         for node in graph.graph.nodes
         if node.op == "get_attr"
     }
-    return list(products_of(graph, names))
+    return graph, names
 
 
 def _graph(module: nn.Module, *example: Tensor) -> GraphModule:
@@ -124,9 +129,12 @@ def _graph(module: nn.Module, *example: Tensor) -> GraphModule:
         return traced(*example)
 
 
-def products_of(graph: GraphModule, names: dict[str, str]) -> Iterator[Product]:
-    """The same of a graph; `names`: the parameter that a node stands for, none for a constant."""
-    for node in graph.graph.nodes:
+def products_of(
+    graph: GraphModule, names: dict[str, str], only: Node | None = None
+) -> Iterator[Product]:
+    """Every product of a graph, or of one of its nodes; `names`: the parameter that a node stands
+    for, none for a constant."""
+    for node in graph.graph.nodes if only is None else [only]:
         if node.op != "call_function":
             continue
         for part in node.all_input_nodes:  # a region without gradients, say, is a graph of its own
@@ -139,7 +147,8 @@ def products_of(graph: GraphModule, names: dict[str, str]) -> Iterator[Product]:
             yield from rule(node, names)
 
 
-def _shape(node: Any) -> tuple[int, ...]:
+def shape_of(node: Any) -> tuple[int, ...]:
+    """Of the tensor that a traced node gives."""
     return tuple(int(size) for size in node.meta["val"].shape)
 
 
@@ -170,10 +179,10 @@ def _convolution(node: Node, names: dict[str, str]) -> Iterator[Product]:
     if generic:
         transposed = bool(node.args[6])
     groups = _argument(node, 8 if generic else 6, "groups", 1)
-    pixels, (first, second, *kernel) = _shape(node.args[0]), _shape(node.args[1])
+    pixels, (first, second, *kernel) = shape_of(node.args[0]), shape_of(node.args[1])
     outputs, inputs = (second, first // groups) if transposed else (first // groups, second)
     # A transposed convolution uses each weight once for each position that it reads.
-    grid = pixels if transposed else _shape(node)
+    grid = pixels if transposed else shape_of(node)
     batch = grid[0] if len(grid) == len(kernel) + 2 else 1
     positions = batch * math.prod(grid[-len(kernel) :])
     yield Product(groups, outputs, inputs, math.prod(kernel), positions,
@@ -181,7 +190,7 @@ def _convolution(node: Node, names: dict[str, str]) -> Iterator[Product]:
 
 
 def _linear(node: Node, names: dict[str, str]) -> Iterator[Product]:
-    x, (outputs, inputs) = _shape(node.args[0]), _shape(node.args[1])
+    x, (outputs, inputs) = shape_of(node.args[0]), shape_of(node.args[1])
     yield Product(1, outputs, inputs, 1, math.prod(x[:-1]), _name(node.args[1], names))
 
 
@@ -190,7 +199,7 @@ def _matmul(first: int) -> Callable[[Node, dict[str, str]], Iterator[Product]]:
 
     def rule(node: Node, names: dict[str, str]) -> Iterator[Product]:
         left, right = node.args[first : first + 2]
-        a, b = _shape(left), _shape(right)
+        a, b = shape_of(left), shape_of(right)
         rows, columns = (a[-2] if len(a) > 1 else 1), (b[-1] if len(b) > 1 else 1)
         weight = _name(right, names) or _name(left, names)
         # `(..., n, k) @ (k, m)` is one product of all rows.
@@ -211,7 +220,7 @@ def _broadcast(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ..
 
 def _attention(node: Node, _: dict[str, str]) -> Iterator[Product]:
     """Queries (..., n, d) by keys (..., m, d), then weights (..., n, m) by values (..., m, e)."""
-    query, key, worth = (_shape(each) for each in node.args[:3])
+    query, key, worth = (shape_of(each) for each in node.args[:3])
     batch = math.prod(query[:-2])
     yield Product(batch, key[-2], query[-1], 1, query[-2])
     yield Product(batch, worth[-1], key[-2], 1, query[-2])
@@ -219,17 +228,17 @@ def _attention(node: Node, _: dict[str, str]) -> Iterator[Product]:
 
 def _recurrent(node: Node, names: dict[str, str]) -> Iterator[Product]:
     """Every matrix of a recurrent layer, or of one step of it, once for each step."""
-    steps = math.prod(_shape(node.args[0])[:-1])
+    steps = math.prod(shape_of(node.args[0])[:-1])
     packed = str(node.target).endswith(".data")
     cell = "_cell" in str(node.target)
     given: Any = node.args[2:4] if cell else node.args[3 if packed else 2]
     for weight in given:
-        if len(shape := _shape(weight)) == 2:
+        if len(shape := shape_of(weight)) == 2:
             yield Product(1, shape[0], shape[1], 1, steps, _name(weight, names))
 
 
 def _bilinear(node: Node, names: dict[str, str]) -> Iterator[Product]:
-    x, weight = _shape(node.args[0]), _shape(node.args[2])
+    x, weight = shape_of(node.args[0]), shape_of(node.args[2])
     yield Product(1, weight[0], weight[1] * weight[2], 1, math.prod(x[:-1]),
                   _name(node.args[2], names))  # fmt: skip
 
@@ -241,7 +250,7 @@ def _composed(node: Node, _: dict[str, str]) -> Iterator[Product]:
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.utils._pytree import tree_flatten, tree_unflatten
 
-    values = map_arg((node.args, node.kwargs), lambda each: torch.empty(_shape(each)))
+    values = map_arg((node.args, node.kwargs), lambda each: torch.empty(shape_of(each)))
     flat, spec = tree_flatten(values)
     places = [at for at, each in enumerate(flat) if isinstance(each, torch.Tensor)]
 

@@ -1,0 +1,11 @@
+"""What one inference costs on a device, told from operators that were counted or timed there once.
+
+`open_prices(device, ...)` gives `Prices`: `of(product)` is what one operator costs,
+`predict(works)` a whole model. What is not known yet is asked of the device, and remembered.
+"""
+
+from edgedistill.costs.opened import open_prices
+from edgedistill.costs.prices import Prices
+from edgedistill.costs.probe import Probe
+
+__all__ = ["Prices", "Probe", "open_prices"]

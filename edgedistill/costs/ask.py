@@ -1,0 +1,115 @@
+"""Ask a device what operators cost: counted, many in one job; timed, several of each in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgedistill.costs.prices import Fixed
+from edgedistill.costs.probe import Probe
+from edgedistill.costs.probe_file import FORMS, Numbers, write, write_chain
+from edgedistill.devices import Device, Job, Protocol, Record, percentile
+from edgedistill.errors import UserError
+from edgedistill.records import OperatorRow
+from edgedistill.scratch import scratch_folder
+from edgedistill.signature import Signature
+
+_TOGETHER = 48
+"""Operators in one file, where a device tells what each took."""
+_COPIES = 8
+"""Of an operator that is timed, in one file."""
+_CHAINS = (2, 26)
+"""Lengths of the files that tell what an inference takes beside its operators."""
+
+
+class Asking:
+    """LiteRT's operators on one device, in int8 or float32."""
+
+    def __init__(
+        self, device: Device, numbers: Numbers, threads: int, say: Callable[[str], None]
+    ) -> None:
+        self._device = device
+        self._numbers: Numbers = numbers
+        self._protocol = Protocol(warmup=5, runs=2000, seconds=0.3, threads=threads, minimum=20)
+        self._say = say
+        self._fixed = Fixed(0.0, 0.0)
+
+    def know(self, fixed: Fixed) -> None:
+        """Take that for what an inference costs beside its operators."""
+        self._fixed = fixed
+
+    def fixed(self) -> Fixed:
+        """What an inference costs beside its operators. Raises UserError: the job fails."""
+        records = [self._run(*write_chain(length, self._numbers)) for length in _CHAINS]
+        if self._device.how != "emulated":
+            return Fixed(_microseconds(records[0]), 0.0)
+        short, long = (
+            each.instructions["all"] - sum(row.instructions or 0.0 for row in each.operators)
+            for each in records
+        )
+        # Below nothing: an operator is counted with the profiler's own instructions within it.
+        of_each = (long - short) / (_CHAINS[1] - _CHAINS[0])
+        return Fixed(short - _CHAINS[0] * of_each, of_each)
+
+    def prices(self, probes: Sequence[Probe]) -> Iterator[dict[Probe, float]]:
+        """What each costs, some at a time. Raises UserError: a job fails, or does not tell."""
+        together = _TOGETHER if self._device.how == "emulated" else 1
+        for start in range(0, len(probes), together):
+            some = probes[start : start + together]
+            if self._device.how == "emulated":
+                yield _told(some, self._run(*write(some, self._numbers)).operators)
+            else:
+                record = self._run(*write(some, self._numbers, _COPIES))
+                whole = _microseconds(record) - self._fixed.whole
+                yield {some[0]: max(0.0, whole) / _COPIES}
+            done = min(start + together, len(probes))
+            self._say(f"costs: {done} of {len(probes)} operators asked of {self._device.name}")
+
+    def _run(self, content: bytes, signature: Signature) -> Record:
+        random = np.random.default_rng(0)
+        inputs: dict[str, Any] = {
+            each.name: random.random(each.of_batch(1), dtype=np.float32)
+            for each in signature.inputs
+        }
+        with scratch_folder() as folder:
+            model = Path(folder) / "probes.tflite"
+            model.write_bytes(content)
+            np.savez(model.with_suffix(".npz"), **inputs)
+            counted = self._device.how == "emulated"
+            return self._device.run(
+                Job(model, "litert", model.with_suffix(".npz"), self._protocol, profile=counted)
+            )
+
+
+def _microseconds(record: Record) -> float:
+    return 1000 * percentile(record.samples_ms, 50)
+
+
+def _told(probes: Sequence[Probe], rows: Sequence[OperatorRow]) -> dict[Probe, float]:
+    """Instructions of each probe. XNNPACK makes a clamp of its own after an addition; it runs right
+    after that."""
+    found: dict[Probe, float] = {}
+    last = ""
+    for row in rows:
+        if row.name.startswith("p") and row.name[1:].isdigit():
+            last = row.name
+            probe = probes[int(last[1:])]
+            if probe.kind != "relu" and row.instructions is not None:
+                found[probe] = row.instructions
+        elif row.type == "Clamp" and last and row.instructions is not None:
+            found[probes[int(last[1:])]] = row.instructions
+        else:  # of plain kernels a name is not always told
+            waiting = [each for each in probes
+                       if each not in found and FORMS[each.kind].name == row.type]  # fmt: skip
+            if waiting and row.instructions is not None:
+                found[waiting[0]] = row.instructions
+    missing = [each for each in probes if each not in found]
+    if missing:
+        raise UserError(
+            f"costs: the device did not tell what {missing[0].kind} took",
+            "leave it out, or report this with the versions of `edgedistill device doctor`",
+        )
+    return found

@@ -1,0 +1,121 @@
+"""All that one inference computes: its products, and the operators beside them that cost something
+on a device though they multiply nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgedistill.models.work import Product, products_of, shape_of, traced
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.fx import GraphModule, Node
+
+Kind = Literal[
+    "add", "mul", "relu", "logistic", "tanh", "softmax", "mean", "max_pool", "average_pool",
+    "quantize", "dequantize",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """An operator that is no product."""
+
+    kind: Kind
+    channels: int
+    positions: int
+    """Elements of each channel that it reads: that it writes, of a pool with a kernel."""
+    kernel: int = 1
+    """Elements of a pool's kernel."""
+    operator: str = ""
+    """By torch's name, where `kind` only stands for it: what takes about as much."""
+
+    @property
+    def elements(self) -> int:
+        """Of all channels."""
+        return self.channels * self.positions
+
+
+Work = Product | Step
+
+
+def works(module: nn.Module, *example: Tensor) -> list[Work]:
+    """Every product and every other operator of one inference on `example`, in their order.
+
+    What exporters fold into a product is not listed: batch norms and activations that clamp what a
+    convolution or a linear layer gives, paddings, and changes of shape.
+    """
+    graph, names = traced(module, *example)
+    return list(_works(graph, names))
+
+
+def _works(graph: GraphModule, names: dict[str, str]) -> Iterator[Work]:
+    for node in graph.graph.nodes:
+        if node.op != "call_function":
+            continue
+        base = _base(node)
+        kind = _KINDS.get(base)
+        if base in _FREE or (kind == "relu" and _follows_product(node)):
+            continue
+        if kind is not None:
+            yield _step(node, kind)
+        elif found := list(products_of(graph, names, node)):
+            yield from found
+        elif (step := _unknown(node, base)) is not None:
+            yield step
+
+
+def _base(node: Node) -> str:
+    base, _, _ = str(node.target).removeprefix("aten.").partition(".")
+    return base.removesuffix("_")
+
+
+def _follows_product(node: Node) -> bool:
+    """Whether a clamp is a part of the product before it."""
+    made: Any = node.args[0]
+    while made.op == "call_function" and _base(made) in ("batch_norm", "_native_batch_norm_legit"):
+        made = made.args[0]
+    return made.op == "call_function" and _base(made) in _CLAMPING
+
+
+def _step(node: Node, kind: Kind, operator: str = "") -> Step:
+    pooled = kind in ("mean", "max_pool", "average_pool")
+    shape = shape_of(node.args[0] if kind == "mean" else node)
+    channels = shape[1] if pooled and len(shape) == 4 else shape[-1]
+    kernel = 1
+    if kind in ("max_pool", "average_pool"):
+        sides: Any = node.args[1]
+        both = [sides, sides] if isinstance(sides, int) else list(sides)
+        kernel = math.prod(both if len(both) == 2 else both * 2)
+    return Step(kind, channels, math.prod(shape) // channels, kernel, operator)
+
+
+def _unknown(node: Node, base: str) -> Step | None:
+    """As an addition of as many elements; None for what gives no single tensor."""
+    value: Any = node.meta.get("val")
+    if not hasattr(value, "shape") or not len(value.shape) or not math.prod(shape_of(node)):
+        return None
+    return _step(node, "add", base)
+
+
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("add", "sub"), "add"),
+    **dict.fromkeys(("mul", "div"), "mul"),
+    **dict.fromkeys(("relu", "relu6", "hardtanh", "clamp", "clamp_min"), "relu"),
+    "sigmoid": "logistic",
+    "tanh": "tanh",
+    **dict.fromkeys(("softmax", "_softmax"), "softmax"),
+    **dict.fromkeys(("mean", "adaptive_avg_pool2d"), "mean"),
+    **dict.fromkeys(("max_pool2d", "max_pool2d_with_indices"), "max_pool"),
+    "avg_pool2d": "average_pool",
+}
+_CLAMPING = {"conv1d", "conv2d", "convolution", "linear", "addmm", "mm", "conv_transpose2d"}
+_FREE = {
+    "batch_norm", "_native_batch_norm_legit", "dropout", "view", "reshape", "flatten", "squeeze",
+    "unsqueeze", "contiguous", "detach", "pad", "constant_pad_nd", "t", "numpy_T", "identity",
+    "alias", "clone", "lift_fresh_copy", "to", "_to_copy", "expand",
+}  # fmt: skip
+"""Folded into others, or only another look at the same values."""

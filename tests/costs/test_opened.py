@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgedistill.costs import open_prices
+from edgedistill.costs.estimate import estimated
+from edgedistill.costs.probe import Probe
+from edgedistill.costs.probe_file import write
+from edgedistill.devices import Identity, Job, Record, open_device
+from edgedistill.errors import UserError
+from edgedistill.models.steps import Step
+from edgedistill.models.work import Product
+from edgedistill.records import How, OperatorRow
+from edgedistill.runtimes import RUNTIMES
+from edgedistill.target import load_target
+
+TARGET = load_target("android-arm64")
+PRODUCT = Product(1, 10, 40, 1, 1)
+
+
+class Counting:
+    """A device on which an operator takes as many instructions as it writes elements, and an
+    inference 100 more."""
+
+    name = "counting"
+    how: How = "emulated"
+    runtimes: tuple[str, ...] = ("litert",)
+    runs_programs = False
+    jobs = 0
+
+    def __enter__(self) -> Counting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def identity(self) -> Identity:
+        return Identity("a device", "aarch64")
+
+    def run(self, job: Job) -> Record:
+        self.jobs += 1
+        loaded = RUNTIMES["litert"].load(job.model)
+        with np.load(job.inputs) as inputs:
+            answers = loaded.run(loaded.encode(dict(inputs)))
+        rows = [
+            OperatorRow(name, "", "int8", None, "XNNPACK", float(values.size))
+            for name, values in answers.items()
+        ]
+        whole = sum(row.instructions or 0.0 for row in rows)
+        return Record(None, None, [], None, operators=rows, instructions={"all": whole + 100})
+
+
+def test_prices_are_asked_once(tmp_path: Path) -> None:
+    device = Counting()
+    prices = open_prices(device, TARGET, "int8", tmp_path)
+    assert prices.unit == "instructions"
+    assert prices.of(PRODUCT) == 16
+    assert prices.predict([PRODUCT, Step("add", 8, 8)]) == 100 + 16 + 64
+    assert (prices.asked, device.jobs) == (2, 4)
+    again = open_prices(device, TARGET, "int8", tmp_path)
+    assert again.predict([PRODUCT, Step("add", 8, 8)]) == 180
+    assert (again.asked, device.jobs) == (0, 4)
+
+
+def test_a_line_that_was_cut_off_is_asked_again(tmp_path: Path) -> None:
+    open_prices(Counting(), TARGET, "int8", tmp_path).of(PRODUCT)
+    (path,) = (tmp_path / "costs").iterdir()
+    path.write_text(path.read_text()[:-8])
+    prices = open_prices(Counting(), TARGET, "int8", tmp_path)
+    assert (prices.of(PRODUCT), prices.asked) == (16, 1)
+
+
+def test_a_device_without_litert_is_refused(tmp_path: Path) -> None:
+    device = Counting()
+    device.runtimes = ("onnxruntime",)
+    with pytest.raises(UserError, match="costs: counting runs no LiteRT files"):
+        open_prices(device, TARGET, "int8", tmp_path)
+
+
+@pytest.mark.slow
+def test_operators_are_timed_here(tmp_path: Path) -> None:
+    with open_device("local") as device:
+        prices = open_prices(device, TARGET, "fp32", tmp_path)
+        assert prices.unit == "microseconds"
+        assert prices.of(Product(1, 32, 32, 9, 256)) > 0
+
+
+@pytest.mark.emulator
+def test_an_emulated_core_is_counted(tmp_path: Path) -> None:
+    probe = Probe("convolution", 16, 16, 9, 256)
+    path = tmp_path / "one.tflite"
+    path.write_bytes(write([probe, Probe("relu", 512)], "int8")[0])
+    with open_device("emulator:cortex-a76") as device:
+        prices = open_prices(device, TARGET, "int8", tmp_path)
+        whole = prices.of(Product(1, 16, 16, 9, 256))
+        assert prices.of(Product(1, 9, 14, 9, 256)) == whole
+    found = estimated(path, "emulator:cortex-a76", "android-arm64", tmp_path, lambda _: None)
+    assert [row.operator for row in found.rows] == ["product", "add", "relu"]
+    assert found.rows[0].price == whole

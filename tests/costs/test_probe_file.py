@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from edgedistill.costs.of_file import works_of_file
+from edgedistill.costs.probe import Probe
+from edgedistill.costs.probe_file import FORMS, Numbers, write
+from edgedistill.models.steps import Kind, Step
+from edgedistill.models.work import Product
+from edgedistill.runtimes import RUNTIMES
+
+PROBES = [
+    Probe("convolution", 8, 4, 9, 16), Probe("depthwise", 8, 1, 9, 16), Probe("linear", 8, 12),
+    Probe("add", 32), Probe("mul", 32), Probe("relu", 32), Probe("logistic", 32),
+    Probe("tanh", 32), Probe("softmax", 10), Probe("mean", 8, 1, 1, 16),
+    Probe("max_pool", 8, 1, 4, 16), Probe("average_pool", 8, 1, 4, 16),
+]  # fmt: skip
+BORDERS = [Probe("quantize", 32), Probe("dequantize", 32)]
+
+
+@pytest.mark.parametrize(("numbers", "probes"), [("int8", PROBES + BORDERS), ("fp32", PROBES)])
+def test_every_operator_runs(numbers: Numbers, probes: list[Probe], tmp_path: Path) -> None:
+    path = tmp_path / "probes.tflite"
+    content, signature = write(probes, numbers)
+    path.write_bytes(content)
+    loaded = RUNTIMES["litert"].load(path)
+    assert loaded.signature == signature
+    inputs = {each.name: np.zeros(each.of_batch(1), np.float32) for each in signature.inputs}
+    answers = loaded.run(loaded.encode(inputs))
+    assert set(answers) == {f"p{place}" for place in range(len(probes))}
+
+
+def test_every_kind_has_a_form() -> None:
+    assert set(FORMS) == {"convolution", "depthwise", "linear", *get_args(Kind)}
+
+
+def test_a_file_gives_its_work(tmp_path: Path) -> None:
+    path = tmp_path / "probes.tflite"
+    path.write_bytes(write([PROBES[0], PROBES[1], PROBES[2], PROBES[5], PROBES[10]], "int8")[0])
+    numbers, found = works_of_file(path)
+    assert numbers == "int8"
+    assert [work for _, work in found] == [
+        Product(1, 8, 4, 9, 16), Product(8, 1, 1, 9, 16), Product(1, 8, 12, 1, 1),
+        Step("add", 32, 1), Step("relu", 32, 1), Step("max_pool", 8, 16, 4),
+    ]  # fmt: skip
