@@ -112,8 +112,7 @@ def _undone(result: Result) -> list[str]:
     for name in ("prune", "quantize"):
         metrics = StageMetrics.read(result.artifacts[name]) if name in result.artifacts else None
         if metrics and metrics.undone:
-            cost = f"{metrics.drop:.1f} points of validation quality"
-            found.append(f"{name}: undone, as it cost {cost}")
+            found.append(f"{name}: undone, as {metrics.undone_because}")
     return found
 
 
