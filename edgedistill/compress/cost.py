@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from edgedistill.models.work import Product, products
 from edgedistill.target import Kernel
@@ -22,8 +22,8 @@ class PriceList(Protocol):
     """What a device takes for each product, counted or measured there."""
 
     @property
-    def unit(self) -> str:
-        """In words: `million instructions`, `ms`."""
+    def unit(self) -> Literal["instructions", "microseconds"]:
+        """What a price is in."""
 
     @property
     def digest(self) -> str:
@@ -67,8 +67,12 @@ def padded(kernel: Kernel) -> Figure:
 
 
 def priced(prices: PriceList) -> Figure:
-    """What a device takes."""
-    return Figure(prices.unit, product=prices.of)
+    """What a device takes; told in millions of instructions, or milliseconds."""
+    unit, per = _UNITS[prices.unit]
+    return Figure(unit, per, prices.of)
+
+
+_UNITS = {"instructions": ("M instructions", 1e6), "microseconds": ("ms", 1e3)}
 
 
 def measure(module: nn.Module, example: Tensor, figures: Iterable[Figure]) -> Costs:

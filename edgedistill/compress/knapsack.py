@@ -36,7 +36,7 @@ class Knapsack:
     @property
     def costs(self) -> Costs:
         """Of the model as chosen."""
-        return dict(zip(self._figures, self._costs, strict=True))
+        return self._named(self._costs)
 
     @property
     def lost(self) -> float:
@@ -78,9 +78,10 @@ class Knapsack:
                 costs = self._costs_with(group, cut)
                 for larger, other in enumerate(seen):
                     if all(a <= b for a, b in zip(other, costs, strict=True)):
-                        named = (dict(zip(self._figures, each, strict=True))
-                                 for each in (costs, other))  # fmt: skip
-                        yield (group.root, group.width(cut), group.width(larger), *named)
+                        yield (
+                            group.root, group.width(cut), group.width(larger),
+                            self._named(costs), self._named(other),
+                        )  # fmt: skip
                         break
                 seen.append(costs)
 
@@ -89,7 +90,7 @@ class Knapsack:
         lose for their share of it. A cut that saves nothing, or costs more elsewhere, is none."""
         looked = 0
         for cut in range(group.cut + 1, len(group.blocks) + 1):
-            costs = dict(zip(self._figures, self._costs_with(group, cut), strict=True))
+            costs = self._named(self._costs_with(group, cut))
             now = self.costs
             worth = sum(
                 min(now[figure] - costs[figure], much) / much for figure, much in missing.items()
@@ -148,7 +149,10 @@ class Knapsack:
         return best
 
     def _fits(self, costs: tuple[float, ...], limits: Mapping[Figure, float]) -> bool:
-        return not over(dict(zip(self._figures, costs, strict=True)), limits)
+        return not over(self._named(costs), limits)
+
+    def _named(self, costs: tuple[float, ...]) -> Costs:
+        return dict(zip(self._figures, costs, strict=True))
 
     def _costs_with(self, group: _Group, cut: int) -> tuple[float, ...]:
         """Of the model, if that group were cut so far."""

@@ -168,8 +168,8 @@ class PruneConfig(Training):
     padded_macs: float | None = Field(default=None, gt=0.0, le=1e9)
     """The same as the target's kernels compute them, which work in blocks of channels."""
     cost: float | None = Field(default=None, gt=0.0, le=1e12)
-    """Wanted cost of one inference on the target's device, in the unit of its price list, such as
-    millions of instructions or milliseconds."""
+    """Wanted cost of one inference on the target's device, by its price list: in millions of
+    instructions where those are counted, else in milliseconds."""
     params: float | None = Field(default=None, gt=0.0, le=1e9)
     """Wanted parameters, in thousands."""
     weights_kb: float | None = Field(default=None, gt=0.0, le=1e12)
