@@ -4,12 +4,14 @@ Shen et al. 2021 (HALP) put channels, in steps of the kernels, into a knapsack: 
 importance and its price. A layer's price depends on two widths, of what it reads and of what it
 gives, so prices that are added up step by step, as theirs, promise more than a cut saves. Here
 every choice is priced as the layers would then be: first the steps that lose least for what they
-save, then exchanges, one group's step back for another's, as long as importance is won.
+save, then exchanges, one group's step back for another's, as long as importance is won. That is
+done twice, by what a step saves at all and by what it saves of what is missing; the better counts.
 """
 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 
@@ -55,19 +57,17 @@ class Knapsack:
     def fill(self, limits: Mapping[Figure, float]) -> bool:
         """Choose anew, within the limits. False: not all that can go would do; then it has gone as
         far as anything was saved."""
-        for group in self._groups:
-            self._set(group, 0)
-        while missing := over(self.costs, limits):
-            offers = [offer for group in self._groups for offer in self._offers(group, missing)]
-            if not offers:
-                return False
-            _, number, cut = min(
-                (worth, self._groups.index(group), cut) for worth, group, cut in offers
-            )
-            self._set(self._groups[number], cut)
-        while self._gives_back(limits) or self._exchanges(limits):
-            pass
-        return True
+        best: list[int] | None = None
+        least = math.inf
+        for capped in (True, False):
+            if self._descends(limits, capped):
+                while self._gives_back(limits) or self._exchanges(limits):
+                    pass
+                if self.lost < least:
+                    least, best = self.lost, [group.cut for group in self._groups]
+        if best is not None:
+            self._set_all(best)
+        return best is not None
 
     def useless(self) -> Iterator[tuple[str, int, int, Costs, Costs]]:
         """Widths that cost no less, in any figure, than a larger one, with nothing else cut: the
@@ -85,18 +85,37 @@ class Knapsack:
                         break
                 seen.append(costs)
 
-    def _offers(self, group: _Group, missing: Costs) -> Iterator[tuple[float, _Group, int]]:
+    def _descends(self, limits: Mapping[Figure, float], capped: bool) -> bool:
+        """Cut, from the whole, what loses least for what it saves, until the limits hold; what is
+        saved beyond them counts too, unless it is capped. False: nothing saves any more."""
+        self._set_all([0] * len(self._groups))
+        while missing := over(self.costs, limits):
+            offers = [
+                (worth, number, cut)
+                for number, group in enumerate(self._groups)
+                for worth, cut in self._offers(group, missing, capped)
+            ]
+            if not offers:
+                return False
+            _, number, cut = min(offers)
+            self._set(self._groups[number], cut)
+        return True
+
+    def _set_all(self, cuts: Sequence[int]) -> None:
+        for group, cut in zip(self._groups, cuts, strict=True):
+            self._set(group, cut)
+
+    def _offers(self, group: _Group, missing: Costs, capped: bool) -> Iterator[tuple[float, int]]:
         """Cuts of a group that save something of what is missing, with the importance that they
         lose for their share of it. A cut that saves nothing, or costs more elsewhere, is none."""
         looked = 0
         for cut in range(group.cut + 1, len(group.blocks) + 1):
             costs = self._named(self._costs_with(group, cut))
             now = self.costs
-            worth = sum(
-                min(now[figure] - costs[figure], much) / much for figure, much in missing.items()
-            )
+            shares = [(now[figure] - costs[figure]) / much for figure, much in missing.items()]
+            worth = sum(min(share, 1.0) for share in shares) if capped else sum(shares)
             if worth > 0:
-                yield (group.lost[cut] - group.lost[group.cut]) / worth, group, cut
+                yield (group.lost[cut] - group.lost[group.cut]) / worth, cut
             looked += bool(looked) or worth > 0
             if looked > _AHEAD:
                 return

@@ -142,3 +142,14 @@ def test_fewer_channels_that_cost_more_are_found_and_refused() -> None:
     assert ("0", 32) not in found
     assert choice.fill({price: 0.99 * choice.costs[price]})
     assert all((net[0][int(at)] - channels) % 16 == 0 for at, channels in gone(choice).items())
+
+
+def test_a_larger_budget_keeps_no_less_of_several_layers() -> None:
+    for seed, figure in itertools.product(range(6), (MACS, priced(Steps()))):
+        net = chain((24, 56, 32, 40), round_to=8, seed=seed)
+        lost = []
+        for share in (0.35, 0.5, 0.65, 0.8, 0.95):
+            choice = knapsack(net, [figure])
+            assert choice.fill({figure: share * choice.costs[figure]})
+            lost.append(choice.lost)
+        assert lost == sorted(lost, reverse=True)

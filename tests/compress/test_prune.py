@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import nets
@@ -7,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prices import Steps
 from torch import Tensor, nn
 
-from edgedistill.compress.cost import MACS, PARAMS, measure, over, padded
+from edgedistill.compress.cost import MACS, PARAMS, measure, over, padded, priced
 from edgedistill.compress.prune import importance, prune
 from edgedistill.errors import UserError
 from edgedistill.models import build, count
@@ -243,6 +245,15 @@ def test_a_goal_in_padded_macs_is_reached_in_them() -> None:
     # Of 24 channels, eight must go together with eight more before a tile is saved.
     prune(model, EXAMPLE, goal, magnitude(model), 8)
     assert not over(measure(model, EXAMPLE, goal), goal)
+
+
+def test_widths_that_do_not_pay_are_said() -> None:
+    model, price, said = residual(), priced(Steps(tail=1.5)), list[str]()
+    goal = {price: measure(model, EXAMPLE, [price])[price] * 0.8}
+    prune(model, EXAMPLE, goal, magnitude(model), 8, say=said.append)
+    (text,) = said
+    assert text.startswith("pruning: widths that cost no less than more channels are not taken: `")
+    assert re.search(r"`[\w.]+` with 8 \(then [\d.]+ M instructions; with 16, ", text)
 
 
 def test_whatever_torch_pruning_raises_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
