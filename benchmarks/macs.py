@@ -21,7 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.common import write
-from edgedistill.compress.cost import measure_cost
+from edgedistill.compress.cost import MACS, measure
 from edgedistill.models import count
 from edgedistill.models.work import listed, products
 from edgedistill.signature import image_inputs
@@ -123,7 +123,7 @@ def row(name: str) -> dict[str, Any]:
     torch.manual_seed(0)
     module, example = make().eval(), torch.zeros(1, 3, size, size)
     report, _ = count(module, image_inputs(3, size, size))
-    pruning = measure_cost(module, example).macs / 1e6
+    pruning = measure(module, example, [MACS])[MACS] / 1e6
     # What stages keep of a model, which the report and its contract are made of.
     stored = sum(math.prod(sizes) for sizes in listed(products(module, example))) / 1e6
     theirs, (fvcore, blind) = torchs(module, example), fvcores(module, example)

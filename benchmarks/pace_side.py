@@ -30,7 +30,7 @@ def prune(name: str, size: str, share: str, round_to: str) -> dict[str, Any]:
     import torch
     import torchvision
 
-    from edgedistill.compress.cost import Cost, measure_cost
+    from edgedistill.compress.cost import MACS, PARAMS, measure
     from edgedistill.compress.prune import importance
     from edgedistill.compress.prune import prune as cut
 
@@ -39,13 +39,13 @@ def prune(name: str, size: str, share: str, round_to: str) -> dict[str, Any]:
     options = {"image_size": pixels} if name.startswith("vit") else {}
     model = getattr(torchvision.models, name)(weights=None, num_classes=10, **options).eval()
     example = torch.zeros(1, 3, pixels, pixels)
-    goal = Cost(measure_cost(model, example).macs * float(share), 1e12)
+    goal = {MACS: measure(model, example, [MACS])[MACS] * float(share)}
     score = importance("magnitude", model, [])
     started = time.perf_counter()
     steps = cut(model, example, goal, score, int(round_to))
     seconds = time.perf_counter() - started
-    cost = measure_cost(model, example)
-    return {"seconds": seconds, "steps": len(steps), "macs": cost.macs, "params": cost.params,
+    cost = measure(model, example, (MACS, PARAMS))
+    return {"seconds": seconds, "steps": len(steps), "macs": cost[MACS], "params": cost[PARAMS],
             "digest": _digest(steps)}  # fmt: skip
 
 

@@ -169,6 +169,7 @@ class _Plan:
                 prune=_resolved(wanted.prune),
                 round_to=wanted.prune.round_to or self.target.channel_multiple,
                 kernel=self.target.known_kernel if wanted.prune.padded_macs else None,
+                prices=prune.prices_for(wanted.prune, self.target),
                 augment=recipe.data.changes,
                 workers=recipe.data.workers,
             )

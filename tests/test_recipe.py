@@ -62,9 +62,9 @@ def test_every_mistake_is_reported_at_once() -> None:
         "r.yaml: stages.distill.epochs: input should be greater than 0 (got -1)",
         "r.yaml: stages.distill.losses.0: unknown key `smothing`; did you mean `smoothing`?",
         "r.yaml: stages.prune: unknown key `ratoi`; one of: batch_size, checkpoint_minutes, clip, "
-        "ema, epochs, epochs_between, importance, importance_samples, learning_rate, losses, macs, "
-        "max_drop, momentum, optimizer, padded_macs, params, precision, round_to, rounds, speedup, "
-        "warmup, weight_decay",
+        "cost, ema, epochs, epochs_between, if_costlier, importance, importance_samples, "
+        "learning_rate, losses, macs, max_drop, momentum, optimizer, padded_macs, params, "
+        "precision, round_to, rounds, speedup, warmup, weight_decay, weights_kb",
         "r.yaml: stages: unknown key `distil`; did you mean `distill`?",
         "r.yaml: unknown key `sed`; did you mean `seed`?",
     ]
@@ -138,7 +138,8 @@ def test_every_mistake_is_reported_at_once() -> None:
         ),
         (
             {"stages": {"teacher": {"train": {}}, "prune": {"epochs": 1}}},
-            "stages.prune: say how far to prune: `macs`, `padded_macs`, `params` or `speedup`",
+            "stages.prune: say how far to prune: `macs`, `padded_macs`, `cost`, `params`, "
+            "`weights_kb` or `speedup`",
         ),
         (
             {"stages": {**MINIMAL["stages"],

@@ -13,7 +13,6 @@ from edgedistill.errors import UserError, in_short, out_of_resources
 from edgedistill.models.pruned import fixed_width
 from edgedistill.models.recurrent import recurrent
 from edgedistill.models.work import Product
-from edgedistill.target import Kernel
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -44,6 +43,8 @@ class Candidate:
     root: str
     blocks: list[Block]
     touches: list[Touch]
+    width: int
+    """Channels that the root has."""
 
 
 class _Whole(Exception):
@@ -56,7 +57,6 @@ def candidates(
     calls: Sequence[Product],
     score: Callable[[Any], Tensor | None],
     round_to: int,
-    kernel: Kernel | None,
 ) -> tuple[list[Candidate], dict[str, Layer], dict[str, str]]:
     """What might go by the model's dependency `graph`, the layers that it touches by their names,
     and the layers that stay whole, with the reason. `calls`: what one inference multiplies."""
@@ -71,12 +71,12 @@ def candidates(
         except Exception as error:
             whole[root] = _reason(error)
             continue
-        found.append(Candidate(root, blocks, touches))
+        found.append(Candidate(root, blocks, touches, len(group[0].idxs)))
         for dep, _ in group:
             name = _named(graph, dep)
             if name and name not in layers and graph.get_out_channels(dep.target):
                 sides = _sides(graph, dep.target)
-                layers[name] = layer_of(dep.target.module, name, calls, sides, kernel)
+                layers[name] = layer_of(dep.target.module, name, calls, sides)
     return found, layers, whole
 
 

@@ -1,65 +1,113 @@
-"""What one inference costs, and what it would cost with fewer channels."""
+"""What one inference costs, and what it would cost with fewer channels.
+
+A figure is anything that is a sum over the model's products and parameters: multiply-accumulates,
+those that a kernel computes, a device's price, parameters, bytes. Pruning knows of no other.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from edgedistill.models.work import Product, padded_macs, products
+from edgedistill.models.work import Product, products
 from edgedistill.target import Kernel
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Of one inference, as the report counts it (`models/work.py`)."""
+class PriceList(Protocol):
+    """What a device takes for each product, counted or measured there."""
 
-    macs: float
-    params: float
-    padded_macs: float = 0.0
-    """Multiply-accumulates as a target's kernels compute them; 0 where nobody asked."""
+    @property
+    def unit(self) -> Literal["instructions", "microseconds"]:
+        """What a price is in."""
 
-    def within(self, goal: Cost) -> bool:
-        """Whether no figure is above the goal's."""
-        return not self.over(goal)
+    @property
+    def digest(self) -> str:
+        """Another one, where any price is another."""
 
-    def over(self, goal: Cost) -> dict[str, float]:
-        """What is above the goal, and by how much."""
-        apart = {
-            each.name: getattr(self, each.name) - getattr(goal, each.name) for each in fields(self)
-        }
-        return {name: much for name, much in apart.items() if much > 0}
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.macs + other.macs,
-            self.params + other.params,
-            self.padded_macs + other.padded_macs,
-        )
-
-    def __sub__(self, other: Cost) -> Cost:
-        return Cost(
-            self.macs - other.macs,
-            self.params - other.params,
-            self.padded_macs - other.padded_macs,
-        )
+    def of(self, product: Product) -> float:
+        """The price of one product, in `unit`."""
 
 
-def measure_cost(module: nn.Module, example: Tensor, kernel: Kernel | None = None) -> Cost:
-    """Cost of one inference on `example` (1, channels, height, width); padded to `kernel`, where
-    one is given."""
-    return cost_of(module, products(module, example), kernel)
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """One thing that an inference costs."""
+
+    unit: str
+    """As a message names it."""
+    per: float = 1.0
+    """How much of it is one `unit`."""
+    product: Callable[[Product], float] = lambda _: 0.0
+    """Of a product."""
+    weight: float = 0.0
+    """Of each element of a layer's weights."""
+    vector: float = 0.0
+    """Of each element of a bias or a norm."""
+
+    def told(self, value: float) -> str:
+        """A value in words: `12.34 M MACs`."""
+        return f"{value / self.per:.4g} {self.unit}"
 
 
-def cost_of(module: nn.Module, found: Sequence[Product], kernel: Kernel | None = None) -> Cost:
+Costs = dict[Figure, float]
+
+MACS = Figure("M MACs", 1e6, lambda product: product.macs)
+PARAMS = Figure("k parameters", 1e3, weight=1.0, vector=1.0)
+BYTES = Figure("KB of weights", 1e3, weight=1.0, vector=4.0)
+"""As a file of integers holds them, without its graph."""
+
+
+def padded(kernel: Kernel) -> Figure:
+    """Multiply-accumulates as such kernels compute them."""
+    return Figure("M padded MACs", 1e6, lambda product: product.padded(kernel))
+
+
+def priced(prices: PriceList) -> Figure:
+    """What a device takes; told in millions of instructions, or milliseconds."""
+    unit, per = _UNITS[prices.unit]
+    return Figure(unit, per, prices.of)
+
+
+_UNITS = {"instructions": ("M instructions", 1e6), "microseconds": ("ms", 1e3)}
+
+
+def measure(module: nn.Module, example: Tensor, figures: Iterable[Figure]) -> Costs:
+    """Figures of one inference on `example` (1, channels, height, width)."""
+    return reckon(module, products(module, example), figures)
+
+
+def reckon(module: nn.Module, found: Sequence[Product], figures: Iterable[Figure]) -> Costs:
     """The same of what one inference of `module` is known to multiply."""
-    params = sum(parameter.numel() for parameter in module.parameters())
-    padded = 0 if kernel is None else padded_macs(found, kernel)
-    return Cost(sum(each.macs for each in found), params, padded)
+    weights, vectors = _sizes(module.parameters())
+    return {each: _cost(each, found, weights, vectors) for each in figures}
+
+
+def over(costs: Mapping[Figure, float], limits: Mapping[Figure, float]) -> Costs:
+    """What is above its limit, and by how much."""
+    apart = {figure: costs[figure] - limit for figure, limit in limits.items()}
+    return {figure: much for figure, much in apart.items() if much > 0}
+
+
+def told(costs: Mapping[Figure, float], figures: Iterable[Figure]) -> str:
+    """Values of these figures in words."""
+    return " and ".join(figure.told(costs[figure]) for figure in figures)
+
+
+def _cost(figure: Figure, calls: Iterable[Product], weights: float, vectors: float) -> float:
+    of_products = sum(figure.product(each) for each in calls)
+    return of_products + figure.weight * weights + figure.vector * vectors
+
+
+def _sizes(parameters: Iterable[Tensor]) -> tuple[int, int]:
+    """Elements of weights, and of biases and norms."""
+    sizes = {True: 0, False: 0}
+    for each in parameters:
+        sizes[each.dim() > 1] += each.numel()
+    return sizes[True], sizes[False]
 
 
 @dataclass
@@ -78,19 +126,17 @@ class Layer:
     inputs: int
     tied: bool
     """Whether its inputs are its outputs: depthwise convolutions, norms, attention."""
-    kernel: Kernel | None = None
 
-    def cost(self) -> Cost:
-        """What the layer costs with the channels that it has now. Channels that are cut leave
-        fractions of what was counted whole."""
+    def costs(self, figures: Iterable[Figure]) -> tuple[float, ...]:
+        """What the layer costs with the channels that it has now, figure by figure. Channels that
+        are cut leave fractions of what was counted whole."""
         given = self.outputs / self.whole[0]
         taken = given if self.tied else self.inputs / self.whole[1]
         calls = [_shrunk(each, given, taken, self.tied) for each in self.calls]
-        padded = 0 if self.kernel is None else padded_macs(calls, self.kernel)
         # Each of a depthwise convolution's weights belongs to one channel.
         both = given if self.tied and self.whole[1] == 1 else given * taken
-        return Cost(
-            sum(each.macs for each in calls), self.weights * both + self.vectors * given, padded
+        return tuple(
+            _cost(each, calls, self.weights * both, self.vectors * given) for each in figures
         )
 
 
@@ -100,22 +146,8 @@ def _shrunk(call: Product, given: float, taken: float, tied: bool) -> Product:
     return replace(call, outputs=round(call.outputs * given), inputs=round(call.inputs * taken))
 
 
-def total(costs: Iterable[Cost]) -> Cost:
-    """Their sum."""
-    macs: float = 0
-    params: float = 0
-    padded: float = 0
-    for each in costs:
-        macs, params, padded = macs + each.macs, params + each.params, padded + each.padded_macs
-    return Cost(macs, params, padded)
-
-
 def layer_of(
-    module: Any,
-    name: str,
-    found: Sequence[Product],
-    sides: tuple[int, int, bool],
-    kernel: Kernel | None,
+    module: Any, name: str, found: Sequence[Product], sides: tuple[int, int, bool]
 ) -> Layer:
     """The module `name` as a layer; `sides`: the channels it gives and takes, and whether those are
     the same ones. Its calls are the products in `found` with one of its parameters."""
@@ -123,7 +155,7 @@ def layer_of(
 
     outputs, inputs, tied = sides
     if isinstance(module, torch.nn.Parameter):
-        return Layer((), 0, module.numel(), (outputs, 1), outputs, 1, True)
+        return Layer((), *_sizes([module]), (outputs, 1), outputs, 1, True)
     parameters = dict(module.named_parameters())
     if isinstance(module, torch.nn.RNNBase):  # only what it reads can be cut
         parameters = {key: value for key, value in parameters.items() if "weight_ih_l0" in key}
@@ -131,9 +163,6 @@ def layer_of(
         each for each in found
         if each.weight.startswith(f"{name}.") and each.weight[len(name) + 1 :] in parameters
     ]  # fmt: skip
-    sizes = {True: 0, False: 0}
-    for value in parameters.values():
-        sizes[value.dim() > 1] += value.numel()
     depthwise = tied and all(math.prod((each.outputs, each.inputs)) == 1 for each in calls)
     whole = (outputs, 1 if depthwise else inputs)
-    return Layer(calls, sizes[True], sizes[False], whole, *whole, tied, kernel)
+    return Layer(calls, *_sizes(parameters.values()), whole, *whole, tied)

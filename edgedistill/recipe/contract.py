@@ -26,6 +26,10 @@ class Contract(Frozen):
     max_memory_mb: float | None = Field(default=None, gt=0.0, le=1e9)
     """What the model adds at its peak to a process with the runtime loaded, in 10^6 bytes; `not
     measured` where the target itself was not."""
+    max_stage_cost: float | None = Field(default=None, gt=0.0, le=1e6)
+    """What an inference may take on the device measured after a stage, as a share of what it took
+    before: int8 against float in the same runtime, pruned against unpruned. 1.05 leaves room for
+    noise; `not measured` where the target itself was not."""
     min_worst_class: float | None = Field(default=None, gt=0.0, le=1.0)
     """Share of the teacher's accuracy kept on the class that lost most."""
     max_calibration_error: float | None = Field(default=None, ge=0.0, le=100.0)

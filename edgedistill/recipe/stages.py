@@ -167,8 +167,14 @@ class PruneConfig(Training):
     """Wanted multiply-accumulates of one inference, in millions; attention's products count."""
     padded_macs: float | None = Field(default=None, gt=0.0, le=1e9)
     """The same as the target's kernels compute them, which work in blocks of channels."""
+    cost: float | None = Field(default=None, gt=0.0, le=1e12)
+    """Wanted cost of one inference on the target's device, by its price list: in millions of
+    instructions where those are counted, else in milliseconds."""
     params: float | None = Field(default=None, gt=0.0, le=1e9)
     """Wanted parameters, in thousands."""
+    weights_kb: float | None = Field(default=None, gt=0.0, le=1e12)
+    """Wanted size of the weights in a file of integers, in 1,000 bytes: one for each weight, four
+    for each element of a bias or a norm. What the file holds beside them is not counted."""
     speedup: float | None = Field(default=None, gt=1.0, le=1e6)
     """Wanted ratio of multiply-accumulates, before to after."""
     rounds: int = Field(default=3, ge=1, le=1000)
@@ -181,14 +187,18 @@ class PruneConfig(Training):
     """Channel counts are a multiple of this; by default the target's."""
     max_drop: Points = 3.0
     """Points of validation quality that pruning may cost; past it, pruning is undone."""
+    if_costlier: Literal["undo", "fail"] | None = None
+    """What becomes of a pruned student that costs more on the target's device than it did unpruned,
+    by the device's price list: as fewer channels may. By default nobody looks."""
     losses: Losses = DISTILLATION
     """Of the recovery training."""
 
     @model_validator(mode="after")
     def _has_one_goal(self) -> PruneConfig:
-        goals = (self.macs, self.padded_macs, self.params, self.speedup)
-        if all(goal is None for goal in goals):
-            raise ValueError("say how far to prune: `macs`, `padded_macs`, `params` or `speedup`")
+        names = ("macs", "padded_macs", "cost", "params", "weights_kb", "speedup")
+        if all(getattr(self, name) is None for name in names):
+            first = ", ".join(f"`{name}`" for name in names[:-1])
+            raise ValueError(f"say how far to prune: {first} or `{names[-1]}`")
         return self
 
     @model_validator(mode="after")

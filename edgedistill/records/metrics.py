@@ -41,6 +41,7 @@ class StageMetrics(Metrics):
     """Images trained on, each as often as it was seen."""
     undone: bool = False
     """Whether the step cost more than is allowed, and its model is the one before it."""
+    undone_because: str = ""
     drop: float | None = None
     """Points of validation quality that the step cost."""
     seconds: float | None = None

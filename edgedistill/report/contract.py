@@ -9,6 +9,7 @@ from edgedistill.program import MAIN
 from edgedistill.recipe import Contract, Recipe
 from edgedistill.records import ContractLine, CountRow, MeasurementRow, ReportRecord, Status
 from edgedistill.records.recognition import RecognitionReport
+from edgedistill.report.stage_costs import worst_stage
 from edgedistill.target import Target
 
 
@@ -33,6 +34,7 @@ def contract(recipe: Recipe, target: Target, report: ReportRecord) -> list[Contr
               if target.kernel is None else ""),
         line_of("latency", timed.p50_ms if timed else None,
               _tighter(asked.max_latency_ms, budget.latency_ms), "ms", told),
+        _stages(asked, report, told),
         line_of("memory", timed.peak_memory_mb if timed else None,
               _tighter(asked.max_memory_mb, budget.memory_mb), "MB", told),
         line_of("worst class", audited.worst_class, asked.min_worst_class,
@@ -48,6 +50,12 @@ def contract(recipe: Recipe, target: Target, report: ReportRecord) -> list[Contr
         _parity(report),
     ]  # fmt: skip
     return [line for line in lines if line is not None]
+
+
+def _stages(asked: Contract, report: ReportRecord, told: str) -> ContractLine | None:
+    """That no stage made the device's cost worse."""
+    ratio, which = worst_stage(report) or (None, told)
+    return line_of("cost of a stage", ratio, asked.max_stage_cost, "of what it was before", which)
 
 
 def _heard(asked: Contract, report: ReportRecord, told: str) -> list[ContractLine | None]:

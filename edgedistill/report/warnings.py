@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from edgedistill.program import MAIN
 from edgedistill.records import DataMetrics, ReportRecord, StageMetrics, StageRow
+from edgedistill.report.stage_costs import device_costs
 
 if TYPE_CHECKING:
     from edgedistill.pipeline import Result
@@ -112,8 +112,7 @@ def _undone(result: Result) -> list[str]:
     for name in ("prune", "quantize"):
         metrics = StageMetrics.read(result.artifacts[name]) if name in result.artifacts else None
         if metrics and metrics.undone:
-            cost = f"{metrics.drop:.1f} points of validation quality"
-            found.append(f"{name}: undone, as it cost {cost}")
+            found.append(f"{name}: undone, as {metrics.undone_because}")
     return found
 
 
@@ -150,7 +149,7 @@ def _grown(report: ReportRecord) -> list[str]:
 
 def _slower(report: ReportRecord) -> list[str]:
     """Lower precisions that cost more than fp32 in the same runtime."""
-    where, unit, costs = _costs(report)
+    where, unit, costs = device_costs(report)
     full = {runtime: cost for (runtime, precision, _), cost in costs.items() if precision == "fp32"}
     return [
         f"{file}: slower than fp32 in {runtime} on {where} "
@@ -158,25 +157,3 @@ def _slower(report: ReportRecord) -> list[str]:
         for (runtime, precision, file), cost in costs.items()
         if precision != "fp32" and runtime in full and cost > _NOISE * full[runtime]
     ]
-
-
-def _costs(report: ReportRecord) -> tuple[str, str, dict[tuple[str, str, str], float]]:
-    """Where an inference of each file, by runtime, precision and name, costs how much of what: on
-    the target's device, where one was there; else here, and where that is not the target, it is
-    said."""
-    there = report.on_device
-    rows = report.measurements if there is None else there.times
-    costs = {
-        (row.runtime, row.precision, row.file): row.p50_ms
-        for row in rows
-        if row.model == "student" and row.file is not None and row.program == MAIN
-    }
-    if there is None:
-        other = "" if report.measured_on_target else f", which is not {report.target['name']}"
-        return f"this machine{other}", "ms", costs
-    counted = {
-        (row.runtime, row.precision, row.file): row.instructions["all"]
-        for row in there.counts
-        if row.program == MAIN
-    }
-    return there.device, "instructions" if counted else "ms", counted or costs

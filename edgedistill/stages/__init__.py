@@ -98,7 +98,7 @@ STAGES = {
         Stage("control", 3, ("torch", "accelerate")),
         Stage("audit", 4, _EXPORT),
         Stage("distill", 5, ("torch", "accelerate")),
-        Stage("prune", 5, ("torch", "torch-pruning", "accelerate")),
+        Stage("prune", 6, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 8, ("torch", "torchao", "nncf", "accelerate")),
         Stage("export", 9, _EXPORT),
         Stage("verify", 6, _EXPORT),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -10,20 +11,41 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgedistill.artifact import Artifact, JsonObject
-from edgedistill.compress.cost import Cost, measure_cost
+from edgedistill.compress.cost import (
+    BYTES,
+    MACS,
+    PARAMS,
+    Costs,
+    Figure,
+    measure,
+    over,
+    padded,
+    priced,
+    told,
+)
+from edgedistill.compress.prices import needed_prices, price_list
 from edgedistill.compress.prune import importance, prune
+from edgedistill.errors import UserError
 from edgedistill.models import load, save
 from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Changes, PruneConfig
 from edgedistill.records import DataRecord, PruneRound, StageMetrics, as_json, read_record
 from edgedistill.signature import blank
 from edgedistill.stages import Context
-from edgedistill.target import Frozen, Kernel
+from edgedistill.target import Frozen, Kernel, Target
 from edgedistill.train import train
 from edgedistill.training_inputs import TrainingBatch, TrainingInputs, open_training_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+class Prices(Frozen):
+    """A price list, by its place and what it says."""
+
+    device: str | None
+    runtime: str
+    digest: str
 
 
 class Config(Frozen):
@@ -33,20 +55,38 @@ class Config(Frozen):
     round_to: int
     kernel: Kernel | None
     """What a goal in padded MACs is counted by."""
+    prices: Prices | None = None
+    """What a goal in the device's cost is counted by."""
     augment: Changes
     workers: int | None
 
 
+def prices_for(settings: PruneConfig, target: Target) -> Prices | None:
+    """The price list that these settings ask for; None where they ask for none.
+
+    Raises UserError: the target's device has none.
+    """
+    key = "cost" if settings.cost else "if_costlier" if settings.if_costlier else ""
+    if not key:
+        return None
+    found = needed_prices(target, key)
+    return Prices(device=target.device, runtime=target.primary, digest=found.digest)
+
+
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
-    """Leaves the student as `model`, pruned, or as it was where pruning cost too much."""
+    """Leaves the student as `model`, pruned, or as it was where pruning cost too much.
+
+    Raises UserError: the pruned student costs more on the device, and that is to fail.
+    """
     data = DataRecord.read(inputs["data"])
     training_inputs = open_training_inputs(
         inputs, config.prune.losses, config.augment, context.seed, config.workers
     )
     (example,) = blank(data.inputs)
     original = inputs["distill"].path / "model"
-    before = measure_cost(load(original), example, config.kernel)
-    goals = _goals(config.prune, before)
+    figures = _figures(config)
+    before = measure(load(original), example, figures.values())
+    goals = _goals(config.prune, figures, before)
     history: list[PruneRound] = []
     folder = original
     for number, goal in enumerate(goals):
@@ -60,12 +100,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     task = task_of(inputs)
     after = state_of_model(load(folder), inputs["data"], task)
     drop = _quality(inputs["distill"]) - after.validation_quality
-    undone = drop > config.prune.max_drop
+    costs = measure(load(folder), example, figures.values())
+    reason = _costlier(config.prune, figures, before, costs) or _worse(config.prune, drop)
+    undone = bool(reason)
     if undone:
-        context.reporter.say(
-            f"prune: undone, it cost {drop:.2f} points of validation quality and "
-            f"`stages.prune.max_drop` allows {config.prune.max_drop:g}"
-        )
+        context.reporter.say(f"prune: undone, {reason}")
     result = state_of_model(load(original), inputs["data"], task) if undone else after
     shutil.copytree(
         original if undone else folder, context.scratch / "model", dirs_exist_ok=True,
@@ -75,11 +114,50 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         **context.told("prune", result),
         "undone": undone,
         "drop": drop,
+        "undone_because": reason,
+        "costs": {
+            name: {
+                "unit": each.unit,
+                "before": before[each] / each.per,
+                "pruned": costs[each] / each.per,
+            }
+            for name, each in figures.items()
+        },
         "rounds": [as_json(each) for each in history],
         "samples_seen": samples_seen,
         "seconds": seconds,
         "images_per_second": samples_seen / seconds,
     }
+
+
+def _worse(settings: PruneConfig, drop: float) -> str:
+    """That pruning cost too much quality; empty where it did not."""
+    if drop <= settings.max_drop:
+        return ""
+    return (
+        f"it cost {drop:.2f} points of validation quality and `stages.prune.max_drop` allows "
+        f"{settings.max_drop:g}"
+    )
+
+
+def _costlier(
+    settings: PruneConfig, figures: dict[str, Figure], before: Costs, after: Costs
+) -> str:
+    """That the device computes the pruned student for more than the one before; empty where it
+    does not, or nobody asked. Raises UserError: so it is, and that is to fail."""
+    if settings.if_costlier is None or not over(after, {figures["cost"]: before[figures["cost"]]}):
+        return ""
+    reason = (
+        f"it costs {told(after, [figures['cost']])} on the target's device, and before "
+        f"{told(before, [figures['cost']])}"
+    )
+    if settings.if_costlier == "fail":
+        raise UserError(
+            f"prune: the student is no cheaper for it: {reason} (`stages.prune.if_costlier`)",
+            "prune to `cost`, in multiples of what the kernels compute at once (`round_to`), or "
+            "not at all",
+        )
+    return reason
 
 
 def _quality(distilled: Artifact) -> float:
@@ -93,10 +171,11 @@ def rehearse(config: Config, student: nn.Module, example: Tensor) -> None:
 
     Raises UserError: the goal cannot be reached, or the student cannot be pruned.
     """
-    before = measure_cost(student, example, config.kernel)
+    figures = _figures(config)
+    before = measure(student, example, figures.values())
     scores = importance("magnitude", student, [])
-    prune(student, example, _goals(config.prune, before)[-1], scores, config.round_to,
-          config.kernel)  # fmt: skip
+    last = _goals(config.prune, figures, before)[-1]
+    prune(student, example, last, scores, config.round_to)
 
 
 def _round(
@@ -104,7 +183,7 @@ def _round(
     training_inputs: TrainingInputs,
     context: Context,
     folder: Any,
-    goal: Cost,
+    goal: Costs,
     number: int,
     done: Any,
     example: Tensor,
@@ -116,7 +195,7 @@ def _round(
     steps = prune(
         model, example, goal,
         importance(settings.importance, model, _batch_losses(model, training_inputs, settings)),
-        config.round_to, config.kernel, context.reporter.say,
+        config.round_to, context.reporter.say,
     )  # fmt: skip
     description["pruning"] = [*(description["pruning"] or []), *steps]
     epochs = settings.epochs if last else settings.epochs_between
@@ -131,26 +210,45 @@ def _round(
     )  # fmt: skip
     objective.close()
     save(model, done, description)
-    cost = measure_cost(model, example)
-    PruneRound(**metrics, macs=cost.macs / 1e6, params=cost.params / 1e3).write(done)
+    cost = measure(model, example, (MACS, PARAMS))
+    PruneRound(**metrics, macs=cost[MACS] / 1e6, params=cost[PARAMS] / 1e3).write(done)
 
 
-def _goals(config: PruneConfig, before: Cost) -> list[Cost]:
-    """Costs to reach after each round: equal ratios from today's to the wanted one."""
+def _figures(config: Config) -> dict[str, Figure]:
+    """What the recipe limits or looks at, by the keys of its goals.
+
+    Raises UserError: the device's price list is not what it was when the compile was planned.
+    """
+    wanted = config.prune
+    found = {"macs": MACS, "params": PARAMS}
+    if wanted.weights_kb is not None:
+        found["weights_kb"] = BYTES
+    if config.kernel is not None:
+        found["padded_macs"] = padded(config.kernel)
+    if config.prices is not None:
+        prices = price_list(config.prices.device, config.prices.runtime)
+        if prices is None or prices.digest != config.prices.digest:
+            raise UserError("prune: the device's price list has changed", "compile again")
+        found["cost"] = priced(prices)
+    return found
+
+
+def _goals(config: PruneConfig, figures: dict[str, Figure], before: Costs) -> list[Costs]:
+    """Limits to keep after each round: equal ratios from today's costs to the wanted ones."""
     wanted = {
-        "macs": before.macs / (config.speedup or 1),
-        "padded_macs": before.padded_macs,
-        "params": before.params,
+        figures[name]: getattr(config, name) * figures[name].per
+        for name in figures
+        if getattr(config, name) is not None
     }
-    for name, unit in (("macs", 1e6), ("padded_macs", 1e6), ("params", 1e3)):
-        if getattr(config, name) is not None:
-            wanted[name] = min(wanted[name], getattr(config, name) * unit)
-
-    def after(share: float) -> Cost:
-        now = {name: getattr(before, name) for name in wanted}
-        return Cost(**{k: now[k] * (wanted[k] / now[k]) ** share for k in wanted if now[k]})
-
-    return [after((number + 1) / config.rounds) for number in range(config.rounds)]
+    if config.speedup is not None:
+        wanted[MACS] = min(wanted.get(MACS, math.inf), before[MACS] / config.speedup)
+    return [
+        {
+            figure: before[figure] * min(1.0, limit / before[figure]) ** (number / config.rounds)
+            for figure, limit in wanted.items()
+        }
+        for number in range(1, config.rounds + 1)
+    ]
 
 
 def _batch_losses(

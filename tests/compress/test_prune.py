@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import nets
@@ -7,9 +8,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prices import Steps
 from torch import Tensor, nn
 
-from edgedistill.compress.cost import Cost, measure_cost
+from edgedistill.compress.cost import MACS, PARAMS, measure, over, padded, priced
 from edgedistill.compress.prune import importance, prune
 from edgedistill.errors import UserError
 from edgedistill.models import build, count
@@ -34,6 +36,10 @@ def magnitude(model: nn.Module):  # type: ignore[no-untyped-def]
     return importance("magnitude", model, [])
 
 
+def macs(model: nn.Module, example: Tensor = EXAMPLE) -> float:
+    return measure(model, example, [MACS])[MACS]
+
+
 def channels(model: nn.Module) -> list[int]:
     return [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
 
@@ -42,25 +48,24 @@ def channels(model: nn.Module) -> list[int]:
 @given(share=st.floats(0.3, 0.95), round_to=st.sampled_from([1, 4, 8]))
 def test_prune_meets_its_goal_in_whole_blocks(share: float, round_to: int) -> None:
     model = residual()
-    before = measure_cost(model, EXAMPLE)
-    goal = Cost(before.macs * share, before.params)
+    goal = {MACS: macs(model) * share}
     prune(model, EXAMPLE, goal, magnitude(model), round_to)
-    assert measure_cost(model, EXAMPLE).within(goal)
+    assert not over(measure(model, EXAMPLE, goal), goal)
     assert all(count % round_to == 0 for count in channels(model))
     assert model(torch.rand(2, 3, 16, 16)).shape == (2, 10)
 
 
 def test_prune_follows_both_goals() -> None:
     model = residual()
-    before = measure_cost(model, EXAMPLE)
-    goal = Cost(before.macs * 0.9, before.params * 0.4)
+    before = measure(model, EXAMPLE, (MACS, PARAMS))
+    goal = {MACS: before[MACS] * 0.9, PARAMS: before[PARAMS] * 0.4}
     prune(model, EXAMPLE, goal, magnitude(model), 4)
-    assert measure_cost(model, EXAMPLE).within(goal)
+    assert not over(measure(model, EXAMPLE, goal), goal)
 
 
 def test_replayed_steps_give_the_same_shapes() -> None:
     model, fresh = residual(), residual()
-    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.5, 1e9)
+    goal = {MACS: macs(model) * 0.5}
     steps = prune(model, EXAMPLE, goal, magnitude(model), 8)
     replay(fresh, steps, image_inputs(3, 16, 16))
     fresh.load_state_dict(model.state_dict())
@@ -76,8 +81,7 @@ def test_a_channel_of_no_use_goes_first() -> None:
             block.get_parameter(name)[8:16] = 0
         block.get_parameter("conv2.weight")[:, 8:16] = 0
     kept = block.get_parameter("conv1.weight")[[*range(8), *range(16, 32)]].clone()
-    before = measure_cost(model, EXAMPLE)
-    prune(model, EXAMPLE, Cost(before.macs * 0.99, 1e9), magnitude(model), 8)
+    prune(model, EXAMPLE, {MACS: macs(model) * 0.99}, magnitude(model), 8)
     assert torch.equal(block.get_parameter("conv1.weight"), kept)
 
 
@@ -104,7 +108,7 @@ def test_importance_from_gradients_ranks_a_dead_channel_last(kind: str) -> None:
 
 def test_zero_padded_shortcuts_keep_their_stream() -> None:
     model = residual("pad")
-    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.7, 1e9)
+    goal = {MACS: macs(model) * 0.7}
     prune(model, EXAMPLE, goal, magnitude(model), 4)
     assert model.get_submodule("layer1.0.conv2").out_channels == 16  # type: ignore[union-attr]
     assert model(torch.rand(1, 3, 16, 16)).shape == (1, 10)
@@ -116,18 +120,18 @@ def test_depthwise_convolutions_are_pruned_with_their_neighbours() -> None:
         TorchvisionModel(family="torchvision", name="mobilenet_v2"), 5, image_inputs(3, 32, 32)
     )
     example = torch.zeros(1, 3, 32, 32)
-    goal = Cost(measure_cost(model, example).macs * 0.6, 1e9)
+    goal = {MACS: macs(model, example) * 0.6}
     prune(model, example, goal, magnitude(model), 8)
-    assert measure_cost(model, example).within(goal)
+    assert macs(model, example) <= goal[MACS]
     assert model.eval()(torch.rand(1, 3, 32, 32)).shape == (1, 5)
 
 
 def test_a_goal_out_of_reach_says_how_far_it_goes() -> None:
     model = residual()
     with pytest.raises(
-        UserError, match=r"pruning cannot reach 0\.00 M MACs and .* the least is 0\.\d\d M MACs"
+        UserError, match=r"pruning cannot reach 1e-05 M MACs and .* the least is 0\.\d+ M MACs"
     ):
-        prune(model, EXAMPLE, Cost(10, 10), magnitude(model), 8)
+        prune(model, EXAMPLE, {MACS: 10, PARAMS: 10}, magnitude(model), 8)
 
 
 class Mixed(nn.Module):
@@ -148,7 +152,7 @@ class Mixed(nn.Module):
 
 def test_channels_that_cannot_go_are_left() -> None:
     model = Mixed().eval()
-    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.8, 1e9)
+    goal = {MACS: macs(model) * 0.8}
     prune(model, EXAMPLE, goal, magnitude(model), 1)
     assert model(EXAMPLE).shape == (1, 4)
     assert model.first.out_channels == 8
@@ -161,7 +165,7 @@ def test_a_model_that_cannot_be_followed_is_told(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr("edgedistill.compress.prune.dependency_graph", lost)
     with pytest.raises(UserError, match="does not understand this model: IndexError: index out"):
-        prune(residual(), EXAMPLE, Cost(1, 1), magnitude(residual()), 1)
+        prune(residual(), EXAMPLE, {MACS: 1}, magnitude(residual()), 1)
 
 
 BODIES: dict[str, tuple[Callable[[], nn.Module], int]] = {
@@ -182,9 +186,9 @@ def test_a_goal_reached_is_reached_as_the_report_counts(kind: str) -> None:
     body, last = BODIES[kind]
     torch.manual_seed(0)
     model, fresh = (nets.Net(body(), last=last).eval() for _ in range(2))
-    goal = Cost(count(model, image_inputs(3, 16, 16))[0] * 0.7e6, 1e9)
+    goal = {MACS: count(model, image_inputs(3, 16, 16))[0] * 0.7e6}
     steps = prune(model, EXAMPLE, goal, magnitude(model), 4)
-    assert count(model, image_inputs(3, 16, 16))[0] * 1e6 <= goal.macs
+    assert count(model, image_inputs(3, 16, 16))[0] * 1e6 <= goal[MACS]
     replay(fresh, steps, image_inputs(3, 16, 16))
     fresh.load_state_dict(model.state_dict())
     pixels = torch.rand(2, 3, 16, 16)
@@ -196,7 +200,7 @@ def test_channels_that_torch_pruning_loses_track_of_stay() -> None:
     torch.manual_seed(0)
     model = nets.Net(nn.Sequential(nets.Mixing(), nets.Residual(groups=1)))
     said: list[str] = []
-    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.9, 1e9)
+    goal = {MACS: macs(model) * 0.9}
     prune(model, EXAMPLE, goal, magnitude(model), 4, say=said.append)
     assert model.get_submodule("body.0.first.0").out_channels == 32
     assert "loses track of where its channels go" in said[0]
@@ -205,7 +209,7 @@ def test_channels_that_torch_pruning_loses_track_of_stay() -> None:
 def test_grouped_convolutions_lose_as_many_channels_in_each_group() -> None:
     model = nets.Net(nets.Residual(groups=4, width=32))
     middle = model.get_submodule("body.middle.0")
-    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.6, 1e9)
+    goal = {MACS: macs(model) * 0.6}
     prune(model, EXAMPLE, goal, magnitude(model), 8)
     assert (middle.groups, middle.in_channels % 8) == (4, 0)
     assert middle.weight.shape == (middle.out_channels, middle.in_channels // 4, 3, 3)
@@ -215,7 +219,7 @@ def test_grouped_convolutions_lose_as_many_channels_in_each_group() -> None:
 def test_a_grouped_convolution_is_named_where_it_is_why_a_goal_is_missed() -> None:
     model = nets.Net(nn.Sequential(nets.Residual(groups=16, width=32)))
     with pytest.raises(UserError) as told:
-        prune(model, EXAMPLE, Cost(2e4, 1e9), magnitude(model), 32)
+        prune(model, EXAMPLE, {MACS: 2e4}, magnitude(model), 32)
     assert "`body.0.middle.0` (grouped, 16 times 2 channels, of which none can go" in str(
         told.value
     )
@@ -224,7 +228,7 @@ def test_a_grouped_convolution_is_named_where_it_is_why_a_goal_is_missed() -> No
 def test_what_keeps_its_channels_is_said() -> None:
     model = nets.Net(nn.Sequential(nets.Residual(groups=16), nets.Residual(groups=1, width=64)))
     said: list[str] = []
-    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.9, 1e9)
+    goal = {MACS: macs(model) * 0.9}
     prune(model, EXAMPLE, goal, magnitude(model), 32, say=said.append)
     assert said[0].startswith(
         "pruning: these layers keep all their channels: `body.0.middle.0` (grouped, 16 times 2 "
@@ -234,12 +238,22 @@ def test_what_keeps_its_channels_is_said() -> None:
 
 def test_a_goal_in_padded_macs_is_reached_in_them() -> None:
     model = residual()
-    before = measure_cost(model, EXAMPLE, DOT)
-    assert before.padded_macs > before.macs
-    goal = Cost(1e12, 1e12, before.padded_macs * 0.5)
+    figure = padded(DOT)
+    before = measure(model, EXAMPLE, (MACS, figure))
+    assert before[figure] > before[MACS]
+    goal = {figure: before[figure] * 0.5}
     # Of 24 channels, eight must go together with eight more before a tile is saved.
-    prune(model, EXAMPLE, goal, magnitude(model), 8, DOT)
-    assert measure_cost(model, EXAMPLE, DOT).within(goal)
+    prune(model, EXAMPLE, goal, magnitude(model), 8)
+    assert not over(measure(model, EXAMPLE, goal), goal)
+
+
+def test_widths_that_do_not_pay_are_said() -> None:
+    model, price, said = residual(), priced(Steps(tail=1.5)), list[str]()
+    goal = {price: measure(model, EXAMPLE, [price])[price] * 0.8}
+    prune(model, EXAMPLE, goal, magnitude(model), 8, say=said.append)
+    (text,) = said
+    assert text.startswith("pruning: widths that cost no less than more channels are not taken: `")
+    assert re.search(r"`[\w.]+` with 8 \(then [\d.]+ M instructions; with 16, ", text)
 
 
 def test_whatever_torch_pruning_raises_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +265,7 @@ def test_whatever_torch_pruning_raises_is_told(monkeypatch: pytest.MonkeyPatch) 
     model = residual()
     monkeypatch.setattr(DependencyGraph, "build_dependency", lost)
     with pytest.raises(UserError, match="does not understand this model: IndexError: list index"):
-        prune(model, EXAMPLE, Cost(1, 1), magnitude(model), 1)
+        prune(model, EXAMPLE, {MACS: 1}, magnitude(model), 1)
 
 
 def test_a_layer_that_torch_pruning_does_not_understand_is_left_alone(
@@ -269,9 +283,9 @@ def test_a_layer_that_torch_pruning_does_not_understand_is_left_alone(
 
     monkeypatch.setattr(DependencyGraph, "get_pruning_group", group)
     said: list[str] = []
-    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.8, 1e9)
+    goal = {MACS: macs(model) * 0.8}
     prune(model, EXAMPLE, goal, magnitude(model), 8, say=said.append)
-    assert lost.out_channels == 32 and measure_cost(model, EXAMPLE).within(goal)
+    assert lost.out_channels == 32 and macs(model) <= goal[MACS]
     assert said[0].startswith(
         "pruning: these layers keep all their channels: `layer3.0.conv1` (torch-pruning does not "
         "understand it: IndexError: list index out of range)"

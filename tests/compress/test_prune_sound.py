@@ -10,7 +10,7 @@ import torch
 from sound_models import BC_RESNET, CLASSES, DS_CNN, LENGTH, TRANSFORMER, built, model_of, waves
 from torch import Tensor, nn
 
-from edgedistill.compress.cost import Cost, measure_cost
+from edgedistill.compress.cost import PARAMS, measure
 from edgedistill.compress.prune import importance, prune
 from edgedistill.compress.trial import Trial
 from edgedistill.models import count, describe, load, save
@@ -27,10 +27,9 @@ WIDE = BC_RESNET | {"scale": 1}
 
 def halved(module: nn.Module, said: list[str] | None = None) -> list[Step]:
     (example,) = blank(INPUTS)
-    before = measure_cost(module, example)
     score = importance("magnitude", module, [])
     say = (said if said is not None else []).append
-    goal = Cost(before.macs, 0.6 * before.params)
+    goal = {PARAMS: 0.6 * measure(module, example, [PARAMS])[PARAMS]}
     return prune(module, example, goal, score, 2, say=say)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgedistill.compress import cost, prune
-from edgedistill.compress.cost import Cost, measure_cost
+from edgedistill.compress.cost import MACS, measure
 from edgedistill.compress.prune import importance
 from edgedistill.compress.trial import Trial, cut, that_can_go
 from edgedistill.models.pruned import dependency_graph
@@ -98,7 +98,7 @@ def test_finding_what_can_go_leaves_the_weights_to_the_bit() -> None:
     weights = copy.deepcopy(model.state_dict())
     graph: Any = dependency_graph(model, EXAMPLE)
     score = importance("magnitude", model, [])
-    found, _, whole = prune.candidates(model, graph, [], score, 4, None)
+    found, _, whole = prune.candidates(model, graph, [], score, 4)
     kept = that_can_go(model, graph, EXAMPLE, found, whole)
     assert 0 < len(kept) < len(found)
     assert "loses track" in whole["body.0.first.0"]
@@ -121,7 +121,7 @@ def test_pruning_builds_one_graph_and_counts_work_before_and_after(
         monkeypatch.setattr(module, name, call)
 
     model = net(nn.Sequential(nets.Mixing(), nets.Residual(groups=1)))
-    goal = Cost(measure_cost(model, EXAMPLE).macs * 0.9, 1e9)
+    goal = {MACS: measure(model, EXAMPLE, [MACS])[MACS] * 0.9}
     score = importance("magnitude", model, [])
     counting(prune, "dependency_graph")
     counting(prune, "products")

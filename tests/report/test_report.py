@@ -111,12 +111,12 @@ def test_stages_that_made_things_worse_are_warned_of(make_result: Make) -> None:
 @pytest.mark.usefixtures("here")
 def test_pruning_undone_and_layers_in_float_are_warned_of(make_result: Make) -> None:
     result = make_result()
-    result.artifacts["prune"].metrics.update(undone=True, drop=4.0)
+    result.artifacts["prune"].metrics.update(undone=True, undone_because="it cost a lot")
     left = ["left in float in int8 files: stem"]
     result.artifacts["export"].metrics.update(warnings=left)
     assert list(build_report(result).warnings) == [
         "export: left in float in int8 files: stem",
-        "prune: undone, as it cost 4.0 points of validation quality",
+        "prune: undone, as it cost a lot",
     ]
 
 
@@ -171,13 +171,13 @@ def test_kernels_that_stray_here_count_against_a_file_only_on_their_own_target(
 @pytest.mark.usefixtures("here")
 def test_warnings_come_last_by_what_they_are_about_and_with_what_to_do(make_result: Make) -> None:
     result = make_result()
-    result.artifacts["prune"].metrics.update(undone=True, drop=4.0)
+    result.artifacts["prune"].metrics.update(undone=True, undone_because="it cost a lot")
     result.artifacts["export"].metrics.update(warnings=["left in float: stem", "transposes: 2"])
     report = build_report(result)
     text = summary(report, 200, bundle="out")
     after = text[text.index("Bundle: out") :].splitlines()
     assert after[2] == "Pruning"
-    assert after[3] == "- prune: undone, as it cost 4.0 points of validation quality"
+    assert after[3] == "- prune: undone, as it cost a lot"
     assert after[4].startswith("  To do: prune less")
     assert after[6:9] == [
         "What the files hold", "- export: left in float: stem", "- export: transposes: 2"
