@@ -57,7 +57,7 @@ class ImageSplit(Split):
         if view is None:
             return {"pixels": self.pixels(ids)}
         changed, mix = self._changed(ids, view), self.mix(ids, view)
-        if mix is not None:
+        if mix is not None and mix.shares.any():
             others = self._changed(mix.others[mix.shares > 0], view)
             mixing.lay(changed, others, mix, self._meant)
         return {"pixels": changed}

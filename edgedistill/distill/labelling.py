@@ -19,7 +19,7 @@ from edgedistill.distill.teachers.stored import StoredTeacher
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Teacher as Config
 from edgedistill.records import DataRecord
-from edgedistill.tasks.labels import LabelForm
+from edgedistill.tasks.labels import LabelForm, Labels
 
 Floats = NDArray[np.float32]
 Tick = Callable[[float, float, str], None]
@@ -35,9 +35,7 @@ class Asked:
     seconds: float
 
 
-def held_against(
-    split: Split, view: View, outputs: Floats, form: LabelForm
-) -> NDArray[np.int64] | Floats:
+def held_against(split: Split, view: View, outputs: Floats, form: LabelForm) -> Labels:
     """The labels that a teacher's outputs (samples, values) to a view of all of a split are held
     against."""
     everyone = np.arange(len(split))

@@ -24,6 +24,7 @@ class Config(Frozen):
 
     judge: JudgeConfig
     augment: Changes
+    """What the teacher saw."""
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:

@@ -86,7 +86,8 @@ def _moved(images: Images, chosen: Ids, amounts: Floats) -> Images:
     from_x += of(Operation.SHEAR_X, MOST_SHEAR * width / height) * y
     from_y += of(Operation.TRANSLATE_Y, MOST_TRANSLATION * height) + (height - 1) / 2
     from_x += of(Operation.TRANSLATE_X, MOST_TRANSLATION * width) + (width - 1) / 2
-    rows, columns = np.rint(from_y).astype(np.int64), np.rint(from_x).astype(np.int64)
+    # Halves all go one way: to the even one, every second pixel would be there twice.
+    rows, columns = (np.floor(each + 0.5).astype(np.int64) for each in (from_y, from_x))
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     first = np.arange(count)[:, None, None] * (height * width)
     places = np.where(inside, first + rows * width + columns, count * height * width)
