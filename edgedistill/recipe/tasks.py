@@ -58,15 +58,17 @@ def unfit_for_mixing(task_name: str, teacher: Teacher, stages: Stages, augment: 
         return ""
     mixing = " and ".join(f"`{name}`" for name in ("mixup", "cutmix") if getattr(augment, name))
     if not TASKS[task_name].mixes:
-        known = " and ".join(f"`{name}`" for name, task in TASKS.items() if task.mixes)
-        return f"`data.augment`: {mixing} mix labels of the tasks {known}, not of `{task_name}`"
+        known = ", ".join(f"`{name}`" for name, task in TASKS.items() if task.mixes)
+        return (
+            f"`data.augment`: {mixing}: labels are mixed of the tasks {known}, not of `{task_name}`"
+        )
     if isinstance(teacher, StoredTeacher):
         return f"`data.augment`: stored answers are of images without {mixing}"
     for place, loss in _losses(stages):
         if not loss.takes_mixed and loss.weight > 0:
             return (
-                f"`{place}.losses`: `{loss.kind}` parts answers by one label, and {mixing} of "
-                "`data.augment` give images two; take `soft_targets`"
+                f"`{place}.losses`: `{loss.kind}` parts answers by one label, and images have two "
+                f"with {mixing} of `data.augment`; take `soft_targets`"
             )
     return ""
 
