@@ -22,7 +22,7 @@ from edgedistill.pipeline import run_until
 
 TRAINED, JUDGED = 10_000, 5_000
 BASE = (
-    "student.depth=8", "student.shortcut=pad", "stages.prune=null",
+    "student.depth=8", "student.shortcut=conv", "stages.prune=null",
     f"data.limit={TRAINED + JUDGED}", f"data.validation={JUDGED / (TRAINED + JUDGED)}",
     "stages.teach.views=16",
 )  # fmt: skip
@@ -36,7 +36,7 @@ def losses(*entries: str) -> str:
     return f"stages.distill.losses=[{', '.join(entries)}]"
 
 
-def student(depth: int, *widths: int, shortcut: str = "pad") -> tuple[str, ...]:
+def student(depth: int, *widths: int, shortcut: str = "conv") -> tuple[str, ...]:
     """Overrides for another shape."""
     return (f"student.depth={depth}", f"student.widths={list(widths)}",
             f"student.shortcut={shortcut}")  # fmt: skip
