@@ -24,8 +24,7 @@ from benchmarks.cifar10 import TARGET
 from benchmarks.cifar10 import recipe as cifar10
 from benchmarks.common import Quiet, mean_and_std, write
 from edgedistill.cache import Cache, default_root
-from edgedistill.data import open_split
-from edgedistill.data.image.augment import view
+from edgedistill.data import View, open_split
 from edgedistill.data.loading import epoch_order
 from edgedistill.devices.machine import multiplies_bf16
 from edgedistill.distill.store import open_answers
@@ -51,10 +50,14 @@ def plain(student: Any, split: Any, answers: Any, recipe: Any, bf16: bool, teach
     for step, ids in enumerate(order):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, STEPS, settings)
-        images = np.asarray(split.images[ids])
-        pixels = torch.from_numpy(view(images, ids, recipe.seed, 0, augment))
+        look = View(augment, recipe.seed)
+        pixels = torch.from_numpy(split.inputs(ids, look)["pixels"])
         pixels = pixels.to(memory_format=torch.channels_last)
-        labels = torch.from_numpy(split.labels[ids])
+        labels = F.one_hot(torch.from_numpy(split.labels[ids]), 10).float()
+        mix = split.mix(ids, look)
+        if mix is not None:
+            others = F.one_hot(torch.from_numpy(split.labels[mix.others]), 10)
+            labels = labels.lerp(others.float(), torch.from_numpy(mix.shares)[:, None])
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             if teacher is None:
                 target = torch.from_numpy(answers(ids, 0))
@@ -77,10 +80,13 @@ def plain(student: Any, split: Any, answers: Any, recipe: Any, bf16: bool, teach
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rounds", type=int, default=7)
+    arguments.add_argument("--set", nargs="*", default=[], help="of the recipe, KEY=VALUE")
+    arguments.add_argument("--small", action="store_true", help="9,000 images; writes nothing")
     arguments.add_argument("--cache", type=Path, default=default_root())
     wanted = arguments.parse_args()
     # Less than an epoch is trained, which sees one view.
-    recipe = cifar10("stages.teach.views=1")
+    part = ["data.limit=9000"] if wanted.small else []
+    recipe = cifar10("stages.teach.views=1", *part, *wanted.set)
     artifacts = run_until(recipe, TARGET, Cache(wanted.cache, print), Quiet(), "teach")
     split, answers = (
         open_split(artifacts["data"].path, "train"),
@@ -107,7 +113,7 @@ def main() -> None:
         )
 
     def ours(name: str) -> float:
-        training_inputs = TrainingInputs(split, recipe.data.augment, recipe.seed, answers)
+        training_inputs = TrainingInputs(split, recipe.data.augment, recipe.seed, answers, names=10)
         with TemporaryDirectory() as folder:
             return train(
                 training_inputs.objective(student(name), settings.losses, settings.precision),
@@ -147,8 +153,11 @@ def main() -> None:
                 "images_per_second_std": std, "samples": samples[name, side],
                 **(ratios if sides[side] is ours else {}),
             })  # fmt: skip
+    if wanted.small:
+        print(rows)
+        return
     write(
-        "throughput", rows, seeds=[recipe.seed], precision=settings.precision,
+        "throughput", rows, seeds=[recipe.seed], overrides=wanted.set, precision=settings.precision,
         steps=STEPS, batch_size=settings.batch_size, data="CIFAR-10, JPEG copy",
     )  # fmt: skip
 

@@ -134,7 +134,7 @@ class _Plan:
         self.add(self.answers, config, inputs, "teach")
         if not TASKS[self.recipe.task].audited:
             return
-        judging = judge.Config(judge=self.recipe.stages.judge)
+        judging = judge.Config(judge=self.recipe.stages.judge, augment=self.recipe.data.changes)
         self.add(self.judged, judging, {"data": "data", "teach": self.answers}, "judge")
 
     def distilled(self, name: str, model: Model) -> None:

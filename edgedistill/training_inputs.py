@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgedistill.data import open_split
+from edgedistill.data import View, open_split
 from edgedistill.data.loading import batches, epoch_order
 from edgedistill.distill.label_filter import open_label_filter
 from edgedistill.distill.store import open_answers
@@ -42,7 +42,8 @@ class TrainingBatch:
     inputs: tuple[torch.Tensor, ...]
     """What the model is called with."""
     target: torch.Tensor
-    """Labels (batch,), or values (batch, values)."""
+    """Labels (batch,), or values (batch, values); of mixed samples the labels' shares (batch,
+    classes)."""
     shown: tuple[torch.Tensor, ...] | None = None
     """What the teacher that runs along is called with, where it sees something else."""
 
@@ -71,6 +72,8 @@ class TrainingInputs:
     head: Head | None = None
     """From the outputs to what the losses compare, where these differ: in a retrieval, from
     embeddings (batch, dimensions) to how near each is to every caption (batch, captions)."""
+    names: int = 0
+    """Of labels: classes, or values."""
 
     def __len__(self) -> int:
         """Samples in an epoch."""
@@ -108,9 +111,20 @@ class TrainingInputs:
             yield TrainingBatch(
                 ids.numpy(),
                 tuple(placed(each, device) for each in inputs),
-                target.to(device),
+                self._target(ids.numpy(), target, view).to(device),
                 shown and tuple(placed(each, device) for each in shown),
             )
+
+    def _target(self, ids: NDArray[np.int64], target: torch.Tensor, view: int) -> torch.Tensor:
+        import torch
+
+        mix = self.split.mix(ids, View(self.augment, self.seed, view))
+        if mix is None:
+            return target
+        labels = self.split.labels
+        return torch.from_numpy(
+            self.task.labels.mixed(labels[ids], labels[mix.others], mix.shares, self.names)
+        )
 
     def _looks(
         self, split: Split, order: Sequence[NDArray[np.int64]], view: int
@@ -207,6 +221,7 @@ def open_training_inputs(
         drawn,
         seen_by_teacher,
         head,
+        len(DataRecord.read(inputs["data"]).classes),
     )
 
 

@@ -197,6 +197,20 @@ def test_a_mistake_is_said_exactly(changes: dict[str, Any], message: str) -> Non
          "`task: regression`: a teacher of the family `http` answers with shares of classes here; "
          "take a torch, ONNX, TFLite or Keras model that gives plain outputs, a Python function, "
          "or stored answers"),
+        ({"task": "regression", "data": {"source": "digits", "augment": {"mixup": 0.5}}},
+         "`data.augment`: `mixup`: labels are mixed of the tasks `classification`, "
+         "`multilabel`, not of `regression`"),
+        ({"task": "retrieval", "teacher": DUAL,
+          "data": {"source": "digits", "augment": {"mixup": 0.5, "cutmix": 0.1}}},
+         "`data.augment`: `mixup` and `cutmix`: labels are mixed of the tasks `classification`, "
+         "`multilabel`, not of `retrieval`"),
+        ({"data": {"source": "digits", "augment": {"cutmix": 0.5}},
+          "stages": {**MINIMAL["stages"], "distill": {"losses": [{"kind": "decoupled"}]}}},
+         "`stages.distill.losses`: `decoupled` parts answers by one label, and images have two "
+         "with `cutmix` of `data.augment`; take `soft_targets`"),
+        ({"data": {"source": "digits", "augment": {"cutmix": 0.5}}, "stages": {},
+          "teacher": {"family": "stored", "path": "a.parquet"}},
+         "`data.augment`: stored answers are of images without `cutmix`"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_with_the_task_is_said(changes: dict[str, Any], message: str) -> None:

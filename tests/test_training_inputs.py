@@ -1,12 +1,15 @@
-"""What an epoch takes where there is much more of one class than of the others."""
+"""What an epoch takes where there is much more of one class than of the others, and what of mixed
+samples."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-from edgedistill.data.splits import ArraySplit
-from edgedistill.recipe import SoundAugment
+from edgedistill.data import View
+from edgedistill.data.splits import ArraySplit, ImageSplit
+from edgedistill.recipe import Augment, SoundAugment
 from edgedistill.records import SoundForm
 from edgedistill.training_inputs import TrainingInputs, parted
 
@@ -44,3 +47,23 @@ def test_only_what_is_labelled_is_drawn() -> None:
 def test_where_there_is_no_more_all_is_taken(per_clip: float, unknown: int | None) -> None:
     assert parted(LABELS, None, form(per_clip, unknown)) == (None, None, 0)
     assert parted(LABELS, None, None) == (None, None, 0)
+
+
+def test_a_mixed_batch_has_its_labels_shares_and_the_images_that_were_answered() -> None:
+    random = np.random.default_rng(0)
+    labels = np.array([0, 1, 2, -1] * 5)
+    images = ImageSplit(random.integers(0, 256, (20, 8, 8, 3), np.uint8), labels)
+    augment = Augment(flip=True, cutmix=0.5, mixup=0.3, randaugment=1)
+    given = TrainingInputs(images, augment, seed=4, names=3)
+    (batch,) = given.batches([np.arange(20)], 2, torch.device("cpu"))
+    view = View(augment, 4, 2)
+    mix = images.mix(batch.ids, view)
+    assert mix is not None
+    asked = images.inputs(batch.ids, view)["pixels"]
+    assert np.array_equal(batch.inputs[0].numpy(), asked)
+    assert batch.target.shape == (20, 3)
+    known = (labels >= 0) * (1 - mix.shares) + (labels[mix.others] >= 0) * mix.shares
+    assert np.allclose(batch.target.sum(1).numpy(), known)
+    alone = mix.shares == 0
+    assert np.array_equal(batch.target.argmax(1).numpy()[alone & (labels >= 0)],
+                          labels[alone & (labels >= 0)])  # fmt: skip

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.recipe import Changes
+
+if TYPE_CHECKING:
+    from edgedistill.data.image.mixing import Mix
 
 Labels = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -44,6 +47,10 @@ class Split:
         """What a model is called with, by name and in order: float32 (batch, ...), as it is or, of
         pictures and sound, as `view` changes it."""
         raise NotImplementedError
+
+    def mix(self, ids: NDArray[np.int64], view: View) -> Mix | None:
+        """What `view` shows of other samples in those of `ids` (batch,); None for nothing."""
+        return None
 
     @property
     def sample_bytes(self) -> int:

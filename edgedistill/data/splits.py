@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.data.counter import uniform
+from edgedistill.data.image import mixing
 from edgedistill.data.image.augment import Images, Pixels
 from edgedistill.data.image.augment import view as changed_view
 from edgedistill.data.sound.split import WINDOWS, open_sounds
@@ -55,10 +56,25 @@ class ImageSplit(Split):
         """`pixels`, (batch, channels, height, width) in 0..1."""
         if view is None:
             return {"pixels": self.pixels(ids)}
+        changed, mix = self._changed(ids, view), self.mix(ids, view)
+        if mix is not None and mix.shares.any():
+            others = self._changed(mix.others[mix.shares > 0], view)
+            mixing.lay(changed, others, mix, self._meant)
+        return {"pixels": changed}
+
+    def mix(self, ids: NDArray[np.int64], view: View) -> mixing.Mix | None:
+        """Other images of this split, by mixup or CutMix."""
+        assert isinstance(view.augment, Augment)
+        return mixing.drawn(ids, len(self), view.seed, view.number, view.augment, self._meant)
+
+    def _changed(self, ids: NDArray[np.int64], view: View) -> Pixels:
         assert isinstance(view.augment, Augment)
         images = np.asarray(self.images[ids])
-        changed = changed_view(images, ids, view.seed, view.number, view.augment, self.meant)
-        return {"pixels": changed}
+        return changed_view(images, ids, view.seed, view.number, view.augment, self.meant)
+
+    @property
+    def _meant(self) -> tuple[int, ...]:
+        return self.meant or self.images.shape[1:3]
 
     @property
     def quick(self) -> bool:

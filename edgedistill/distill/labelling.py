@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact, text_digest
-from edgedistill.data import Split, open_split
+from edgedistill.data import Split, View, open_split
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
 from edgedistill.distill.teachers import Teacher, TeacherBatch, TeacherContext, open_teacher
 from edgedistill.distill.teachers.stored import StoredTeacher
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Teacher as Config
 from edgedistill.records import DataRecord
+from edgedistill.tasks.labels import LabelForm, Labels
 
 Floats = NDArray[np.float32]
 Tick = Callable[[float, float, str], None]
@@ -32,6 +33,17 @@ class Asked:
     wanted: int
     now: int
     seconds: float
+
+
+def held_against(split: Split, view: View, outputs: Floats, form: LabelForm) -> Labels:
+    """The labels that a teacher's outputs (samples, values) to a view of all of a split are held
+    against."""
+    everyone = np.arange(len(split))
+    mix = split.mix(everyone, view)
+    if mix is None:
+        return split.labels
+    labels = split.labels
+    return form.answered(labels, labels[mix.others], mix.shares, outputs)
 
 
 def ask(

@@ -26,7 +26,8 @@ Stage = Literal["teacher", "distill", "prune", "quantize"]
 class Batch:
     """What the losses of one batch look at.
 
-    logits, teacher: (batch, classes), float32; target: (batch,), or (batch, values); trust and
+    logits, teacher: (batch, classes), float32; target: (batch,), or (batch, values), or where
+    samples are mixed labels' shares (batch, classes); trust and
     emphasis: (batch,), how far the teacher and the label count for each sample, 1 where they are
     None; student_sees, teacher_sees: the layers' outputs, by name.
     """
@@ -110,6 +111,9 @@ class LossCommon(Frozen):
     learns_from: ClassVar[Literal["labels", "answers"] | None] = None
     """For the two that a search weighs against each other. A label that stands in for a doubtful
     answer takes the weight of the answers' losses too."""
+
+    takes_mixed: ClassVar[bool] = True
+    """Whether it goes with samples of two labels."""
 
     @property
     def reads_answers(self) -> bool:

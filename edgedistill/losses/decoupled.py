@@ -25,6 +25,7 @@ class Decoupled(LossCommon):
 
     stages = frozenset({"distill", "prune", "quantize"})
     learns_from = "answers"
+    takes_mixed = False
 
     @property
     def reads_answers(self) -> bool:

@@ -77,7 +77,7 @@ from edgedistill.recipe.stages import (
     Training,
     unfit_for_labels,
 )
-from edgedistill.recipe.tasks import TaskName, unfit, unfit_for_listening
+from edgedistill.recipe.tasks import TaskName, unfit, unfit_for_listening, unfit_for_mixing
 from edgedistill.recipe.teachers import Ensemble, Member, Teacher, unfit_size, unfit_teacher
 from edgedistill.recipe.transcription import TranscriptionRecipe
 from edgedistill.target import FileName, Frozen
@@ -195,6 +195,9 @@ class Recipe(Frozen):
         problem = unfit(self.task, self.teacher, self.student, self.stages, self.contract)
         problem = problem or unfit_for_listening(
             self.task, self.data.sound is not None, self.stages, self.contract
+        )
+        problem = problem or unfit_for_mixing(
+            self.task, self.teacher, self.stages, self.data.augment
         )
         if problem:
             raise ValueError(problem)

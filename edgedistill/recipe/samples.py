@@ -35,6 +35,32 @@ class Augment(Frozen):
     """The same."""
     erase: float = Field(default=0.0, ge=0.0, lt=1.0)
     """Side of a grey square put at a random place, as a share of the image's shorter side."""
+    randaugment: int = Field(default=0, ge=0, le=10)
+    """So many operations on each image, each one of fourteen that turn, move and recolour it
+    (RandAugment, Cubuk et al. 2020)."""
+    magnitude: float = Field(default=0.3, gt=0.0, le=1.0)
+    """Of these operations; 1 turns by 30 degrees."""
+    mixup: Share = 0.0
+    """Share of the images that another one is blended into, in any proportion (Zhang et al. 2018).
+    Labels are mixed in that proportion; the teacher is asked about what the student sees."""
+    cutmix: Share = 0.0
+    """Share of the images in which a box of any size shows a part of another one (Yun et al.
+    2019). The same holds."""
+
+    @property
+    def mixes(self) -> bool:
+        """Whether an image may show another one too."""
+        return self.mixup + self.cutmix > 0
+
+    def unmixed(self) -> Augment:
+        """The same of images that show no other one."""
+        return self.model_copy(update={"mixup": 0.0, "cutmix": 0.0})
+
+    @model_validator(mode="after")
+    def _mixes_at_most_all(self) -> Augment:
+        if self.mixup + self.cutmix > 1:
+            raise ValueError("`mixup` and `cutmix` are shares of the images: at most 1 together")
+        return self
 
 
 Changes = Augment | SoundAugment

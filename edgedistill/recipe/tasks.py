@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from edgedistill.families.models import DualEncoderModel
+from edgedistill.families.teachers import StoredTeacher
 from edgedistill.recipe.checks import AuditConfig, ListenConfig
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.losses import Loss
 from edgedistill.recipe.models import Model
+from edgedistill.recipe.samples import Augment
 from edgedistill.recipe.stages import Stages
 from edgedistill.recipe.teachers import Teacher
 from edgedistill.tasks import TASKS, Task
@@ -46,6 +48,28 @@ def _unfit_losses(task: Task, stages: Stages) -> str:
         if loss.option and loss.option not in task.loss_options:
             known = next(name for name, each in TASKS.items() if loss.option in each.loss_options)
             return f"`{place}.losses`: `{loss.option}` is for `task: {known}`"
+    return ""
+
+
+def unfit_for_mixing(task_name: str, teacher: Teacher, stages: Stages, augment: Augment) -> str:
+    """What in a recipe does not go with images that show another one too, in words; empty where
+    all does."""
+    if not augment.mixes:
+        return ""
+    mixing = " and ".join(f"`{name}`" for name in ("mixup", "cutmix") if getattr(augment, name))
+    if not TASKS[task_name].mixes:
+        known = ", ".join(f"`{name}`" for name, task in TASKS.items() if task.mixes)
+        return (
+            f"`data.augment`: {mixing}: labels are mixed of the tasks {known}, not of `{task_name}`"
+        )
+    if isinstance(teacher, StoredTeacher):
+        return f"`data.augment`: stored answers are of images without {mixing}"
+    for place, loss in _losses(stages):
+        if not loss.takes_mixed and loss.weight > 0:
+            return (
+                f"`{place}.losses`: `{loss.kind}` parts answers by one label, and images have two "
+                f"with {mixing} of `data.augment`; take `soft_targets`"
+            )
     return ""
 
 

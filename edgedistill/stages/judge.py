@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from edgedistill.artifact import Artifact, JsonObject
-from edgedistill.data import open_split
-from edgedistill.distill.label_filter import Floats, LabelFilter, LabelUse, label_uses
+from edgedistill.data import View, open_split
+from edgedistill.distill.label_filter import Floats, Ids, LabelFilter, LabelUse, label_uses
+from edgedistill.distill.labelling import held_against
 from edgedistill.distill.store import open_answers
 from edgedistill.errors import UserError
-from edgedistill.recipe import JudgeConfig
+from edgedistill.predict import task_of
+from edgedistill.recipe import Changes, JudgeConfig
 from edgedistill.records import DataRecord, JudgeRecord, as_json
 from edgedistill.records.judge import TeacherCalibration
 from edgedistill.stages import Context
@@ -21,6 +23,8 @@ class Config(Frozen):
     """What the filter depends on."""
 
     judge: JudgeConfig
+    augment: Changes
+    """What the teacher saw."""
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
@@ -30,14 +34,15 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     answers = open_answers(inputs["teach"].path)
     everyone = np.arange(len(split))
 
-    def view(number: int) -> tuple[Floats, Floats]:
-        return answers(everyone, number), answers.agreement(everyone, number)
+    def view(number: int) -> tuple[Floats, Floats, Ids]:
+        logits = answers(everyone, number)
+        look = View(config.augment, context.seed, number)
+        labels = held_against(split, look, logits, task_of(inputs).labels)
+        return logits, answers.agreement(everyone, number), labels
 
-    codes = np.stack(
-        [label_uses(config.judge, *view(each), split.labels) for each in range(answers.views)]
-    )
-    logits, agreement = view(0)
-    errors = audit.teacher_errors(logits, split.labels, classes, agreement.astype(np.float64))
+    codes = np.stack([label_uses(config.judge, *view(each)) for each in range(answers.views)])
+    logits, agreement, labels = view(0)
+    errors = audit.teacher_errors(logits, labels, classes, agreement.astype(np.float64))
     calibrated = _calibration(inputs)
     temperature = _temperature(config.judge, calibrated)
     LabelFilter(codes, config.judge.weight, temperature).save(context.scratch)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.data import View, open_split
-from edgedistill.distill.labelling import ask, plain_answers
+from edgedistill.distill.labelling import ask, held_against, plain_answers
 from edgedistill.distill.store import Layout, Store, keep, open_answers, opened
 from edgedistill.distill.teachers import identity, open_teacher
 from edgedistill.predict import task_of
@@ -66,13 +66,16 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     if held_out is not None:
         np.save(context.scratch / "validation.npy", held_out)
     answers = open_answers(context.scratch)
-    everyone = np.arange(len(split))
+    everyone, task = np.arange(len(split)), task_of(inputs)
+
+    def quality(number: int) -> float:
+        outputs = answers(everyone, number)
+        view = View(config.augment, context.seed, number)
+        return task.quality(outputs, held_against(split, view, outputs, task.labels))
+
     return {
         "answers": asked.wanted,
-        "training_quality": [
-            task_of(inputs).quality(answers(everyone, number), split.labels)
-            for number in range(config.views)
-        ],
+        "training_quality": [quality(number) for number in range(config.views)],
         **_lost(store),
         "bytes": (context.scratch / "answers.npy").stat().st_size,
         "seconds": asked.seconds,

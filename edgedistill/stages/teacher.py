@@ -14,7 +14,16 @@ from edgedistill.distill.teachers.fitted import fit
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
 from edgedistill.predict import SAME_CLASSES, TRAIN_BETTER, state_of_answers, state_of_model
-from edgedistill.recipe import Changes, Ensemble, Loss, Model, ModelCommon, Teacher, Training
+from edgedistill.recipe import (
+    Augment,
+    Changes,
+    Ensemble,
+    Loss,
+    Model,
+    ModelCommon,
+    Teacher,
+    Training,
+)
 from edgedistill.records import DataRecord, TeacherRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -58,8 +67,11 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         split, held_out = (open_split(inputs["data"].path, name, size)
                            for name in ("train", "validation"))  # fmt: skip
         body = open_body(config.model, teacher_context)
+        # The layer is fitted to one label of each sample.
+        changes = config.augment
+        changes = changes.unmixed() if isinstance(changes, Augment) else changes
         fit(
-            body, split, held_out, View(config.augment, context.seed), teacher_context,
+            body, split, held_out, View(changes, context.seed), teacher_context,
             lambda done, total, note: context.reporter.tick("teacher", done, total, note),
         )  # fmt: skip
     task = TASKS[data.task]

@@ -38,6 +38,8 @@ class Task:
     errors judged, a student audited, and unsure answers routed to the teacher."""
     decides: ClassVar[bool] = True
     """Whether an answer names one label as the likeliest."""
+    mixes: ClassVar[bool] = False
+    """Whether two images in one have a label: both of theirs, each by its share."""
     listens: ClassVar[bool] = False
     """Whether samples are sound whose classes are to be heard in a stream of it, without end."""
     by_texts: ClassVar[bool] = False

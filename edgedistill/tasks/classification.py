@@ -24,6 +24,7 @@ class Classification(Task):
     fewest_names = 2
     loss_options = frozenset({"smoothing", "standardize", "decoupled", "exits", "peers"})
     audited = True
+    mixes = True
 
     def quality(self, outputs: Array, labels: Array) -> float:
         """Top-1 accuracy of logits (samples, classes) against labels (samples,)."""
@@ -80,10 +81,15 @@ def agreement(logits: Array, reference: Array) -> float:
 
 
 def cross_entropy(student: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
-    """(batch,) of logits (batch, classes) and integer labels (batch,); nothing where the label is
-    -1, unknown."""
+    """(batch,) of logits (batch, classes) and integer labels (batch,), nothing where the label is
+    -1, unknown; or labels' shares (batch, classes), of which those of unknown labels are
+    missing."""
     from torch.nn import functional as F
 
+    if target.ndim == 2:
+        known = target.sum(dim=1, keepdim=True)
+        target = (1.0 - smoothing) * target + smoothing * known / target.shape[1]
+        return -(target * F.log_softmax(student, dim=1)).sum(dim=1)
     return F.cross_entropy(
         student, target, label_smoothing=smoothing, reduction="none", ignore_index=-1
     )

@@ -12,6 +12,7 @@ class Keywords(Classification):
 
     name = "keywords"
     listens = True
+    mixes = False  # samples are sound
 
     def reading(self, temperature: float) -> str:
         """The probabilities, at the temperature that was fitted."""

@@ -16,6 +16,7 @@ Labels = NDArray[Any]
 Counts = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Ranks = NDArray[np.float64]
+Shares = NDArray[np.float32]
 NameOf = Callable[[int], str]
 """What a person finds a sample by."""
 
@@ -45,6 +46,14 @@ class LabelForm(Protocol):
 
     def counts(self, labels: Labels, names: Sequence[str]) -> Counts | None:
         """(names,): the samples of each; None where labels are nothing to count."""
+
+    def mixed(self, own: Labels, other: Labels, shares: Shares, names: int) -> Labels:
+        """Labels (samples,) or (samples, values) with others, of which each has its share
+        (samples,): (samples, names), float32."""
+
+    def answered(self, own: Labels, other: Labels, shares: Shares, outputs: Labels) -> Labels:
+        """What a teacher's outputs (samples, names) to mixed samples are held against, in this
+        form; the rest as of `mixed`."""
 
     def must_occur(self, split: str) -> bool:
         """Whether a split without a sample of some label is a mistake."""
@@ -103,6 +112,20 @@ class OneClass:
     def counts(self, labels: Labels, names: Sequence[str]) -> Counts | None:
         """(classes,), int64, of the labels that are known."""
         return np.bincount(labels[known(labels)], minlength=len(names)).astype(np.int64)
+
+    def mixed(self, own: Labels, other: Labels, shares: Shares, names: int) -> Labels:
+        """(samples, names): each row's sum is 1, less the share of a label that is unknown."""
+        mixed, everyone = np.zeros((len(own), names), np.float32), np.arange(len(own))
+        for labels, part in ((own, 1.0 - shares), (other, shares)):
+            here = known(labels)
+            mixed[everyone[here], labels[here]] += part[here]
+        return mixed
+
+    def answered(self, own: Labels, other: Labels, shares: Shares, outputs: Labels) -> Labels:
+        """(samples,): the one of a sample's two labels that is answered, else the larger one's."""
+        answer = outputs.argmax(axis=1)
+        either = (answer == own) | ((answer == other) & (shares > 0))
+        return np.where(either, answer, np.where(shares > 0.5, other, own))
 
     def must_occur(self, split: str) -> bool:
         """In every split."""
@@ -165,6 +188,15 @@ class Values:
     def counts(self, labels: Labels, names: Sequence[str]) -> Counts | None:
         """None: there is nothing to count."""
         return None
+
+    def mixed(self, own: Labels, other: Labels, shares: Shares, names: int) -> Labels:
+        """(samples, values): between the two; NaN where one that has a share is."""
+        parts = shares[:, None]
+        return np.where(parts > 0, own + (other - own) * parts, own).astype(np.float32)
+
+    def answered(self, own: Labels, other: Labels, shares: Shares, outputs: Labels) -> Labels:
+        """(samples, values): the larger value of the two, as what belongs to either belongs."""
+        return np.where(shares[:, None] > 0, np.maximum(own, other), own)
 
     def must_occur(self, split: str) -> bool:
         """Nowhere."""

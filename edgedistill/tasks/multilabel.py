@@ -24,6 +24,7 @@ class Multilabel(Task):
     metric = "mean average precision"
     labels = ManyClasses()
     agreement_called = "the same labels"
+    mixes = True
 
     def quality(self, outputs: Array, labels: Array) -> float:
         """Mean average precision of logits (samples, classes) against labels of that shape."""

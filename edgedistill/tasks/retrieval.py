@@ -83,6 +83,7 @@ class Retrieval(classification.Classification):
     Beside the captions' places, all is as where one class is right."""
 
     name = "retrieval"
+    mixes = False  # no caption tells of two images in one
     metric = "recall@1"
     loss_options = frozenset({"smoothing", "standardize", "decoupled"})
     audited = False

@@ -13,6 +13,7 @@ from edgedistill.losses import needs_answers, needs_layers
 from edgedistill.losses.bounded import bounded
 from edgedistill.losses.decoupled import decoupled
 from edgedistill.recipe import Hints, Labels, Relations, SoftTargets
+from edgedistill.tasks import TASKS
 from edgedistill.tasks.classification import cross_entropy, soft_targets, z_score
 from edgedistill.tasks.multilabel import binary, binary_cross_entropy
 from edgedistill.tasks.regression import squared
@@ -175,3 +176,15 @@ def test_squared_is_the_distance_and_its_gradient_twice_the_difference() -> None
     student, target = random(0, 4, 3).requires_grad_(), random(1, 4, 3)
     squared(student, target).sum().backward()
     assert student.grad is not None and torch.allclose(student.grad, 2 * (student - target))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_cross_entropy_of_mixed_labels_is_mixed(smoothing: float) -> None:
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    own, other = torch.tensor([0, 1, -1, -1]), torch.tensor([2, -1, 0, -1])
+    shares = torch.tensor([0.3, 0.5, 0.6, 0.2])
+    labels = TASKS["classification"].labels
+    mixed = labels.mixed(own.numpy(), other.numpy(), shares.numpy(), 3)
+    one, two = (cross_entropy(logits, each, smoothing) for each in (own, other))
+    found = cross_entropy(logits, torch.from_numpy(mixed), smoothing)
+    assert torch.allclose(found, (1 - shares) * one + shares * two, atol=1e-6)

@@ -8,11 +8,12 @@ from exported import Silent
 from made import data_record
 
 from edgedistill.artifact import Artifact, seal
+from edgedistill.data.image import mixing
 from edgedistill.data.splits import image_writer
 from edgedistill.distill.label_filter import LabelUse
 from edgedistill.distill.store import Layout, keep, opened
 from edgedistill.errors import UserError
-from edgedistill.recipe import JudgeConfig
+from edgedistill.recipe import Augment, JudgeConfig
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.judge import Config
 
@@ -20,6 +21,7 @@ LABELS = np.array([0, 1, 0, 1, 0, 1, -1, 0, 1, 0])
 ANSWERED = np.array([0, 1, 0, 1, 0, 0, 1, 1, 1, 0])
 """Two of nine known labels are not what the teacher says: 5 and 7."""
 SURE, UNSURE = 8.0, 0.05
+PLAIN = Augment()
 
 
 def logits(answered: np.ndarray, margin: np.ndarray) -> np.ndarray:
@@ -28,7 +30,9 @@ def logits(answered: np.ndarray, margin: np.ndarray) -> np.ndarray:
     return found
 
 
-def stage(tmp_path: Path, judge: JudgeConfig, validation: bool = True) -> Artifact:
+def stage(
+    tmp_path: Path, judge: JudgeConfig, validation: bool = True, augment: Augment = PLAIN
+) -> Artifact:
     data, teach, out = (tmp_path / name for name in ("data", "teach", "judge"))
     for name in ("train", "validation"):
         writer = image_writer(data / name, (8, 8, 1))
@@ -46,7 +50,7 @@ def stage(tmp_path: Path, judge: JudgeConfig, validation: bool = True) -> Artifa
     out.mkdir()
     inputs = {"data": seal(data, "data", {}, {}), "teach": seal(teach, "teach", {}, {})}
     context = Context(out, 0, True, Silent(), tmp_path / "answers")
-    metrics = STAGES["judge"].run(Config(judge=judge), inputs, context)
+    metrics = STAGES["judge"].run(Config(judge=judge, augment=augment), inputs, context)
     return seal(out, "judge", metrics, {})
 
 
@@ -60,6 +64,16 @@ def test_each_doubt_is_handled_as_asked(tmp_path: Path) -> None:
     }
     assert judged.metrics["wrong_share"] == pytest.approx(2 / 9)
     assert judged.metrics["temperature"] == 1.0
+
+
+def test_an_answer_to_two_images_in_one_is_wrong_if_it_is_neither_s(tmp_path: Path) -> None:
+    judged = stage(tmp_path, JudgeConfig(wrong="drop"), augment=Augment(mixup=1.0))
+    mix = mixing.drawn(np.arange(10), 10, 0, 0, Augment(mixup=1.0), (8, 8))
+    assert mix is not None
+    other = LABELS[mix.others]
+    neither = (LABELS != ANSWERED) & (other != ANSWERED)
+    held = np.where(mix.shares > 0.5, other, LABELS)
+    assert judged.metrics["handled"]["drop"] == np.count_nonzero(neither & (held >= 0))
 
 
 def test_a_teacher_that_is_too_sure_is_calibrated(tmp_path: Path) -> None:

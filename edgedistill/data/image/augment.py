@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.data.counter import uniform
+from edgedistill.data.image.operations import operate
 from edgedistill.recipe import Augment
 
 Images = NDArray[np.uint8]
 Pixels = NDArray[np.float32]
-Draw = Callable[["Slot"], NDArray[np.float64]]
+Draw = Callable[[int], NDArray[np.float64]]
 
 GREY = 0.5
 
@@ -31,6 +32,13 @@ class Slot(IntEnum):
     CONTRAST = 7
     ERASE_Y = 8
     ERASE_X = 9
+    MIXED = 10
+    MIXED_SHARE = 11
+    PARTNER = 12
+    BOX_Y = 13
+    BOX_X = 14
+    OPERATION = 20
+    """And on, two numbers for each operation."""
 
 
 def view(
@@ -47,13 +55,19 @@ def view(
     split; meant: height and width of the images whose pixels `config.shift` counts, by default
     theirs. Returns (batch, channels, height, width), float32 in 0..1, laid out channels-last.
     An image's view depends on its pixels, its id, `seed` and `view`, not on the rest of the batch;
-    of the same images in another size it is the same view.
+    of the same images in another size it is the same view. What is mixed into it is
+    `mixing`'s.
     """
 
-    def draw(slot: Slot) -> NDArray[np.float64]:
+    def draw(slot: int) -> NDArray[np.float64]:
         return uniform(seed, ids, view, slot)
 
-    moved = _flip(images, draw) if config.flip else images
+    moved = images
+    for number in range(config.randaugment):
+        slot = Slot.OPERATION + 2 * number
+        moved = operate(moved, draw(slot), draw(slot + 1), config.magnitude)
+    if config.flip:
+        moved = _flip(moved, draw)
     if config.shift:
         moved = _shift(moved, config.shift, meant or images.shape[1:3], draw)
     pixels: Pixels

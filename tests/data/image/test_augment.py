@@ -19,9 +19,11 @@ CONFIGS = st.builds(
     brightness=st.sampled_from([0.0, 0.5]),
     contrast=st.sampled_from([0.0, 0.5]),
     erase=st.sampled_from([0.0, 0.4]),
+    randaugment=st.integers(0, 3),
+    magnitude=st.sampled_from([0.3, 1.0]),
 )
 SIZES = st.sampled_from([8, 11])
-CHANNELS = st.sampled_from([1, 3])
+CHANNELS = st.sampled_from([1, 3, 5])
 KNOWN = [0.13630889755264153, 0.4455191829576456, 0.5087929536014767]
 EVERYTHING = Augment(shift=2, flip=True, scale=0.5, brightness=0.3, contrast=0.3, erase=0.3)
 
