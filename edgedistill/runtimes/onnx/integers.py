@@ -26,10 +26,16 @@ def make_unsigned(graph: Any) -> bool:
     for node in pairs:
         node.input[2] = shifted.zero_point(node.input[2])
     for value in graph.input:
-        shifted.take_in(value.name, [each for each in pairs if each.input[0] == value.name])
+        shifted.take_in(value.name, _of(pairs, DQ, value.name))
     for value in graph.output:
-        shifted.give_out(value.name, [each for each in pairs if value.name in each.output])
+        shifted.give_out(value.name, _of(pairs, Q, value.name))
     return bool(pairs)
+
+
+def _of(pairs: list[Any], kind: str, name: str) -> list[Any]:
+    """Who reads an int8 tensor (DQ) or makes it (Q)."""
+    place = {DQ: lambda node: node.input[0], Q: lambda node: node.output[0]}[kind]
+    return [node for node in pairs if node.op_type == kind and place(node) == name]
 
 
 class _Shifted:
@@ -79,8 +85,6 @@ class _Shifted:
         import onnx
 
         for maker in makers:
-            if maker.op_type != Q:
-                continue
             _, scale, zero = maker.input
             for node in self.graph.node:
                 node.input[:] = [f"{name}_unsigned" if it == name else it for it in node.input]

@@ -46,6 +46,18 @@ def test_plain_kernels_compute_the_same_of_both(
     assert np.array_equal(*(each.run(native)["logits"] for each in plain))
 
 
+def test_reals_at_the_boundary_stay_reals(exported_in_7_bits: Exported, tmp_path: Path) -> None:
+    program, given = exported_in_7_bits.program("int8"), exported_in_7_bits.pixels()
+    answered = []
+    for form in ("signed", "unsigned"):
+        path = tmp_path / f"{form}.onnx"
+        spec = Spec("int8", ("a",), "float", integers=form)  # type: ignore[arg-type]
+        RUNTIMES["onnxruntime"].write(program, path, spec)
+        loaded = RUNTIMES["onnxruntime"].load(path, optimize=False)
+        answered.append(loaded.answer({"pixels": given})["logits"])
+    assert np.array_equal(*answered)
+
+
 def test_no_layer_of_an_unsigned_file_runs_in_float(both: tuple[Path, Path]) -> None:
     found = RUNTIMES["onnxruntime"].inspect(both[1])
     kinds = found["float_counts"]
