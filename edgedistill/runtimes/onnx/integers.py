@@ -34,8 +34,8 @@ def make_unsigned(graph: Any) -> bool:
 
 def _of(pairs: list[Any], kind: str, name: str) -> list[Any]:
     """Who reads an int8 tensor (DQ) or makes it (Q)."""
-    place = {DQ: lambda node: node.input[0], Q: lambda node: node.output[0]}[kind]
-    return [node for node in pairs if node.op_type == kind and place(node) == name]
+    ends = ((node, node.input[0] if kind == DQ else node.output[0]) for node in pairs)
+    return [node for node, end in ends if node.op_type == kind and end == name]
 
 
 class _Shifted:
