@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from edgedistill.artifact import text_digest
 from edgedistill.data import fingerprint as data_fingerprint
 from edgedistill.data import listing, of_recordings
 from edgedistill.data.slices import slices_digest
-from edgedistill.devices.machine import instructions, machine, precision_of
+from edgedistill.devices.machine import instructions, is_machine, machine, precision_of
 from edgedistill.distill.teachers.fingerprint import fingerprint as teacher_fingerprint
 from edgedistill.errors import UserError
 from edgedistill.libraries import libraries
@@ -208,6 +208,7 @@ class _Plan:
             io=target.scheme.io,
             processor=processor,
             oldest=wanted.export.oldest,
+            **self.integers(tuple(precisions)),
         )
         inputs = {"data": "data", "quantize": "quantize", **models}
         self.add("export", exporting, inputs)
@@ -229,6 +230,17 @@ class _Plan:
             benchmark=wanted.benchmark, threads=target.threads, machine=text_digest(machine())
         )
         self.add("benchmark", measuring, {"data": "data", "export": "export", **models})
+
+    def integers(self, precisions: tuple[str, ...]) -> dict[str, Any]:
+        """How int8 .onnx files are chosen: what the recipe pins, else by measuring where figures of
+        this machine are the target's. Then alone a file depends on the machine."""
+        asked, target = self.recipe.stages.export.integers, self.target
+        if "onnxruntime" not in target.runtimes or "int8" not in precisions or asked != "auto":
+            return {} if asked == "auto" else {"integers": asked}
+        here = machine()
+        if not is_machine(target, here):
+            return {}
+        return {"integers": "auto", "threads": target.threads, "machine": text_digest(here)}
 
     def listened(self, inputs: dict[str, str], processor: str) -> None:
         """What is heard in long audio."""

@@ -36,6 +36,7 @@ from edgedistill.devices.job import (
     Unfit,
 )
 from edgedistill.devices.machine import is_machine, machine, name_of
+from edgedistill.devices.race import race, ratio_of
 from edgedistill.devices.rounds import Tick, in_short, in_turn
 from edgedistill.errors import UserError, nearest
 
@@ -43,7 +44,8 @@ __all__ = [
     "DEVICES", "ONCE", "PROTOCOLS", "BenchmarkModel", "Conditions", "Device", "DeviceEntry",
     "Finding", "Identity", "Job", "Measurement", "Protocol", "Record", "Tick", "Unfit",
     "counts", "examined", "figures", "in_short", "in_turn", "in_words", "is_machine",
-    "last_to_first", "machine", "measurements", "name_of", "open_device", "percentile", "set_up",
+    "last_to_first", "machine", "measurements", "name_of", "open_device", "percentile", "race",
+    "ratio_of", "set_up",
     "shortfall", "told", "trimmed_mean",
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ from edgedistill.records.export import (
     ExportRecord,
     FileEntry,
     InFloat,
+    IntegersChoice,
     Look,
     Transposes,
 )
@@ -77,7 +78,7 @@ __all__ = [
     "FileEntry",
     "FileRow",
     "How",
-    "InFloat",
+    "InFloat", "IntegersChoice",
     "JudgeRecord",
     "LayerParity",
     "LayerSensitivity",

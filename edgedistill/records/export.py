@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NotRequired, TypedDict
+from typing import ClassVar, Literal, NotRequired, TypedDict
 
 from edgedistill.records.codec import Record
 from edgedistill.signature import Signature, TensorSpec
@@ -55,6 +55,26 @@ class Executed:
     float_counts: dict[str, int]
 
 
+Integers = Literal["signed", "unsigned"]
+
+
+@dataclass(frozen=True)
+class IntegersChoice:
+    """Whether an int8 .onnx file has int8 or uint8 between its layers, and why."""
+
+    integers: Integers
+    why: str
+    """In a sentence."""
+    ratio: float | None = None
+    """Median over the rounds of the unsigned file's latency by the signed one's; None where they
+    were not measured."""
+    signed_ms: tuple[float, ...] = ()
+    """Median of each round; the two files take turns."""
+    unsigned_ms: tuple[float, ...] = ()
+    where: str | None = None
+    """The device on which it was measured."""
+
+
 @dataclass(frozen=True)
 class FileEntry:
     """One file: what it is called with, what it gives, and what a runtime makes of it."""
@@ -91,6 +111,8 @@ class FileEntry:
     """Quantize and dequantize operators that are not at the file's boundary."""
     program: str = "main"
     """Which of the student's programs it is."""
+    integers: IntegersChoice | None = None
+    """Of int8 .onnx files."""
 
     @property
     def input(self) -> TensorSpec:

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, JsonValue
 
 from edgedistill.records.audit import AuditRecord
 from edgedistill.records.codec import Record
+from edgedistill.records.export import IntegersChoice
 from edgedistill.records.judge import JudgeRecord
 from edgedistill.records.listening import ListenRecord
 from edgedistill.records.measurements import MeasurementRow, OnDevice
@@ -77,6 +78,8 @@ class FileRow:
     """Operators that the runtime executes of an int8 file."""
     float_counts: dict[str, int] | None = None
     """Of these, how many of each type run in float."""
+    integers: IntegersChoice | None = None
+    """Of int8 .onnx files: whether int8 or uint8 are between the layers, and why."""
     oldest: str | None = None
     """The first TensorFlow Lite that has all operators of a .tflite file; None: not known."""
     quality: float | None = None

@@ -46,6 +46,7 @@ def _file(
         size_kb=entry.bytes / 1000,
         executed=entry.executed,
         float_counts=entry.float_counts,
+        integers=entry.integers,
         oldest=entry.oldest,
     )
     return _timed(_checked(row, verified, on_target), measured, primary)

@@ -61,6 +61,17 @@ def show(report: ReportRecord, console: Console) -> None:
         console.print(f"{left_over.TITLE}: {text}\n", markup=False, highlight=False, style="dim")
     console.print(_contract(report))
     console.print(f"Latency and memory: {report.where}.", markup=False, highlight=False)
+    for text in integers_of(report):
+        console.print(text, markup=False, highlight=False, style="dim")
+
+
+def integers_of(report: ReportRecord) -> list[str]:
+    """Of each file that has a choice of them, which integers are in it, and why."""
+    return [
+        f"{row.file}: {row.integers.integers} integers between layers: {row.integers.why}."
+        for row in report.files
+        if row.integers
+    ]
 
 
 def show_warnings(report: ReportRecord, console: Console) -> None:

@@ -43,6 +43,8 @@ class Spec:
     activations: Literal["float", "dynamic"] = "float"
     """Of layers whose weights alone are int8: whether a runtime computes them in float, or may
     round activations as it runs, where that is faster."""
+    integers: Literal["signed", "unsigned"] = "signed"
+    """What an int8 .onnx file computes between its layers: the same values, int8 or uint8."""
 
 
 class Loaded(Protocol):

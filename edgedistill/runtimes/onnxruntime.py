@@ -19,6 +19,7 @@ from edgedistill.runtimes.native import (
     read_description,
 )
 from edgedistill.runtimes.onnx import graph as onnx_graph
+from edgedistill.runtimes.onnx import integers
 from edgedistill.runtimes.onnx.clean_up import Q
 from edgedistill.scratch import scratch_folder
 from edgedistill.signature import Layout, Signature, TensorSpec
@@ -39,6 +40,10 @@ def write(program: Program, path: Path, spec: Spec) -> Signature:
     model, signature = onnx_graph.build(
         program, spec, "spelled_out" if spec.activations == "float" else "joined"
     )
+    if spec.precision == "int8" and spec.integers == "unsigned":
+        integers.make_unsigned(model.graph)
+        del model.graph.value_info[:]
+        model = onnx.shape_inference.infer_shapes(model)
     _attach(model, spec, signature)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)

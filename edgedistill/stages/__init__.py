@@ -100,7 +100,7 @@ STAGES = {
         Stage("distill", 5, ("torch", "accelerate")),
         Stage("prune", 6, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 8, ("torch", "torchao", "nncf", "accelerate")),
-        Stage("export", 9, _EXPORT),
+        Stage("export", 10, _EXPORT),
         Stage("verify", 6, _EXPORT),
         Stage("listen", 3, _EXPORT),
         Stage("benchmark", 3, _EXPORT),

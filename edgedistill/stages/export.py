@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edgedistill import program_file
 from edgedistill.artifact import Artifact, JsonObject
-from edgedistill.devices import machine
+from edgedistill.devices import Job, Protocol, in_words, machine, open_device, race, ratio_of
 from edgedistill.errors import UserError
 from edgedistill.program import MAIN
 from edgedistill.records import (
@@ -19,11 +20,13 @@ from edgedistill.records import (
     Executed,
     ExportRecord,
     FileEntry,
+    IntegersChoice,
     QuantizeRecord,
 )
 from edgedistill.runtimes import RUNTIMES, Spec, size_of
 from edgedistill.runtimes.writing import file_path, write_file
 from edgedistill.scratch import scratch_folder
+from edgedistill.signature import noise
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Precision, RuntimeName
 
@@ -44,6 +47,11 @@ class Config(Frozen):
     """Digest of this processor's instructions: on another, other operators run in float."""
     oldest: str | None = None
     """TensorFlow Lite that has to run the .tflite files."""
+    integers: Literal["auto", "signed", "unsigned"] | None = None
+    """Of int8 .onnx files; `auto` measures both; None: signed, as nobody can measure here."""
+    threads: int = 1
+    machine: str = ""
+    """Digest of this machine's identity, where it measures."""
 
     @property
     def made_with(self) -> tuple[str, ...]:
@@ -78,6 +86,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     for done, (runtime, precision) in enumerate(renderings):
         spec = Spec(precision, labels, config.io if precision == "int8" else "float", config.name)
         made, notes = _write(runtime, kinds[_kind(precision)], spec, folder)
+        if (runtime, precision) == ("onnxruntime", "int8"):
+            made = [_choose(config, each, kinds["int8"], spec, folder, context) for each in made]
         _check_age(made, config.oldest)
         entries += made
         warnings += [
@@ -164,6 +174,61 @@ def _write(
         else:
             notes.append(f"{paths[MAIN].name}: each program has a file of its own: {reason}")
     return entries, notes
+
+
+def _choose(
+    config: Config, signed: FileEntry, programs: dict[str, Program], spec: Spec, folder: Path,
+    context: Context,
+) -> FileEntry:  # fmt: skip
+    """An int8 .onnx file with the integers that it is to have."""
+    if config.integers is None:
+        why = "this machine is not of the target's kind, so that nothing was measured"
+        return dataclasses.replace(signed, integers=IntegersChoice("signed", why))
+    if config.integers == "signed":
+        return dataclasses.replace(signed, integers=IntegersChoice("signed", "the recipe says so"))
+    spec = dataclasses.replace(spec, integers="unsigned")
+    place = context.checkpoints / "unsigned"
+    place.mkdir(exist_ok=True)
+    unsigned = write_file(programs[signed.program], signed.runtime, spec, place, signed.program)
+    ours, other = folder / signed.file, place / unsigned.file
+    if config.integers == "unsigned":
+        choice = IntegersChoice("unsigned", "the recipe says so")
+    else:
+        choice = _faster(ours, other, signed, config.threads, context)
+        context.reporter.say(f"export: {signed.file}: {choice.integers} integers: {choice.why}")
+    if choice.integers == "signed":
+        return dataclasses.replace(signed, integers=choice)
+    ours.unlink()
+    shutil.move(other, ours)
+    return dataclasses.replace(unsigned, integers=choice)
+
+
+_WORTH = 0.05
+"""An unsigned file has to take so much less, as the runtime's own noise is below it."""
+
+
+def _faster(
+    signed: Path, unsigned: Path, entry: FileEntry, threads: int, context: Context
+) -> IntegersChoice:
+    """Both files by turns on this machine; what they are fed does not change what they take."""
+    import numpy as np
+    import torch
+
+    inputs = context.checkpoints / "inputs.npz"
+    reals = (dataclasses.replace(each, dtype="float32") if each.scale else each
+             for each in entry.signature.inputs)  # fmt: skip
+    drawn = noise(tuple(reals), 1, torch.Generator().manual_seed(context.seed))
+    values = {each.name: it.numpy() for each, it in zip(entry.signature.inputs, drawn, strict=True)}
+    np.savez(inputs, **values)  # type: ignore[arg-type]
+    protocol = Protocol(runs=200, seconds=1.0, threads=threads)
+    with open_device("local") as device:
+        jobs = [Job(path, "onnxruntime", inputs, protocol) for path in (signed, unsigned)]
+        times, other = race(device, jobs)
+        where = in_words(device.identity())
+    ratio = round(ratio_of(other, times), 4)
+    pays = ratio <= 1 - _WORTH
+    why = f"unsigned take {ratio:.2f} times as long as signed on {where}"
+    return IntegersChoice("unsigned" if pays else "signed", why, ratio, times, other, where)
 
 
 def _check_age(entries: Sequence[FileEntry], wanted: str | None) -> None:

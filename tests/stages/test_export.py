@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from exported import LABELS, Exported, Silent
 from made import file_entry
 
-from edgedistill.records import Executed
+from edgedistill.artifact import seal
+from edgedistill.records import Executed, ExportRecord, FileEntry
 from edgedistill.runtimes import size_of
 from edgedistill.stages import STAGES, Context
 from edgedistill.stages.export import Config, _fallen, _transposed
@@ -96,3 +97,40 @@ def test_transposes_that_are_left_are_told_with_their_cost() -> None:
         "a.int8.tflite: 2 transposes are left around RESHAPE, TOPK_V2: right, and slower, as "
         "2.0 KB are moved in each inference"
     ]
+
+
+def _export_as(
+    exported: Exported, folder: Path, integers: Literal["auto", "signed", "unsigned"] | None
+) -> FileEntry:
+    config = Config(
+        name="a", runtimes=("onnxruntime",), precisions=("int8",), io="integer", processor="",
+        integers=integers,
+    )  # fmt: skip
+    context = Context(folder, 0, True, Silent(), folder / "answers")
+    inputs = {"data": exported.data, "quantize": exported.quantize}
+    metrics = STAGES["export"].run(config, inputs, context)
+    return ExportRecord.read(seal(folder, "export", metrics, {})).files[0]
+
+
+def test_pinned_integers_are_not_measured(exported: Exported, tmp_path: Path) -> None:
+    entry = _export_as(exported, tmp_path, "unsigned")
+    assert entry.integers is not None
+    assert (entry.integers.integers, entry.integers.why) == ("unsigned", "the recipe says so")
+    assert entry.input.dtype == "int8"
+    assert entry.integers.ratio is None
+
+
+def test_nobody_measures_for_another_target(exported: Exported, tmp_path: Path) -> None:
+    entry = _export_as(exported, tmp_path, None)
+    assert entry.integers is not None
+    assert entry.integers.integers == "signed"
+    assert entry.integers.why.startswith("this machine is not of the target's kind")
+
+
+def test_measured_integers_are_those_that_pay(exported: Exported, tmp_path: Path) -> None:
+    choice = _export_as(exported, tmp_path, "auto").integers
+    assert choice is not None
+    assert choice.ratio is not None
+    assert len(choice.signed_ms) == len(choice.unsigned_ms) == 5
+    assert choice.integers == ("unsigned" if choice.ratio <= 0.95 else "signed")
+    assert f"{choice.ratio:.2f} times" in choice.why
