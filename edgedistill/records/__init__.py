@@ -35,6 +35,7 @@ from edgedistill.records.quantize import (
     Quantization,
     QuantizedLayer,
     QuantizeRecord,
+    Technique,
 )
 from edgedistill.records.report import (
     ContractLine,
@@ -111,6 +112,7 @@ __all__ = [
     "Summary",
     "SummaryRow",
     "TeacherRecord",
+    "Technique",
     "TextsRecord",
     "Transposes",
     "Trial",
