@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from edgedistill.compress.operators import WEIGHTED, activations, layer_name, padding_value
+from edgedistill.compress.operators import WEIGHTED, activations, padding_value
 from edgedistill.compress.surgery import argument
 from edgedistill.program import Program, export, graph_of, value
 

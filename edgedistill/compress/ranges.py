@@ -66,7 +66,7 @@ def histograms(
     for each in roundings:
         each.disable_fake_quant()
     watched: list[ActivationFakeQuantize] = prepared.roundings(ActivationFakeQuantize)
-    extremes = {each: (torch.inf, -torch.inf) for each in watched}
+    extremes = dict.fromkeys(watched, (torch.inf, -torch.inf))
     counts = {each: torch.zeros(_BINS) for each in watched}
 
     def widen(rounding: ActivationFakeQuantize, x: Tensor) -> None:

@@ -200,10 +200,10 @@ class PruneConfig(Training):
 class QuantizeConfig(Training):
     """From float to int8. Always trained in float32."""
 
-    method: Literal["auto", "qat", "ptq"] = "auto"
-    """`qat`: train with rounded weights and activations; `ptq`: calibrate, without training; `auto`:
-    `ptq`, and where that costs more validation quality than chance explains, `qat` too, of which
-    the better ships."""
+    method: Literal["auto", "qat", "ptq"] = "qat"
+    """`qat`: train with rounded weights and activations; `ptq`: calibrate, without training;
+    `auto`: `ptq`, and where that costs more validation quality than chance explains, `qat` too,
+    of which the better ships."""
     epochs: Epochs = 2
     """Of `qat`."""
     learning_rate: Rate = 0.005
@@ -227,8 +227,8 @@ class QuantizeConfig(Training):
     """Leave a layer with weights in float if quantizing it alone costs more points of quality than
     this, by the sensitivity table."""
     mixed: bool = False
-    """Where int8 costs more than `max_drop`: leave layers with weights in float until it holds, those
-    first that give back most for their multiply-accumulates, and no more than are needed."""
+    """Where int8 costs more than `max_drop`: leave layers with weights in float until it holds,
+    those first that give back most for their multiply-accumulates, and no more than are needed."""
     max_drop: Points = 3.0
     """Points of validation quality that quantization may cost before the report says so."""
     losses: Losses = DISTILLATION

@@ -379,17 +379,18 @@ def test_silu_is_computed_in_integers() -> None:
     assert float((wanted - found).abs().max()) < 0.05 * float(wanted.abs().max())
 
 
-def test_a_graph_that_the_bias_correction_does_not_take_is_quantized_without_it(
+def test_a_graph_that_a_technique_does_not_take_is_quantized_without_it(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise NotImplementedError("no such operator")
 
-    monkeypatch.setattr("nncf.experimental.torch.fx.quantize_pt2e", refuse)
+    monkeypatch.setattr("edgedistill.compress.post_training.reconstruct", refuse)
     said: list[str] = []
-    quantized, _ = post_training(program, Scheme(), batches(16, 8), say=said.append)
+    quantized, rows = post_training(program, Scheme(), batches(16, 8), say=said.append)
     assert describe(quantized).float_layers == ()
-    assert said[0].startswith("bias correction skipped: NNCF does not take this graph (NotImpl")
+    assert said[-1].startswith("bias correction skipped: NotImplementedError")
+    assert [row.name for row in rows] == ["equalization", "ranges"]
 
 
 def test_the_entries_of_a_tensor_keep_its_scale() -> None:
