@@ -1,10 +1,11 @@
 """What each technique of post-training quantization is worth, one by one and all together.
 
 Float nets, trained briefly from labels on a part of the CIFAR-10 images, are quantized with each
-technique alone, with all of them as `method: ptq` keeps them, and with none; each int8 graph is held
-against the float one on the test images, with a paired bootstrap's 95 % interval.
+technique alone, with all of them as `method: ptq` keeps them, and with none; each int8 graph is
+held against the float one on the test images, with a paired bootstrap's 95 % interval.
 
-    python -m benchmarks.ptq [--limit 10000] [--epochs 12] [--samples 16 512] [--cache DIR]
+    python -m benchmarks.ptq [--limit 10000] [--epochs 12] [--samples 16 512] [--nets NAME ...]
+                             [--cache DIR]
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def rows_of(name: str, done: dict[str, Artifact], samples: int) -> list[dict[str
         rows.append({
             "name": f"{name}, {samples} images: {label}", "net": name, "samples": samples,
             "techniques": label, "kept": [each.name for each in became if each.kept],
-            "float_accuracy": 100 * float(right[0].mean()), "accuracy": 100 * float(right[1].mean()),
+            "float_accuracy": 100 * float(right[0].mean()),
+            "accuracy": 100 * float(right[1].mean()),
             "drop": 100 * float((right[0] - right[1]).mean()), "drop_low": float(low),
             "drop_high": float(high), "rms_error": float(np.sqrt(((wanted - found) ** 2).mean())),
             "seconds": seconds,
@@ -103,11 +105,12 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=10_000)
     parser.add_argument("--epochs", type=float, default=12)
     parser.add_argument("--samples", type=int, nargs="+", default=[16, 512])
+    parser.add_argument("--nets", nargs="+", choices=NETS, default=list(NETS))
     parser.add_argument("--cache", type=Path, default=default_root())
     wanted = parser.parse_args()
     cache, rows = Cache(wanted.cache, print), []
-    for name, student in NETS.items():
-        done = trained(cache, student, wanted.limit, wanted.epochs)
+    for name in wanted.nets:
+        done = trained(cache, NETS[name], wanted.limit, wanted.epochs)
         for samples in wanted.samples:
             rows += rows_of(name, done, samples)
     write(

@@ -1,4 +1,4 @@
-"""Cross-layer equalization: channels of like range, by moving scale from a layer into its readers."""
+"""Cross-layer equalization: channels of like range, by moving scale from layers to their readers."""
 
 from __future__ import annotations
 

@@ -31,10 +31,10 @@ def reconstruct(prepared: Prepared, batches: list[Batch], *, rounding: bool, bia
     """Change the layers of a calibrated graph in place, in order, each on what the ones before it
     give when rounded, towards what it gives in float.
 
-    rounding: let each weight go up or down to the next step so that the squared error of the layer's
-    output is least (Nagel et al. 2020, section 3.2), solved by greedy coordinate descent (Nair and
-    Suggala 2024) in place of their relaxation: it ends no worse than it began, and draws nothing.
-    biases: take the mean error of each output channel off its bias (Nagel et al. 2019, section 4.2).
+    rounding: let each weight go up or down to the next step so that the squared error of what the
+    layer gives is least (Nagel et al. 2020, section 3.2), solved by greedy coordinate descent (Nair
+    and Suggala 2024) in place of their relaxation: it ends no worse than it began.
+    biases: take each output channel's mean error off its bias (Nagel et al. 2019, section 4.2).
     batches: inputs in their order, (batch, ...) each.
     """
     random = torch.Generator().manual_seed(0)
