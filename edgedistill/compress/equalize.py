@@ -1,4 +1,4 @@
-"""Cross-layer equalization: channels of like range, by moving scale from layers to their readers."""
+"""Cross-layer equalization: channels of like range, by moving scale from layers to readers."""
 
 from __future__ import annotations
 

@@ -41,7 +41,8 @@ def _least_squares(rounding: ActivationFakeQuantize, places: Tensor, counts: Ten
         return float((counts * (clipped + step**2 / 12)).sum())
 
     tried = [(max(low, -share * most), min(high, share * most)) for share in _SHARES.tolist()]
-    return min(reversed(tried), key=error)
+    best: Range = min(reversed(tried), key=error)
+    return best
 
 
 METHODS: dict[str, Callable[[ActivationFakeQuantize, Tensor, Tensor], Range]] = {

@@ -218,7 +218,8 @@ def _inputs(
         exact.append(pair[0][chosen])
         found.append(pair[1][chosen])
     wanted, given = (
-        torch.cat(each).unflatten(1, (groups, -1)).transpose(0, 1) for each in (exact, found)
+        torch.cat(each).view(-1, groups, each[0].shape[1] // groups).transpose(0, 1)
+        for each in (exact, found)
     )
     return wanted, given
 

@@ -260,17 +260,16 @@ class _Maker:
             f"without training int8 costs {drop:.2f} points of validation quality, where "
             f"{2 * noise:.2f} may be chance"
         )
-        known = {"ptq_drop": drop, "noise": 2 * noise}
         if drop <= 2 * noise:
             self._say(f"{told}: nothing is trained")
-            return replace(made, **known)
+            return replace(made, ptq_drop=drop, noise=2 * noise)
         trained = self._trained(made.kept)
         better = max(made, trained, key=lambda each: each.quality)
         self._say(
             f"{told}; trained it costs {self.float_quality - trained.quality:.2f}: "
             f"`{better.method}` ships"
         )
-        return replace(better, **known)
+        return replace(better, ptq_drop=drop, noise=2 * noise)
 
     def _noise(self, program: Program) -> float:
         from edgedistill.program import graph_of
