@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from edgedistill.compress.equalize import equalize
 from edgedistill.compress.quantize import Batch, Prepared, calibrate, convert, prepare
@@ -38,15 +39,16 @@ def post_training(
     techniques: tuple[str, ...] = TECHNIQUES,
 ) -> tuple[Program, tuple[Technique, ...]]:
     """Quantize a folded program without training: calibrated by the mean of the batches' extremes,
-    then with each technique that brings the answers closer to the float program's.
+    then with each technique that brings the answers closer to the float program's by more than
+    chance.
 
-    Every fourth sample is set aside: nothing is fitted to it, and all is judged by it.
+    Every fourth sample is set aside: no technique is fitted to it, and all are judged by it.
     batches: the inputs in their order, each (batch, ...); `say` gets a line on what each did.
     Returns the quantized program, and what became of each technique.
     """
     trial = _Trial(program, scheme, keep_float, list(batches))
     best, rows = trial.plain(program), []
-    error = trial.error(best)
+    error = trial.errors(best)
     for name in techniques:
         try:
             tried = _TRIED[name](trial, best)
@@ -55,14 +57,15 @@ def post_training(
                 raise
             say(f"{name} skipped: {in_short(problem)}")
             continue
-        errors = {label: trial.error(each) for label, each in tried.items()}
-        label = min(errors, key=lambda each: errors[each])
-        kept = errors[label] < error
-        rows.append(Technique(name, label if kept else "", kept, error, errors[label]))
+        errors = {label: trial.errors(each) for label, each in tried.items()}
+        label = min(errors, key=lambda each: float(errors[each].mean()))
+        kept = _is_better(errors[label], error)
+        before, after = _root(error), _root(errors[label])
+        rows.append(Technique(name, label if kept else "", kept, before, after))
         told = f" ({label})" if label else ""
         say(
             f"{name} {'kept' if kept else 'undone'}{told}: the logits' error is "
-            f"{errors[label]:.4g} with it, {error:.4g} without"
+            f"{after:.4g} with it, {before:.4g} without"
         )
         if kept:
             best, error = tried[label], errors[label]
@@ -90,16 +93,33 @@ class _Trial:
         calibrate(prepared, self.samples)
         return prepared
 
-    def error(self, prepared: Prepared) -> float:
-        """Root of the mean squared difference of the outputs from those in float, on the samples
+    def errors(self, prepared: Prepared) -> Tensor:
+        """Mean squared difference of the outputs from those in float, (samples,), of the samples
         that are set aside."""
         with torch.no_grad():
-            errors = [
-                (found - wanted).flatten()
+            apart = [
+                torch.cat(
+                    [
+                        (found - wanted).flatten(1)
+                        for found, wanted in zip(answers(prepared(*each)), exact, strict=True)
+                    ],
+                    1,
+                )
                 for each, exact in zip(self._judged, self._wanted, strict=True)
-                for found, wanted in zip(answers(prepared(*each)), exact, strict=True)
             ]
-        return float(torch.cat(errors).square().mean().sqrt())
+        return torch.cat(apart).square().mean(1)
+
+
+def _is_better(after: Tensor, before: Tensor) -> bool:
+    """Whether errors (samples,) fall by more than their standard error, so that few samples do not
+    talk anybody into what is chance."""
+    gain = before - after
+    noise = float(gain.std() / len(gain) ** 0.5) if len(gain) > 1 else 0.0
+    return float(gain.mean()) > noise
+
+
+def _root(errors: Tensor) -> float:
+    return float(errors.mean().sqrt())
 
 
 def _some(samples: list[Batch], wanted: Callable[[int], bool]) -> list[Batch]:
@@ -115,7 +135,7 @@ def _some(samples: list[Batch], wanted: Callable[[int], bool]) -> list[Batch]:
 
 
 def _equalized(trial: _Trial, _: Prepared) -> dict[str, Prepared]:
-    return {"": trial.plain(equalize(trial.program, trial.samples))}
+    return {"": trial.plain(equalize(trial.program, trial.fitted))}
 
 
 def _ranged(trial: _Trial, best: Prepared) -> dict[str, Prepared]:
