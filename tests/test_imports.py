@@ -67,7 +67,7 @@ BESIDE = {
     ("__main__", "command_line"),
 }
 HEAVY = {
-    "accelerate", "ai_edge_litert", "litert_torch", "nncf", "onnx", "onnxruntime", "openvino",
+    "accelerate", "ai_edge_litert", "litert_torch", "onnx", "onnxruntime", "openvino",
     "pandas", "pyarrow", "sklearn", "tensorflow", "torch", "torchao", "torchvision", "transformers",
 }  # fmt: skip
 

@@ -131,14 +131,14 @@ def test_a_stage_s_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     version = importlib.metadata.version
 
     def without(name: str) -> str:
-        if name == "nncf":
+        if name == "torchao":
             raise importlib.metadata.PackageNotFoundError(name)
         return version(name)
 
     wanted = recipe({"family": "resnet_cifar"}, **TRAINED)
     planned = steps(wanted, load_target("linux-x64"))
     monkeypatch.setattr("edgedistill.precheck.metadata.version", without)
-    with pytest.raises(UserError, match="quantize: the package `nncf` is missing"):
+    with pytest.raises(UserError, match="quantize: the package `torchao` is missing"):
         precheck(wanted, planned)
 
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
-import logging
-import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
-from edgedistill.compress.operators import WEIGHTED, layer_name
+from edgedistill.compress.equalize import equalize
 from edgedistill.compress.quantize import Batch, Prepared, calibrate, convert, prepare
-from edgedistill.compress.quantizer import SchemeQuantizer
+from edgedistill.compress.ranges import METHODS, histograms, set_ranges
+from edgedistill.compress.reconstruct import reconstruct
 from edgedistill.errors import in_short, out_of_resources
-from edgedistill.program import Program, answers, graph_of, value
+from edgedistill.program import Program, answers, graph_of
+from edgedistill.records import Technique
 
 if TYPE_CHECKING:
-    from torch.fx import GraphModule, Node
-
     from edgedistill.target import Scheme
+
+EQUALIZATION, RANGES = "equalization", "ranges"
+ROUNDING, BIASES = "learned rounding", "bias correction"
+TECHNIQUES = (EQUALIZATION, RANGES, ROUNDING, BIASES)
+"""In the order in which they are tried."""
+_FEWEST = 8
+"""Samples without which none are set aside to judge by."""
+_LEARNED_FROM = 256
+"""Samples whose values are held for all of a graph's operators at a time."""
 
 
 def post_training(
@@ -30,84 +36,141 @@ def post_training(
     batches: Iterable[Batch],
     keep_float: tuple[str, ...] = (),
     say: Callable[[str], None] = lambda _: None,
-) -> Program:
-    """Quantize a folded program without training: ranges are the mean of the batches' extremes,
-    biases are corrected by NNCF's fast bias correction (Nagel et al. 2019, section 4.2).
+    techniques: tuple[str, ...] = TECHNIQUES,
+) -> tuple[Program, tuple[Technique, ...]]:
+    """Quantize a folded program without training: calibrated by the mean of the batches' extremes,
+    then with each technique that brings the answers closer to the float program's by more than
+    chance.
 
-    The correction takes each layer's input for constant, which is wrong at padded borders; it is
-    kept only where the answers to the batches come closer to the float program's. NNCF rounds
-    weights to 8 bits: with a scheme of 7 the correction makes up for a part of the rounding. A
-    graph that NNCF does not take is quantized without.
-
-    batches: the inputs in their order, each (batch, ...); `say` gets a line on what was done.
+    Every fourth sample is set aside: no technique is fitted to it, and all are judged by it.
+    batches: the inputs in their order, each (batch, ...); `say` gets a line on what each did.
+    Returns the quantized program, and what became of each technique.
     """
-    samples = list(batches)
-    plain = prepare(program, scheme, keep_float)
-    calibrate(plain, samples)
-    corrected = copy.deepcopy(plain)
-    try:
-        _correct_biases(
-            corrected, program, SchemeQuantizer(scheme, keep_float, program.signature), samples
+    trial = _Trial(program, scheme, keep_float, list(batches))
+    best, rows = trial.plain(program), []
+    error = trial.errors(best)
+    for name in techniques:
+        try:
+            tried = _TRIED[name](trial, best)
+        except Exception as problem:  # of a graph of somebody else's: it ships without
+            if out_of_resources(problem) is not None:
+                raise
+            say(f"{name} skipped: {in_short(problem)}")
+            continue
+        errors = {label: trial.errors(each) for label, each in tried.items()}
+        label = min(errors, key=lambda each: float(errors[each].mean()))
+        kept = _is_better(errors[label], error)
+        before, after = _root(error), _root(errors[label])
+        rows.append(Technique(name, label if kept else "", kept, before, after))
+        told = f" ({label})" if label else ""
+        say(
+            f"{name} {'kept' if kept else 'undone'}{told}: the logits' error is "
+            f"{after:.4g} with it, {before:.4g} without"
         )
-    except Exception as error:  # NNCF knows fewer graphs than torch exports
-        if out_of_resources(error) is not None:
-            raise
-        say(f"bias correction skipped: NNCF does not take this graph ({in_short(error)})")
-        return convert(plain)
-    before, after = (_distance(program, each, samples) for each in (plain, corrected))
-    kept = "kept" if after < before else "undone"
-    say(f"bias correction {kept}: the logits' error is {after:.4g} with it, {before:.4g} without")
-    return convert(corrected if after < before else plain)
+        if kept:
+            best, error = tried[label], errors[label]
+    return convert(best), tuple(rows)
 
 
-def _distance(program: Program, prepared: Prepared, samples: list[Batch]) -> float:
-    """Root of the mean squared difference of the outputs."""
-    graph = graph_of(program)
-    with torch.no_grad():
-        errors = [
-            (found - wanted).flatten()
-            for each in samples
-            for found, wanted in zip(answers(prepared(*each)), answers(graph(*each)), strict=True)
-        ]
-    return float(torch.cat(errors).square().mean().sqrt())
+class _Trial:
+    """What is tried on one program, and judged."""
+
+    def __init__(
+        self, program: Program, scheme: Scheme, keep_float: tuple[str, ...], samples: list[Batch]
+    ) -> None:
+        self._scheme, self._keep = scheme, keep_float
+        self.program, self.samples = program, samples
+        enough = sum(len(each[0]) for each in samples) >= _FEWEST
+        self.fitted = _some(samples, lambda i: i % 4 != 3) if enough else samples
+        self._judged = _some(samples, lambda i: i % 4 == 3) if enough else samples
+        graph = graph_of(program)
+        with torch.no_grad():
+            self._wanted = [answers(graph(*each)) for each in self._judged]
+
+    def plain(self, program: Program) -> Prepared:
+        """Calibrated as ever."""
+        prepared = prepare(program, self._scheme, self._keep)
+        calibrate(prepared, self.samples)
+        return prepared
+
+    def errors(self, prepared: Prepared) -> Tensor:
+        """Mean squared difference of the outputs from those in float, (samples,), of the samples
+        that are set aside."""
+        with torch.no_grad():
+            apart = [
+                torch.cat(
+                    [
+                        (found - wanted).flatten(1)
+                        for found, wanted in zip(answers(prepared(*each)), exact, strict=True)
+                    ],
+                    1,
+                )
+                for each, exact in zip(self._judged, self._wanted, strict=True)
+            ]
+        return torch.cat(apart).square().mean(1)
 
 
-def _correct_biases(
-    prepared: Prepared, program: Program, quantizer: SchemeQuantizer, samples: list[Batch]
-) -> None:
-    import nncf
-    from nncf.experimental.torch.fx import quantize_pt2e
-
-    graph = copy.deepcopy(graph_of(program))
-    # NNCF takes a symmetric weight without negative values for unsigned and clips it to nothing.
-    positive = [layer_name(node) for node in graph.graph.nodes if _is_positive(graph, node)]
-    nncf.set_log_level(logging.ERROR)
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        corrected = quantize_pt2e(
-            graph,
-            SchemeQuantizer(
-                quantizer.scheme, (*quantizer.keep_float, *positive), quantizer.signature
-            ),
-            calibration_dataset=nncf.Dataset(
-                samples, lambda each: each[0] if len(each) == 1 else each
-            ),
-            subset_size=len(samples),
-            fast_bias_correction=True,
-            fold_quantize=False,
-        )
-    found = {node.name: node.args[2:3] for node in corrected.graph.nodes if _weighted(node)}
-    for node in prepared.graph.graph.nodes:
-        if _weighted(node) and found[node.name]:
-            bias, better = value(prepared.graph, node.args[2]), value(corrected, *found[node.name])
-            if bias is not None and better is not None:
-                bias.copy_(better.view_as(bias))
+def _is_better(after: Tensor, before: Tensor) -> bool:
+    """Whether errors (samples,) fall by more than their standard error, so that few samples do not
+    talk anybody into what is chance."""
+    gain = before - after
+    noise = float(gain.std() / len(gain) ** 0.5) if len(gain) > 1 else 0.0
+    return float(gain.mean()) > noise
 
 
-def _is_positive(graph: GraphModule, node: Node) -> bool:
-    weight = value(graph, node.args[1]) if _weighted(node) else None
-    return weight is not None and bool(weight.min() >= 0)
+def _root(errors: Tensor) -> float:
+    return float(errors.mean().sqrt())
 
 
-def _weighted(node: Node) -> bool:
-    return str(node.target) in WEIGHTED
+def _some(samples: list[Batch], wanted: Callable[[int], bool]) -> list[Batch]:
+    """Of all samples, counted through, those whose number is wanted."""
+    found, count = [], 0
+    for batch in samples:
+        size = len(batch[0])
+        ids = [i for i in range(size) if wanted(count + i)]
+        count += size
+        if ids:
+            found.append(tuple(each[ids] for each in batch))
+    return found
+
+
+def _equalized(trial: _Trial, _: Prepared) -> dict[str, Prepared]:
+    return {"": trial.plain(equalize(trial.program, trial.fitted))}
+
+
+def _ranged(trial: _Trial, best: Prepared) -> dict[str, Prepared]:
+    made = {}
+    for method in METHODS:
+        made[method] = copy.deepcopy(best)
+        set_ranges(histograms(made[method], trial.fitted), method)
+    return made
+
+
+def _rounded(trial: _Trial, best: Prepared) -> dict[str, Prepared]:
+    return {"": _reconstructed(trial, best, rounding=True)}
+
+
+def _corrected(trial: _Trial, best: Prepared) -> dict[str, Prepared]:
+    return {"": _reconstructed(trial, best, biases=True)}
+
+
+def _reconstructed(
+    trial: _Trial, best: Prepared, rounding: bool = False, biases: bool = False
+) -> Prepared:
+    changed = copy.deepcopy(best)
+    few: list[Batch] = []
+    left = _LEARNED_FROM
+    for batch in trial.fitted:
+        if left > 0:
+            few.append(tuple(each[:left] for each in batch))
+            left -= len(batch[0])
+    reconstruct(changed, few, rounding=rounding, biases=biases)
+    return changed
+
+
+_TRIED: dict[str, Callable[[_Trial, Prepared], dict[str, Prepared]]] = {
+    EQUALIZATION: _equalized,
+    RANGES: _ranged,
+    ROUNDING: _rounded,
+    BIASES: _corrected,
+}

@@ -210,8 +210,10 @@ class PruneConfig(Training):
 class QuantizeConfig(Training):
     """From float to int8. Always trained in float32."""
 
-    method: Literal["qat", "ptq"] = "qat"
-    """`qat`: train with rounded weights and activations; `ptq`: calibrate, without training."""
+    method: Literal["auto", "qat", "ptq"] = "qat"
+    """`qat`: train with rounded weights and activations; `ptq`: calibrate, without training;
+    `auto`: `ptq`, and where that costs more validation quality than chance explains, `qat` too,
+    of which the better ships."""
     epochs: Epochs = 2
     """Of `qat`."""
     learning_rate: Rate = 0.005
@@ -234,6 +236,9 @@ class QuantizeConfig(Training):
     float_above: float | None = Field(default=None, gt=0.0, le=1e6)
     """Leave a layer with weights in float if quantizing it alone costs more points of quality than
     this, by the sensitivity table."""
+    mixed: bool = False
+    """Where int8 costs more than `max_drop`: leave layers with weights in float until it holds,
+    those first that give back most for their multiply-accumulates, and no more than are needed."""
     max_drop: Points = 3.0
     """Points of validation quality that quantization may cost before the report says so."""
     losses: Losses = DISTILLATION
@@ -241,13 +246,14 @@ class QuantizeConfig(Training):
 
     @model_validator(mode="after")
     def _sees_what_it_decides_on(self) -> QuantizeConfig:
-        if self.float_above is not None and not self.sensitivity_samples:
-            raise ValueError("`float_above` reads the sensitivity table: give it images")
+        for name in ("float_above", "mixed"):
+            if getattr(self, name) and not self.sensitivity_samples:
+                raise ValueError(f"`{name}` reads the sensitivity table: give it images")
         return self
 
     @model_validator(mode="after")
     def _looks_at_logits(self) -> QuantizeConfig:
-        if self.method == "qat":
+        if self.method != "ptq":
             _something_counts(self)
         return _only(self, "quantize", "the quantized graph's layers have no names")
 

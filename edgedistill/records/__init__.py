@@ -36,6 +36,7 @@ from edgedistill.records.quantize import (
     Quantization,
     QuantizedLayer,
     QuantizeRecord,
+    Technique,
 )
 from edgedistill.records.report import (
     ContractLine,
@@ -112,6 +113,7 @@ __all__ = [
     "Summary",
     "SummaryRow",
     "TeacherRecord",
+    "Technique",
     "TextsRecord",
     "Transposes",
     "Trial",

@@ -46,6 +46,20 @@ class QuantizedLayer:
 
 
 @dataclass(frozen=True)
+class Technique:
+    """What became of a technique of quantization without training."""
+
+    name: str
+    chosen: str
+    """Which of its ways; "" where it has one, or was undone."""
+    kept: bool
+    error_before: float
+    """Root of the mean squared error of the answers, on samples that are set aside."""
+    error_after: float
+    """The same with it."""
+
+
+@dataclass(frozen=True)
 class Quantization:
     """How the student was quantized, and what became of each layer."""
 
@@ -61,6 +75,12 @@ class Quantization:
     float_layers: tuple[str, ...]
     quantize_nodes: int
     dequantize_nodes: int
+    techniques: tuple[Technique, ...] = ()
+    """Of quantization without training, where it ships."""
+    ptq_drop: float | None = None
+    """Points of validation quality that it costs, where `auto` tried it."""
+    noise: float | None = None
+    """Points that chance may make of it, by which `auto` decided whether to train."""
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ STAGES = {
         Stage("audit", 4, _EXPORT),
         Stage("distill", 5, ("torch", "accelerate")),
         Stage("prune", 6, ("torch", "torch-pruning", "accelerate")),
-        Stage("quantize", 8, ("torch", "torchao", "nncf", "accelerate")),
+        Stage("quantize", 9, ("torch", "torchao", "accelerate")),
         Stage("export", 10, _EXPORT),
         Stage("verify", 6, _EXPORT),
         Stage("listen", 3, _EXPORT),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from edgedistill.records import (
     LayerSensitivity,
     Quantization,
     QuantizeRecord,
+    Technique,
 )
 from edgedistill.stages import Context
 from edgedistill.target import Frozen, Scheme
@@ -92,7 +94,6 @@ def rehearse(
     inputs: of `main`, for a few samples, in its order; parts: what the student keeps in float.
     Raises UserError: a name of `keep_float` is no layer's.
     """
-    from edgedistill.compress.post_training import post_training
     from edgedistill.compress.quantize import calibrate, convert, prepare
     from edgedistill.program import answers
 
@@ -100,12 +101,10 @@ def rehearse(
     if settings is None:
         return {}
     program, kept = folded[MAIN], _kept(settings, folded[MAIN], parts)
-    if settings.method != "qat":
-        quantized = post_training(program, config.scheme, [inputs], kept)
-    else:
-        prepared = prepare(program, config.scheme, kept)
-        calibrate(prepared, [inputs])
-        quantized = convert(prepared)
+    prepared = prepare(program, config.scheme, kept)
+    calibrate(prepared, [inputs])
+    quantized = convert(prepared)
+    if settings.method != "ptq":
         judged = answers(prepared.train()(*inputs))[program.signature.answer]
         judged.sum().backward()  # type: ignore[no-untyped-call]
     return {MAIN: quantized, **_others(folded, quantized, config.scheme, lambda: [inputs], kept)}
@@ -144,8 +143,7 @@ def _quantize(
     before: dict[str, float],
 ) -> JsonObject:
     from edgedistill.compress.describe import describe
-    from edgedistill.compress.post_training import post_training
-    from edgedistill.compress.quantize import calibrate, convert, prepare
+    from edgedistill.compress.quantize import calibrate, prepare
 
     program = folded[MAIN]
     split = open_split(inputs["data"].path, "train")
@@ -156,17 +154,9 @@ def _quantize(
     if touchy:
         kept = (*kept, *touchy)
         context.reporter.say(f"quantize: left in float, too sensitive: {', '.join(touchy)}")
-        prepared = prepare(program, config.scheme, kept)
-        calibrate(prepared, _calibration(split, settings, context.seed))
-    training: dict[str, float] = {}
-    if settings.method == "qat":
-        training = _train(prepared, config, settings, inputs, context)
-        quantized = convert(prepared)
-    else:
-        batches, say = _calibration(split, settings, context.seed), context.reporter.say
-        quantized = post_training(
-            program, config.scheme, batches, kept, lambda text: say(f"quantize: {text}")
-        )
+    maker = _Maker(program, config, settings, inputs, context, before["float_validation_quality"])
+    made = maker.make(kept, rows)
+    kept, quantized = made.kept, made.program
     quantized = _keep(quantized, MAIN, "int8", context)
     others = _others(
         folded, quantized, config.scheme,
@@ -178,19 +168,145 @@ def _quantize(
     for text in notes:
         context.reporter.say(f"quantize: {text}")
     quantization = Quantization(
-        method=settings.method,
+        method=made.method,
         scheme=config.scheme,
         fidelity=near,
         kept_in_float=kept,
         sensitivity=rows,
+        techniques=made.techniques,
+        ptq_drop=made.ptq_drop,
+        noise=made.noise,
         **vars(describe(quantized, kept)),
     )
     QuantizeRecord(quantization).write(context.scratch)
-    after = _validate(quantized, inputs)
-    drop = before["float_validation_quality"] - after
+    after, drop = made.quality, before["float_validation_quality"] - made.quality
     _say_where_it_costs(drop, settings, context)
     told_near = {name: value for name, value in vars(near).items() if value is not None}
-    return {**training, "validation_quality": after, "drop": drop, **told_near, "warnings": notes}
+    return {
+        **maker.training,
+        "validation_quality": after,
+        "drop": drop,
+        **told_near,
+        "warnings": notes,
+    }
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A quantized program, and how it came about."""
+
+    program: Program
+    kept: tuple[str, ...]
+    method: Literal["qat", "ptq"]
+    quality: float
+    """On validation."""
+    techniques: tuple[Technique, ...] = ()
+    ptq_drop: float | None = None
+    noise: float | None = None
+
+
+@dataclass
+class _Maker:
+    """Quantizes a program by the method that the recipe names, or that validation says."""
+
+    program: Program
+    config: Config
+    settings: QuantizeConfig
+    inputs: dict[str, Artifact]
+    context: Context
+    float_quality: float
+    training: dict[str, float] = field(default_factory=dict)
+    """What training told, where there was one."""
+
+    def make(self, kept: tuple[str, ...], rows: tuple[LayerSensitivity, ...]) -> _Made:
+        """rows: the sensitivity table, by which `mixed` chooses layers."""
+        if self.settings.method == "qat":
+            if self.settings.mixed:
+                kept = self._mixed(self._after(kept, quiet=True), rows).kept
+            return self._trained(kept)
+        made = self._after(kept)
+        if self.settings.method == "auto":
+            made = self._or_trained(made)
+        return self._mixed(made, rows) if self.settings.mixed else made
+
+    def _after(self, kept: tuple[str, ...], quiet: bool = False) -> _Made:
+        """Quantized after training."""
+        from edgedistill.compress.post_training import post_training
+
+        split = open_split(self.inputs["data"].path, "train")
+        batches = _calibration(split, self.settings, self.context.seed)
+        program, techniques = post_training(
+            self.program, self.config.scheme, batches, kept,
+            lambda text: None if quiet else self._say(text),
+        )  # fmt: skip
+        return _Made(program, kept, "ptq", _validate(program, self.inputs), techniques)
+
+    def _trained(self, kept: tuple[str, ...]) -> _Made:
+        from edgedistill.compress.quantize import calibrate, convert, prepare
+
+        prepared = prepare(self.program, self.config.scheme, kept)
+        split = open_split(self.inputs["data"].path, "train")
+        calibrate(prepared, _calibration(split, self.settings, self.context.seed))
+        self.training = _train(prepared, self.config, self.settings, self.inputs, self.context)
+        program = convert(prepared)
+        return _Made(program, kept, "qat", _validate(program, self.inputs))
+
+    def _or_trained(self, made: _Made) -> _Made:
+        """The program quantized after training, where it is within what chance explains of the
+        float one; else the better of it and one that is trained."""
+        noise = self._noise(made.program)
+        drop = self.float_quality - made.quality
+        told = (
+            f"without training int8 costs {drop:.2f} points of validation quality, where "
+            f"{2 * noise:.2f} may be chance"
+        )
+        if drop <= 2 * noise:
+            self._say(f"{told}: nothing is trained")
+            return replace(made, ptq_drop=drop, noise=2 * noise)
+        trained = self._trained(made.kept)
+        better = max(made, trained, key=lambda each: each.quality)
+        self._say(
+            f"{told}; trained it costs {self.float_quality - trained.quality:.2f}: "
+            f"`{better.method}` ships"
+        )
+        return replace(better, ptq_drop=drop, noise=2 * noise)
+
+    def _noise(self, program: Program) -> float:
+        from edgedistill.program import graph_of
+        from edgedistill.tasks.noise import paired_noise
+
+        split = open_split(self.inputs["data"].path, "validation")
+        floats, integers = (
+            logits_of(torch_predictor(graph_of(each)), split) for each in (self.program, program)
+        )
+        return paired_noise(task_of(self.inputs).quality, floats, integers, split.labels)
+
+    def _mixed(self, made: _Made, rows: tuple[LayerSensitivity, ...]) -> _Made:
+        """The same with layers in float, where it costs more than it may."""
+        from edgedistill.compress.mixed import layer_macs, leave_in_float
+
+        limit = self.settings.max_drop
+        if self.float_quality - made.quality <= limit:
+            return made
+        tried: dict[tuple[str, ...], _Made] = {}
+
+        def drop(names: tuple[str, ...]) -> float:
+            tried[names] = self._after((*made.kept, *names), quiet=True)
+            return self.float_quality - tried[names].quality
+
+        macs = layer_macs(self.program)
+        names, fallen = leave_in_float(rows, macs, drop, limit, made.kept)
+        share = 100 * sum(macs[each] for each in names) / max(sum(macs.values()), 1)
+        held = "" if fallen <= limit else f", which is more than the {limit:g} that were to hold"
+        self._say(
+            f"left in float, so that int8 costs {fallen:.2f} points{held}: "
+            f"{', '.join(names) or 'nothing'} ({share:.1f} % of the multiply-accumulates)"
+        )
+        found = replace(tried[names], ptq_drop=made.ptq_drop, noise=made.noise)
+        return max(made, found, key=lambda each: each.quality)
+
+    def _say(self, text: str) -> None:
+        self.context.reporter.say(f"quantize: {text}")
 
 
 def _say_where_it_costs(drop: float, settings: QuantizeConfig, context: Context) -> None:

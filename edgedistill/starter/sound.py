@@ -114,7 +114,7 @@ def _stage_lines(found: FoundSound, models: Mapping[str, Keys]) -> list[str]:
         *lines,
         f"  distill: {{epochs: {epochs}, {rate}}}",
         "  # prune: {speedup: 2}  # or macs (millions), or params (thousands)",
-        f"  quantize: {{method: qat, epochs: 4, batch_size: {batch}}}  # ptq: without training",
+        f"  quantize: {{method: auto, epochs: 4, batch_size: {batch}}}  # trains where it pays",
     ]
 
 

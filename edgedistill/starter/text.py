@@ -126,7 +126,7 @@ def stage_lines(models: dict[str, Keys], found: Found, new_head: set[str]) -> li
         *lines,
         f"  distill: {{epochs: {epochs}, batch_size: {batch}, {rate}}}",
         "  # prune: {speedup: 2}  # or macs (millions), or params (thousands)",
-        f"  quantize: {{method: qat, epochs: 4, batch_size: {batch}}}  # ptq: without training",
+        f"  quantize: {{method: auto, epochs: 4, batch_size: {batch}}}  # trains where it pays",
     ]
 
 

@@ -112,7 +112,7 @@ def test_each_kind_of_layer_is_quantized_and_answers_like_its_module(
         calibrate(prepared, batches(32, 16))
         quantized = convert(prepared)
     else:
-        quantized = post_training(program, Scheme(), batches(32, 16))
+        quantized, _ = post_training(program, Scheme(), batches(32, 16))
     with torch.no_grad():
         wanted, found = model(pixels(32)), graph_of(quantized)(pixels(32))
     assert float((found - wanted).norm() / wanted.norm()) < 0.05

@@ -19,7 +19,7 @@ from edgedistill.compress.describe import describe
 from edgedistill.compress.fake_quantize import ActivationFakeQuantize
 from edgedistill.compress.fold import fold
 from edgedistill.compress.operators import padding_value
-from edgedistill.compress.post_training import post_training
+from edgedistill.compress.post_training import TECHNIQUES, post_training
 from edgedistill.compress.quantize import Prepared, calibrate, convert, prepare
 from edgedistill.compress.sensitivity import sensitivity
 from edgedistill.errors import UserError
@@ -199,12 +199,12 @@ def test_post_training_stays_close_and_says_what_the_correction_did(
     program: Program,
 ) -> None:
     said: list[str] = []
-    quantized = post_training(program, Scheme(), batches(32, 8), say=said.append)
+    quantized, _ = post_training(program, Scheme(), batches(32, 8), say=said.append)
     assert describe(quantized).float_layers == ()
     with torch.no_grad():
         exact, rounded = graph_of(program)(pixels(64)), graph_of(quantized)(pixels(64))
     assert float((rounded - exact).norm() / exact.norm()) < 0.1
-    assert said[0].startswith("bias correction ") and len(said) == 1
+    assert [line.split(" kept")[0].split(" undone")[0] for line in said] == list(TECHNIQUES)
 
 
 def test_a_quantized_program_survives_the_disk_with_the_same_bytes(
@@ -379,17 +379,18 @@ def test_silu_is_computed_in_integers() -> None:
     assert float((wanted - found).abs().max()) < 0.05 * float(wanted.abs().max())
 
 
-def test_a_graph_that_the_bias_correction_does_not_take_is_quantized_without_it(
+def test_a_graph_that_a_technique_does_not_take_is_quantized_without_it(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise NotImplementedError("no such operator")
 
-    monkeypatch.setattr("nncf.experimental.torch.fx.quantize_pt2e", refuse)
+    monkeypatch.setattr("edgedistill.compress.post_training.reconstruct", refuse)
     said: list[str] = []
-    quantized = post_training(program, Scheme(), batches(16, 8), say=said.append)
+    quantized, rows = post_training(program, Scheme(), batches(16, 8), say=said.append)
     assert describe(quantized).float_layers == ()
-    assert said[0].startswith("bias correction skipped: NNCF does not take this graph (NotImpl")
+    assert said[-1].startswith("bias correction skipped: NotImplementedError")
+    assert [row.name for row in rows] == ["equalization", "ranges"]
 
 
 def test_the_entries_of_a_tensor_keep_its_scale() -> None:
