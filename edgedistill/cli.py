@@ -31,6 +31,7 @@ from edgedistill.console import (
 )
 from edgedistill.device_commands import device_app
 from edgedistill.package_commands import package
+from edgedistill.search_commands import search
 
 app = typer.Typer(
     name="edgedistill",
@@ -282,5 +283,5 @@ def init(
     say(f"wrote {out}; next: edgedistill check {out} --target {target}")
 
 
-for _command in (evaluate, audit, drift, listen, transcribe, benchmark, compare, package):
+for _command in (evaluate, audit, drift, listen, transcribe, benchmark, compare, package, search):
     app.command()(_command)

@@ -48,6 +48,7 @@ from edgedistill.records.report import (
 )
 from edgedistill.records.search import SearchPoint, SearchRecord, Trial
 from edgedistill.records.speech import SpeechRecord
+from edgedistill.records.study import Run, StudyRecord, Varied
 from edgedistill.records.teacher import TeacherRecord, TextsRecord
 from edgedistill.records.verify import (
     Cause,
@@ -100,6 +101,7 @@ __all__ = [
     "QuantizedLayer",
     "Record",
     "ReportRecord",
+    "Run",
     "RunSummary",
     "SearchPoint",
     "SearchRecord",
@@ -108,6 +110,7 @@ __all__ = [
     "StageMetrics",
     "StageRow",
     "Status",
+    "StudyRecord",
     "Summary",
     "SummaryRow",
     "TeacherRecord",
@@ -115,6 +118,7 @@ __all__ = [
     "Transposes",
     "Trial",
     "Twin",
+    "Varied",
     "VerifyRecord",
     "VerifyRow",
     "as_json",
