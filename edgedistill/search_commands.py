@@ -21,15 +21,15 @@ def search(
     budget: Annotated[
         str,
         typer.Option(
-            help="How long to train trials: 90s, 30m, 1h30m; what an earlier call has used counts. "
-            "What all share (data, the teacher, its answers) and the compile at the end come on top."
+            help="How long to train trials: 90s, 30m, 1h30m; what earlier calls used counts. What "
+            "all share (data, teacher, its answers) and the compile at the end come on top."
         ),
     ] = "30m",
     vary: Annotated[
         list[str],
         typer.Option(
             help="What to look for: student.depth=8,14,20 or "
-            "stages.distill.learning_rate=0.02..0.3; repeatable. None: what is usual for the recipe."
+            "stages.distill.learning_rate=0.02..0.3; repeatable. None: what suits the recipe."
         ),
     ] = [],  # noqa: B006
     out: Annotated[

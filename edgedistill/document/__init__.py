@@ -5,13 +5,6 @@ from edgedistill.document.mistakes import cut, problems, shown
 from edgedistill.document.reading import mapping, override, parse_value, read_yaml, with_value
 
 __all__ = [
-    "check_plain",
-    "cut",
-    "mapping",
-    "override",
-    "parse_value",
-    "problems",
-    "read_yaml",
-    "shown",
+    "check_plain", "cut", "mapping", "override", "parse_value", "problems", "read_yaml", "shown",
     "with_value",
-]
+]  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from edgedistill.records import Run
 
@@ -64,7 +65,7 @@ def promoted(
     The recipe's own values go on as soon as any do: they are what others are held against. affords:
     whether so many seconds are left.
     """
-    for share, longer in reversed(list(zip(SHARES, SHARES[1:], strict=False))):
+    for share, longer in reversed(list(pairwise(SHARES))):
         here = [run for run in runs if run.share == share]
         order = ranked(here, fits)
         best = order[: len(order) // KEPT]

@@ -74,7 +74,7 @@ def _between(key: str, own: Any, given: str, told: str) -> Varied:
         raise UserError(f"{told}: bounds are a lower and a higher number", _HINT)
     if not _is_number(own):
         raise UserError(
-            f"{told}: the recipe's own value is {cut(json.dumps(own))}, and no number to begin from",
+            f"{told}: the recipe's own value is {cut(json.dumps(own))}, no number to begin from",
             f"give it one with `--set {key}=...`, or list choices",
         )
     return _bounded(key, own, *bounds)
