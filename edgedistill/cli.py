@@ -66,6 +66,7 @@ class Schema(StrEnum):
     REPORT = "report"
     APP = "app"
     RECOGNITION = "recognition"
+    SEARCH = "search"
 
 
 @app.callback(invoke_without_command=True)
@@ -207,7 +208,7 @@ def schema(
         Schema,
         typer.Argument(
             help="Of a recipe, or of one for transcription, for editors; of a bundle's manifest, "
-            "that of a recognizer of speech, or a report; of a package's app.json."
+            "that of a recognizer of speech, or a report; of a package's app.json; of a search.json."
         ),
     ] = Schema.RECIPE,
 ) -> None:
