@@ -208,7 +208,7 @@ def schema(
         Schema,
         typer.Argument(
             help="Of a recipe, or of one for transcription, for editors; of a bundle's manifest, "
-            "that of a recognizer of speech, or a report; of a package's app.json; of a search.json."
+            "that of a recognizer of speech, or a report; of a package's app; of a search."
         ),
     ] = Schema.RECIPE,
 ) -> None:
