@@ -37,7 +37,10 @@ def cost_of_model(
     """
     if kernel is not None and prices is None:
         return padded_of(products, kernel) / 1e6
-    found = [(times, Product(*sizes)) for times, *sizes in products]
+    found = [
+        (times, Product(groups, outputs, inputs, size, positions))
+        for times, groups, outputs, inputs, size, positions in products
+    ]
     if prices is not None:
         return sum(times * prices.of(product) for times, product in found)
     return sum(times * product.macs for times, product in found) / 1e6
