@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgedistill.api import audit, benchmark, compare, compile, drift, evaluate, teach
+    from edgedistill.api import audit, benchmark, compare, compile, drift, evaluate, search, teach
     from edgedistill.bundle import Bundle
     from edgedistill.errors import UserError
     from edgedistill.recipe import Recipe
@@ -26,7 +26,7 @@ sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 __version__ = "0.1.0"
 __all__ = [
     "Bundle", "Recipe", "Signature", "Target", "TensorSpec", "UserError", "audit", "benchmark",
-    "compare", "compile", "drift", "evaluate", "teach",
+    "compare", "compile", "drift", "evaluate", "search", "teach",
 ]  # fmt: skip
 
 _HOMES = {

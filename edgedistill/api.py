@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from edgedistill.errors import UserError, nearest
 from edgedistill.families.endpoint import WHOLE
 from edgedistill.package import package
 from edgedistill.recipe import AnyRecipe, Recipe, load_recipe, of_labels, parse_recipe
+from edgedistill.records import StudyRecord
 from edgedistill.target import Target, check_names, load_target
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "audit", "benchmark", "compare", "compile", "default_recipe", "drift", "evaluate", "package",
-    "read_recipe", "teach",
+    "read_recipe", "search", "teach",
 ]  # fmt: skip
 
 
@@ -105,6 +106,57 @@ def compile(
         if not one:
             reporter.say(f"{result.target.name}: its bundle is in {place}")
     return bundles[0] if one else bundles
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What `search` found."""
+
+    path: Path
+    """Its folder, with search.json, search.html and recipe.yaml."""
+    record: StudyRecord
+    bundle: Bundle | None
+    """The best, compiled in full, in `path / "best"`; None where that was not wanted."""
+
+
+def search(
+    recipe: str | Path | Mapping[str, Any] | Recipe | None = None,
+    target: str | Target = "android-arm64",
+    budget: str = "30m",
+    vary: Sequence[str] = (),
+    out: str | Path | None = None,
+    compile_best: bool = True,
+    set: Sequence[str] = (),
+    cache: str | Path | None = None,
+    reporter: Reporter | None = None,
+) -> Searched:
+    """Try a recipe with other values, short trials first, for as long as `budget` (`30m`) says;
+    then compile what is best on validation and costs no more than the contract allows. An
+    interrupted search goes on where it is called again.
+
+    vary: `student.depth=8,14,20` or `stages.distill.learning_rate=0.02..0.3`; none: what is usual
+    for the recipe. out: by default `./RECIPE-TARGET-search`.
+
+    Raises UserError: what is asked for cannot be done, or the recipe's own values fail.
+    """
+    from edgedistill.cache import Cache, default_root
+    from edgedistill.searching import RECIPE, Wanted, varied_in
+    from edgedistill.searching import search as searched
+    from edgedistill.searching.budget import parse_budget
+
+    wanted = of_labels(read_recipe(recipe, set))
+    named = load_target(target) if isinstance(target, str) else target
+    folder = Path(out or f"{wanted.name}-{named.name}-search")
+    asked = Wanted(wanted, named, varied_in(wanted, named, vary), parse_budget(budget), folder)
+    reporter = reporter or _Log()
+    store = Cache(Path(cache) if cache else default_root(), reporter.say)
+    record = searched(asked, store, reporter)
+    bundle = None
+    if compile_best:
+        made = compile(folder / RECIPE, named, folder / "best", store.root, (), reporter)
+        assert isinstance(made, Bundle), "one target gives one bundle"
+        bundle = made
+    return Searched(folder, record, bundle)
 
 
 def teach(

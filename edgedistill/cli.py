@@ -31,6 +31,7 @@ from edgedistill.console import (
 )
 from edgedistill.device_commands import device_app
 from edgedistill.package_commands import package
+from edgedistill.search_commands import search
 
 app = typer.Typer(
     name="edgedistill",
@@ -65,6 +66,7 @@ class Schema(StrEnum):
     REPORT = "report"
     APP = "app"
     RECOGNITION = "recognition"
+    SEARCH = "search"
 
 
 @app.callback(invoke_without_command=True)
@@ -206,7 +208,7 @@ def schema(
         Schema,
         typer.Argument(
             help="Of a recipe, or of one for transcription, for editors; of a bundle's manifest, "
-            "that of a recognizer of speech, or a report; of a package's app.json."
+            "that of a recognizer of speech, or a report; of a package's app; of a search."
         ),
     ] = Schema.RECIPE,
 ) -> None:
@@ -282,5 +284,5 @@ def init(
     say(f"wrote {out}; next: edgedistill check {out} --target {target}")
 
 
-for _command in (evaluate, audit, drift, listen, transcribe, benchmark, compare, package):
+for _command in (evaluate, audit, drift, listen, transcribe, benchmark, compare, package, search):
     app.command()(_command)

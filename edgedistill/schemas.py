@@ -12,7 +12,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def schema_of(document: str) -> dict[str, JsonValue]:
     """The JSON Schema (draft 2020-12) of a `recipe`, or of one for `transcription`; of a bundle's
     `manifest`, that of a bundle with a `recognizer` of speech, its `report`, or a recognizer's, the
-    `recognition`; of a package, its `app`.
+    `recognition`; of a package, its `app`; of a search, its `search`.
 
     That of a bundle's documents is what is accepted when one is read; its `version` is the
     document's own format.
@@ -47,6 +47,11 @@ def schema_of(document: str) -> dict[str, JsonValue]:
 
         adapter: TypeAdapter[Any] = TypeAdapter(RecognitionReport)
         return {"$schema": DIALECT, "version": FORMAT, **adapter.json_schema()}
+    if document == "search":
+        from edgedistill.records.study import STUDY_FORMAT, StudyRecord
+
+        adapter = TypeAdapter(StudyRecord)
+        return {"$schema": DIALECT, "version": STUDY_FORMAT, **adapter.json_schema()}
     from edgedistill.records.report import REPORT_FORMAT, ReportRecord
 
     adapter = TypeAdapter(ReportRecord)

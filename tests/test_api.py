@@ -25,7 +25,7 @@ def bundle(make_result: Make, tmp_path: Path) -> edgedistill.Bundle:
 def test_the_public_names() -> None:
     assert edgedistill.__all__ == [
         "Bundle", "Recipe", "Signature", "Target", "TensorSpec", "UserError", "audit",
-        "benchmark", "compare", "compile", "drift", "evaluate", "teach",
+        "benchmark", "compare", "compile", "drift", "evaluate", "search", "teach",
     ]  # fmt: skip
     for name in edgedistill.__all__:
         assert getattr(edgedistill, name).__name__ == name

@@ -48,11 +48,11 @@ ORDER: list[set[str]] = [
     {"on_device", "precheck", "rehearsal"},
     {"pipeline"},
     {"report"},
-    {"bundle"},
+    {"bundle", "searching"},
     {"package"},
     {"api", "starter", "console", "schemas"},
     {"cache_commands"},
-    {"bundle_commands", "device_commands", "package_commands"},
+    {"bundle_commands", "device_commands", "package_commands", "search_commands"},
     {"cli"},
     {"command_line"},
 ]

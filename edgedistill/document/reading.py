@@ -220,15 +220,27 @@ def override(document: dict[str, Any], setting: str) -> dict[str, Any]:
         raise UserError(f"{told}: not of the form key=value", "e.g. --set seed=3")
     if len(keys) > MOST_DEPTH:
         raise UserError(f"{told}: a key of {len(keys)} parts", "e.g. --set seed=3")
+    value = parse_value(text, told)
+    changed: dict[str, Any] = _with_value(document, keys, value, told)
+    return changed
+
+
+def parse_value(text: str, told: str) -> Any:
+    """What is given on a command line, read as YAML. Raises UserError that begins with `told`."""
     if len(text) > MOST_BYTES:
         raise UserError(f"{told}: the value is too long", "write it into the recipe")
     try:
-        value = _parse(text)
+        return _parse(text)
     except yaml.YAMLError as error:
         hint = "quote it, e.g. --set 'name=\"a: b\"'"
         said = error.problem if isinstance(error, _Mistake) else "the value is not valid YAML"
         raise UserError(f"{told}: {one_line(cut(str(said), 300))}", hint) from None
-    changed: dict[str, Any] = _with_value(document, keys, value, told)
+
+
+def with_value(document: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """`document` with the value at a key such as `stages.distill.losses.0.weight`. Raises
+    UserError: the key lies inside something that has none."""
+    changed: dict[str, Any] = _with_value(document, key.split("."), value, key)
     return changed
 
 

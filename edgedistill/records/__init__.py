@@ -50,6 +50,7 @@ from edgedistill.records.report import (
 )
 from edgedistill.records.search import SearchPoint, SearchRecord, Trial
 from edgedistill.records.speech import SpeechRecord
+from edgedistill.records.study import Run, StudyRecord, Varied
 from edgedistill.records.teacher import TeacherRecord, TextsRecord
 from edgedistill.records.verify import (
     Cause,
@@ -102,6 +103,7 @@ __all__ = [
     "QuantizedLayer",
     "Record",
     "ReportRecord",
+    "Run",
     "RunSummary",
     "SearchPoint",
     "SearchRecord",
@@ -110,6 +112,7 @@ __all__ = [
     "StageMetrics",
     "StageRow",
     "Status",
+    "StudyRecord",
     "Summary",
     "SummaryRow",
     "TeacherRecord",
@@ -118,6 +121,7 @@ __all__ = [
     "Transposes",
     "Trial",
     "Twin",
+    "Varied",
     "VerifyRecord",
     "VerifyRow",
     "as_json",
