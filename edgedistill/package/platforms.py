@@ -63,7 +63,7 @@ PLATFORMS = {
     each.name: each
     for each in (
         Platform("android", ("litert", "onnxruntime")),
-        Platform("ios", ("onnxruntime", "litert")),
+        Platform("ios", ("onnxruntime", "litert", "coreml")),
         Platform(
             "web", ("litert", "onnxruntime"), takes={"litert": ("float32", "int32", "uint8")}
         ),

@@ -15,7 +15,8 @@ from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.errors import UserError
 from edgedistill.program import Program, graph_of
 from edgedistill.runtimes.coreml.evaluate import Evaluated
-from edgedistill.runtimes.coreml.write import coremltools, write
+from edgedistill.runtimes.coreml.classifier import write
+from edgedistill.runtimes.coreml.convert import coremltools
 from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 
