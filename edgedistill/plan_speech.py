@@ -63,9 +63,11 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
         name=name, fingerprint=teacher, encoder=student.encoder_layers,
         decoder=student.decoder_layers, utterances=wanted.ablate.utterances,
     )  # fmt: skip
+    precisions = wanted.export.precisions or target.precisions
+    _check_runtimes(target, precisions)
     exporting = recognizer.Config(
         name=recipe.name, runtimes=target.runtimes,
-        precisions=wanted.export.precisions or target.precisions,
+        precisions=precisions,
         activations=wanted.export.activations, utterances=wanted.export.utterances,
         processor=processor,
     )  # fmt: skip
@@ -169,3 +171,14 @@ def _places(data: Speech) -> str:
     places = (data.train, data.test or ())
     held = [[of_recordings(each, data.audio) for each in some] for some in places]
     return text_digest({"config": config, "content": held})
+
+
+def _check_runtimes(target: Target, precisions: tuple[Precision, ...]) -> None:
+    """Raises UserError: a runtime writes no weights that alone are int8."""
+    strange = [name for name in target.runtimes if TABLE[name].extra]
+    if strange and "int8" in precisions:
+        raise UserError(
+            f"{target.name}: {strange[0]} has no form for a recognizer whose weights alone are int8",
+            f"leave `{strange[0]}` out of the target's `runtimes`, or int8 out of "
+            "`stages.export.precisions`",
+        )

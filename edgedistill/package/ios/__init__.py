@@ -73,7 +73,16 @@ def swift_name(name: str) -> str:
     return f"{found}Model" if found in _TAKEN else found
 
 
-_TAKEN = {"CoreML", "Foundation", "Swift", "XCTest", "EdgeLogic", "Model", "Runtime", "TensorFlowLite"}
+_TAKEN = {
+    "CoreML",
+    "Foundation",
+    "Swift",
+    "XCTest",
+    "EdgeLogic",
+    "Model",
+    "Runtime",
+    "TensorFlowLite",
+}
 
 
 def runtime_size(contents: Contents) -> RuntimeSize:

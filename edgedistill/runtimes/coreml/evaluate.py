@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _CLASSIFY = "classify"
 _AROUND = ("quantize", "dequantize")
+_STORED = ("constexpr_affine_dequantize",)
+"""What makes floats of stored integers, once."""
 _CLAMPS = ("relu", "clip")
 
 
@@ -94,12 +96,13 @@ class Evaluated:
         for op in self._steps:
             for each in _sources(op):
                 read.setdefault(each.name, []).append(op)
-        skipped = (*_AROUND, "cast", "constexpr_affine_dequantize", "constexpr_blockwise_shift_scale")
+        skipped = (*_AROUND, *_STORED, "cast")
 
         def takes(op: Any) -> bool:
             sources = [made[each.name] for each in _sources(op) if each.name in made]
             return bool(sources) and all(
-                source.op_type == "dequantize" or (op.op_type in _CLAMPS and takes(source))
+                source.op_type in ("dequantize", *_STORED)
+                or (op.op_type in _CLAMPS and takes(source))
                 for source in sources
             )
 

@@ -179,9 +179,7 @@ def _batch_norm(given: Values) -> Tensor:
     )
     mean, variance = _tensor(given["mean"]), _tensor(given["variance"])
     epsilon = float(given["epsilon"])
-    return functional.batch_norm(
-        _tensor(given["x"]), mean, variance, scale, moved, eps=epsilon
-    )
+    return functional.batch_norm(_tensor(given["x"]), mean, variance, scale, moved, eps=epsilon)
 
 
 def _gelu(given: Values) -> Tensor:
@@ -206,9 +204,7 @@ def _pool(given: Values, largest: bool) -> Tensor:
     if largest:
         return functional.max_pool2d(values, sizes, steps, (top, left))
     counted = not given["exclude_padding_from_average"]
-    return functional.avg_pool2d(
-        values, sizes, steps, (top, left), count_include_pad=bool(counted)
-    )
+    return functional.avg_pool2d(values, sizes, steps, (top, left), count_include_pad=bool(counted))
 
 
 def _split(given: Values) -> list[Tensor]:
