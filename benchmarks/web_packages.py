@@ -63,7 +63,7 @@ _DRAWN = """(async () => {
 def main(pictures: str, keywords: str) -> None:
     """Write `results/web_packages.json` and the picture of the demo."""
     cases = [(pictures, "onnxruntime", "int8"), (pictures, "litert", "fp32"),
-             (keywords, "onnxruntime", "int8"), (keywords, "litert", "fp32")]  # fmt: skip
+             (keywords, "onnxruntime", "int8")]  # fmt: skip
     rows = [row for case in cases for row in _measured(*case)]
     browser = {row.pop("browser") for row in rows}.pop()
     write("web_packages", rows, seeds=[], browser=browser, runs=RUNS,

@@ -13,8 +13,9 @@ from edgedistill.plan import Step
 from edgedistill.plan_needs import told
 from edgedistill.recipe.speech import Speech
 from edgedistill.recipe.transcription import TranscriptionRecipe
+from edgedistill.runtime_table import TABLE
 from edgedistill.stages.recognizer import Config as Export
-from edgedistill.target import Target
+from edgedistill.target import Precision, Target
 from edgedistill.transcribing.rules import read_rules
 from edgedistill.transcribing.vocabulary import read_vocabulary
 from edgedistill.transcripts.normalize import normalizer
@@ -178,7 +179,7 @@ def _check_runtimes(target: Target, precisions: tuple[Precision, ...]) -> None:
     strange = [name for name in target.runtimes if TABLE[name].extra]
     if strange and "int8" in precisions:
         raise UserError(
-            f"{target.name}: {strange[0]} has no form for a recognizer whose weights alone are int8",
+            f"{target.name}: {strange[0]} writes no recognizer whose weights alone are int8",
             f"leave `{strange[0]}` out of the target's `runtimes`, or int8 out of "
             "`stages.export.precisions`",
         )

@@ -106,7 +106,13 @@ def _chosen(
             "compile for a target with such a runtime",
         )
     if runtime is None:  # who asks for one is told why it does not run
-        usable = [each for each in usable if _is_taken(each, platform)] or usable
+        joined = {each["file"] for each in bundle.manifest.get("programs", ())}
+        usable = [
+            each
+            for each in usable
+            if _is_taken(each, platform)
+            and not (each["runtime"] in platform.one_program and each["file"] in joined)
+        ] or usable
     shipped = bundle.manifest["shipped"]
     if isinstance(shipped, str):
         shipped = next(each for each in bundle.files if each["file"] == shipped)

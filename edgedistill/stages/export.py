@@ -74,8 +74,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         for runtime, precision in _left_out(config)
     ]
     warnings += [
-        f"{runtime}: its files are read back and computed in torch, not run and not timed: they run "
-        f"on {RUNTIMES[runtime].elsewhere} alone"
+        f"{runtime}: its files are read back and computed in torch, not run and not timed: they "
+        f"run on {RUNTIMES[runtime].elsewhere} alone"
         for runtime in config.runtimes
         if RUNTIMES[runtime].elsewhere
     ]

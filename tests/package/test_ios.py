@@ -67,7 +67,7 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_runtimes_code_fits_its_documented_interface(
     tmp_path: Path, runtime: str, module: str
 ) -> None:
-    """Against declarations of our own: what Apple's compiler says of the real ones, nobody knows."""
+    """Against declarations of our own: what a Mac says of the real ones, nobody knows."""
 
     def compile_(name: str, *files: Path) -> None:
         made = ["-emit-module", "-module-name", name, "-emit-module-path", f"{name}.swiftmodule"]

@@ -1,5 +1,5 @@
-"""A Swift package for iOS: with ONNX Runtime's Swift package, with Core ML, which iOS has, or as pods
-with LiteRT's."""
+"""A Swift package for iOS: with ONNX Runtime's Swift package, with Core ML, or as pods with
+LiteRT's."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _ADDING = {
         "ONNX Runtime's own Swift package along."
     ),
     "coreml": (
-        "In Xcode: File, Add Package Dependencies, Add Local, and choose this folder. Nothing else\n"
-        "is needed: Core ML is part of iOS. The model is compiled on the device when it is first\n"
+        "In Xcode: File, Add Package Dependencies, Add Local, and choose this folder. Nothing\n"
+        "else is needed: Core ML is part of iOS. The model is compiled on the device when it is first\n"
         "opened, and kept in the app's caches."
     ),
     "litert": (
@@ -86,7 +86,7 @@ _TAKEN = {
 
 
 def runtime_size(contents: Contents) -> RuntimeSize:
-    """Not known here but of Core ML: Xcode fetches the runtime, and links what an app uses of it."""
+    """Not known here but for Core ML: Xcode fetches a runtime, and links what an app uses of it."""
     if contents.app.runtime == "coreml":
         return RuntimeSize(0, "Core ML, which is part of iOS")
     what = {"onnxruntime": "ONNX Runtime's Swift package", "litert": "the pod TensorFlowLiteSwift"}

@@ -1,5 +1,5 @@
-"""A Core ML package as one file. It is a folder, and what a bundle lists is files: it lies there as a
-zip archive, which any `unzip` makes the folder of again."""
+"""A Core ML package as one file. It is a folder, and what a bundle lists is files: it lies there as
+a zip archive, which any `unzip` makes the folder of again."""
 
 from __future__ import annotations
 

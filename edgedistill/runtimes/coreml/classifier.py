@@ -1,5 +1,5 @@
-"""A program as a Core ML package that takes and gives what Xcode's own classes do: a picture goes in
-as an image of bytes, and class probabilities come out."""
+"""A program as a Core ML package that takes and gives what Xcode's own classes do: a picture goes
+in as an image of bytes, and class probabilities come out."""
 
 from __future__ import annotations
 
