@@ -27,8 +27,8 @@ _ADDING = {
     ),
     "coreml": (
         "In Xcode: File, Add Package Dependencies, Add Local, and choose this folder. Nothing\n"
-        "else is needed: Core ML is part of iOS. The model is compiled on the device when it is first\n"
-        "opened, and kept in the app's caches."
+        "else is needed: Core ML is part of iOS. The model is compiled on the device when it is\n"
+        "first opened, and kept in the app's caches."
     ),
     "litert": (
         "In the Podfile, as LiteRT for Swift comes as a pod:\n\n"

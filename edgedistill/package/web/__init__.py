@@ -97,8 +97,8 @@ def _check(app: App) -> None:
     alone = PLATFORMS["web"].one_program
     if app.runtime in alone and len({each.file for each in app.files}) < len(app.files):
         raise UserError(
-            f"LiteRT.js gives wrong values for the second program of a file, and {app.files[0].file} "
-            f"holds {' and '.join(each.program for each in app.files)}",
+            f"LiteRT.js gives wrong values for the second program of a file, and "
+            f"{app.files[0].file} holds {' and '.join(each.program for each in app.files)}",
             "add `--runtime onnxruntime`, whose files hold one program each",
         )
 
