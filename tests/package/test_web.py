@@ -112,9 +112,9 @@ def test_litert_in_a_browser_takes_no_int8_and_says_what_does(
 
 
 def test_litert_js_is_given_no_file_of_two_programs(bundle: Bundle) -> None:
-    contents = contents_of(bundle, PLATFORMS["web"], "litert", "fp32")
-    (main,) = contents.app.files
-    web._check(contents.app)
+    app = contents_of(bundle, PLATFORMS["web"], "onnxruntime", "fp32").app
+    (main,) = app.files
     both = (main, main.model_copy(update={"program": "step"}))
-    with pytest.raises(UserError, match="LiteRT.js gives wrong values for the second program"):
-        web._check(contents.app.model_copy(update={"files": both}))
+    app = app.model_copy(update={"runtime": "litert", "files": both})
+    with pytest.raises(UserError, match="gives wrong values for the second program of a file"):
+        web._check(app)

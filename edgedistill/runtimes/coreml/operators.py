@@ -208,7 +208,8 @@ def _pool(given: Values, largest: bool) -> Tensor:
 
 
 def _split(given: Values) -> list[Tensor]:
-    values, axis = _tensor(given["x"]), int(given["axis"])
+    values: Any = _tensor(given["x"])
+    axis = int(given["axis"])
     if given.get("split_sizes") is not None:
         return list(values.split(_numbers(given["split_sizes"]), axis))
     return list(values.chunk(int(given["num_splits"]), axis))
