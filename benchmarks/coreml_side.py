@@ -26,8 +26,8 @@ from edgedistill.pipeline import run_until
 from edgedistill.program import MAIN
 from edgedistill.recipe import Recipe, load_recipe
 from edgedistill.records import DataRecord
+from edgedistill.runtimes.coreml.classifier import write as write_package
 from edgedistill.runtimes.coreml.evaluate import Evaluated
-from edgedistill.runtimes.coreml.write import write as write_package
 from edgedistill.scratch import scratch_folder
 
 

@@ -13,8 +13,9 @@ from edgedistill.plan import Step
 from edgedistill.plan_needs import told
 from edgedistill.recipe.speech import Speech
 from edgedistill.recipe.transcription import TranscriptionRecipe
+from edgedistill.runtime_table import TABLE
 from edgedistill.stages.recognizer import Config as Export
-from edgedistill.target import Target
+from edgedistill.target import Precision, Target
 from edgedistill.transcribing.rules import read_rules
 from edgedistill.transcribing.vocabulary import read_vocabulary
 from edgedistill.transcripts.normalize import normalizer
@@ -63,9 +64,11 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
         name=name, fingerprint=teacher, encoder=student.encoder_layers,
         decoder=student.decoder_layers, utterances=wanted.ablate.utterances,
     )  # fmt: skip
+    precisions = wanted.export.precisions or target.precisions
+    _check_runtimes(target, precisions)
     exporting = recognizer.Config(
         name=recipe.name, runtimes=target.runtimes,
-        precisions=wanted.export.precisions or target.precisions,
+        precisions=precisions,
         activations=wanted.export.activations, utterances=wanted.export.utterances,
         processor=processor,
     )  # fmt: skip
@@ -169,3 +172,14 @@ def _places(data: Speech) -> str:
     places = (data.train, data.test or ())
     held = [[of_recordings(each, data.audio) for each in some] for some in places]
     return text_digest({"config": config, "content": held})
+
+
+def _check_runtimes(target: Target, precisions: tuple[Precision, ...]) -> None:
+    """Raises UserError: a runtime writes no weights that alone are int8."""
+    strange = [name for name in target.runtimes if TABLE[name].extra]
+    if strange and "int8" in precisions:
+        raise UserError(
+            f"{target.name}: {strange[0]} writes no recognizer whose weights alone are int8",
+            f"leave `{strange[0]}` out of the target's `runtimes`, or int8 out of "
+            "`stages.export.precisions`",
+        )

@@ -29,6 +29,9 @@ class RuntimeEntry:
     """That it has files of."""
     extra: str = ""
     """Of edgedistill, which brings its package; empty where edgedistill itself does."""
+    elsewhere: str = ""
+    """Where alone its kernels are, in words; empty where they are wherever its package is. Such a
+    file is written here, read back and computed in torch: it is judged so, and not timed."""
 
     @property
     def install(self) -> str:
@@ -63,6 +66,11 @@ TABLE: dict[str, RuntimeEntry] = {
             "executorch", ".pte", "executorch", "executorch.exir",
             "executorch", ("executorch",), f"{_HERE}.executorch", "", "",
             precisions=("fp32", "int8"), extra="executorch",
+        ),
+        RuntimeEntry(
+            "coreml", ".mlpackage.zip", "coremltools", "coremltools",
+            "coremltools", ("coremltools",), f"{_HERE}.coreml.runtime", "", "",
+            extra="coreml", elsewhere="Apple's systems",
         ),
     )
 }  # fmt: skip

@@ -136,6 +136,16 @@ class Target(Frozen):
             raise ValueError("`scheme.weight_symmetric: false` is nothing that litert reads")
         return self
 
+    @model_validator(mode="after")
+    def _the_first_runs_here(self) -> Target:
+        first = TABLE[self.runtimes[0]]
+        if first.elsewhere:
+            raise ValueError(
+                f"`runtimes`: {first.name} cannot be the first, whose figures are held against the "
+                f"contract: it runs on {first.elsewhere} alone"
+            )
+        return self
+
     @property
     def primary(self) -> RuntimeName:
         """The runtime whose figures are held against the contract."""

@@ -51,7 +51,7 @@ class Local:
     name = "local"
     how: How = "measured"
     runs_programs = True
-    runtimes = ("torch", *TABLE)
+    runtimes = ("torch", *(name for name, entry in TABLE.items() if not entry.elsewhere))
 
     def __enter__(self) -> Local:
         return self

@@ -33,8 +33,10 @@ class AppFile(Part):
     """`main`; of what listens also that which `listening` names; of speech `encode` and
     `decode_step`."""
     file: Name
+    """Of Core ML a folder."""
     bytes: int = Field(ge=0)
     sha256: Sha256
+    """Of Core ML's folder that of the archive of it that the bundle has, as are `bytes`."""
     inputs: tuple[TensorSpec, ...]
     """With the file's own shapes, layouts and scales; null in a shape where any batch goes."""
     outputs: tuple[TensorSpec, ...]

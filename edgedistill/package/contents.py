@@ -28,6 +28,7 @@ from edgedistill.package.app import (
 )
 from edgedistill.package.platforms import Platform
 from edgedistill.program import MAIN
+from edgedistill.runtimes.coreml.archive import SUFFIX, files_of
 from edgedistill.signature import Signature
 from edgedistill.transcripts.normalize import UNSPACED
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 LICENCE, PROVENANCE, VOCABULARY, TEXTS = (
     "LICENSE", "PROVENANCE.md", "vocabulary.json", "texts.bin",
 )  # fmt: skip
+_ARCHIVE = ".zip"
 _ACTIVATIONS = {
     "classification": "softmax", "keywords": "softmax", "retrieval": "softmax",
     "multilabel": "sigmoid", "regression": "none",
@@ -104,7 +106,13 @@ def _chosen(
             "compile for a target with such a runtime",
         )
     if runtime is None:  # who asks for one is told why it does not run
-        usable = [each for each in usable if _is_taken(each, platform)] or usable
+        joined = {each["file"] for each in bundle.manifest.get("programs", ())}
+        usable = [
+            each
+            for each in usable
+            if _is_taken(each, platform)
+            and not (each["runtime"] in platform.one_program and each["file"] in joined)
+        ] or usable
     shipped = bundle.manifest["shipped"]
     if isinstance(shipped, str):
         shipped = next(each for each in bundle.files if each["file"] == shipped)
@@ -234,7 +242,7 @@ def _file(bundle: Bundle, program: str, name: str, signature: dict[str, Any]) ->
     path = bundle.path / name
     return AppFile(
         program=program,
-        file=name,
+        file=name.removesuffix(_ARCHIVE) if name.endswith(SUFFIX) else name,
         bytes=path.stat().st_size,
         sha256=file_digest(path),
         inputs=read.inputs,
@@ -287,9 +295,20 @@ def _read_contract(lines: Any) -> Any:
 
 
 def _with_files(bundle: Bundle, app: App, sources: dict[str, Any]) -> Contents:
-    models = {each.file: bundle.path / each.file for each in app.files}
+    models = {name: part for each in app.files for name, part in _model(bundle, each).items()}
     told = {LICENCE: _licence().read_bytes(), PROVENANCE: _provenance(app).encode()}
     return Contents(app, {**models, **sources, **told})
+
+
+def _model(bundle: Bundle, file: AppFile) -> dict[str, Path | bytes]:
+    """What a model file consists of, by name: of a package of Core ML all that is in it."""
+    archive = bundle.path / f"{file.file}{_ARCHIVE}"
+    if not archive.name.endswith(SUFFIX):
+        return {file.file: bundle.path / file.file}
+    return {
+        f"{file.file}/{name.partition('/')[2]}": content
+        for name, content in files_of(archive).items()
+    }
 
 
 def _licence() -> Path:

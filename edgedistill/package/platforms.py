@@ -40,6 +40,8 @@ class Platform:
     takes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Types of numbers that a runtime takes and gives there; one that is not named, all of its
     files'."""
+    one_program: frozenset[str] = frozenset()
+    """Runtimes that give right values there for the first program of a file alone."""
 
     @property
     def module(self) -> Any:
@@ -63,9 +65,10 @@ PLATFORMS = {
     each.name: each
     for each in (
         Platform("android", ("litert", "onnxruntime")),
-        Platform("ios", ("onnxruntime", "litert")),
+        Platform("ios", ("onnxruntime", "litert", "coreml")),
         Platform(
-            "web", ("litert", "onnxruntime"), takes={"litert": ("float32", "int32", "uint8")}
+            "web", ("litert", "onnxruntime"), takes={"litert": ("float32", "int32", "uint8")},
+            one_program=frozenset({"litert"}),
         ),
         Platform("c", ("litert", "onnxruntime")),
         Platform("python", ("litert", "onnxruntime")),

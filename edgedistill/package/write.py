@@ -94,9 +94,10 @@ def _fill(contents: Contents, platform: Platform, folder: Path) -> None:
 def sizes_of(contents: Contents, folder: Path, runtime: RuntimeSize) -> dict[str, int | None]:
     """Bytes of a package, as `Packaged` has them. Glue is what is neither model, golden data nor
     documentation, and lies there as itself: not an archive of the same."""
-    models = {each.file for each in contents.app.files} | {VOCABULARY}
+    wanted = {each.file for each in contents.app.files} | {VOCABULARY}
+    models = {each for each in contents.sources if each.partition("/")[0] in wanted}
     golden = {each for each in contents.sources if each.startswith("golden/")}
-    model = sum(_size(contents.sources[name]) for name in models & contents.sources.keys())
+    model = sum(_size(contents.sources[name]) for name in models)
     kept = sum(_size(contents.sources[name]) for name in golden)
     names = {Path(name).name for name in (*models, *golden)}
     glue = sum(

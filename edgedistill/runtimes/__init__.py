@@ -176,7 +176,7 @@ RUNTIMES = {name: Runtime(**vars(entry)) for name, entry in TABLE.items()}
 def runtime_of(path: Path) -> Runtime:
     """The runtime that reads a file, by its suffix. Raises UserError: no runtime does."""
     for runtime in RUNTIMES.values():
-        if path.suffix == runtime.suffix:
+        if path.name.endswith(runtime.suffix):
             return runtime
     choices = ", ".join(runtime.suffix for runtime in RUNTIMES.values())
     raise UserError(

@@ -29,6 +29,7 @@ from edgedistill.records import (
     MeasurementRow,
     MeasurementsRecord,
 )
+from edgedistill.runtime_table import TABLE
 from edgedistill.signature import Inputs, image_size, noise
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
@@ -134,8 +135,10 @@ def job_of(subject: Subject, place: Place, protocol: Protocol) -> Job:
 
 
 def files_of(export: Artifact) -> Iterator[Subject]:
-    """Every program of every exported file."""
+    """Every program of every exported file that runs here."""
     for entry in ExportRecord.read(export).files:
+        if TABLE[entry.runtime].elsewhere:
+            continue
         path = export.file("files") / entry.file
         yield Subject(
             path, "student", entry.runtime, entry.precision, entry.file, None, entry.program,

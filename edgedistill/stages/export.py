@@ -81,6 +81,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
         f"{runtime}: there is no such file in {precision}"
         for runtime, precision in _left_out(config)
     ]
+    warnings += [
+        f"{runtime}: its files are read back and computed in torch, not run and not timed: they "
+        f"run on {RUNTIMES[runtime].elsewhere} alone"
+        for runtime in config.runtimes
+        if RUNTIMES[runtime].elsewhere
+    ]
     entries: list[FileEntry] = []
     renderings = [each for each in _renderings(config) if each not in _left_out(config)]
     for done, (runtime, precision) in enumerate(renderings):
@@ -252,7 +258,7 @@ def _fallen(entry: FileEntry) -> list[str]:
     if not entry.float_operators:
         return []
     text = f"{entry.file}: {_share(entry)} in {entry.runtime}"
-    if entry.runtime != "litert":
+    if entry.runtime != "litert" and not RUNTIMES[entry.runtime].elsewhere:
         text += f" on this processor ({_processor()})"
     kinds = ", ".join(f"{kind} x {count}" for kind, count in (entry.float_counts or {}).items())
     other = f"; on arm64 {_share(entry.arm64)}" if entry.arm64 else ""

@@ -60,6 +60,35 @@ def harness(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @swift
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("runtime", "module"),
+    [("coreml", "CoreML"), ("onnxruntime", "OnnxRuntimeBindings"), ("litert", "TensorFlowLite")],
+)
+def test_a_runtimes_code_fits_its_documented_interface(
+    tmp_path: Path, runtime: str, module: str
+) -> None:
+    """Against declarations of our own: what a Mac says of the real ones, nobody knows."""
+
+    def compile_(name: str, *files: Path) -> None:
+        made = ["-emit-module", "-module-name", name, "-emit-module-path", f"{name}.swiftmodule"]
+        subprocess.run(["swiftc", "-parse-as-library", *made, *files], cwd=tmp_path, check=True)
+
+    compile_("EdgeLogic", *(GLUE / "Sources" / "EdgeLogic").glob("*.swift"))
+    compile_(module, HARNESS / "stubs" / f"{module}.swift")
+    sources = [*(GLUE / "Sources" / "Model").glob("*.swift"),
+               GLUE.parent / "runtimes" / f"{runtime}.swift"]  # fmt: skip
+    if runtime != "litert":  # a Swift package has this of its own
+        (tmp_path / "module.swift").write_text(
+            "import Foundation\n"
+            "extension Foundation.Bundle { static var module: Foundation.Bundle { .main } }\n"
+        )
+        sources.append(tmp_path / "module.swift")
+    order = ["swiftc", "-typecheck", "-parse-as-library", "-module-name", "Trial", "-I", "."]
+    subprocess.run([*order, *sources], cwd=tmp_path, check=True)
+
+
+@swift
+@pytest.mark.slow
 def test_the_logics_own_tests_pass(harness: Path) -> None:
     subprocess.run(["swift", "test"], cwd=harness, check=True)
 

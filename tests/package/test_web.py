@@ -16,7 +16,8 @@ from edgedistill.devices.browser import packages
 from edgedistill.errors import UserError
 from edgedistill.package import package
 from edgedistill.package.app import App
-from edgedistill.package.contents import Contents
+from edgedistill.package.contents import Contents, contents_of
+from edgedistill.package.platforms import PLATFORMS
 from edgedistill.signature import TensorSpec
 
 
@@ -108,3 +109,12 @@ def test_litert_in_a_browser_takes_no_int8_and_says_what_does(
         "LiteRT.js takes float32, int32 and uint8, and `pixels` of tiny.int8.tflite is int8"
     )
     assert "--runtime onnxruntime" in raised.value.hint
+
+
+def test_litert_js_is_given_no_file_of_two_programs(bundle: Bundle) -> None:
+    app = contents_of(bundle, PLATFORMS["web"], "onnxruntime", "fp32").app
+    (main,) = app.files
+    both = (main, main.model_copy(update={"program": "step"}))
+    app = app.model_copy(update={"runtime": "litert", "files": both})
+    with pytest.raises(UserError, match="gives wrong values for the second program of a file"):
+        web._check(app)

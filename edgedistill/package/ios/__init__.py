@@ -1,4 +1,5 @@
-"""A Swift package for iOS: with ONNX Runtime's Swift package, or as pods with LiteRT's."""
+"""A Swift package for iOS: with ONNX Runtime's Swift package, with Core ML, or as pods with
+LiteRT's."""
 
 from __future__ import annotations
 
@@ -24,6 +25,11 @@ _ADDING = {
         "In Xcode: File, Add Package Dependencies, Add Local, and choose this folder. It takes\n"
         "ONNX Runtime's own Swift package along."
     ),
+    "coreml": (
+        "In Xcode: File, Add Package Dependencies, Add Local, and choose this folder. Nothing\n"
+        "else is needed: Core ML is part of iOS. The model is compiled on the device when it is\n"
+        "first opened, and kept in the app's caches."
+    ),
     "litert": (
         "In the Podfile, as LiteRT for Swift comes as a pod:\n\n"
         "```ruby\nuse_frameworks!\n"
@@ -41,6 +47,8 @@ def write(contents: Contents, folder: Path) -> None:
     tests = (folder / "Tests" / "ModelTests").rename(folder / "Tests" / f"{name}Tests")
     tests.joinpath("ModelTests.swift").rename(tests / f"{name}Tests.swift")
     shutil.copyfile(HERE / "runtimes" / f"{app.runtime}.swift", sources / "Runtime.swift")
+    if app.runtime == "coreml":
+        shutil.copyfile(HERE / "runtimes" / "coreml_package.swift", folder / "Package.swift")
     if app.runtime == "litert":
         (folder / "Package.swift").unlink()
         shutil.copyfile(HERE / "runtimes" / "EdgeLogic.podspec", folder / "EdgeLogic.podspec")
@@ -50,6 +58,7 @@ def write(contents: Contents, folder: Path) -> None:
         shutil.copyfile(sources / _DATA / told, folder / told)
     readme = (HERE / "README.md").read_text(encoding="utf-8")
     readme = readme.replace("{{adding}}", _ADDING[app.runtime])
+    readme = readme.replace("{{system}}", "17" if app.runtime == "coreml" else "15")
     (folder / "README.md").write_text(readme.replace("{{call}}", _CALLS[app.kind]), "utf-8")
     for path in (*folder.rglob("*.swift"), *folder.glob("*.podspec"), folder / "README.md"):
         text = path.read_text(encoding="utf-8")
@@ -64,10 +73,21 @@ def swift_name(name: str) -> str:
     return f"{found}Model" if found in _TAKEN else found
 
 
-_TAKEN = {"Foundation", "Swift", "XCTest", "EdgeLogic", "Model", "Runtime", "TensorFlowLite"}
+_TAKEN = {
+    "CoreML",
+    "Foundation",
+    "Swift",
+    "XCTest",
+    "EdgeLogic",
+    "Model",
+    "Runtime",
+    "TensorFlowLite",
+}
 
 
 def runtime_size(contents: Contents) -> RuntimeSize:
-    """Not known here: Xcode fetches the runtime, and links what an app uses of it."""
+    """Not known here but for Core ML: Xcode fetches a runtime, and links what an app uses of it."""
+    if contents.app.runtime == "coreml":
+        return RuntimeSize(0, "Core ML, which is part of iOS")
     what = {"onnxruntime": "ONNX Runtime's Swift package", "litert": "the pod TensorFlowLiteSwift"}
     return RuntimeSize(None, f"{what[contents.app.runtime]}; Xcode's size report tells")

@@ -41,7 +41,7 @@ _DOWNLOADED = {
 def write(contents: Contents, folder: Path) -> None:
     """Put the package, ready for `npm pack`, into `folder`.
 
-    Raises UserError: LiteRT.js has no tensors of the file's types.
+    Raises UserError: LiteRT.js has no tensors of the file's types, or a file of several programs.
     """
     app = contents.app
     _check(app)
@@ -92,6 +92,14 @@ def _check(app: App) -> None:
             f"{app.files[0].file} is {other.dtype}",
             "add `--runtime onnxruntime`, or compile for `web-wasm`, whose int8 files take and "
             "give floats",
+        )
+
+    alone = PLATFORMS["web"].one_program
+    if app.runtime in alone and len({each.file for each in app.files}) < len(app.files):
+        raise UserError(
+            f"LiteRT.js gives wrong values for the second program of a file, and "
+            f"{app.files[0].file} holds {' and '.join(each.program for each in app.files)}",
+            "add `--runtime onnxruntime`, whose files hold one program each",
         )
 
 

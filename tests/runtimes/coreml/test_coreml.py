@@ -14,8 +14,9 @@ from edgedistill.compress.fold import fold
 from edgedistill.compress.quantize import calibrate, convert, prepare
 from edgedistill.errors import UserError
 from edgedistill.program import Program, graph_of
+from edgedistill.runtimes.coreml.classifier import write
+from edgedistill.runtimes.coreml.convert import coremltools
 from edgedistill.runtimes.coreml.evaluate import Evaluated
-from edgedistill.runtimes.coreml.write import coremltools, write
 from edgedistill.signature import image_inputs
 from edgedistill.target import Scheme
 

@@ -34,7 +34,7 @@ final class Runtime: Programs {
         var outputs = [String: Tensor]()
         for spec in file.outputs {
             guard let value = found[spec.name] else { continue }
-            let bytes = [UInt8](try value.tensorData() as Data)
+            let bytes = [UInt8](Data(referencing: try value.tensorData()))
             outputs[spec.name] = try Tensor(dtype: spec.dtype, shape: spec.sizes, bytes: bytes)
         }
         return outputs

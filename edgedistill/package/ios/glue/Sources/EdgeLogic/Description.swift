@@ -38,6 +38,7 @@ public struct Description: Codable, Sendable {
 public struct ModelFile: Codable, Sendable {
     public let program: String
     public let file: String
+    public let sha256: String
     public let inputs: [TensorSpec]
     public let outputs: [TensorSpec]
     /// An output's name to the input that it feeds back to.

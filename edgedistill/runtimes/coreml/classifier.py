@@ -1,38 +1,18 @@
-"""A program as a Core ML package for iOS 17 and later.
-
-Written as Xcode takes it: a picture goes in as an image of bytes, and class probabilities come out.
-All is in float32 but the integers of an int8 program: by its own default, the converter would keep
-the scales between integers in float16, which moves values by whole steps.
-"""
+"""A program as a Core ML package that takes and gives what Xcode's own classes do: a picture goes
+in as an image of bytes, and class probabilities come out."""
 
 from __future__ import annotations
 
-import importlib
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgedistill.errors import UserError
-from edgedistill.signature import TensorSpec, blank
+from edgedistill.runtimes.coreml.convert import converted, coremltools, save
 
 if TYPE_CHECKING:
     from edgedistill.program import Program
+    from edgedistill.signature import TensorSpec
 
 Activation = Literal["softmax", "sigmoid", "none"]
-
-
-def coremltools() -> Any:
-    """The package. Raises UserError: it is not installed."""
-    from edgedistill.runtimes.native import hushed
-
-    try:
-        with hushed():
-            return importlib.import_module("coremltools")
-    except ImportError as error:
-        raise UserError(
-            f"Core ML: the package `coremltools` is missing ({error})",
-            "pip install 'edgedistill[coreml]'",
-        ) from None
 
 
 def write(
@@ -48,32 +28,16 @@ def write(
     its probabilities by label. temperature: logits are divided by it.
     Raises UserError: coremltools is missing.
     """
-    import torch
-
     from edgedistill.program import graph_of
-    from edgedistill.runtimes.native import hushed
     from edgedistill.runtimes.program import fold_weights, made_once
 
     ct = coremltools()
     folded = made_once(program, "folded", lambda: fold_weights(program))
-    inputs = program.signature.inputs
-    with torch.no_grad(), hushed():
-        answer = program.signature.answer
-        whole = _with_activation(graph_of(folded), answer, activation, temperature)
-        # Core ML's converter knows the core operators alone.
-        exported = torch.export.export(whole, blank(inputs, 1)).run_decompositions({})
-        classes = ct.ClassifierConfig(list(labels)) if activation == "softmax" else None
-        model = ct.convert(
-            exported,
-            convert_to="mlprogram",
-            minimum_deployment_target=ct.target.iOS17,
-            compute_precision=ct.precision.FLOAT32,
-            inputs=[_input(ct, each) for each in inputs],
-            classifier_config=classes,
-        )
-        shutil.rmtree(path, ignore_errors=True)
-        model.save(str(path))
-    (path / "executorch_debug_handle_mapping.json").unlink(missing_ok=True)
+    inputs, answer = program.signature.inputs, program.signature.answer
+    whole = _with_activation(graph_of(folded), answer, activation, temperature)
+    classes = ct.ClassifierConfig(list(labels)) if activation == "softmax" else None
+    taken = [_input(ct, each) for each in inputs]
+    save(converted(whole, inputs, inputs=taken, classifier_config=classes), path)
 
 
 def _with_activation(graph: Any, answer: int, activation: Activation, temperature: float) -> Any:
