@@ -123,12 +123,12 @@ def _in_openvino(path: Path) -> Callable[[NDArray[np.float32]], Answer]:
     return lambda image: lambda: next(iter(request.infer([image], share_outputs=True).values()))
 
 
-def right(path: Path, split: Split) -> NDArray[np.bool_]:
-    """Which images (images,) a file tells rightly."""
+def right(path: Path, split: Split, images: int) -> NDArray[np.bool_]:
+    """Which of the first images (images,) a file tells rightly."""
     model = opened(path)
-    pixels = split.pixels(np.arange(len(split)))
-    found = np.array([model(each[None])().argmax() for each in pixels])
-    told: NDArray[np.bool_] = found == split.labels
+    chosen = np.arange(min(images, len(split)))
+    found = np.array([model(each[None])().argmax() for each in split.pixels(chosen)])
+    told: NDArray[np.bool_] = found == split.labels[chosen]
     return told
 
 
@@ -228,7 +228,7 @@ def quantized(peer: str, where: Environment, of: Student) -> dict[str, Any]:
     split, scores = open_split(of.data, "validation"), {}
     for name in found["seconds"]:
         try:
-            scores[name] = 100.0 * float(right(out / name, split).mean())
+            scores[name] = 100.0 * float(right(out / name, split, len(split)).mean())
         except Exception as error:  # a runtime says what it does not take in its own words
             found["failed"][name] = f"{type(error).__name__}: {error}"[:600]
     found["validation"] = scores
@@ -247,7 +247,7 @@ def apart(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def rows_of(
     students: list[Student], tried: dict[str, list[dict[str, Any]]],
-    environments: dict[str, Environment], rounds: int,
+    environments: dict[str, Environment], rounds: int, images: int,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """A row for each file kind: our own first, in each runtime."""
     rows = []
@@ -262,7 +262,7 @@ def rows_of(
         told, times = [], []
         for each, paths in zip(students, files, strict=True):
             split = open_split(each.data, "test")
-            told.append({name: apart(right, path, split) for name, path in paths.items()})
+            told.append({name: apart(right, path, split, images) for name, path in paths.items()})
             times.append(apart(in_turn, paths, rounds, split.pixels(np.arange(16))))
         common = [name for name in files[0] if all(name in paths for paths in files)]
         for name in common:
@@ -320,6 +320,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=float, default=EPOCHS)
     parser.add_argument("--views", type=int, default=8, help="of each image by the teacher")
     parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--images", type=int, default=10_000, help="of the test set")
     parser.add_argument("--peers", nargs="*", choices=list(NAMES), default=list(NAMES))
     parser.add_argument("--name", default="peers_quantization", help="of the result file")
     parser.add_argument("--cache", type=Path, default=default_root())
@@ -334,8 +335,9 @@ def main() -> None:
         peer: [quantized(peer, where, each) for each in students]
         for peer, where in environments.items()
     }
+    rows = rows_of(students, tried, environments, asked.rounds, asked.images)
     write(
-        asked.name, rows_of(students, tried, environments, asked.rounds), seeds=asked.seeds,
+        asked.name, rows, seeds=asked.seeds, test_images=asked.images,
         student="ResNet-8", epochs=asked.epochs, calibration_images=CALIBRATION,
         threads=1, rounds=asked.rounds, runs=RUNS, target=TARGET.name,
         processor="with VNNI; without it untested" if WITH_VNNI else
