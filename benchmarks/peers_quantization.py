@@ -132,7 +132,9 @@ def right(path: Path, split: Split, images: int) -> NDArray[np.bool_]:
     return told
 
 
-def in_turn(paths: dict[str, Path], rounds: int, pixels: NDArray[np.float32]) -> dict[str, Any]:
+def in_turn(
+    paths: dict[str, Path], rounds: int, pixels: NDArray[np.float32]
+) -> dict[str, list[float]]:
     """Medians in ms of `RUNS` inferences of each file, (rounds,); in each round all in turn, from
     another one on."""
     models = {name: opened(path) for name, path in paths.items()}
@@ -239,10 +241,19 @@ def quantized(peer: str, where: Environment, of: Student) -> dict[str, Any]:
     return found
 
 
-def apart(function: Callable[..., Any], *arguments: Any) -> Any:
-    """In a process of its own, where no other runtime's threads are."""
+def judged(
+    paths: dict[str, Path], data: Path, images: int, rounds: int
+) -> tuple[dict[str, NDArray[np.bool_]], dict[str, list[float]]]:
+    """`right` of each file of a runtime, and `in_turn` of all: in a process of its own, where no
+    other runtime's threads are."""
+    split = open_split(data, "test")
+    times = in_turn(paths, rounds, split.pixels(np.arange(16)))
+    return {name: right(path, split, images) for name, path in paths.items()}, times
+
+
+def apart(*arguments: Any) -> Any:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
+        return pool.submit(judged, *arguments).result()
 
 
 def rows_of(
@@ -261,9 +272,9 @@ def rows_of(
             files.append({"float32": each.file(OURS, runtime, "fp32"), **mine, **theirs})
         told, times = [], []
         for each, paths in zip(students, files, strict=True):
-            split = open_split(each.data, "test")
-            told.append({name: apart(right, path, split, images) for name, path in paths.items()})
-            times.append(apart(in_turn, paths, rounds, split.pixels(np.arange(16))))
+            found, samples = apart(paths, each.data, images, rounds)
+            told.append(found)
+            times.append(samples)
         common = [name for name in files[0] if all(name in paths for paths in files)]
         for name in common:
             mean, std = mean_and_std([100.0 * float(each[name].mean()) for each in told])
