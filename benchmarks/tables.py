@@ -75,6 +75,12 @@ HEADINGS = {
     "hop_ms": "hop, ms",
     "real_time_percent": "of the hop's time, %",
     "k_instructions": "k instructions",
+    "ours_ahead": "edgedistill ahead, points",
+    "ahead_low": "from",
+    "ahead_high": "to, 95 %",
+    "our_latency": "edgedistill's latency, this 1",
+    "whole_mb": "the tool, MB",
+    "install_seconds": "its install, s",
 }
 
 
