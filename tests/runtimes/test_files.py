@@ -214,7 +214,8 @@ def test_unknown_suffix_is_said() -> None:
     with pytest.raises(UserError) as raised:
         runtime_of(Path("model.pkl"))
     assert str(raised.value) == (
-        "model.pkl: no runtime reads `.pkl` files\nhint: give one of .tflite, .onnx, .xml, .pte"
+        "model.pkl: no runtime reads `.pkl` files\nhint: give one of .tflite, .onnx, .xml, .pte, "
+        ".mlpackage.zip"
     )
 
 
