@@ -24,6 +24,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from edgedistill.compress.prices import needed_prices
 from scipy.stats import t as student_t
 
 from benchmarks.cifar10 import TARGET, recipe
@@ -31,7 +32,6 @@ from benchmarks.common import Quiet, mean_and_std, write
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache
 from edgedistill.compress.cost import MACS, PARAMS, Figure, measure, padded, priced
-from edgedistill.compress.prices import needed_prices
 from edgedistill.data import open_split
 from edgedistill.models import load
 from edgedistill.pipeline import run_until

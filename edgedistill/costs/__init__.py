@@ -1,11 +1,12 @@
 """What one inference costs on a device, told from operators that were counted or timed there once.
 
 `open_prices(device, ...)` gives `Prices`: `of(product)` is what one operator costs,
-`predict(works)` a whole model. What is not known yet is asked of the device, and remembered.
+`predict(works)` a whole model; `PriceSource.of(target, ...)` is where a target's come from. What is not known yet is asked of the device, and remembered.
 """
 
 from edgedistill.costs.opened import open_prices
 from edgedistill.costs.prices import Prices
 from edgedistill.costs.probe import Probe
+from edgedistill.costs.source import PriceSource
 
-__all__ = ["Prices", "Probe", "open_prices"]
+__all__ = ["PriceSource", "Prices", "Probe", "open_prices"]
