@@ -1,7 +1,8 @@
 """What one inference costs on a device, told from operators that were counted or timed there once.
 
 `open_prices(device, ...)` gives `Prices`: `of(product)` is what one operator costs,
-`predict(works)` a whole model; `PriceSource.of(target, ...)` is where a target's come from. What is not known yet is asked of the device, and remembered.
+`predict(works)` a whole model. What is not known yet is asked of the device, and remembered.
+`PriceSource.of(target, ...)` tells where a target's prices come from, and asks nothing.
 """
 
 from edgedistill.costs.opened import open_prices
