@@ -22,13 +22,15 @@ class Steps:
     each: float = 0.0
     """What an operator costs whatever its size."""
     learnt: set[Work] = field(default_factory=set, compare=False)
-    """What was asked before it was priced."""
+    asked_late: set[Work] = field(default_factory=set, compare=False)
+    """What was priced before it was asked for."""
 
     @property
     def unit(self) -> Literal["instructions", "microseconds"]:
         return "instructions"
 
     def of(self, work: Work) -> float:
+        self.asked_late.update({work} - self.learnt)
         if not isinstance(work, Product):
             return 0.0
         outputs, inputs = (self._up(each) for each in (work.outputs, work.inputs))
