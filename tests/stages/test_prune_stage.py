@@ -24,7 +24,7 @@ EXAMPLE = torch.zeros(1, 3, 16, 16)
 
 @pytest.fixture
 def listed(monkeypatch: pytest.MonkeyPatch) -> Steps:
-    found = Steps(each=10_000.0)
+    found = Steps(each=1_000.0)
     source = PriceSource(device="a", numbers="int8", kernel=None, threads=1, digest="d")
     monkeypatch.setattr(PriceSource, "of", lambda *_: source)
     monkeypatch.setattr(PriceSource, "open", lambda *_: found)
@@ -56,7 +56,7 @@ def test_a_goal_in_the_devices_cost_is_reached_as_its_list_counts(
     listed.learnt.clear()
     prune.rehearse(wanted, model, EXAMPLE, tmp_path, print)
     after = measure(model, EXAMPLE, [price])[price]
-    assert 10_000 * len(works(model, EXAMPLE)) < after <= 0.6 * before
+    assert 1_000 * len(works(model, EXAMPLE)) < after <= 0.6 * before
     assert wanted.prices is not None and not listed.asked_late
 
 
