@@ -54,6 +54,12 @@ class Figure:
     vector: float = 0.0
     """Of each element of a bias or a norm."""
 
+    def of(self, work: Work) -> float:
+        """Of a product or another operator."""
+        if self.prices is not None:
+            return self.prices.of(work)
+        return self.product(work) if isinstance(work, Product) else 0.0
+
     def told(self, value: float) -> str:
         """A value in words: `12.34 M MACs`."""
         return f"{value / self.per:.4g} {self.unit}"
@@ -122,14 +128,8 @@ def told(costs: Mapping[Figure, float], figures: Iterable[Figure]) -> str:
 
 
 def _cost(figure: Figure, calls: Iterable[Work], weights: float, vectors: float) -> float:
-    of_calls = sum(_price(figure, each) for each in calls)
+    of_calls = sum(figure.of(each) for each in calls)
     return of_calls + figure.weight * weights + figure.vector * vectors
-
-
-def _price(figure: Figure, work: Work) -> float:
-    if figure.prices is not None:
-        return figure.prices.of(work)
-    return figure.product(work) if isinstance(work, Product) else 0.0
 
 
 def _sizes(parameters: Iterable[Tensor]) -> tuple[int, int]:
