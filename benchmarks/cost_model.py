@@ -99,9 +99,10 @@ def told(device: Device, path: Path) -> list[float]:
     pixels = np.random.default_rng(0).random((1, 3, SIZE, SIZE), dtype=np.float32)
     np.savez(inputs, pixels=pixels)
     job = Job(path, "litert", inputs, PROTOCOL, profile=False)
-    if device.how == "emulated":
-        return [device.run(job).instructions["all"]]
-    return [1000 * percentile(device.run(job).samples_ms, 50) for _ in range(REPEATS)]
+    with device:
+        if device.how == "emulated":
+            return [device.run(job).instructions["all"]]
+        return [1000 * percentile(device.run(job).samples_ms, 50) for _ in range(REPEATS)]
 
 
 def main() -> None:
@@ -111,7 +112,8 @@ def main() -> None:
     students = int(sys.argv[2]) if len(sys.argv) > 2 else STUDENTS
     rows: list[dict[str, Any]] = []
     target = load_target("android-arm64" if name.startswith("emulator") else "linux-x64")
-    with open_device(name) as device, scratch_folder() as folder:
+    device = open_device(name)
+    with scratch_folder() as folder:
         prices = open_prices(device, target, "int8", default_root(), print)
         for seed in range(students):
             title, net = student(seed)

@@ -31,7 +31,7 @@ from benchmarks.common import Quiet, mean_and_std, write
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache
 from edgedistill.compress.cost import MACS, PARAMS, Figure, measure, padded, priced
-from edgedistill.compress.prices import needed_prices
+from edgedistill.costs import PriceSource
 from edgedistill.data import open_split
 from edgedistill.models import load
 from edgedistill.pipeline import run_until
@@ -44,11 +44,12 @@ from edgedistill.tasks.classification import accuracy
 BY_MACS, BY_COST = "by MACs", "by cost"
 
 
-def figure_of(by: str, target: Target) -> Figure:
+def figure_of(wanted: argparse.Namespace, target: Target) -> Figure:
     """What both are held equal in."""
-    return padded(target.known_kernel) if by == "padded_macs" else priced(
-        needed_prices(target, "cost")
-    )  # fmt: skip
+    if wanted.by == "padded_macs":
+        return padded(target.known_kernel)
+    # No file of integers is exported here, so that the recipe's own goal is in float32.
+    return priced(PriceSource.of(target, "fp32").open(wanted.cache, print))
 
 
 def pruned(wanted: argparse.Namespace, target: Target, seed: int, goal: str) -> dict[str, Artifact]:
@@ -86,7 +87,7 @@ def measured(name: str, seed: int, figure: Figure, made: dict[str, Artifact]) ->
 
 def both(wanted: argparse.Namespace, target: Target, seed: int) -> list[dict[str, Any]]:
     """By MACs, then by cost to what that one came to."""
-    figure = figure_of(wanted.by, target)
+    figure = figure_of(wanted, target)
     first = pruned(wanted, target, seed, f"stages.prune.macs={wanted.macs}")
     old = measured(BY_MACS, seed, figure, first)
     second = pruned(wanted, target, seed, f"stages.prune.{wanted.by}={old['cost']}")

@@ -30,6 +30,7 @@ from edgedistill.records import StudyRecord
 from edgedistill.target import Target, check_names, load_target
 
 if TYPE_CHECKING:
+    from edgedistill.costs import Prices
     from edgedistill.progress import Reporter
 
 
@@ -131,7 +132,8 @@ def search(
     reporter: Reporter | None = None,
 ) -> Searched:
     """Try a recipe with other values, short trials first, for as long as `budget` (`30m`) says;
-    then compile what is best on validation and costs no more than the contract allows. An
+    then compile what is best on validation and costs no more than the contract allows. Cost is the
+    device's own where the target's is there, else multiply-accumulates. An
     interrupted search goes on where it is called again.
 
     vary: `student.depth=8,14,20` or `stages.distill.learning_rate=0.02..0.3`; none: what is usual
@@ -147,9 +149,11 @@ def search(
     wanted = of_labels(read_recipe(recipe, set))
     named = load_target(target) if isinstance(target, str) else target
     folder = Path(out or f"{wanted.name}-{named.name}-search")
-    asked = Wanted(wanted, named, varied_in(wanted, named, vary), parse_budget(budget), folder)
+    varied, seconds = varied_in(wanted, named, vary), parse_budget(budget)
     reporter = reporter or _Log()
     store = Cache(Path(cache) if cache else default_root(), reporter.say)
+    prices = _prices(wanted, named, store.root, reporter)
+    asked = Wanted(wanted, named, varied, seconds, folder, prices)
     record = searched(asked, store, reporter)
     bundle = None
     if compile_best:
@@ -157,6 +161,19 @@ def search(
         assert isinstance(made, Bundle), "one target gives one bundle"
         bundle = made
     return Searched(folder, record, bundle)
+
+
+def _prices(recipe: Recipe, target: Target, cache: Path, reporter: Reporter) -> Prices | None:
+    """What the target's device asks for operators; None where it is not there, which is said."""
+    from edgedistill.costs import PriceSource
+    from edgedistill.plan import numbers_of
+
+    try:
+        source = PriceSource.of(target, numbers_of(recipe, target))
+        return source.open(cache, reporter.say)
+    except UserError as error:
+        reporter.say(f"search: not by the device's cost: {error.message}")
+        return None
 
 
 def teach(

@@ -238,7 +238,7 @@ def run_steps(
         if inputs and not rehearsed and cache.find(_key(recipe, step, inputs)[0]) is None:
             reporter.say("rehearsal: an untrained student is built, pruned, quantized and written")
             assert isinstance(recipe, Recipe)
-            rehearse(recipe, planned, artifacts, reporter)
+            rehearse(recipe, planned, artifacts, reporter, cache.root)
             rehearsed = True
         artifacts[step.name] = _run_step(recipe, step, inputs, cache, reporter, sent)
     return artifacts
@@ -262,8 +262,9 @@ def _run_step(
             return artifact
         reporter.say(f"{step.name}: {'going on' if any(scratch.iterdir()) else 'started'}")
         context = Context(
-            scratch, recipe.seed, recipe.deterministic, reporter, cache.root / "answers", sent
-        )
+            scratch, recipe.seed, recipe.deterministic, reporter, cache.root / "answers", sent,
+            cache.root,
+        )  # fmt: skip
         try:
             metrics = STAGES[step.stage].run(step.config, inputs, context)
             return cache.commit(key, step.stage, metrics, made_by)

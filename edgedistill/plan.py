@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from edgedistill.artifact import text_digest
 from edgedistill.data import fingerprint as data_fingerprint
@@ -44,6 +44,12 @@ def steps(recipe: Recipe, target: Target) -> list[Step]:
     plan.student()
     plan.files()
     return plan.steps
+
+
+def numbers_of(recipe: Recipe, target: Target) -> Literal["int8", "fp32"]:
+    """Those of the files that ship, as a device computes them."""
+    precisions = recipe.stages.export.precisions or target.precisions
+    return "int8" if recipe.stages.quantize and "int8" in precisions else "fp32"
 
 
 def model_steps(recipe: Recipe) -> list[str]:
@@ -169,7 +175,7 @@ class _Plan:
                 prune=_resolved(wanted.prune),
                 round_to=wanted.prune.round_to or self.target.channel_multiple,
                 kernel=self.target.known_kernel if wanted.prune.padded_macs else None,
-                prices=prune.prices_for(wanted.prune, self.target),
+                prices=prune.prices_for(wanted.prune, self.target, numbers_of(recipe, self.target)),
                 augment=recipe.data.changes,
                 workers=recipe.data.workers,
             )

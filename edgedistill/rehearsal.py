@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,11 +33,16 @@ _IMAGES = 16
 
 
 def rehearse(
-    recipe: Recipe, planned: Sequence[Step], done: dict[str, Artifact], reporter: Reporter
+    recipe: Recipe,
+    planned: Sequence[Step],
+    done: dict[str, Artifact],
+    reporter: Reporter,
+    cache: Path,
 ) -> None:
     """Try what the steps that are still to come will do, without learning anything.
 
-    done: what is there of earlier runs, `data` at least, by step; it has proven its part.
+    done: what is there of earlier runs, `data` at least, by step; it has proven its part. cache:
+    the cache's folder.
     Raises UserError: what will fail.
     """
     data = DataRecord.read(done["data"])
@@ -52,7 +58,8 @@ def rehearse(
     student = build(recipe.student, *shape)
     for step in planned:
         if isinstance(step.config, prune.Config) and step.name not in done:
-            prune.rehearse(step.config, student, *blank(data.inputs))
+            (example,) = blank(data.inputs)
+            prune.rehearse(step.config, student, example, cache, reporter.say)
     _write(student, planned, done["data"], reporter)
 
 

@@ -49,7 +49,7 @@ def test_an_untrained_student_is_quantized_and_written(
     written: dict[str, Any] = {}
     monkeypatch.setattr(export, "rehearse", lambda _, programs, *rest: written.update(programs))
     wanted = recipe(tmp_path, f"stages.quantize.method={method}")
-    rehearse(wanted, steps(wanted, TARGET), {"data": data}, Lines())
+    rehearse(wanted, steps(wanted, TARGET), {"data": data}, Lines(), tmp_path)
     targets = [str(node.target) for node in written["int8"]["main"].exported.graph.nodes]
     assert list(written) == ["float", "int8"]
     assert any("dequantize_per_channel" in target for target in targets)
@@ -63,7 +63,7 @@ def test_both_precisions_are_written_for_each_runtime(
     kind, seen = type(RUNTIMES["onnxruntime"]), []
     monkeypatch.setattr(kind, "write", lambda _, program, path, spec: seen.append(spec))
     wanted = recipe(tmp_path)
-    rehearse(wanted, steps(wanted, TARGET), {"data": data}, Lines())
+    rehearse(wanted, steps(wanted, TARGET), {"data": data}, Lines(), tmp_path)
     assert [(spec.precision, spec.io) for spec in seen] == [
         ("fp32", "float"), ("int8", TARGET.scheme.io),
     ]  # fmt: skip
@@ -75,10 +75,10 @@ def test_what_finished_steps_have_proven_is_not_tried_again(
     wanted = recipe(tmp_path, "stages.quantize.keep_float=[nothing]")
     planned = steps(wanted, TARGET)
     with pytest.raises(UserError, match="no layer with weights `nothing`"):
-        rehearse(wanted, planned, {"data": data, "distill": data}, Lines())
-    rehearse(wanted, planned, {"data": data, "distill": data, "quantize": data}, Lines())
+        rehearse(wanted, planned, {"data": data, "distill": data}, Lines(), tmp_path)
+    rehearse(wanted, planned, {"data": data, "distill": data, "quantize": data}, Lines(), tmp_path)
     monkeypatch.setattr("edgedistill.distill.objective.Objective", None)
     with pytest.raises(UserError):  # no losses are bound for a student that has learned
-        rehearse(wanted, planned, {"data": data, "distill": data, "prune": data}, Lines())
+        rehearse(wanted, planned, {"data": data, "distill": data, "prune": data}, Lines(), tmp_path)
     with pytest.raises(TypeError):
-        rehearse(wanted, planned, {"data": data}, Lines())
+        rehearse(wanted, planned, {"data": data}, Lines(), tmp_path)

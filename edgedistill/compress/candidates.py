@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.compress.cost import Layer, layer_of
 from edgedistill.errors import UserError, in_short, out_of_resources
 from edgedistill.models.pruned import fixed_width
 from edgedistill.models.recurrent import recurrent
-from edgedistill.models.work import Product
+from edgedistill.models.steps import Work
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -54,12 +54,12 @@ class _Whole(Exception):
 def candidates(
     model: nn.Module,
     graph: Any,
-    calls: Sequence[Product],
+    calls: Sequence[Work],
     score: Callable[[Any], Tensor | None],
     round_to: int,
 ) -> tuple[list[Candidate], dict[str, Layer], dict[str, str]]:
     """What might go by the model's dependency `graph`, the layers that it touches by their names,
-    and the layers that stay whole, with the reason. `calls`: what one inference multiplies."""
+    and the layers that stay whole, with the reason. `calls`: what one inference computes."""
     found: list[Candidate] = []
     whole: dict[str, str] = {}
     layers: dict[str, Layer] = {}
@@ -78,6 +78,22 @@ def candidates(
                 sides = _sides(graph, dep.target)
                 layers[name] = layer_of(dep.target.module, name, calls, sides)
     return found, layers, whole
+
+
+def sizes(layers: Mapping[str, Layer], found: Sequence[Candidate]) -> Iterator[Work]:
+    """All that these layers may compute while candidates are cut, each by itself or two at once."""
+    sides: dict[tuple[str, bool], set[int]] = {}
+    for each in found:
+        gone = [0, *accumulate(len(block.channels) for block in each.blocks)]
+        for touch in each.touches:
+            whole = layers[touch.layer].whole[0 if touch.on_output else 1]
+            widths = {whole - round(count * touch.ratio) for count in gone}
+            sides.setdefault((touch.layer, touch.on_output), set()).update(widths)
+    for name, layer in layers.items():
+        outputs = sides.get((name, True), {layer.whole[0]})
+        inputs = sides.get((name, False), {layer.whole[1]})
+        for pair in product(outputs, {layer.whole[1]} if layer.tied else inputs):
+            yield from layer.calls_with(*pair)
 
 
 def _kept(model: nn.Module) -> dict[Any, str]:

@@ -1,7 +1,8 @@
 """What one inference costs, and what it would cost with fewer channels.
 
-A figure is anything that is a sum over the model's products and parameters: multiply-accumulates,
-those that a kernel computes, a device's price, parameters, bytes. Pruning knows of no other.
+A figure is anything that is a sum over what the model computes and its parameters:
+multiply-accumulates, those that a kernel computes, a device's price, parameters, bytes. Pruning
+knows of no other.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from edgedistill.models.steps import Work, works
 from edgedistill.models.work import Product, products
 from edgedistill.target import Kernel
 
@@ -19,18 +21,20 @@ if TYPE_CHECKING:
 
 
 class PriceList(Protocol):
-    """What a device takes for each product, counted or measured there."""
+    """What a device takes for each operator, counted or measured there."""
 
     @property
     def unit(self) -> Literal["instructions", "microseconds"]:
         """What a price is in."""
 
-    @property
-    def digest(self) -> str:
-        """Another one, where any price is another."""
+    def of(self, work: Work) -> float:
+        """The price of one operator, in `unit`."""
 
-    def of(self, product: Product) -> float:
-        """The price of one product, in `unit`."""
+    def fixed(self, operators: int) -> float:
+        """What an inference of so many operators takes beside them."""
+
+    def learn(self, works: Iterable[Work]) -> None:
+        """Ask the device at once for all of these that it was not asked for yet."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +47,18 @@ class Figure:
     """How much of it is one `unit`."""
     product: Callable[[Product], float] = lambda _: 0.0
     """Of a product."""
+    prices: PriceList | None = None
+    """In its place: of every operator, and of the inference around them."""
     weight: float = 0.0
     """Of each element of a layer's weights."""
     vector: float = 0.0
     """Of each element of a bias or a norm."""
+
+    def of(self, work: Work) -> float:
+        """Of a product or another operator."""
+        if self.prices is not None:
+            return self.prices.of(work)
+        return self.product(work) if isinstance(work, Product) else 0.0
 
     def told(self, value: float) -> str:
         """A value in words: `12.34 M MACs`."""
@@ -69,7 +81,7 @@ def padded(kernel: Kernel) -> Figure:
 def priced(prices: PriceList) -> Figure:
     """What a device takes; told in millions of instructions, or milliseconds."""
     unit, per = _UNITS[prices.unit]
-    return Figure(unit, per, prices.of)
+    return Figure(unit, per, prices=prices)
 
 
 _UNITS = {"instructions": ("M instructions", 1e6), "microseconds": ("ms", 1e3)}
@@ -77,13 +89,31 @@ _UNITS = {"instructions": ("M instructions", 1e6), "microseconds": ("ms", 1e3)}
 
 def measure(module: nn.Module, example: Tensor, figures: Iterable[Figure]) -> Costs:
     """Figures of one inference on `example` (1, channels, height, width)."""
-    return reckon(module, products(module, example), figures)
+    figures = list(figures)
+    return reckon(module, computed(module, example, figures), figures)
 
 
-def reckon(module: nn.Module, found: Sequence[Product], figures: Iterable[Figure]) -> Costs:
-    """The same of what one inference of `module` is known to multiply."""
+def computed(module: nn.Module, example: Tensor, figures: Iterable[Figure]) -> Sequence[Work]:
+    """What one inference on `example` computes, as far as the figures count it."""
+    whole = any(each.prices is not None for each in figures)
+    return works(module, example) if whole else products(module, example)
+
+
+def reckon(module: nn.Module, found: Sequence[Work], figures: Iterable[Figure]) -> Costs:
+    """The same of what one inference of `module` is known to compute."""
     weights, vectors = _sizes(module.parameters())
-    return {each: _cost(each, found, weights, vectors) for each in figures}
+    costs = {}
+    for each in figures:
+        learn(each, found)
+        fixed = each.prices.fixed(len(found)) if each.prices else 0.0
+        costs[each] = fixed + _cost(each, found, weights, vectors)
+    return costs
+
+
+def learn(figure: Figure, found: Iterable[Work]) -> None:
+    """Ask at once for all prices of these that the figure needs."""
+    if figure.prices is not None:
+        figure.prices.learn(found)
 
 
 def over(costs: Mapping[Figure, float], limits: Mapping[Figure, float]) -> Costs:
@@ -97,9 +127,9 @@ def told(costs: Mapping[Figure, float], figures: Iterable[Figure]) -> str:
     return " and ".join(figure.told(costs[figure]) for figure in figures)
 
 
-def _cost(figure: Figure, calls: Iterable[Product], weights: float, vectors: float) -> float:
-    of_products = sum(figure.product(each) for each in calls)
-    return of_products + figure.weight * weights + figure.vector * vectors
+def _cost(figure: Figure, calls: Iterable[Work], weights: float, vectors: float) -> float:
+    of_calls = sum(figure.of(each) for each in calls)
+    return of_calls + figure.weight * weights + figure.vector * vectors
 
 
 def _sizes(parameters: Iterable[Tensor]) -> tuple[int, int]:
@@ -114,8 +144,8 @@ def _sizes(parameters: Iterable[Tensor]) -> tuple[int, int]:
 class Layer:
     """A layer while channels are being taken from it."""
 
-    calls: Sequence[Product]
-    """What it multiplies, once for each time that it is called."""
+    calls: Sequence[Work]
+    """What it multiplies, once for each time that it is called, and the operators that follow."""
     weights: float
     """Parameters that shrink with its outputs and with its inputs."""
     vectors: float
@@ -132,25 +162,31 @@ class Layer:
         are cut leave fractions of what was counted whole."""
         given = self.outputs / self.whole[0]
         taken = given if self.tied else self.inputs / self.whole[1]
-        calls = [_shrunk(each, given, taken, self.tied) for each in self.calls]
+        calls = self.calls_with(self.outputs, self.inputs)
         # Each of a depthwise convolution's weights belongs to one channel.
         both = given if self.tied and self.whole[1] == 1 else given * taken
         return tuple(
             _cost(each, calls, self.weights * both, self.vectors * given) for each in figures
         )
 
+    def calls_with(self, outputs: int, inputs: int) -> list[Work]:
+        """What it computes with so many channels."""
+        given = outputs / self.whole[0]
+        taken = given if self.tied else inputs / self.whole[1]
+        return [_shrunk(each, given, taken, self.tied) for each in self.calls]
 
-def _shrunk(call: Product, given: float, taken: float, tied: bool) -> Product:
+
+def _shrunk(call: Work, given: float, taken: float, tied: bool) -> Work:
+    if not isinstance(call, Product):
+        return replace(call, channels=round(call.channels * given))
     if tied and call.groups > 1:
         return replace(call, groups=round(call.groups * given))
     return replace(call, outputs=round(call.outputs * given), inputs=round(call.inputs * taken))
 
 
-def layer_of(
-    module: Any, name: str, found: Sequence[Product], sides: tuple[int, int, bool]
-) -> Layer:
+def layer_of(module: Any, name: str, found: Sequence[Work], sides: tuple[int, int, bool]) -> Layer:
     """The module `name` as a layer; `sides`: the channels it gives and takes, and whether those are
-    the same ones. Its calls are the products in `found` with one of its parameters."""
+    the same ones. Its calls are those in `found` with one of its parameters."""
     import torch
 
     outputs, inputs, tied = sides
@@ -163,6 +199,7 @@ def layer_of(
         each for each in found
         if each.weight.startswith(f"{name}.") and each.weight[len(name) + 1 :] in parameters
     ]  # fmt: skip
-    depthwise = tied and all(math.prod((each.outputs, each.inputs)) == 1 for each in calls)
+    multiplied = [each for each in calls if isinstance(each, Product)]
+    depthwise = tied and all(math.prod((each.outputs, each.inputs)) == 1 for each in multiplied)
     whole = (outputs, 1 if depthwise else inputs)
     return Layer(calls, *_sizes(parameters.values()), whole, *whole, tied)

@@ -10,13 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgedistill.compress.candidates import candidates
-from edgedistill.compress.cost import Costs, Figure, measure, over, reckon, told
+from edgedistill.compress.candidates import candidates, sizes
+from edgedistill.compress.cost import (
+    Costs,
+    Figure,
+    computed,
+    learn,
+    measure,
+    over,
+    reckon,
+    told,
+)
 from edgedistill.compress.knapsack import Knapsack
 from edgedistill.compress.trial import Trial, cut, that_can_go
 from edgedistill.errors import UserError
 from edgedistill.models.pruned import Step, dependency_graph, understanding
-from edgedistill.models.work import products
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -86,9 +94,11 @@ def prune(
     """
     with understanding():
         graph: Any = dependency_graph(model, example)
-        calls = products(model, example)
+        calls = computed(model, example, limits)
         found, layers, whole = candidates(model, graph, calls, score, round_to)
         found = that_can_go(model, graph, example, found, whole)
+    for figure in limits:
+        learn(figure, sizes(layers, found))
     if whole:
         say(f"pruning: these layers keep all their channels: {_list(whole)}")
     knapsack = Knapsack(reckon(model, calls, limits), layers, found)

@@ -54,9 +54,8 @@ def estimated(
     kernels = load_target(target)
     with reading(str(file), "give a .tflite file, or a bundle with one"):
         numbers, works = works_of_file(file)
-    with open_device(device) as opened:
-        prices = open_prices(opened, kernels, numbers, cache or default_root(), say)
-        total = prices.predict(work for _, work in works)
+    prices = open_prices(open_device(device), kernels, numbers, cache or default_root(), say)
+    total = prices.predict(work for _, work in works)
     rows = tuple(_row(name, work, prices.of(work)) for name, work in works)
     unknown = {work.operator for _, work in works if isinstance(work, Step) and work.operator}
     notes = [f"{each}: priced as an addition of as many elements" for each in sorted(unknown)]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 from edgedistill.costs.ask import Asking
 from edgedistill.costs.prices import Fixed, Prices, Unit
@@ -19,7 +20,7 @@ from edgedistill.costs.probe import Probe
 from edgedistill.costs.probe_file import Numbers
 from edgedistill.devices import Device, in_words
 from edgedistill.errors import UserError
-from edgedistill.target import Kernel, Target
+from edgedistill.target import Kernel
 
 VERSION = 1
 """Of the operators' files and of how they are asked; prices of another are not read."""
@@ -29,31 +30,40 @@ INT8 = Kernel(output_channels=8, depthwise=8)
 """Where the target does not tell."""
 
 
+class Kernels(Protocol):
+    """A target, as far as prices depend on it."""
+
+    @property
+    def kernel(self) -> Kernel | None:
+        """As `Target.kernel`."""
+
+    @property
+    def threads(self) -> int:
+        """As `Target.threads`."""
+
+
 def open_prices(
     device: Device,
-    target: Target,
+    target: Kernels,
     numbers: Numbers,
     cache: Path,
     say: Callable[[str], None] = lambda _: None,
 ) -> Prices:
-    """LiteRT's prices on an entered device, in instructions where it counts them, else in
-    microseconds. cache: the cache's folder.
+    """LiteRT's prices on a device, in instructions where it counts them, else in microseconds. The
+    device is entered whenever it is asked for something, and left. cache: the cache's folder.
 
     Raises UserError: the device does not run LiteRT's files, or one fails there.
     """
-    if "litert" not in device.runtimes:
-        raise UserError(
-            f"costs: {device.name} runs no LiteRT files, whose operators are priced",
-            "name a device that does: `edgedistill device list`",
-        )
+    key, where = identified(device, target, numbers)
     kernel = FLOAT if numbers == "fp32" else target.kernel or INT8
     unit: Unit = "instructions" if device.how == "emulated" else "microseconds"
-    path = cache / "costs" / f"{_key(device, numbers, target.threads)}.jsonl"
+    path = cache / "costs" / f"{key}.jsonl"
     asking = Asking(device, numbers, target.threads, say)
     known = dict(_read(path))
     fixed = known.pop(_FIXED, None), known.pop(_EACH, None)
     if fixed[0] is None or fixed[1] is None:
-        asked = asking.fixed()
+        with device:
+            asked = asking.fixed()
         _append(path, {_FIXED: asked.whole, _EACH: asked.each})
     else:
         asked = Fixed(fixed[0], fixed[1])
@@ -61,21 +71,34 @@ def open_prices(
 
     def ask(probes: list[Probe]) -> Mapping[Probe, float]:
         found: dict[Probe, float] = {}
-        for part in asking.prices(probes):
-            _append(path, {probe.key: price for probe, price in part.items()})
-            found |= part
+        with device:
+            for part in asking.prices(probes):
+                _append(path, {probe.key: price for probe, price in part.items()})
+                found |= part
         return found
 
     prices = {Probe.read(key): price for key, price in known.items()}
-    return Prices(unit, in_words(device.identity()), kernel, prices, asked, ask)
+    return Prices(unit, where, kernel, prices, asked, ask)
+
+
+def identified(device: Device, target: Kernels, numbers: Numbers) -> tuple[str, str]:
+    """A key of all that decides about a device's prices, whatever was asked so far; and the device
+    in words. Nothing runs there.
+
+    Raises UserError: the device is not there, or runs no LiteRT files.
+    """
+    with device:
+        if "litert" not in device.runtimes:
+            raise UserError(
+                f"costs: {device.name} runs no LiteRT files, whose operators are priced",
+                "name a device that does: `edgedistill device list`",
+            )
+        told = [VERSION, device.how, asdict(device.identity()), numbers, target.threads]
+        where = in_words(device.identity())
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16], where
 
 
 _FIXED, _EACH = "inference", "operator"
-
-
-def _key(device: Device, numbers: Numbers, threads: int) -> str:
-    told = [VERSION, device.how, asdict(device.identity()), numbers, threads]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _read(path: Path) -> Iterator[tuple[str, float]]:

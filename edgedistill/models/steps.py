@@ -32,6 +32,8 @@ class Step:
     """Elements of a pool's kernel."""
     operator: str = ""
     """By torch's name, where `kind` only stands for it: what takes about as much."""
+    weight: str = ""
+    """Name of the parameter of a product before it, by whose channels it grows; none: of none."""
 
     @property
     def elements(self) -> int:
@@ -61,10 +63,10 @@ def _works(graph: GraphModule, names: dict[str, str]) -> Iterator[Work]:
         if base in _FREE or (kind == "relu" and _follows_product(node)):
             continue
         if kind is not None:
-            yield _step(node, kind)
+            yield _step(node, kind, names)
         elif found := list(products_of(graph, names, node)):
             yield from found
-        elif (step := _unknown(node, base)) is not None:
+        elif (step := _unknown(node, base, names)) is not None:
             yield step
 
 
@@ -81,24 +83,34 @@ def _follows_product(node: Node) -> bool:
     return made.op == "call_function" and _base(made) in _CLAMPING
 
 
-def _step(node: Node, kind: Kind, operator: str = "") -> Step:
-    pooled = kind in ("mean", "max_pool", "average_pool")
-    shape = shape_of(node.args[0] if kind == "mean" else node)
-    channels = shape[1] if pooled and len(shape) == 4 else shape[-1]
+def _step(node: Node, kind: Kind, names: dict[str, str], operator: str = "") -> Step:
+    shape = shape_of(node.args[0] if kind == "mean" else node) or (1,)
+    channels = shape[1] if kind != "softmax" and len(shape) == 4 else shape[-1]
     kernel = 1
     if kind in ("max_pool", "average_pool"):
         sides: Any = node.args[1]
         both = [sides, sides] if isinstance(sides, int) else list(sides)
         kernel = math.prod(both if len(both) == 2 else both * 2)
-    return Step(kind, channels, math.prod(shape) // channels, kernel, operator)
+    positions = math.prod(shape) // channels
+    return Step(kind, channels, positions, kernel, operator, _weight_before(node, names))
 
 
-def _unknown(node: Node, base: str) -> Step | None:
+def _weight_before(node: Node, names: dict[str, str]) -> str:
+    """Of the nearest product that the node's first argument comes from."""
+    while node.all_input_nodes:
+        node = node.all_input_nodes[0]
+        if _base(node) in _CLAMPING:
+            return next((names[each.name] for each in node.all_input_nodes[1:]
+                         if names.get(each.name)), "")  # fmt: skip
+    return ""
+
+
+def _unknown(node: Node, base: str, names: dict[str, str]) -> Step | None:
     """As an addition of as many elements; None for what gives no single tensor."""
     value: Any = node.meta.get("val")
     if not hasattr(value, "shape") or not len(value.shape) or not math.prod(shape_of(node)):
         return None
-    return _step(node, "add", base)
+    return _step(node, "add", names, base)
 
 
 _KINDS: dict[str, Kind] = {

@@ -168,8 +168,11 @@ class PruneConfig(Training):
     padded_macs: float | None = Field(default=None, gt=0.0, le=1e9)
     """The same as the target's kernels compute them, which work in blocks of channels."""
     cost: float | None = Field(default=None, gt=0.0, le=1e12)
-    """Wanted cost of one inference on the target's device, by its price list: in millions of
-    instructions where those are counted, else in milliseconds."""
+    """Wanted cost of one whole inference on the target's `device`, told from operators that were
+    counted or timed there once: in millions of instructions where those are counted, else in
+    milliseconds. LiteRT has to be the primary runtime. Counted are products, the operators beside
+    them, which shrink with the layer before them, and what an inference costs beside its
+    operators, which does not shrink."""
     params: float | None = Field(default=None, gt=0.0, le=1e9)
     """Wanted parameters, in thousands."""
     weights_kb: float | None = Field(default=None, gt=0.0, le=1e12)

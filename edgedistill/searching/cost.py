@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from edgedistill.models.work import Product, padded_of
@@ -18,6 +18,9 @@ class Prices(Protocol):
 
     def of(self, product: Product) -> float:
         """The price of one product."""
+
+    def learn(self, works: Iterable[Product]) -> None:
+        """Ask at once for all of these that are not known yet."""
 
 
 def unit_of(kernel: Kernel | None, prices: Prices | None = None) -> str:
@@ -42,5 +45,6 @@ def cost_of_model(
         for times, groups, outputs, inputs, size, positions in products
     ]
     if prices is not None:
+        prices.learn(product for _, product in found)
         return sum(times * prices.of(product) for times, product in found)
     return sum(times * product.macs for times, product in found) / 1e6

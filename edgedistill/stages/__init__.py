@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgedistill.artifact import CHECKPOINTS, Artifact, JsonObject
+from edgedistill.cache import default_root
 from edgedistill.progress import Reporter
 from edgedistill.runtime_table import TABLE
 
@@ -38,6 +39,8 @@ class Context:
 
     sent: Counter[str] = field(default_factory=Counter)
     """How many requests this run has sent to each endpoint."""
+    cache: Path = field(default_factory=default_root)
+    """The cache's folder, where prices of devices are kept."""
 
     def teacher_context(
         self, config: Teacher, folder: Path, data: DataRecord, precision: str = "fp32"

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,8 +24,9 @@ from edgedistill.compress.cost import (
     priced,
     told,
 )
-from edgedistill.compress.prices import needed_prices, price_list
 from edgedistill.compress.prune import importance, prune
+from edgedistill.costs import PriceSource
+from edgedistill.costs.probe_file import Numbers
 from edgedistill.errors import UserError
 from edgedistill.models import load, save
 from edgedistill.predict import state_of_model, task_of
@@ -40,14 +42,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-class Prices(Frozen):
-    """A price list, by its place and what it says."""
-
-    device: str | None
-    runtime: str
-    digest: str
-
-
 class Config(Frozen):
     """What the pruned student depends on."""
 
@@ -55,22 +49,28 @@ class Config(Frozen):
     round_to: int
     kernel: Kernel | None
     """What a goal in padded MACs is counted by."""
-    prices: Prices | None = None
+    prices: PriceSource | None = None
     """What a goal in the device's cost is counted by."""
     augment: Changes
     workers: int | None
 
 
-def prices_for(settings: PruneConfig, target: Target) -> Prices | None:
-    """The price list that these settings ask for; None where they ask for none.
+def prices_for(settings: PruneConfig, target: Target, numbers: Numbers) -> PriceSource | None:
+    """Where the price list comes from that these settings ask for; None where they ask for none.
+    numbers: of the files that ship.
 
-    Raises UserError: the target's device has none.
+    Raises UserError: the target's device has none, or is not there.
     """
     key = "cost" if settings.cost else "if_costlier" if settings.if_costlier else ""
     if not key:
         return None
-    found = needed_prices(target, key)
-    return Prices(device=target.device, runtime=target.primary, digest=found.digest)
+    try:
+        return PriceSource.of(target, numbers)
+    except UserError as error:
+        raise UserError(
+            f"stages.prune.{key}: {error.message}",
+            f"{error.hint}; or leave `{key}` out, and prune to `macs`",
+        ) from error
 
 
 def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonObject:
@@ -84,7 +84,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     )
     (example,) = blank(data.inputs)
     original = inputs["distill"].path / "model"
-    figures = _figures(config)
+    figures = _figures(config, context.cache, context.reporter.say)
     before = measure(load(original), example, figures.values())
     goals = _goals(config.prune, figures, before)
     history: list[PruneRound] = []
@@ -166,12 +166,15 @@ def _quality(distilled: Artifact) -> float:
     return quality
 
 
-def rehearse(config: Config, student: nn.Module, example: Tensor) -> None:
-    """Cut a student that has learned nothing yet as far as is asked, in place.
+def rehearse(
+    config: Config, student: nn.Module, example: Tensor, cache: Path, say: Callable[[str], None]
+) -> None:
+    """Cut a student that has learned nothing yet as far as is asked, in place. What that asks of a
+    device is kept in the cache's folder: the stage asks nothing more.
 
     Raises UserError: the goal cannot be reached, or the student cannot be pruned.
     """
-    figures = _figures(config)
+    figures = _figures(config, cache, say)
     before = measure(student, example, figures.values())
     scores = importance("magnitude", student, [])
     last = _goals(config.prune, figures, before)[-1]
@@ -214,10 +217,10 @@ def _round(
     PruneRound(**metrics, macs=cost[MACS] / 1e6, params=cost[PARAMS] / 1e3).write(done)
 
 
-def _figures(config: Config) -> dict[str, Figure]:
-    """What the recipe limits or looks at, by the keys of its goals.
+def _figures(config: Config, cache: Path, say: Callable[[str], None]) -> dict[str, Figure]:
+    """What the recipe limits or looks at, by the keys of its goals. cache: the cache's folder.
 
-    Raises UserError: the device's price list is not what it was when the compile was planned.
+    Raises UserError: the device is not the one with which the compile was planned.
     """
     wanted = config.prune
     found = {"macs": MACS, "params": PARAMS}
@@ -226,10 +229,7 @@ def _figures(config: Config) -> dict[str, Figure]:
     if config.kernel is not None:
         found["padded_macs"] = padded(config.kernel)
     if config.prices is not None:
-        prices = price_list(config.prices.device, config.prices.runtime)
-        if prices is None or prices.digest != config.prices.digest:
-            raise UserError("prune: the device's price list has changed", "compile again")
-        found["cost"] = priced(prices)
+        found["cost"] = priced(config.prices.open(cache, say))
     return found
 
 

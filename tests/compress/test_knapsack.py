@@ -47,7 +47,7 @@ def costs_of(net: Net, figures: Sequence[Figure], gone: Mapping[str, int]) -> Co
         call = Product(1, outputs, inputs, 9, 64)
         for each in figures:
             weights = each.weight * 9 * inputs * outputs + each.vector * outputs
-            total[each] += each.product(call) + weights
+            total[each] += each.of(call) + weights
     return total
 
 

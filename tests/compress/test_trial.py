@@ -124,7 +124,6 @@ def test_pruning_builds_one_graph_and_counts_work_before_and_after(
     goal = {MACS: measure(model, EXAMPLE, [MACS])[MACS] * 0.9}
     score = importance("magnitude", model, [])
     counting(prune, "dependency_graph")
-    counting(prune, "products")
     counting(cost, "products")
     monkeypatch.setattr(
         nn.Module, "__deepcopy__", lambda *_: pytest.fail("a model was copied"), raising=False

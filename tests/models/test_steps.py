@@ -30,12 +30,13 @@ def test_works_lists_what_exporters_do_not_fold() -> None:
     assert [each for each in found if isinstance(each, Product)] == products(net, example)
     steps = [each for each in found if isinstance(each, Step)]
     assert [(each.kind, each.channels, each.positions, each.kernel) for each in steps] == [
-        ("add", 6, 48, 1),
-        ("relu", 6, 48, 1),
+        ("add", 8, 36, 1),
+        ("relu", 8, 36, 1),
         ("max_pool", 8, 9, 4),
         ("mean", 8, 9, 1),
     ]
     assert steps[0].elements == 8 * 36
+    assert [each.weight for each in steps] == ["second.weight"] * 4
 
 
 def test_an_unknown_operator_stands_for_an_addition() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from edgedistill.models.work import Product
 from edgedistill.searching.cost import cost_of_model, unit_of
 from edgedistill.target import Kernel
@@ -13,6 +15,9 @@ class Dear:
 
     def of(self, product: Product) -> float:
         return 10.0 * product.positions
+
+    def learn(self, works: Iterable[Product]) -> None:
+        self.learnt = list(works)
 
 
 def test_a_model_costs_what_is_known_best() -> None:

@@ -11,8 +11,9 @@ import yaml
 
 import edgedistill
 from edgedistill.cache import Cache
+from edgedistill.costs import PriceSource
 from edgedistill.errors import UserError
-from edgedistill.progress import Quiet
+from edgedistill.progress import Lines, Quiet
 from edgedistill.recipe import load_recipe, of_labels
 from edgedistill.records import StudyRecord, read_record
 from edgedistill.searching import Wanted, search, varied_in
@@ -166,3 +167,28 @@ def test_values_that_are_all_tried_end_it(
 def test_the_python_function_takes_what_the_command_takes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--budget 30: has no unit"):
         edgedistill.search(budget="30", out=tmp_path / "out")
+
+
+def test_trials_are_counted_by_the_prices_of_a_device_that_is_there(
+    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    found: dict[str, Any] = {}
+
+    def searched(asked: Wanted, *_: Any) -> StudyRecord:
+        found["prices"] = asked.prices
+        raise UserError("enough")
+
+    monkeypatch.setattr("edgedistill.searching.search", searched)
+    there = PriceSource(device="local", numbers="int8", kernel=None, threads=1, digest="d")
+    target = TARGET.model_copy(update={"device": None})
+    places = {"out": tmp_path / "out", "cache": tmp_path / "cache"}
+    with pytest.raises(UserError, match="enough"):
+        edgedistill.search(wanted.recipe, target, **places, reporter=Lines())
+    assert found["prices"] is None
+    said = "".join(capsys.readouterr())
+    assert "not by the device's cost: the target android-arm64 names no device" in said
+    monkeypatch.setattr(PriceSource, "of", lambda *_: there)
+    monkeypatch.setattr(PriceSource, "open", lambda *_: "prices")
+    with pytest.raises(UserError, match="enough"):
+        edgedistill.search(wanted.recipe, target, **places, reporter=Lines())
+    assert found["prices"] == "prices"
