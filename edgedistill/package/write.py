@@ -157,9 +157,10 @@ def _golden_words(contents: Contents) -> str:
             if golden.made_up
             else "recordings of the validation set"
         )
+        most = f"{golden.edits:.0%} of all these" if golden.edits else "none"
         return (
-            f"{len(golden.utterances)} of {what}, with the tokens that Python decodes of each; "
-            f"{golden.edits:.0%} of them may be put in, left out or changed"
+            f"{len(golden.utterances)} of {what}, with the tokens that Python decodes of each, of "
+            f"which {most} may be put in, left out or changed"
         )
     return (
         f"{golden.samples} inputs and what the file gives for them; {golden.share:.0%} of the "

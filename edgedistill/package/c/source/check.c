@@ -103,8 +103,8 @@ static edr_code check_utterance(edr_recognizer* it, const char* folder,
   TRY(edr_path(folder, wanted->file, &path, why));
   edr_code code = edr_read_wav(path, edr_rate(it), &samples, &count, why);
   if (!code) code = edr_transcribe(it, samples, count, NULL, &found, why);
-  size_t* row = code ? NULL : malloc((wanted->count + 1) * sizeof *row);
-  if (!code && !row) code = edr_say(why, EDR_MEMORY, "no memory");
+  size_t* row = NULL;
+  if (!code) code = edr_allocate(&row, wanted->count + 1, sizeof *row, why);
   if (!code) {
     checked->compared += wanted->count;
     checked->edits += edits_of(&found, wanted, row);
