@@ -43,6 +43,7 @@ def test_they_are_short_and_decode_in_a_package_as_in_the_bundle(tmp_path: Path)
     bundle = bundled(tmp_path, type(told)(**{**vars(told), "golden": golden}), tmp_path / "bundle")
     found, files = of_speech(bundle, "onnxruntime", "fp32")
     assert not found.made_up
+    assert found.edits == 0  # of floats
     assert set(files) == {"golden/0.wav", "golden/1.wav"}
     assert any(each.tokens for each in found.utterances)
     for each, utterance in zip(found.utterances, golden, strict=True):
@@ -59,5 +60,6 @@ def test_a_bundle_without_any_is_given_a_sound(tmp_path: Path) -> None:
     bundle = bundled(tmp_path, told, tmp_path / "bundle")
     found, files = of_speech(bundle, "onnxruntime", "fp32")
     assert isinstance(found, AppSpoken)
+    assert found.edits == 0
     assert found.made_up
     assert list(files) == ["golden/0.wav"]

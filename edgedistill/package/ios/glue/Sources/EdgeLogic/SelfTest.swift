@@ -78,7 +78,6 @@ public struct SelfTest {
         let vocabulary = try Data(contentsOf: folder.appendingPathComponent(told.vocabulary))
         let recognizer = try Recognizer(description, vocabulary: vocabulary)
         let golden = description.golden
-        let share = golden.edits ?? 0
         var (wrong, count) = (0, 0)
         for each in golden.utterances ?? [] {
             let file = try Data(contentsOf: folder.appendingPathComponent(each.file))
@@ -87,11 +86,16 @@ public struct SelfTest {
             wrong += SelfTest.edits(found.segments.flatMap(\.tokens), each.tokens)
             count += each.tokens.count
         }
-        guard Double(wrong) <= share * Double(count) else {
+        return try SelfTest.check(edits: wrong, of: count, share: golden.edits ?? 0)
+    }
+
+    /// Throws `ModelError.selfTestFailed`: they are more than a share of the tokens.
+    static func check(edits: Int, of tokens: Int, share: Double) throws -> Check {
+        guard Double(edits) <= share * Double(tokens) else {
             throw ModelError.selfTestFailed(
-                "\(wrong) edits of \(count) tokens; a share of \(share) may be")
+                "\(edits) edits of \(tokens) tokens; a share of \(share) may be")
         }
-        return Check(worst: Double(wrong), tolerance: share * Double(count), tokens: count)
+        return Check(worst: Double(edits), tolerance: share * Double(tokens), tokens: tokens)
     }
 
     /// How many tokens are put in, left out or changed (Levenshtein).
