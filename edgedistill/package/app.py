@@ -205,6 +205,6 @@ class App(Part):
 
 __all__ = [
     "APP", "FORMAT", "GOLDEN", "INT8_EDITS", "TRANSCRIPTION", "Activation", "App", "AppArray",
-    "AppCounting", "AppFile", "AppGolden", "AppOrigin", "AppPictures", "AppRouting", "AppRun", "AppSpeech",
-    "AppSpoken", "AppTexts", "AppUtterance", "Kind",
+    "AppCounting", "AppFile", "AppGolden", "AppOrigin", "AppPictures", "AppRouting", "AppRun",
+    "AppSpeech", "AppSpoken", "AppTexts", "AppUtterance", "Kind",
 ]  # fmt: skip

@@ -123,7 +123,8 @@ def of_speech(bundle: Bundle, runtime: str, precision: str) -> tuple[AppSpoken, 
     name = f"{GOLDEN}/0.wav"
     tokens = tuple(token for each in found.segments for token in each.tokens)
     utterance = AppUtterance(file=name, tokens=tokens, text=found.text)
-    return AppSpoken(utterances=(utterance,), made_up=True, edits=edits), {name: _wav(sound, told.rate)}
+    spoken = AppSpoken(utterances=(utterance,), made_up=True, edits=edits)
+    return spoken, {name: _wav(sound, told.rate)}
 
 
 def _made_up(length: int, rate: int, seed: int) -> Samples:
