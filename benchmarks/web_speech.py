@@ -38,7 +38,7 @@ _SAID = """(async () => {
   return { text, tokens, seconds: (performance.now() - begin) / 1000 };
 })()"""
 _TESTED = """opened.then((model) => model.selfTest()).then(
-  ({ main }) => `${main.values} tokens, all the same`, (error) => error.message)"""
+  ({ main }) => `${main.wrong} edits of ${main.values} tokens`, (error) => error.message)"""
 
 
 def clips(data: Path, count: int) -> list[Any]:

@@ -19,6 +19,9 @@ from edgedistill.target import Precision, RuntimeName
 FORMAT: Final = 1
 APP = "app.json"
 GOLDEN = "golden"
+INT8_EDITS: Final = 0.25
+"""Of a recognizer's golden tokens, the share that may be edits where a file is int8: another build
+of a runtime rounds otherwise. Of floats none may."""
 
 Kind = Literal["picture", "sound", "speech"]
 """What is fed: pictures, sound, or sound whose words are wanted."""
@@ -145,6 +148,8 @@ class AppSpoken(Part):
     utterances: tuple[AppUtterance, ...] = Field(min_length=1)
     made_up: bool
     """Whether they are no speech, as the bundle carries none: tones and noise."""
+    edits: float = Field(ge=0, le=1)
+    """Of the tokens of all utterances, the share that may be put in, left out or changed."""
 
 
 class AppOrigin(Part):
@@ -199,7 +204,7 @@ class App(Part):
 
 
 __all__ = [
-    "APP", "FORMAT", "GOLDEN", "TRANSCRIPTION", "Activation", "App", "AppArray", "AppCounting",
-    "AppFile", "AppGolden", "AppOrigin", "AppPictures", "AppRouting", "AppRun", "AppSpeech",
-    "AppSpoken", "AppTexts", "AppUtterance", "Kind",
+    "APP", "FORMAT", "GOLDEN", "INT8_EDITS", "TRANSCRIPTION", "Activation", "App", "AppArray",
+    "AppCounting", "AppFile", "AppGolden", "AppOrigin", "AppPictures", "AppRouting", "AppRun",
+    "AppSpeech", "AppSpoken", "AppTexts", "AppUtterance", "Kind",
 ]  # fmt: skip

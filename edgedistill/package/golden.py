@@ -12,6 +12,7 @@ from edgedistill.bundle.explain import tolerance_of
 from edgedistill.errors import UserError, reading
 from edgedistill.package.app import (
     GOLDEN,
+    INT8_EDITS,
     AppArray,
     AppFile,
     AppGolden,
@@ -104,6 +105,7 @@ def of_speech(bundle: Bundle, runtime: str, precision: str) -> tuple[AppSpoken, 
     """Utterances that the bundle carries; of one that has none, sounds that are made up, with what
     its files make of them now."""
     told = bundle.recognizer
+    edits = INT8_EDITS if precision == "int8" else 0.0
     carried = [
         AppUtterance(file=each.file, tokens=said.tokens, text=bundle.tokens.text(said.tokens))
         for each in told.golden
@@ -112,7 +114,7 @@ def of_speech(bundle: Bundle, runtime: str, precision: str) -> tuple[AppSpoken, 
     ]
     if carried:
         files = {each.file: (bundle.path / each.file).read_bytes() for each in carried}
-        return AppSpoken(utterances=tuple(carried), made_up=False), files
+        return AppSpoken(utterances=tuple(carried), made_up=False, edits=edits), files
     for seed in range(_TRIES):  # one in which something is heard
         sound = _made_up(told.window, told.rate, seed)
         found = bundle.transcribe(sound, runtime, precision)
@@ -121,7 +123,8 @@ def of_speech(bundle: Bundle, runtime: str, precision: str) -> tuple[AppSpoken, 
     name = f"{GOLDEN}/0.wav"
     tokens = tuple(token for each in found.segments for token in each.tokens)
     utterance = AppUtterance(file=name, tokens=tokens, text=found.text)
-    return AppSpoken(utterances=(utterance,), made_up=True), {name: _wav(sound, told.rate)}
+    spoken = AppSpoken(utterances=(utterance,), made_up=True, edits=edits)
+    return spoken, {name: _wav(sound, told.rate)}
 
 
 def _made_up(length: int, rate: int, seed: int) -> Samples:

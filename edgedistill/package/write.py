@@ -157,7 +157,11 @@ def _golden_words(contents: Contents) -> str:
             if golden.made_up
             else "recordings of the validation set"
         )
-        return f"{len(golden.utterances)} of {what}, with the tokens that Python decodes of each"
+        most = f"{golden.edits:.0%} of all these" if golden.edits else "none"
+        return (
+            f"{len(golden.utterances)} of {what}, with the tokens that Python decodes of each, of "
+            f"which {most} may be put in, left out or changed"
+        )
     return (
         f"{golden.samples} inputs and what the file gives for them; {golden.share:.0%} of the "
         f"values may be no further off than {golden.tolerance:.3g}, in the file's own numbers"

@@ -3,7 +3,9 @@ JVM, with ONNX Runtime's own Java classes."""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -163,6 +165,27 @@ def test_speech_is_decoded_as_in_python(
         wanted = bundle.transcribe(each, "onnxruntime")
         assert given["tokens"] == [list(segment.tokens) for segment in wanted.segments]
         assert given["text"] == wanted.text
+
+
+def test_speech_may_differ_by_a_share_of_edits(
+    jvm: Jvm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = assets(spoken(tmp_path), tmp_path / "package", monkeypatch)
+    document = json.loads((made / "app.json").read_text())
+    tokens = document["golden"]["utterances"][0]["tokens"]
+    assert len(tokens) == 20 and document["golden"]["edits"] == 0  # of floats
+    orders = []
+    for share, changed in ((0.25, 5), (0.25, 6), (0.0, 1)):
+        folder = tmp_path / f"{share} {changed}"
+        shutil.copytree(made, folder)
+        document["golden"]["edits"] = share
+        document["golden"]["utterances"][0]["tokens"] = [-1] * changed + tokens[changed:]
+        (folder / "app.json").write_text(json.dumps(document))
+        orders.append({"folder": folder, "sounds": []})
+    within, above, of_floats = (each["speech"] for each in jvm.run({"models": orders})["models"])
+    assert within == {"values": 20, "within": 15, "worst": 5}
+    assert above["failed"] == "golden data: 6 edits of 20 tokens; a share of 0.25 may be"
+    assert of_floats["failed"] == "golden data: 1 edits of 20 tokens; a share of 0.0 may be"
 
 
 def spoken(folder: Path) -> Bundle:

@@ -14,7 +14,9 @@ import pytest
 import tone_net
 from c_recognizer import FLAGS, build_library
 from PIL import Image
+from recognizer_bundles import bundled, record, vocabulary
 from tone_net import RATE, tone, write_wav
+from whisper_models import folded, whisper, written
 
 from edgedistill.bundle import Bundle, write_bundle
 from edgedistill.devices import native
@@ -24,6 +26,7 @@ from edgedistill.package.c import write
 from edgedistill.package.c.constants import identifier
 from edgedistill.package.contents import contents_of
 from edgedistill.package.platforms import find
+from edgedistill.records.recognizer import VOCABULARY
 from edgedistill.tasks.calibration import softmax
 
 with_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler here")
@@ -38,6 +41,14 @@ def pictures(make_result: Callable[..., Any], tmp_path: Path) -> Bundle:
 def tones(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("tones")
     return write_bundle(tone_net.compiled(folder / "compiled"), folder / "bundle")
+
+
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    folder = tmp_path_factory.mktemp("speech")
+    vocabulary().write(folder / VOCABULARY)
+    told = record({"onnxruntime": written(folded(whisper()), "onnxruntime", folder)})
+    return bundled(folder, told, folder / "bundle")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +97,29 @@ def test_the_project_has_all_that_it_takes(pictures: Bundle, tmp_path: Path) -> 
 )
 def test_a_name_is_one_in_c(name: str, wanted: str) -> None:
     assert identifier(name) == wanted
+
+
+@with_compiler
+@pytest.mark.parametrize(
+    ("share", "changed", "passes"),
+    [(0.0, 0, True), (0.25, 5, True), (0.25, 6, False), (0.0, 1, False)],
+)
+def test_speech_may_differ_by_a_share_of_edits(
+    speech: Bundle, library: Path, tmp_path: Path, share: float, changed: int, passes: bool
+) -> None:
+    folder = package(speech, "c", tmp_path / "out").path
+    (app,) = folder.glob("*_app.c")
+    before, begin, rest = app.read_text().partition("tokens_0[] = {")
+    tokens, end, after = rest.partition("}")
+    others = ", ".join(["-1"] * changed + tokens.split(", ")[changed:])
+    assert ".edits = 0.0" in after  # of floats
+    app.write_text(before + begin + others + end + after.replace("edits = 0.0", f"edits = {share}"))
+    verdict = "ok" if passes else "FAILED"
+    assert said(built(folder, "selftest", library)) == (
+        0 if passes else 1,
+        f"tiny, onnxruntime, fp32: {changed} edits of 20 tokens, a share of {share:g} may be: "
+        f"{verdict}\n",
+    )
 
 
 @with_compiler

@@ -20,7 +20,9 @@ from edgedistill.data.sound.window import clip_window
 from edgedistill.data.speech import parting as reference_parting
 from edgedistill.package import package
 from edgedistill.package.python import glue
+from edgedistill.package.python.glue import __main__ as command
 from edgedistill.package.python.glue import parting, sounds
+from edgedistill.package.python.glue.speech import edits
 from edgedistill.records.recognizer import VOCABULARY
 
 Make = Callable[..., Any]
@@ -96,6 +98,38 @@ def test_speech(speech: Bundle, tmp_path: Path) -> None:
         assert (one.start, one.end, one.tokens, one.ended) == (
             other.start, other.end, other.tokens, other.ended,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("share", "changed", "told"),
+    [(0.25, 0, "0 edits of 20 tokens, 5 may be"), (0.25, 5, "5 edits of 20 tokens, 5 may be"),
+     (0.25, 6, None), (0.0, 1, None)],
+)  # fmt: skip
+def test_speech_may_differ_by_a_share_of_edits(
+    speech: Bundle, tmp_path: Path, capsys: Any, monkeypatch: Any, share: float, changed: int,
+    told: str | None,
+) -> None:  # fmt: skip
+    made = package(speech, "python", tmp_path / "out")
+    (data,) = made.path.glob("*/data")
+    document = json.loads((data / "app.json").read_text())
+    assert document["golden"]["edits"] == 0  # of floats
+    document["golden"]["edits"] = share
+    tokens = document["golden"]["utterances"][0]["tokens"]
+    tokens[:changed] = [token + 1 for token in tokens[:changed]]
+    (data / "app.json").write_text(json.dumps(document))
+    model = glue.open(data)
+    monkeypatch.setattr(command, "open", lambda: model)
+    assert command.main(["selftest"]) == (1 if told is None else 0)
+    said = capsys.readouterr()
+    failed = f"self-test failed: {changed} edits of 20 tokens; a share of {share:g} may be\n"
+    assert said.err == (failed if told is None else "")
+    assert said.out == ("" if told is None else f"self-test passed: {told}\n")
+
+
+def test_edits_are_put_in_left_out_or_changed() -> None:
+    assert [edits([1, 2, 3], wanted) for wanted in ([1, 2, 3], [1, 3, 3, 4], [2, 3], [])] == [
+        0, 2, 1, 3,
+    ]  # fmt: skip
 
 
 def test_recordings_are_parted_as_the_compiler_does() -> None:

@@ -26,6 +26,7 @@ from edgedistill.runtimes.native import to_native, to_real
 from edgedistill.signature import TensorSpec
 from edgedistill.tasks.calibration import softmax
 from edgedistill.transcribing.decoding import greedy
+from edgedistill.transcribing.golden import write_wav
 from edgedistill.transcribing.long import silent
 from edgedistill.transcribing.vocabulary import Vocabulary
 
@@ -298,9 +299,36 @@ def test_a_self_test_counts_what_is_too_far_off() -> None:
         "[new golden.Tally(1, 0.5).add([0, 2, 9], [0, 1, 2]).checked(),"
         " (() => { try { new golden.Tally(1, 0.9).add([0, NaN], [0, 1]).checked(); }"
         " catch (error) { return error.message; } })(),"
-        " golden.edits([1, 2, 3], [1, 3, 3, 4])]",
+        " ...[[1, 2, 3], [1, 3, 3, 4], [2, 3], []].map((each) => golden.edits([1, 2, 3], each))]",
         None,
     )
     assert found[0] == {"values": 3, "wrong": 1, "worst": 7, "tolerance": 1, "share": 0.5}
     assert found[1].startswith("golden data: 1 of 2 values are further off than 1")
-    assert found[2] == 2
+    assert found[2:] == [0, 2, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("share", "changed", "passes"),
+    [(0.25, 0, True), (0.25, 2, True), (0.25, 3, False), (0, 0, True), (0, 1, False)],
+)
+def test_a_self_test_lets_a_share_of_edits_pass(
+    tmp_path: Path, share: float, changed: int, passes: bool
+) -> None:
+    path = tmp_path / "0.wav"
+    write_wav(path, np.zeros(100, np.int16), 16_000)
+    found = in_node(
+        "golden",
+        "await golden.transcripts(given.golden, async () => given.found,"
+        " () => bytes(given.wav).buffer).catch((error) => error.message)",
+        {
+            "golden": {"edits": share, "utterances": [{"file": "0.wav", "tokens": [*range(8)]}]},
+            "found": {"segments": [{"tokens": [9] * changed}, {"tokens": [*range(changed, 8)]}]},
+            "wav": base64.b64encode(path.read_bytes()).decode(),
+        },
+    )
+    if passes:
+        assert found == {
+            "values": 8, "wrong": changed, "worst": changed, "tolerance": 0, "share": 1 - share,
+        }  # fmt: skip
+    else:
+        assert found == f"golden data: {changed} edits of 8 tokens; a share of {share:g} may be"

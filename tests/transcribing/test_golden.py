@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import whisper_models
-from recognizer_bundles import GUARDS, bundled, record, vocabulary
+from recognizer_bundles import GUARDS, bundled, made_up, record, vocabulary
 
 from edgedistill.data.speech.utterances import Utterances
 from edgedistill.models.whisper.spectrum import RATE
-from edgedistill.package.app import AppSpoken
+from edgedistill.package.app import INT8_EDITS, AppSpoken
 from edgedistill.package.golden import of_speech
-from edgedistill.records.recognizer import VOCABULARY
-from edgedistill.transcribing.golden import golden_utterances
+from edgedistill.records.recognizer import VOCABULARY, Said, Utterance
+from edgedistill.transcribing.golden import golden_utterances, write_wav
 from edgedistill.transcribing.long import Settings
 
 
@@ -43,6 +44,7 @@ def test_they_are_short_and_decode_in_a_package_as_in_the_bundle(tmp_path: Path)
     bundle = bundled(tmp_path, type(told)(**{**vars(told), "golden": golden}), tmp_path / "bundle")
     found, files = of_speech(bundle, "onnxruntime", "fp32")
     assert not found.made_up
+    assert found.edits == 0  # of floats
     assert set(files) == {"golden/0.wav", "golden/1.wav"}
     assert any(each.tokens for each in found.utterances)
     for each, utterance in zip(found.utterances, golden, strict=True):
@@ -52,6 +54,17 @@ def test_they_are_short_and_decode_in_a_package_as_in_the_bundle(tmp_path: Path)
         assert each.text == heard.text
 
 
+def test_of_an_int8_files_tokens_a_share_may_be_edits(tmp_path: Path) -> None:
+    told = made_up(tmp_path / "files", "onnxruntime")
+    said = Said(runtime="onnxruntime", precision="int8", tokens=(65, 66))
+    golden = Utterance(file="golden/0.wav", said=(said,))
+    (tmp_path / "files" / "golden").mkdir()
+    write_wav(tmp_path / "files" / golden.file, np.zeros(RATE, np.int16), RATE)
+    bundle = bundled(tmp_path / "files", replace(told, golden=(golden,)), tmp_path / "bundle")
+    found, _ = of_speech(bundle, "onnxruntime", "int8")
+    assert (found.utterances[0].text, found.edits) == ("AB", INT8_EDITS)
+
+
 def test_a_bundle_without_any_is_given_a_sound(tmp_path: Path) -> None:
     programs = whisper_models.folded(whisper_models.whisper())
     told = record({"onnxruntime": whisper_models.written(programs, "onnxruntime", tmp_path)})
@@ -59,5 +72,6 @@ def test_a_bundle_without_any_is_given_a_sound(tmp_path: Path) -> None:
     bundle = bundled(tmp_path, told, tmp_path / "bundle")
     found, files = of_speech(bundle, "onnxruntime", "fp32")
     assert isinstance(found, AppSpoken)
+    assert found.edits == 0
     assert found.made_up
     assert list(files) == ["golden/0.wav"]

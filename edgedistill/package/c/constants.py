@@ -259,6 +259,7 @@ def _golden(app: App, fields: dict[str, str]) -> Iterable[str]:
             yield f"static const int32_t tokens_{at}[] = {{{tokens}}};"
             rows.append(f"{{{_text(each.file)}, tokens_{at}, {len(each.tokens)}}}")
         yield from _list("edr_utterance", "utterances", rows, fields, "utterance_count")
+        fields["edits"] = _real(golden.edits)
     elif isinstance(golden, AppGolden):
         rows = [_run("main", golden)]
         if golden.steps is not None:

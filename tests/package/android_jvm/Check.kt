@@ -4,6 +4,7 @@ import edgedistill.OnnxRuntime
 import edgedistill.core.Accelerator
 import edgedistill.core.App
 import edgedistill.core.Classifier
+import edgedistill.core.EdgedistillException
 import edgedistill.core.Files
 import edgedistill.core.Json
 import edgedistill.core.Listener
@@ -117,7 +118,11 @@ private suspend fun model(told: Map<String, Any?>): Map<String, Any?> {
 }
 
 private suspend fun tested(model: Opened): Map<String, Any?> {
-    val found = model.selfTest()
+    val found = try {
+        model.selfTest()
+    } catch (error: EdgedistillException) {
+        return mapOf("failed" to error.message)
+    }
     return mapOf("values" to found.values, "within" to found.within, "worst" to found.worst)
 }
 

@@ -14,9 +14,13 @@ int main(int count, char** words) {
   }
   if (edr_self_test(&EDR_APP, asked.folder, &asked.options, &checked, &why))
     return complain("selftest", &why);
-  printf("%s, %s, %s: %zu of %zu %s equal, the largest difference %g, %.6g within tolerance: %s\n",
-         EDR_APP.name, EDR_APP.runtime, EDR_APP.precision, checked.equal, checked.compared,
-         EDR_APP.utterance_count ? "tokens" : "numbers", checked.worst, checked.within,
-         checked.ok ? "ok" : "FAILED");
+  printf("%s, %s, %s: ", EDR_APP.name, EDR_APP.runtime, EDR_APP.precision);
+  if (EDR_APP.utterance_count)
+    printf("%zu edits of %zu tokens, a share of %g may be", checked.edits, checked.compared,
+           EDR_APP.edits);
+  else
+    printf("%zu of %zu numbers equal, the largest difference %g, %.6g within tolerance",
+           checked.equal, checked.compared, checked.worst, checked.within);
+  puts(checked.ok ? ": ok" : ": FAILED");
   return checked.ok ? 0 : 1;
 }

@@ -156,6 +156,7 @@ typedef struct {
   size_t golden_count;
   const edr_utterance* utterances;
   size_t utterance_count;
+  double edits; /* of all their tokens, the share that may be put in, left out or changed */
 } edr_app;
 
 /* ---- pictures and sounds ----------------------------------------------------------------------- */
@@ -234,11 +235,12 @@ edr_code edr_read_wav(const char* path, int rate, float** samples, size_t* count
 /* ---- self-test --------------------------------------------------------------------------------- */
 
 typedef struct {
-  size_t compared;  /* numbers, or tokens */
-  size_t equal;     /* bit for bit */
+  size_t compared;  /* numbers, or the tokens that are expected */
+  size_t equal;     /* bit for bit; of numbers */
+  size_t edits;     /* tokens put in, left out or changed */
   double worst;     /* the largest difference, in the model's own numbers */
   double within;    /* share of the numbers within the tolerance, of the program with the least */
-  bool ok;          /* whether no program has less than it should */
+  bool ok;          /* whether no program has less than it should, and no more edits are made */
 } edr_checked;
 
 /* Run the golden data in `folder`/golden with the package's files. What differs too much is EDR_OK

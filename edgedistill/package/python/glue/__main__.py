@@ -31,8 +31,10 @@ def _self_test(model: Any) -> int:
     except SelfTestFailed as error:
         print(f"self-test failed: {error}", file=sys.stderr)
         return 1
-    equal = "every value equal" if found.equal else f"worst difference {found.worst:g}"
-    print(f"self-test passed: {equal}")
+    told = "every value equal" if found.equal else f"worst difference {found.worst:g}"
+    if found.tokens is not None:
+        told = f"{found.worst:g} edits of {found.tokens} tokens, {found.tolerance:g} may be"
+    print(f"self-test passed: {told}")
     return 0
 
 

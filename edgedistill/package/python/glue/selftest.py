@@ -20,10 +20,12 @@ class Check:
     """How near a model is to its golden data."""
 
     worst: float
-    """Largest difference of a value, in the file's own numbers; of speech tokens that differ."""
+    """Largest difference of a value, in the file's own numbers; of speech the edits."""
     tolerance: float
     equal: bool
     """Whether every value is the same."""
+    tokens: int | None = None
+    """Of speech those that are expected."""
 
     def worse(self, other: Check) -> Check:
         """Both in one."""

@@ -77,10 +77,14 @@ export interface Transcript {
 
 /** How near a program came to its golden data. */
 export interface Compared {
+  /** Compared; of speech the tokens that are expected. */
   values: number;
-  /** Further off than the tolerance; no more than a share of `1 - share` are. */
+  /**
+   * Further off than the tolerance, of speech the tokens put in, left out or changed; no more than a
+   * share of `1 - share` are.
+   */
   wrong: number;
-  /** The worst difference, in the model file's own numbers; of speech the tokens that are others. */
+  /** The worst difference, in the model file's own numbers; of speech the same as `wrong`. */
   worst: number;
   tolerance: number;
   share: number;

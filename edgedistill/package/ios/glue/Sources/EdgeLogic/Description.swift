@@ -201,6 +201,8 @@ public struct Golden: Codable, Sendable {
     public let share: Double?
     public let steps: Run?
     public let utterances: [Utterance]?
+    /// Of the tokens of all utterances, the share that may be put in, left out or changed.
+    public let edits: Double?
 
     /// Of the program `main`; none of speech.
     public var main: Run? {

@@ -48,6 +48,22 @@ final class EdgeLogicTests: XCTestCase {
         XCTAssertEqual(Decoder.again([7, 1, 2, 1, 2, 1, 2, 1, 2], guards), 3)
     }
 
+    func testEditsArePutInLeftOutOrChanged() {
+        let found = [[1, 2, 3], [1, 3, 3, 4], [2, 3], []].map { SelfTest.edits([1, 2, 3], $0) }
+        XCTAssertEqual(found, [0, 2, 1, 3])
+    }
+
+    func testAShareOfATextsTokensMayBeEdits() throws {
+        XCTAssertEqual(
+            try SelfTest.check(edits: 0, of: 8, share: 0),
+            Check(worst: 0, tolerance: 0, tokens: 8))
+        XCTAssertEqual(
+            try SelfTest.check(edits: 2, of: 8, share: 0.25),
+            Check(worst: 2, tolerance: 2, tokens: 8))
+        XCTAssertThrowsError(try SelfTest.check(edits: 3, of: 8, share: 0.25))
+        XCTAssertThrowsError(try SelfTest.check(edits: 1, of: 8, share: 0))
+    }
+
     private func decoded<T: Decodable>(_ type: T.Type, _ text: String) throws -> T {
         try JSONDecoder().decode(type, from: Data(text.utf8))
     }

@@ -6,11 +6,11 @@ import kotlin.math.abs
 
 /** What a self-test found: the golden data was run, and came out as it should. */
 class SelfTest(
-    /** Values compared; of speech, tokens. */
+    /** Values compared; of speech, the tokens that are expected. */
     val values: Int,
-    /** Of these, so many within the tolerance. */
+    /** Of these, so many within the tolerance; of speech, those that are no edits. */
     val within: Int,
-    /** The largest difference, in the file's own numbers; of speech, tokens that differ. */
+    /** The largest difference, in the file's own numbers; of speech, the edits. */
     val worst: Double,
 )
 
@@ -62,19 +62,38 @@ internal class GoldenRun(told: Map<String, Any?>, private val files: Files) {
     }
 }
 
-/** Utterances whose tokens must come out one for one. */
+/** Utterances of whose tokens no more than a share may be edits. */
 internal fun checkSpeech(app: App, files: Files, transcribe: (ShortArray) -> List<Segment>): SelfTest {
+    val share: Double = app.golden.the("edits")
     var values = 0
+    var wrong = 0
     for (utterance in app.golden.parts("utterances")) {
-        val name: String = utterance.the("file")
         val right = utterance.ints("tokens").asList()
-        val found = transcribe(wav(files.bytes(name))).flatMap { it.tokens.asList() }
-        if (found != right) {
-            throw EdgedistillException("golden data: $name gives the tokens $found and not $right")
-        }
+        val sound = wav(files.bytes(utterance.the("file")))
+        wrong += edits(transcribe(sound).flatMap { it.tokens.asList() }, right)
         values += right.size
     }
-    return SelfTest(values, values, 0.0)
+    if (wrong > share * values) {
+        throw EdgedistillException(
+            "golden data: $wrong edits of $values tokens; a share of $share may be"
+        )
+    }
+    return SelfTest(values, maxOf(0, values - wrong), wrong.toDouble())
+}
+
+/** How many tokens are put in, left out or changed (Levenshtein). */
+internal fun edits(found: List<Int>, wanted: List<Int>): Int {
+    var row = IntArray(wanted.size + 1) { it }
+    for ((at, token) in found.withIndex()) {
+        val next = IntArray(row.size)
+        next[0] = at + 1
+        for (to in wanted.indices) {
+            val changed = row[to] + if (token == wanted[to]) 0 else 1
+            next[to + 1] = minOf(changed, row[to + 1] + 1, next[to] + 1)
+        }
+        row = next
+    }
+    return row.last()
 }
 
 /** The samples of a WAV file of one channel and 16 bits. */
