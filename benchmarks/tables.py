@@ -23,7 +23,7 @@ PAGES = (
     "docs/packages_web.md", "docs/speech.md",
 )  # fmt: skip
 REGION = re.compile(
-    r"(?P<begin><!-- results:begin (?P<name>\w+)(?: (?P<columns>[\w,]+))? -->\n)"
+    r"(?P<begin><!-- results:begin (?P<name>\w+)(?: (?P<columns>[-\w ,.!]+?))? -->\n)"
     r".*?(?P<end><!-- results:end -->)",
     re.DOTALL,
 )
@@ -81,6 +81,14 @@ HEADINGS = {
     "our_latency": "edgedistill's latency, this 1",
     "whole_mb": "the tool, MB",
     "install_seconds": "its install, s",
+    "error_rate.words": "WER %",
+    "error_rate.characters": "CER %",
+    "increase": "above its teacher, points",
+    "median_of_utterances": "median of utterances",
+    "words.silence": "silence",
+    "words.white noise": "white noise",
+    "words.tones": "tones",
+    "words.ESC-10": "ESC-10",
 }
 
 
@@ -101,10 +109,13 @@ def _filled(found: re.Match[str], results: Path, up: str) -> str:
     if not path.exists():
         return f"Not measured yet (`benchmarks/results/{path.name}` is missing).\n"
     result = json.loads(path.read_text())
-    columns = found["columns"].split(",") if found["columns"] else _columns(result["rows"])
+    asked = found["columns"].split(",") if found["columns"] else _columns(result["rows"])
+    columns = [each.removesuffix("!") for each in asked]
+    needed = [each.removesuffix("!") for each in asked if each.endswith("!")]
+    rows = [row for row in result["rows"] if all(_value(row, c) is not None for c in needed)]
     lines = ["| " + " | ".join(HEADINGS.get(c, c.replace("_", " ")) for c in columns) + " |"]
     lines.append("| --- |" + " ---: |" * (len(columns) - 1))
-    lines += ["| " + " | ".join(_cell(row, c) for c in columns) + " |" for row in result["rows"]]
+    lines += ["| " + " | ".join(_cell(row, c) for c in columns) + " |" for row in rows]
     printed = ["", "```", result["printed"].rstrip(), "```"] if "printed" in result else []
     return "\n".join([*lines, *printed, "", _source(result, path.name, up)]) + "\n"
 
@@ -119,8 +130,16 @@ def _is_figure(value: Any) -> bool:
     return isinstance(value, str | int | float)
 
 
+def _value(row: dict[str, Any], column: str) -> Any:
+    """Of a column, whose name may lead into a row's own dictionaries: `words.silence`."""
+    value: Any = row
+    for key in column.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
 def _cell(row: dict[str, Any], column: str) -> str:
-    value = row.get(column)
+    value = _value(row, column)
     if value is None:
         return ""
     if isinstance(value, bool):
