@@ -329,7 +329,7 @@ def test_a_student_that_does_not_fit_is_refused_before_any_image_is_read(
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("stages.prune={macs: 0.0001}", "pruning cannot reach 0.00 M MACs"),
+        ("stages.prune={macs: 0.0001}", "pruning cannot reach 0.0001 M MACs"),
         (
             "stages.quantize.keep_float=[conv9]",
             "stages.quantize.keep_float: no layer with weights `conv9`",
