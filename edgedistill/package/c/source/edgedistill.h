@@ -240,7 +240,7 @@ typedef struct {
   size_t edits;     /* tokens put in, left out or changed */
   double worst;     /* the largest difference, in the model's own numbers */
   double within;    /* share of the numbers within the tolerance, of the program with the least */
-  bool ok;          /* whether no program has less than it should, and no more edits are made */
+  bool ok;          /* whether no program has less than it should, or more edits than it may */
 } edr_checked;
 
 /* Run the golden data in `folder`/golden with the package's files. What differs too much is EDR_OK
