@@ -75,7 +75,9 @@ def rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
     float32, of which the product with the integers is within half a scale of the weight."""
     rows = weight.detach().float().flatten(1)
     scales = rows.abs().amax(1) / _MOST
-    scales = torch.where(scales > 0, scales, torch.ones_like(scales))
+    # Below the normal numbers a scale has too few digits left; such weights are nothing.
+    normal = scales >= torch.finfo(scales.dtype).tiny
+    scales = torch.where(normal, scales, torch.ones_like(scales))
     steps = torch.round(rows / scales[:, None]).clamp(-_MOST, _MOST)
     return steps.to(torch.int8).view(weight.shape), scales
 

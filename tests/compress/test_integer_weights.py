@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from looked_up import SIGNATURE, LookedUp, tokens
@@ -44,6 +44,7 @@ def stored(program: Program) -> dict[str, torch.Tensor]:
 
 
 @given(arrays(np.float32, (3, 5), elements=st.floats(-1e6, 1e6, width=32)))
+@example(np.full((3, 5), 1.319e-42, np.float32))
 def test_a_weight_is_rounded_to_within_half_a_step(weight: Any) -> None:
     steps, scales = rounded(torch.from_numpy(weight))
     assert steps.dtype == torch.int8 and int(steps.abs().max()) <= 127
