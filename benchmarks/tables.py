@@ -81,6 +81,7 @@ HEADINGS = {
     "our_latency": "edgedistill's latency, this 1",
     "whole_mb": "the tool, MB",
     "install_seconds": "its install, s",
+    "ratio_to_the_runtimes_own": "latency",
     "predicted": "told",
     "found": "counted",
     "error_rate.words": "WER %",
