@@ -133,8 +133,8 @@ def search(
 ) -> Searched:
     """Try a recipe with other values, short trials first, for as long as `budget` (`30m`) says;
     then compile what is best on validation and costs no more than the contract allows. Cost is the
-    device's own where the target's is there, else multiply-accumulates. An
-    interrupted search goes on where it is called again.
+    device's own where the target's is there, else multiply-accumulates. An interrupted search goes
+    on where it is called again.
 
     vary: `student.depth=8,14,20` or `stages.distill.learning_rate=0.02..0.3`; none: what is usual
     for the recipe. out: by default `./RECIPE-TARGET-search`.
