@@ -33,12 +33,12 @@ def write(program: Program, path: Path, spec: Spec) -> Signature:
     """Weights are int8 and biases int32 in an int8 file; fp16 keeps float32 at its boundary.
 
     Where weights alone are int8, activations that are float have the runtime unpack them as it
-    loads; else it rounds those of linear layers in blocks of 32.
+    loads; else it rounds those of linear layers, in blocks of 32 where there is one row of them.
     """
     import onnx
 
     model, signature = onnx_graph.build(
-        program, spec, "spelled_out" if spec.activations == "float" else "joined"
+        program, spec, "spelled_out" if spec.activations == "float" else "dynamic"
     )
     if spec.precision == "int8" and spec.integers == "unsigned":
         integers.make_unsigned(model.graph)

@@ -4,6 +4,11 @@ From opset 21 on, ONNX Runtime (1.32) joins a DequantizeLinear and a MatMul into
 rounds activations as well, in blocks of 32, where nothing else reads the weight and its scales. Any
 other DequantizeLinear it computes in each run. A Cast and a Mul of what is stored it computes once,
 as it loads, and so a Transpose and a Reshape.
+
+That operator is as fast as any for one row, and no faster than floats for many. There a product of
+integers is, of activations that are rounded whole (DynamicQuantizeLinear, MatMulInteger): three
+times on a processor that multiplies bytes. One that has none adds two products of a byte with sign
+and one without into 16 bits, and what overflows is lost: 64 steps of a weight cannot.
 """
 
 from __future__ import annotations
@@ -30,23 +35,48 @@ class _Weight:
     layer: Any
 
 
-Way = Literal["kept", "spelled_out", "joined"]
-"""`kept`: behind a DequantizeLinear; `spelled_out`: by a Cast and a Mul; `joined`: so that ONNX
-Runtime joins linear layers and their weights, and others spelled out."""
+Way = Literal["kept", "spelled_out", "dynamic"]
+"""`kept`: behind a DequantizeLinear; `spelled_out`: by a Cast and a Mul; `dynamic`: so that ONNX
+Runtime computes linear layers in integers, and others spelled out."""
+_STEPS = 63
+"""Of a weight that is multiplied with unsigned bytes: 255 * 63 * 2 is less than 32,768."""
 
 
 def unpack_weights(model: Any, way: Way) -> None:
     """Let the int8 weights of float layers be unpacked in a way; in place. What is stored is stored
     once."""
-    found = list(_weights(model.graph))
+    graph, found = model.graph, list(_weights(model.graph))
+    many = _of_many_rows(model) if way == "dynamic" else set()
     for weight in found:
         del weight.unpack.input[2:]  # no zero point is one of zero
-        if way == "spelled_out" or (way == "joined" and weight.layer.op_type == "Conv"):
-            _multiply(model.graph, weight)
-        elif way == "joined":
-            _join(model.graph, weight)
-    if found and way == "joined":
+        if way == "spelled_out" or (way == "dynamic" and weight.layer.op_type == "Conv"):
+            _multiply(graph, weight)
+        elif way == "dynamic" and weight.layer.input[0] in many and _read_once(graph, weight):
+            _multiply_integers(graph, weight)
+        elif way == "dynamic":
+            _join(graph, weight)
+    if found and way == "dynamic":
         _raise_opset(model)
+
+
+def _of_many_rows(model: Any) -> set[str]:
+    """Tensors of more than one row of channels."""
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    return {
+        each.name
+        for each in (*graph.input, *graph.value_info)
+        if any(size.dim_value > 1 for size in each.type.tensor_type.shape.dim[:-1])
+    }
+
+
+def _read_once(graph: Any, weight: _Weight) -> bool:
+    """Whether what is stored of a weight is this layer's alone."""
+    return all(
+        sum(list(each.input).count(name) for each in graph.node) == 1
+        for name in weight.unpack.input[:2]
+    )
 
 
 def _raise_opset(model: Any) -> None:
@@ -105,6 +135,53 @@ def _turn_layer(graph: Any, weight: _Weight, name: str) -> None:
             weight.layer.attribute.remove(attribute)
     if weight.turn is not None:
         graph.node.remove(weight.turn)
+
+
+def _multiply_integers(graph: Any, weight: _Weight) -> None:
+    """The activations rounded whole, a product of integers, and that times both scales."""
+    import onnx
+
+    made, name, layer = onnx.helper.make_node, weight.unpack.output[0], weight.layer
+    steps, scale = weight.unpack.input
+    _coarsen(graph, steps, scale)
+    given, turned = layer.input[0], f"{name}_turned"
+    _turn_layer(graph, weight, turned)
+    _replace(graph, weight.unpack, [made("Transpose", [steps], [turned], perm=[1, 0])])
+    rounded = _rounded(graph, given)
+    answer, bias = layer.output[0], list(layer.input[2:])
+    product = f"{answer}_product" if bias else answer
+    nodes = [
+        made("MatMulInteger", [rounded[0], turned, rounded[2]], [f"{answer}_sum"]),
+        made("Cast", [f"{answer}_sum"], [f"{answer}_steps"], to=onnx.TensorProto.FLOAT),
+        made("Mul", [rounded[1], scale], [f"{answer}_scale"]),
+        made("Mul", [f"{answer}_steps", f"{answer}_scale"], [product]),
+        *([made("Add", [product, *bias], [answer])] if bias else []),
+    ]
+    _replace(graph, layer, nodes)
+
+
+def _rounded(graph: Any, name: str) -> list[str]:
+    """A tensor's steps, their scale and their zero, which all that read it share."""
+    import onnx
+
+    found = [f"{name}_rounded{part}" for part in ("", "_scale", "_zero")]
+    makers = {each: at for at, node in enumerate(graph.node) for each in node.output}
+    if found[0] not in makers:
+        node = onnx.helper.make_node("DynamicQuantizeLinear", [name], found)
+        graph.node.insert(makers.get(name, -1) + 1, node)
+    return found
+
+
+def _coarsen(graph: Any, steps: str, scale: str) -> None:
+    """Store a weight in fewer steps, and its scales to match."""
+    import onnx
+
+    stored = {each.name: each for each in graph.initializer}
+    old = onnx.numpy_helper.to_array(stored[steps]).astype(np.float32)
+    new = np.rint(old * (_STEPS / 127)).astype(np.int8)
+    scales = onnx.numpy_helper.to_array(stored[scale]) * np.float32(127 / _STEPS)
+    for name, values in ((steps, new), (scale, scales)):
+        stored[name].CopyFrom(onnx.numpy_helper.from_array(values, name))
 
 
 def _join(graph: Any, weight: _Weight) -> None:
