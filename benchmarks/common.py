@@ -19,10 +19,6 @@ DATA = Path(os.environ.get("EDGEDISTILL_DATA", Path(__file__).parents[2] / "shar
 
 def write(name: str, rows: list[dict[str, Any]], *, seeds: list[int], **notes: Any) -> None:
     """Write `results/NAME.json` whole."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True,
-        cwd=Path(__file__).parent,
-    ).stdout.strip()  # fmt: skip
     here = machine()
     RESULTS.mkdir(exist_ok=True)
     write_json(
@@ -30,7 +26,7 @@ def write(name: str, rows: list[dict[str, Any]], *, seeds: list[int], **notes: A
         {
             "name": name,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "commit": commit,
+            "commit": _commit(),
             "machine": here,
             "versions": here["versions"],
             "seeds": seeds,
@@ -38,6 +34,17 @@ def write(name: str, rows: list[dict[str, Any]], *, seeds: list[int], **notes: A
             "rows": rows,
         },
     )
+
+
+def _commit() -> str:
+    """The commit's short name, and whether anything but results was changed since."""
+    changed = _git("status", "--porcelain", "-uno", "--", ":/", f":(exclude){RESULTS.name}")
+    return _git("describe", "--always") + ("-dirty" if changed else "")
+
+
+def _git(*words: str) -> str:
+    here = Path(__file__).parent
+    return subprocess.run(["git", *words], capture_output=True, text=True, cwd=here).stdout.strip()
 
 
 def mean_and_std(values: list[float]) -> tuple[float, float]:
