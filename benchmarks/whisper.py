@@ -97,6 +97,16 @@ def judged(name: str, bundle: Bundle) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def roundings(name: str, bundle: Bundle) -> list[dict[str, Any]]:
+    """What int8 files say otherwise than the float model of validation utterances, by which
+    program's activations are rounded."""
+    tried = bundle.report["roundings"]["tried"]
+    return [
+        {"row": f"{name}: activations", **each, "otherwise": each["word_error_rate"]}
+        for each in tried
+    ]
+
+
 def in_turns(bundles: dict[str, Bundle], split: Utterances, count: int) -> list[dict[str, Any]]:
     """Every file of each transcribes an utterance before the next one is begun; seconds."""
     step = max(1, len(split) // count)
@@ -203,7 +213,7 @@ def main() -> None:
         made = edgedistill.compile(told, TARGET, out=out, cache=asked.cache, reporter=Lines())
         assert isinstance(made, Bundle)
         bundles[name] = made
-        rows += judged(name, made)
+        rows += [*judged(name, made), *roundings(name, made)]
     with tempfile.TemporaryDirectory() as folder:
         test = asked.data / "read_speech" / "test.parquet"
         speech = Speech(train=(asked.data / "read_speech" / "train.parquet",), test=(test,),

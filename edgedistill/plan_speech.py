@@ -70,7 +70,7 @@ def recognizer_steps(recipe: TranscriptionRecipe, target: Target) -> list[Step]:
         name=recipe.name, runtimes=target.runtimes,
         precisions=precisions,
         activations=wanted.export.activations, utterances=wanted.export.utterances,
-        processor=processor,
+        weight_bits=target.scheme.weight_bits, processor=processor,
     )  # fmt: skip
     judging = recognize.Config(
         name=name, fingerprint=teacher, utterances=wanted.recognize.utterances, processor=processor

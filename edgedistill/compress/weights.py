@@ -49,7 +49,7 @@ def check_kept(programs: Collection[Program], keep_float: Collection[str]) -> No
 
 
 def integer_weights(
-    program: Program, keep_float: Collection[str] = (), least: int = LEAST
+    program: Program, keep_float: Collection[str] = (), least: int = LEAST, bits: int = 8
 ) -> Program:
     """The program with its weights as int8 behind `dequantize_per_channel` nodes; what it computes
     stays in float.
@@ -60,25 +60,28 @@ def integer_weights(
 
     keep_float: modules, by their paths, whose weights stay in float; what a program has not got
     is passed over, see `check_kept`.
+    bits: 7 for processors whose kernels add two products into 16 bits, see `target.Scheme`.
     """
     graph = graph_of(program)
     for node in list(_weights(graph)):
         held = value(graph, node)
         if held is not None and held.numel() >= least and not _is_kept(node, keep_float):
-            _store(graph, node, held)
+            _store(graph, node, held, bits)
     forget_unread(graph)
     return export(graph, program.signature)
 
 
-def rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """(int8, scales) of a weight (channels, ...): (channels, ...) in -127..127, and (channels,)
-    float32, of which the product with the integers is within half a scale of the weight."""
+def rounded(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
+    """(int8, scales) of a weight (channels, ...): (channels, ...) in -127..127, of 7 bits in
+    -63..63, and (channels,) float32, of which the product with the integers is within half a scale
+    of the weight."""
+    most = 2 ** (bits - 1) - 1
     rows = weight.detach().float().flatten(1)
-    scales = rows.abs().amax(1) / _MOST
+    scales = rows.abs().amax(1) / most
     # Below the normal numbers a scale has too few digits left; such weights are nothing.
     normal = scales >= torch.finfo(scales.dtype).tiny
     scales = torch.where(normal, scales, torch.ones_like(scales))
-    steps = torch.round(rows / scales[:, None]).clamp(-_MOST, _MOST)
+    steps = torch.round(rows / scales[:, None]).clamp(-most, most)
     return steps.to(torch.int8).view(weight.shape), scales
 
 
@@ -119,9 +122,9 @@ def _is_within(path: str, parts: Collection[str]) -> bool:
     return any(f"{path}.".startswith(f"{part}.") for part in parts)
 
 
-def _store(graph: GraphModule, node: Node, held: Tensor) -> None:
+def _store(graph: GraphModule, node: Node, held: Tensor, bits: int) -> None:
     """Put int8 and scales in a weight's place, before each of its readers."""
-    steps, scales = rounded(held)
+    steps, scales = rounded(held, bits)
     path = str(node.target)
     kept = {"int8": steps, "scale": scales, "zero": torch.zeros(len(scales), dtype=torch.int8)}
     for ending, tensor in kept.items():

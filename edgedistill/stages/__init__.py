@@ -111,7 +111,7 @@ STAGES = {
         Stage("transcribe", 1, ("torch", "jiwer")),
         Stage("ablate", 1, ("torch",)),
         Stage("tune", 1, ("torch", "accelerate")),
-        Stage("recognizer", 3, _EXPORT),
+        Stage("recognizer", 4, _EXPORT),
         Stage("recognize", 1, (*_EXPORT, "jiwer")),
         Stage("speech_audit", 1, (*_EXPORT, "jiwer")),
         Stage("speech_times", 1, _EXPORT),

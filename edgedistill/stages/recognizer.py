@@ -64,6 +64,8 @@ class Config(Frozen):
     activations: Literal["auto", "float", "dynamic"]
     utterances: int
     """Of validation, by which `auto` chooses."""
+    weight_bits: int
+    """Of int8 files, see `target.Scheme`."""
     processor: str
     """Digest of this processor's instructions."""
 
@@ -117,7 +119,8 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
             entries += [write_file(p, runtime, spec, folder, n) for n, p in programs.items()]
         else:
             integers = integers or {
-                name: integer_weights(program, _IN_FLOAT) for name, program in programs.items()
+                name: integer_weights(program, _IN_FLOAT, bits=config.weight_bits)
+                for name, program in programs.items()
             }
             if config.activations == "auto" and trial is None:
                 trial = _trial(config, inputs, settings, model)

@@ -153,3 +153,11 @@ def test_unpacked_it_answers_to_the_bit(program: Program) -> None:
     assert [each.name for each in weights] == [
         "body.0.weight", "body.2.weight", "last.weight", "table.weight",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("bits", "most"), [(8, 127), (7, 63)])
+def test_steps_of_a_weight(bits: int, most: int) -> None:
+    weight = torch.randn(5, 40, generator=torch.Generator().manual_seed(0))
+    steps, scales = rounded(weight, bits)
+    assert steps.abs().amax(1).tolist() == [most] * 5
+    assert bool(((steps * scales[:, None] - weight).abs() <= 0.5001 * scales[:, None]).all())

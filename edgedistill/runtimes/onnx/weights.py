@@ -5,17 +5,16 @@ rounds activations as well, in blocks of 32, where nothing else reads the weight
 other DequantizeLinear it computes in each run. A Cast and a Mul of what is stored it computes once,
 as it loads, and so a Transpose and a Reshape.
 
-That operator is as fast as any for one row, and no faster than floats for many. There a product of
-integers is, of activations that are rounded whole (DynamicQuantizeLinear, MatMulInteger): three
-times on a processor that multiplies bytes. One that has none adds two products of a byte with sign
-and one without into 16 bits, and what overflows is lost: 64 steps of a weight cannot.
+That operator is as fast as any for one row, and hardly faster than floats for many. There a product
+of integers is (MatMulInteger), three times on a processor that multiplies bytes. Activations are
+rounded by rows for it: a row between others that are a hundred times as large would be lost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -38,8 +37,8 @@ class _Weight:
 Way = Literal["kept", "spelled_out", "dynamic"]
 """`kept`: behind a DequantizeLinear; `spelled_out`: by a Cast and a Mul; `dynamic`: so that ONNX
 Runtime computes linear layers in integers, and others spelled out."""
-_STEPS = 63
-"""Of a weight that is multiplied with unsigned bytes: 255 * 63 * 2 is less than 32,768."""
+_ZERO = 128
+"""Activations are bytes without a sign, as the kernels of x86 take them."""
 
 
 def unpack_weights(model: Any, way: Way) -> None:
@@ -51,7 +50,7 @@ def unpack_weights(model: Any, way: Way) -> None:
         del weight.unpack.input[2:]  # no zero point is one of zero
         if way == "spelled_out" or (way == "dynamic" and weight.layer.op_type == "Conv"):
             _multiply(graph, weight)
-        elif way == "dynamic" and weight.layer.input[0] in many and _read_once(graph, weight):
+        elif way == "dynamic" and weight.layer.input[0] in many:
             _multiply_integers(graph, weight)
         elif way == "dynamic":
             _join(graph, weight)
@@ -69,14 +68,6 @@ def _of_many_rows(model: Any) -> set[str]:
         for each in (*graph.input, *graph.value_info)
         if any(size.dim_value > 1 for size in each.type.tensor_type.shape.dim[:-1])
     }
-
-
-def _read_once(graph: Any, weight: _Weight) -> bool:
-    """Whether what is stored of a weight is this layer's alone."""
-    return all(
-        sum(list(each.input).count(name) for each in graph.node) == 1
-        for name in weight.unpack.input[:2]
-    )
 
 
 def _raise_opset(model: Any) -> None:
@@ -116,7 +107,7 @@ def _multiply(graph: Any, weight: _Weight) -> None:
     nodes = [row]
     if weight.layer.op_type == "Conv":
         rank = len(Look(graph).constant(steps).shape)  # type: ignore[union-attr]
-        axes = _store(graph, f"{name}_axes", list(range(1, rank)))
+        axes = _store(graph, f"{name}_axes", np.arange(1, rank))
         nodes.append(made("Unsqueeze", [scale, axes], [f"{name}_scale"]))
         nodes.append(made("Mul", [row.output[0], f"{name}_scale"], [name]))
     else:
@@ -138,50 +129,60 @@ def _turn_layer(graph: Any, weight: _Weight, name: str) -> None:
 
 
 def _multiply_integers(graph: Any, weight: _Weight) -> None:
-    """The activations rounded whole, a product of integers, and that times both scales."""
+    """Rows of activations rounded, a product of integers, and that times both scales."""
     import onnx
 
-    made, name, layer = onnx.helper.make_node, weight.unpack.output[0], weight.layer
+    made, layer, name = onnx.helper.make_node, weight.layer, weight.unpack.output[0]
     steps, scale = weight.unpack.input
-    _coarsen(graph, steps, scale)
-    given, turned = layer.input[0], f"{name}_turned"
-    _turn_layer(graph, weight, turned)
+    rows, turned, answer = _rounded(graph, layer.input[0]), f"{name}_turned", layer.output[0]
     _replace(graph, weight.unpack, [made("Transpose", [steps], [turned], perm=[1, 0])])
-    rounded = _rounded(graph, given)
-    answer, bias = layer.output[0], list(layer.input[2:])
+    if weight.turn is not None:
+        graph.node.remove(weight.turn)
+    zero, bias = _store(graph, f"{answer}_zero", np.uint8(_ZERO)), list(layer.input[2:])
     product = f"{answer}_product" if bias else answer
     nodes = [
-        made("MatMulInteger", [rounded[0], turned, rounded[2]], [f"{answer}_sum"]),
-        made("Cast", [f"{answer}_sum"], [f"{answer}_steps"], to=onnx.TensorProto.FLOAT),
-        made("Mul", [rounded[1], scale], [f"{answer}_scale"]),
-        made("Mul", [f"{answer}_steps", f"{answer}_scale"], [product]),
-        *([made("Add", [product, *bias], [answer])] if bias else []),
+        made("MatMulInteger", [rows.steps, turned, zero], [f"{answer}_sums"]),
+        made("Cast", [f"{answer}_sums"], [f"{answer}_steps"], to=onnx.TensorProto.FLOAT),
+        made("Mul", [f"{answer}_steps", scale], [f"{answer}_rows"]),
+        made("Mul", [f"{answer}_rows", rows.scale], [product]),
     ]
+    nodes += [made("Add", [product, *bias], [answer])] if bias else []
     _replace(graph, layer, nodes)
 
 
-def _rounded(graph: Any, name: str) -> list[str]:
-    """A tensor's steps, their scale and their zero, which all that read it share."""
+class _Rows(NamedTuple):
+    """Names of a tensor's rounded rows (..., channels), uint8, and of their scales (..., 1)."""
+
+    steps: str
+    scale: str
+
+
+def _rounded(graph: Any, name: str) -> _Rows:
+    """A tensor's rows, rounded right behind what makes it, for all that read it."""
     import onnx
 
-    found = [f"{name}_rounded{part}" for part in ("", "_scale", "_zero")]
+    made, found = onnx.helper.make_node, _Rows(f"{name}_rounded", f"{name}_rounded_scale")
     makers = {each: at for at, node in enumerate(graph.node) for each in node.output}
-    if found[0] not in makers:
-        node = onnx.helper.make_node("DynamicQuantizeLinear", [name], found)
-        graph.node.insert(makers.get(name, -1) + 1, node)
+    if found.steps in makers:
+        return found
+    stem = found.steps
+    last = _store(graph, f"{stem}_axis", np.array([-1], np.int64))
+    step = _store(graph, f"{stem}_step", np.float32(1 / 127))
+    least = _store(graph, f"{stem}_least", np.finfo(np.float32).tiny)
+    one = _store(graph, f"{stem}_one", np.float32(1))
+    zero = _store(graph, f"{stem}_zero", np.uint8(_ZERO))
+    nodes = [
+        made("Abs", [name], [f"{stem}_size"]),
+        made("ReduceMax", [f"{stem}_size", last], [f"{stem}_most"], keepdims=1),
+        made("Mul", [f"{stem}_most", step], [f"{stem}_raw"]),
+        made("Max", [f"{stem}_raw", least], [found.scale]),
+        made("Div", [name, found.scale], [f"{stem}_real"]),
+        made("QuantizeLinear", [f"{stem}_real", one, zero], [found.steps]),
+    ]
+    place = makers.get(name, -1) + 1
+    for node in reversed(nodes):
+        graph.node.insert(place, node)
     return found
-
-
-def _coarsen(graph: Any, steps: str, scale: str) -> None:
-    """Store a weight in fewer steps, and its scales to match."""
-    import onnx
-
-    stored = {each.name: each for each in graph.initializer}
-    old = onnx.numpy_helper.to_array(stored[steps]).astype(np.float32)
-    new = np.rint(old * (_STEPS / 127)).astype(np.int8)
-    scales = onnx.numpy_helper.to_array(stored[scale]) * np.float32(127 / _STEPS)
-    for name, values in ((steps, new), (scale, scales)):
-        stored[name].CopyFrom(onnx.numpy_helper.from_array(values, name))
 
 
 def _join(graph: Any, weight: _Weight) -> None:
@@ -192,7 +193,7 @@ def _join(graph: Any, weight: _Weight) -> None:
     steps, scale = weight.unpack.input
     nodes = [made("Transpose", [steps], [f"{name}_turned"], perm=[1, 0])]
     if sum(list(each.input).count(scale) for each in graph.node) > 1:
-        flat = _store(graph, f"{name}_flat", [-1])
+        flat = _store(graph, f"{name}_flat", np.array([-1], np.int64))
         nodes.append(made("Reshape", [scale, flat], [f"{name}_scale"]))
         scale = f"{name}_scale"
     nodes.append(made(DQ, [f"{name}_turned", scale], [f"{name}_real"], axis=1))
@@ -213,8 +214,8 @@ def _replace(graph: Any, old: Any, nodes: list[Any]) -> None:
         graph.node.insert(place, each)
 
 
-def _store(graph: Any, name: str, sizes: list[int]) -> str:
+def _store(graph: Any, name: str, values: Any) -> str:
     import onnx
 
-    graph.initializer.append(onnx.numpy_helper.from_array(np.array(sizes, np.int64), name))
+    graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(values), name))
     return name
