@@ -104,7 +104,7 @@ def main() -> None:
         recipe = parse_recipe(told, name)
         rows.append(judged(name, run_until(recipe, TARGET, Cache(asked.cache), Lines(), "distill")))
         print(name, rows[-1]["after"], rows[-1]["error_rate"], flush=True)
-    write("whisper_parts", rows, seeds=[0], epochs=asked.epochs)
+        write("whisper_parts", rows, seeds=[0], epochs=asked.epochs)
 
 
 if __name__ == "__main__":

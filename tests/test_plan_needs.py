@@ -45,7 +45,7 @@ def recipe(**changes: Any) -> TranscriptionRecipe:
 def export(*precisions: str, runtimes: tuple[RuntimeName, ...] = ("litert", "openvino")) -> Export:
     return Export(
         name="tiny", runtimes=runtimes, precisions=precisions, activations="auto", utterances=1,
-        processor="",
+        weight_bits=8, processor="",
     )  # type: ignore[arg-type]  # fmt: skip
 
 
