@@ -144,7 +144,7 @@ class _Plan:
         self.add(self.judged, judging, {"data": "data", "teach": self.answers}, "judge")
 
     def distilled(self, name: str, model: Model) -> None:
-        from edgedistill.stages import distill, search
+        from edgedistill.stages import distill
 
         settings = _resolved(self.recipe.stages.distill)
         training = distill.Config(
@@ -155,13 +155,7 @@ class _Plan:
             augment=self.recipe.data.changes,
             workers=self.recipe.data.workers,
         )
-        inputs = self.training_inputs(settings.learned_from)
-        if settings.search is not None:
-            searched = "search" if name == "distill" else f"search_{name}"
-            searching = search.Config(search=settings.search, **vars(training))
-            self.add(searched, searching, inputs, "search")
-            inputs = {**inputs, "search": searched}
-        self.add(name, training, inputs, "distill")
+        self.add(name, training, self.training_inputs(settings.learned_from), "distill")
 
     def student(self) -> None:
         """The student, from its first weights to one quantized graph."""

@@ -474,22 +474,6 @@ def test_every_stage_in_the_table_has_its_file() -> None:
         assert callable(stage.run)
 
 
-def test_a_search_never_loses_to_the_recipe_and_is_used(
-    document: dict[str, Any], tmp_path: Path
-) -> None:
-    document["stages"]["distill"]["search"] = {"trials": 3, "epochs": 1}
-    done = run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "distill")
-    found = done["search"].json("search.json")
-    first = found["trials"][0]
-    assert (first["temperature"], first["share"]) == (4.0, 0.9)
-    assert len(found["trials"]) == 3
-    finished = [row for row in found["trials"] if row["state"] == "complete"]
-    best = max(finished, key=lambda row: row["validation_quality"])
-    assert found["best"] == {key: best[key] for key in ("temperature", "share")}
-    searched = steps(recipe(document), TARGET)
-    assert next(s for s in searched if s.name == "distill").inputs["search"] == "search"
-
-
 @pytest.mark.parametrize(
     ("task", "values"),
     [

@@ -178,10 +178,6 @@ def test_a_mistake_is_said_exactly(changes: dict[str, Any], message: str) -> Non
                      "distill": {"losses": [{"kind": "soft_targets"}]}}},
          "`stages.judge` lets labels stand in for the teacher, but `stages.distill.losses` have "
          "none of the kind `labels`"),
-        ({"stages": {**MINIMAL["stages"], "judge": {"unsure": "labels"},
-                     "distill": {"search": {"share": [0.5, 1]}}}},
-         "`stages.judge` lets labels stand in for the teacher, but `stages.distill.search.share` "
-         "may leave them no weight"),
         ({"task": "retrieval"},
          "`task: retrieval` goes with a teacher of the family `dual_encoder` or `clip`"),
         ({"task": "retrieval", "teacher": DUAL, "student": DUAL},
@@ -303,9 +299,9 @@ TRAINED = MINIMAL["stages"]["teacher"]
         ({"stages": {"teacher": {"train": {"learning_rate": 1e300}}}},
          "stages.teacher.train.learning_rate: input should be less than or equal to 1000 (got "
          "1e+300)"),
-        ({"stages": {"teacher": TRAINED, "distill": {"search": {"temperature": [1, 1e300]}}}},
-         "stages.distill.search.temperature.1: input should be less than or equal to 1000 (got "
-         "1e+300)"),
+        ({"stages": {"teacher": TRAINED, "distill": {"search": {"trials": 12}}}},
+         "stages.distill: `search` is gone: `edgedistill search RECIPE` looks for temperatures and "
+         "weights"),
         ({"student": {"family": "resnet_cifar", "mean": [0.5], "std": [0]}},
          "student.std.0: input should be greater than or equal to 0.000001 (got 0)"),
         ({"student": {"family": "resnet_cifar", "mean": [0.5] * 9, "std": [1] * 9}},

@@ -11,8 +11,6 @@ from edgedistill.fields import (
     LayerNames,
     Points,
     Rate,
-    Share,
-    Temperature,
     any_counts,
 )
 from edgedistill.losses.base import Stage
@@ -91,35 +89,11 @@ class TeacherConfig(Frozen):
         return _only(self, "teacher", "the teacher has no teacher of its own")
 
 
-class SearchConfig(Frozen):
-    """Short trials, judged on validation, before the student is distilled; those that fall behind
-    are ended early (Optuna: Akiba et al. 2019)."""
-
-    trials: int = Field(default=12, ge=2, le=10_000)
-    """How many, those that are ended early included."""
-    epochs: Epochs = 3
-    """Of each trial."""
-    temperature: tuple[Temperature, Temperature] = (1.0, 10.0)
-    """Bounds."""
-    share: tuple[Share, Share] = (0.3, 0.95)
-    """Bounds of the part that the teacher's answers have in the weight of answers and labels."""
-
-    @model_validator(mode="after")
-    def _bounds_are_bounds(self) -> SearchConfig:
-        for name in ("temperature", "share"):
-            low, high = getattr(self, name)
-            if not 0 < low < high:
-                raise ValueError(f"`{name}` are a lower and a higher bound, got {low:g}, {high:g}")
-        return self
-
-
 class DistillConfig(Training):
     """Training the student."""
 
     losses: Losses = DISTILLATION
     """A weighted list; entries add up."""
-    search: SearchConfig | None = None
-    """Look for the temperature and the weights of answers and labels first."""
     peers: Annotated[tuple[Model, ...], Field(max_length=32)] = ()
     """Models that train along with the student and learn from it in turn. Of those that are made
     like the student, the best on validation is kept; a larger one is a teacher that trains
@@ -133,6 +107,15 @@ class DistillConfig(Training):
         """The losses of the student and of its peers."""
         return (*self.losses, *(self.peer_losses or ()))
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_not_searched(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "search" in given:
+            raise ValueError(
+                "`search` is gone: `edgedistill search RECIPE` looks for temperatures and weights"
+            )
+        return given
+
     @model_validator(mode="after")
     def _peers_are_heard(self) -> DistillConfig:
         _something_counts(self)
@@ -141,13 +124,6 @@ class DistillConfig(Training):
         heard = any(isinstance(loss, Peers) for loss in self.losses)
         if heard and not self.peers:
             raise ValueError("the loss `peers` needs models that train along: give `peers`")
-        counted = {loss.learns_from for loss in self.losses if loss.weight > 0}
-        if self.search and not {"labels", "answers"} <= counted:
-            raise ValueError("`search` weighs answers against labels: `losses` need both")
-        if self.search and self.peers:
-            raise ValueError(
-                "`search` tries the student alone: search without `peers`, then give the losses"
-            )
         if self.peers and not heard:
             raise ValueError("`peers` train along, but no loss is of the kind `peers`")
         return self
@@ -301,9 +277,4 @@ def unfit_for_labels(stages: Stages) -> str:
                 "`stages.judge` lets labels stand in for the teacher, but "
                 f"`stages.{name}.losses` have none of the kind `labels`"
             )
-    if stages.distill.search and stages.distill.search.share[1] == 1:
-        return (
-            "`stages.judge` lets labels stand in for the teacher, but "
-            "`stages.distill.search.share` may leave them no weight"
-        )
     return ""

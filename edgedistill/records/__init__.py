@@ -48,7 +48,6 @@ from edgedistill.records.report import (
     Status,
     Summary,
 )
-from edgedistill.records.search import SearchPoint, SearchRecord, Trial
 from edgedistill.records.speech import SpeechRecord
 from edgedistill.records.study import Run, StudyRecord, Varied
 from edgedistill.records.teacher import TeacherRecord, TextsRecord
@@ -105,8 +104,6 @@ __all__ = [
     "ReportRecord",
     "Run",
     "RunSummary",
-    "SearchPoint",
-    "SearchRecord",
     "SoundForm",
     "SpeechRecord",
     "StageMetrics",
@@ -119,7 +116,6 @@ __all__ = [
     "Technique",
     "TextsRecord",
     "Transposes",
-    "Trial",
     "Twin",
     "Varied",
     "VerifyRecord",

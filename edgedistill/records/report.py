@@ -19,10 +19,9 @@ from edgedistill.records.listening import ListenRecord
 from edgedistill.records.measurements import MeasurementRow, OnDevice
 from edgedistill.records.metrics import AuditMetrics, DataMetrics
 from edgedistill.records.quantize import LayerSensitivity
-from edgedistill.records.search import SearchRecord
 from edgedistill.records.verify import Cause, ProgramRow
 
-REPORT_FORMAT: Final = 1
+REPORT_FORMAT: Final = 2
 """Raised when a field of `report.json` changes its meaning or goes."""
 Status = Literal["ok", "missed", "not measured"]
 
@@ -172,7 +171,7 @@ class ReportRecord(Record):
         **Record.__pydantic_config__, "extra": "ignore",
     }  # fmt: skip
 
-    report_format: Literal[1] = REPORT_FORMAT
+    report_format: Literal[1, 2] = REPORT_FORMAT
     edgedistill: str
     """Version that wrote it."""
     created: str
@@ -196,8 +195,6 @@ class ReportRecord(Record):
     audit: AuditRecord | None
     judged: JudgeRecord | None
     """What the teacher's answers were found to be worth; None where nobody learned from them."""
-    searched: SearchRecord | None
-    """What was found best for the student's losses; None where nobody looked for it."""
     quantized: Quantized | None
     contract: tuple[ContractLine, ...]
     warnings: tuple[str, ...]

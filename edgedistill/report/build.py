@@ -25,7 +25,6 @@ from edgedistill.records import (
     Quantized,
     QuantizeRecord,
     ReportRecord,
-    SearchRecord,
     StageMetrics,
     StageRow,
     Summary,
@@ -70,7 +69,6 @@ def build_report(result: Result) -> ReportRecord:
         audited=AuditMetrics.read(audit) if audit else AuditMetrics(),
         audit=AuditRecord.read(audit) if audit else None,
         judged=_judged(result),
-        searched=_searched(result),
         listened=_listened(result),
         quantized=_quantized(result),
         contract=(),
@@ -89,11 +87,6 @@ def build_report(result: Result) -> ReportRecord:
 def _judged(result: Result) -> JudgeRecord | None:
     judge = result.artifacts.get("judge")
     return JudgeRecord.read(judge) if judge else None
-
-
-def _searched(result: Result) -> SearchRecord | None:
-    search = result.artifacts.get("search")
-    return SearchRecord.read(search) if search else None
 
 
 def _listened(result: Result) -> ListenRecord | None:

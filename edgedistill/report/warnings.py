@@ -39,7 +39,7 @@ _GROUPS = {
               "kernels are others"),
 }  # fmt: skip
 """What a warning of a stage is about, and what to do."""
-_ALIAS = {"teacher": "training", "distill": "training", "control": "training", "search": "training"}
+_ALIAS = {"teacher": "training", "distill": "training", "control": "training"}
 
 
 @dataclass(frozen=True)

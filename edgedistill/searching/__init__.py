@@ -71,11 +71,6 @@ def search(wanted: Wanted, cache: Cache, reporter: Reporter) -> StudyRecord:
     Raises UserError: the recipe's own values fail, or what is in the folder does not fit.
     """
     recipe, target = of_labels(wanted.recipe), wanted.target
-    if recipe.stages.distill.search is not None:
-        raise UserError(
-            "stages.distill.search: each trial would search for itself",
-            "leave it out: `edgedistill search` looks for the same values, and more",
-        )
     with alone_in(wanted.out):
         shared = _shared(recipe, target, cache, reporter)
         asked = {
@@ -104,7 +99,7 @@ def _shared(
     """What comes before the first training of a student: the data, the teacher, its answers."""
     names = []
     for step in steps_of(recipe, target):
-        if step.stage in ("distill", "search"):
+        if step.stage == "distill":
             break
         names.append(step.name)
     return run_until(recipe, target, cache, reporter, names[-1])

@@ -97,7 +97,6 @@ STAGES = {
         Stage("teacher", 4, ("torch",)),
         Stage("teach", 4, ("torch",)),
         Stage("judge", 2, ()),
-        Stage("search", 4, ("torch", "accelerate", "optuna")),
         Stage("control", 3, ("torch", "accelerate")),
         Stage("audit", 4, _EXPORT),
         Stage("distill", 5, ("torch", "accelerate")),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from edgedistill.artifact import Artifact, JsonObject
-from edgedistill.distill.search import Found, changed
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
 from edgedistill.predict import state_of_model, task_of
 from edgedistill.recipe import Changes, DistillConfig, Model
-from edgedistill.records import DataRecord, SearchRecord
+from edgedistill.records import DataRecord
 from edgedistill.stages import Context
 from edgedistill.target import Frozen
 from edgedistill.train import train
@@ -36,10 +35,6 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     data = DataRecord.read(inputs["data"])
     shape = len(data.classes), data.inputs
     settings = config.train
-    if "search" in inputs:
-        chosen = SearchRecord.read(inputs["search"]).best
-        found = Found(chosen.temperature, chosen.share)
-        settings = settings.model_copy(update={"losses": changed(settings.losses, found)})
     training_inputs = open_training_inputs(
         inputs, settings.learned_from, config.augment, context.seed, config.workers
     )

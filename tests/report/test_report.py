@@ -13,9 +13,6 @@ from edgedistill.artifact import Artifact, seal, write_json
 from edgedistill.records import (
     LayerSensitivity,
     ReportRecord,
-    SearchPoint,
-    SearchRecord,
-    Trial,
     as_json,
     read_record,
 )
@@ -223,6 +220,13 @@ def test_a_report_is_json_and_missing_figures_are_none(make_result: Make, tmp_pa
     assert page(report)
 
 
+def test_a_report_of_the_first_format_is_read(make_result: Make, tmp_path: Path) -> None:
+    report = build_report(make_result())
+    older = {**as_json(report), "report_format": 1, "searched": None}
+    (tmp_path / "report.json").write_text(json.dumps(older))
+    assert read_record(ReportRecord, tmp_path / "report.json") == replace(report, report_format=1)
+
+
 @pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_summary_fits_the_terminal(make_result: Make, width: int) -> None:
@@ -284,23 +288,6 @@ def test_what_rounding_a_layer_costs_is_shown_with_what_was_left_in_float(
     assert "<td>1.25</td>" in told
     assert "linear (left in float)" in told
     assert "stem (left in float)" not in told
-    assert "search for the losses" not in told
-
-
-def test_the_search_for_the_losses_is_shown(make_result: Make, tmp_path: Path) -> None:
-    result = make_result()
-    trials = (
-        Trial(4.0, 0.9, number=0, state="complete", validation_quality=91.0, curve=(80.0, 91.0)),
-        Trial(8.5, 0.4, number=1, state="pruned", validation_quality=70.0, curve=(70.0,)),
-    )
-    folder = tmp_path / "search"
-    folder.mkdir()
-    SearchRecord(SearchPoint(4.0, 0.9), trials).write(folder)
-    result.artifacts["search"] = seal(folder, "search", {}, {})
-    told = page(build_report(result))
-    assert "80.00, 91.00" in told
-    assert "2 (ended early)" in told
-    assert "temperature of 4.00 with a share of 0.90" in told
 
 
 def test_names_in_brackets_are_no_markup(make_result: Make) -> None:
