@@ -37,10 +37,10 @@ from benchmarks.environments import HERE, ROOT, Environment, environment, whole_
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache, default_root
 from edgedistill.data import Split, open_split
+from edgedistill.data.samples import calibration
 from edgedistill.devices.machine import machine
 from edgedistill.pipeline import run_until
 from edgedistill.runtimes import runtime_of, size_of
-from edgedistill.stages.quantize import _calibration
 from edgedistill.target import load_target
 
 CALIBRATION, RUNS, RESAMPLED = 512, 20, 10_000
@@ -207,7 +207,8 @@ def student(seed: int, asked: argparse.Namespace, cache: Cache) -> Student:
                     dirs_exist_ok=True)  # fmt: skip
     settings = wanted[OURS].stages.quantize
     assert settings
-    batches = _calibration(open_split(found.data, "train"), settings, seed)
+    split = open_split(found.data, "train")
+    batches = calibration(split, settings.calibration_samples, seed)
     np.savez(found.folder / "calibration.npz",
              images=np.concatenate([each[0].numpy() for each in batches]))  # fmt: skip
     return found

@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgedistill.artifact import Artifact
+from edgedistill.data import open_split
+from edgedistill.data.samples import tensors
 from edgedistill.models import device_of
+from edgedistill.program import Program, graph_of
 from edgedistill.records import DataRecord
 from edgedistill.signature import Inputs, blank, image_size
 from edgedistill.tasks import TASKS, Task
 from edgedistill.tasks.chance import chance_warning
+from edgedistill.tasks.noise import paired_noise
 
 if TYPE_CHECKING:
     import torch
@@ -102,8 +106,6 @@ def state_of_answers(
 ) -> State | None:
     """The quality (percent) of outputs (samples, classes) for validation, and warnings; None for
     no answers."""
-    from edgedistill.data import open_split
-
     if answers is None:
         return None
     labels = open_split(data.path, "validation").labels
@@ -121,8 +123,6 @@ def state_of_model(
     """A model's quality on validation (percent), macs (millions), params (thousands) and warnings:
     a quality that is no better than by chance, and `advice` on it. Its `products` are what the macs
     are made of."""
-    from edgedistill.data import open_split
-    from edgedistill.models import device_of
     from edgedistill.models.work import listed, products
 
     seen = seen or DataRecord.read(data).inputs
@@ -137,3 +137,28 @@ def state_of_model(
         params=sum(parameter.numel() for parameter in module.parameters()) / 1e3,
         products=listed(found),
     )
+
+
+class Validation:
+    """The validation samples, and what a program's answers to them are worth."""
+
+    def __init__(self, inputs: dict[str, Artifact]) -> None:
+        """inputs: of a stage, as for `task_of`."""
+        self._split, self.task = open_split(inputs["data"].path, "validation"), task_of(inputs)
+
+    def quality(self, program: Program) -> float:
+        """In percent."""
+        return self.task.quality(self._answers(program), self._split.labels)
+
+    def noise(self, first: Program, second: Program) -> float:
+        """The standard error of the difference of their qualities, in points."""
+        answers = self._answers(first), self._answers(second)
+        return paired_noise(self.task.quality, *answers, self._split.labels)
+
+    def some(self, samples: int) -> tuple[tuple[Tensor, ...], NDArray[Any]]:
+        """(inputs, labels) of so many samples, or all, evenly over them."""
+        ids = np.linspace(0, len(self._split) - 1, min(samples, len(self._split))).astype(np.int64)
+        return tensors(self._split, ids), self._split.labels[ids]
+
+    def _answers(self, program: Program) -> NDArray[np.float32]:
+        return logits_of(torch_predictor(graph_of(program)), self._split)

@@ -11,6 +11,7 @@ import numpy as np
 from edgedistill import program_file
 from edgedistill.artifact import Artifact
 from edgedistill.data import open_split
+from edgedistill.data.samples import tensors
 from edgedistill.data.slices import read_slices, sample_names
 from edgedistill.losses import needs_layers
 from edgedistill.models import build, check_knows
@@ -93,15 +94,12 @@ def _write(
 ) -> None:
     """Make one graph of the student, quantize it on a few images, and write both for every
     runtime."""
-    import torch
-
     from edgedistill.compress.fold import fold
     from edgedistill.models.programs import float_parts, programs
 
     data = DataRecord.read(prepared)
     split = open_split(prepared.path, "train")
-    few = np.arange(min(_IMAGES, len(split)))
-    samples = tuple(torch.from_numpy(each).contiguous() for each in split.inputs(few).values())
+    samples = tensors(split, np.arange(min(_IMAGES, len(split))))
     with scratch_folder() as folder:
 
         def keep(made: dict[str, Program], kind: str) -> dict[str, Program]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from edgedistill.compress.operators import WEIGHTED, is_clamp, is_fused, layer_name
+from edgedistill.compress.quantize import Batch
 from edgedistill.program import Program, answers, graph_of
+from edgedistill.records import Fidelity
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule, Node
@@ -33,6 +38,28 @@ class Loss:
     """Share of the noise that comes from values outside of the range, 0 to 1."""
     low: float
     high: float
+
+
+def fidelity(
+    program: Program,
+    quantized: Program,
+    inputs: Batch,
+    agreement: Callable[[NDArray[np.float32], NDArray[np.float32]], float] | None,
+) -> tuple[Fidelity, str | None]:
+    """How near a quantized program's answers are to those in float, and what to tell where that is
+    far.
+
+    inputs: in their order, each (samples, ...); agreement: of two answers (samples, values), None
+    where a task decides nothing.
+    """
+    with torch.no_grad():
+        floats, integers = (answers(graph_of(each)(*inputs)) for each in (program, quantized))
+    place = program.signature.answer
+    wanted, found = floats[place], integers[place]
+    same, losses = unrounded(quantized, *inputs)
+    rounding = sqnr_db(same, torch.cat([each.flatten(1) for each in integers], 1))
+    alike = None if agreement is None else agreement(wanted.numpy(), found.numpy())
+    return Fidelity(sqnr_db(wanted, found), rounding, alike), advice(rounding, losses)
 
 
 def sqnr_db(wanted: Tensor, found: Tensor) -> float:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from edgedistill.compress.fake_quantize import ActivationFakeQuantize
 from edgedistill.compress.groups import Scale, maker
-from edgedistill.compress.quantize import Batch, calibrate, convert, prepare
-from edgedistill.program import Program, export, graph_of, origin
+from edgedistill.compress.quantize import Batch, calibrate, convert, prepare, present
+from edgedistill.compress.streams import fed
+from edgedistill.program import MAIN, Program, export, graph_of, origin
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule
@@ -42,6 +43,26 @@ def follow(
     if prepared.roundings(ActivationFakeQuantize):
         calibrate(prepared, feed(weighted))
     return convert(prepared)
+
+
+def follow_all(
+    folded: Mapping[str, Program],
+    main: Program,
+    scheme: Scheme,
+    batches: Callable[[], Iterable[Batch]],
+    keep_float: tuple[str, ...] = (),
+) -> dict[str, Program]:
+    """A student's programs beside `main`, in integers as the quantized `main` is. batches: gives
+    what `main` takes."""
+
+    def feed(name: str) -> Callable[[Program], Iterable[Batch]]:
+        return lambda program: fed(program, name, batches())
+
+    return {
+        name: follow(each, main, scheme, feed(name), present(each, keep_float))
+        for name, each in folded.items()
+        if name != MAIN
+    }
 
 
 def _with_weights(program: Program, main: Program) -> Program:

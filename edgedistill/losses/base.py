@@ -109,7 +109,7 @@ class LossCommon(Frozen):
     stages: ClassVar[frozenset[Stage]] = frozenset({"distill"})
     """Where it may stand in a recipe."""
     learns_from: ClassVar[Literal["labels", "answers"] | None] = None
-    """For the two that a search weighs against each other. A label that stands in for a doubtful
+    """For the two between which the weight is parted. A label that stands in for a doubtful
     answer takes the weight of the answers' losses too."""
 
     takes_mixed: ClassVar[bool] = True
