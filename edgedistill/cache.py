@@ -2,6 +2,7 @@
 
 <root>/artifacts/<key>/   sealed folders
 <root>/answers/<key>/     teachers' answers that were paid for, kept whatever else changes
+<root>/costs/<key>.jsonl  what operators cost on a device, as it told
 <root>/work/<key>/        a stage at work: checkpoints stay here until the stage is sealed
 <root>/work/<key>.lock    held (flock) by the one process that works on <key>
 <root>/work/<key>.read    held, shared, by every run that reads the artifact of <key>
@@ -51,7 +52,7 @@ def _entry(path: Path, kind: str) -> Entry | None:
     size = 0
     try:
         used = path.stat().st_mtime
-        for item in path.rglob("*"):
+        for item in [path, *path.rglob("*")]:
             with suppress(FileNotFoundError):
                 size += item.stat().st_size if item.is_file() else 0
     except FileNotFoundError:
@@ -67,7 +68,7 @@ class Cache:
         self.root = root
         self._say = say
         self._reading: dict[str, IO[str]] = {}
-        for name in ("artifacts", "answers", "work"):
+        for name in ("artifacts", "answers", "costs", "work"):
             (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def find(self, key: str) -> Artifact | None:
@@ -144,11 +145,16 @@ class Cache:
         folders = (self.root / "answers").glob("*")
         return list(filter(None, (_entry(path, "answers") for path in folders)))
 
+    def prices(self) -> list[Entry]:
+        """What operators cost on each device, as it told."""
+        files = (self.root / "costs").glob("*.jsonl")
+        return list(filter(None, (_entry(path, "prices") for path in files)))
+
     def prune(self, keep_bytes: int) -> list[Entry]:
         """Remove the least recently used artifacts until at most `keep_bytes` are left; then what
-        interrupted stages left. What a run works on or reads just now is not touched, nor are
-        answers that were paid for."""
-        entries = self.entries() + self.unfinished()
+        interrupted stages left, and last devices' prices: they are small, and take long to ask for.
+        What a run works on or reads just now is not touched, nor are answers that were paid for."""
+        entries = self.entries() + self.unfinished() + self.prices()
         total, removed = sum(entry.bytes for entry in entries), []
         for entry in entries:
             if total <= keep_bytes:
@@ -174,6 +180,9 @@ class Cache:
 
     def _remove(self, entry: Entry) -> bool:
         """Whether it could be removed: not while a run works on it or reads it."""
+        if entry.kind == "prices":  # a run that has read them holds them in memory
+            (self.root / "costs" / entry.key).unlink(missing_ok=True)
+            return True
         unfinished = entry.kind == "unfinished"
         lock = self.root / "work" / f"{entry.key}.{'lock' if unfinished else 'read'}"
         with lock.open("w") as held:

@@ -32,7 +32,7 @@ def show(cache: CacheFolder = None, as_json: Json = False) -> None:
     from edgedistill.cache import Cache, default_root
 
     store = Cache(cache or default_root(), say)
-    entries = store.entries() + store.unfinished() + store.answers()
+    entries = store.entries() + store.unfinished() + store.answers() + store.prices()
     if as_json:
         print_json([asdict(entry) for entry in entries])
         return

@@ -128,6 +128,18 @@ def test_clearing_removes_unfinished_work_too(tmp_path: Path) -> None:
     assert cache.entries() == cache.unfinished() == []
 
 
+def test_prices_of_devices_are_listed_and_go_last(tmp_path: Path) -> None:
+    put(Cache(tmp_path), "k", 1000)
+    prices = tmp_path / "costs" / "device.jsonl"
+    prices.write_text('["inference", 1.0]\n')
+    cache = Cache(tmp_path)
+    told = [(each.kind, each.key, each.bytes) for each in cache.prices()]
+    assert told == [("prices", "device.jsonl", prices.stat().st_size)]
+    assert [entry.key for entry in cache.prune(500)] == ["k"]
+    assert [entry.key for entry in cache.prune(0)] == ["device.jsonl"]
+    assert not cache.prices() and not prices.exists()
+
+
 def test_work_under_way_is_never_pruned(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     with cache.work("busy") as scratch:

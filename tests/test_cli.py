@@ -309,16 +309,18 @@ def test_the_cache_is_shown_pruned_and_cleared(own_cache: Path, capsys: Output) 
             (scratch / "x").write_bytes(bytes(2000))
             store.commit(key, key.split("-")[0], {}, {})
     del store  # which keeps what it made
+    (own_cache / "costs" / "device.jsonl").write_text('["inference", 1.0]\n')
     assert run(["cache"]) == 0
     out, err = capsys.readouterr()
-    assert [line.split()[0] for line in out.splitlines()] == ["stage", "data", "teacher"]
-    assert err.startswith("2 entries, ")
+    assert [line.split()[0] for line in out.splitlines()] == ["stage", "data", "teacher", "prices"]
+    assert err.startswith("3 entries, ")
     assert run("cache show --json".split()) == 0
-    assert len(json.loads(capsys.readouterr().out)) == 2
+    assert len(json.loads(capsys.readouterr().out)) == 3
     assert run("cache prune --keep 3KB".split()) == 0
     assert capsys.readouterr().err.startswith("removed 1 entries, ")
     assert run("cache clear".split()) == 0
     assert not list((own_cache / "artifacts").iterdir())
+    assert not list((own_cache / "costs").iterdir())
 
 
 def test_rows_are_printed_aligned_or_as_json(
