@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -36,6 +37,14 @@ class Quiet:
 
     def tick(self, label: str, done: float, total: float, note: str = "") -> None:
         """Nothing."""
+
+
+class Log(Quiet):
+    """What is said, for the log `edgedistill`."""
+
+    def say(self, text: str) -> None:
+        """A line of the level INFO."""
+        logging.getLogger("edgedistill").info(text)
 
 
 class Lines:

@@ -17,7 +17,6 @@ from made import in_turn
 from stand_in import built, tflite
 
 import edgedistill
-from edgedistill import api
 from edgedistill.artifact import file_digest
 from edgedistill.bundle import measure
 from edgedistill.bundle.measure import Subject
@@ -261,7 +260,7 @@ def test_what_it_cannot_do_is_told_before_anything_is_measured(
 ) -> None:
     def message(runtime: str = "litert", isa: str = HERE) -> str:
         subject = Subject(job.model, runtime, None, {"x": np.ones((1, 4), np.float32)})
-        monkeypatch.setattr(api, "subjects", lambda _: [subject])
+        monkeypatch.setattr("edgedistill.api.bundles.subjects", lambda _: [subject])
         with pytest.raises(UserError) as raised:
             edgedistill.benchmark(job.model, benchmark_model=elf(tmp_path / "program", isa))
         return raised.value.message
@@ -280,7 +279,7 @@ def test_its_figures_stand_beside_ours_in_one_table(
     asked = stand_in()
     assert asked.by
     subject = Subject(asked.model, "litert", None, {"x": np.ones((1, 4), np.float32)})
-    monkeypatch.setattr(api, "subjects", lambda _: [subject])
+    monkeypatch.setattr("edgedistill.api.bundles.subjects", lambda _: [subject])
     monkeypatch.setattr(measure, "in_turn", lambda device, jobs, **_: in_turn(device, jobs))
     line = ["benchmark", str(asked.model), "--accelerator", "gpu", "--threads", "2"]
     line += ["--benchmark-model", str(asked.by.path)]
