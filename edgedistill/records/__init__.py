@@ -41,7 +41,6 @@ from edgedistill.records.quantize import (
 from edgedistill.records.report import (
     ContractLine,
     FileRow,
-    Machine,
     Quantized,
     ReportRecord,
     StageRow,
@@ -60,6 +59,7 @@ from edgedistill.records.verify import (
     VerifyRecord,
     VerifyRow,
 )
+from edgedistill.records.whole import Machine
 
 __all__ = [
     "Accelerator",

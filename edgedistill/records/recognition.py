@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pydantic import JsonValue
-
 from edgedistill.records.codec import Record
 from edgedistill.records.listening import Interval
 from edgedistill.records.recognizer import Rules
-from edgedistill.records.report import ContractLine, Machine
+from edgedistill.records.report import ContractLine
 from edgedistill.records.speech import SpeechRecord
 from edgedistill.records.speech_audit import SpeechAuditRecord
 from edgedistill.records.speech_times import SpeechTimesRecord
+from edgedistill.records.whole import WholeRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,19 +154,11 @@ class RecognizeRecord(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecognitionReport(Record):
+class RecognitionReport(WholeRecord):
     """Everything that the compile of a recognizer found out."""
 
     FILE: ClassVar[str] = "report.json"
 
-    edgedistill: str
-    """Version that wrote it."""
-    created: str
-    """ISO 8601, UTC."""
-    name: str
-    recipe: dict[str, JsonValue]
-    target: dict[str, JsonValue]
-    machine: Machine
     data: SpeechRecord
     transcribed: TranscribeRecord
     """Without the numbers of what is kept."""

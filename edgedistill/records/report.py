@@ -9,10 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
-from pydantic import ConfigDict, JsonValue
-
 from edgedistill.records.audit import AuditRecord
-from edgedistill.records.codec import Record
 from edgedistill.records.export import IntegersChoice
 from edgedistill.records.judge import JudgeRecord
 from edgedistill.records.listening import ListenRecord
@@ -20,25 +17,11 @@ from edgedistill.records.measurements import MeasurementRow, OnDevice
 from edgedistill.records.metrics import AuditMetrics, DataMetrics
 from edgedistill.records.quantize import LayerSensitivity
 from edgedistill.records.verify import Cause, ProgramRow
+from edgedistill.records.whole import WholeRecord
 
 REPORT_FORMAT: Final = 2
 """Raised when a field of `report.json` changes its meaning or goes."""
 Status = Literal["ok", "missed", "not measured"]
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What compiled, and measured."""
-
-    processor: str
-    isa: str
-    flags: tuple[str, ...]
-    """Of its instructions, those that decide which kernels run."""
-    cores: int
-    """That a process may use."""
-    memory_gb: float
-    system: str
-    versions: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,24 +145,12 @@ class Quantized:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportRecord(Record):
+class ReportRecord(WholeRecord):
     """Everything that a compile found out."""
 
     FILE: ClassVar[str] = "report.json"
-    # A report of another version may hold more.
-    __pydantic_config__: ClassVar[ConfigDict] = {
-        **Record.__pydantic_config__, "extra": "ignore",
-    }  # fmt: skip
 
     report_format: Literal[1, 2] = REPORT_FORMAT
-    edgedistill: str
-    """Version that wrote it."""
-    created: str
-    """ISO 8601, UTC."""
-    name: str
-    recipe: dict[str, JsonValue]
-    target: dict[str, JsonValue]
-    machine: Machine
     measured_on_target: bool
     """Whether the machine is of the target's kind."""
     where: str

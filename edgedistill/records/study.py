@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
-from pydantic import ConfigDict, JsonValue
+from pydantic import JsonValue
 
-from edgedistill.records.codec import Record
-from edgedistill.records.report import Machine
+from edgedistill.records.whole import WholeRecord
 
 STUDY_FORMAT: Final = 1
 """Raised when a field of `search.json` changes its meaning or goes."""
@@ -54,24 +53,12 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyRecord(Record):
+class StudyRecord(WholeRecord):
     """A search, as far as it has come."""
 
     FILE: ClassVar[str] = "search.json"
-    # A search of another version may hold more.
-    __pydantic_config__: ClassVar[ConfigDict] = {
-        **Record.__pydantic_config__, "extra": "ignore",
-    }  # fmt: skip
 
     study_format: Literal[1] = STUDY_FORMAT
-    edgedistill: str
-    """Version that wrote it."""
-    created: str
-    """ISO 8601, UTC."""
-    name: str
-    recipe: dict[str, JsonValue]
-    target: dict[str, JsonValue]
-    machine: Machine
     metric: str
     """What quality is."""
     stage: str

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import edgedistill
 from edgedistill.devices import is_machine, machine
 from edgedistill.models.work import padded_of
 from edgedistill.plan import model_steps
@@ -19,7 +17,6 @@ from edgedistill.records import (
     FileRow,
     JudgeRecord,
     ListenRecord,
-    Machine,
     MeasurementRow,
     MeasurementsRecord,
     Quantized,
@@ -29,10 +26,10 @@ from edgedistill.records import (
     StageRow,
     Summary,
     VerifyRecord,
-    from_json,
 )
 from edgedistill.report.contract import contract
 from edgedistill.report.files import file_rows, ratio, shipped_of, teacher_row
+from edgedistill.report.head import head
 from edgedistill.report.warnings import warnings
 
 if TYPE_CHECKING:
@@ -50,12 +47,7 @@ def build_report(result: Result) -> ReportRecord:
     stages = _stages(result, verified, files, measured)
     audit = result.artifacts.get("audit")
     report = ReportRecord(
-        edgedistill=edgedistill.__version__,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        name=result.recipe.name,
-        recipe=result.recipe.model_dump(mode="json"),
-        target=result.target.model_dump(mode="json"),
-        machine=from_json(Machine, here),
+        **head(result.recipe, result.target, here),
         measured_on_target=on_target,
         where=_where(result.target, measured, on_target),
         data=DataMetrics.read(result.artifacts["data"]),

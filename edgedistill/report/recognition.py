@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 
-import edgedistill
 from edgedistill.artifact import Artifact
 from edgedistill.devices import machine
 from edgedistill.recipe.transcription import TranscriptionRecipe
-from edgedistill.records import ContractLine, Machine, from_json
+from edgedistill.records import ContractLine
 from edgedistill.records.recognition import (
     AblateRecord,
     RecognitionReport,
@@ -25,6 +23,7 @@ from edgedistill.records.speech import SpeechRecord
 from edgedistill.records.speech_audit import SpeechAuditRecord
 from edgedistill.records.speech_times import SpeechTimesRecord
 from edgedistill.report.contract import line_of
+from edgedistill.report.head import head
 from edgedistill.target import Target
 
 
@@ -38,12 +37,7 @@ def build_recognition(
     timed = SpeechTimesRecord.read(artifacts["benchmark"])
     lines = tuple(filter(None, _contract(recipe, shipped, audited, timed)))
     return RecognitionReport(
-        edgedistill=edgedistill.__version__,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        name=recipe.name,
-        recipe=recipe.model_dump(mode="json"),
-        target=target.model_dump(mode="json"),
-        machine=from_json(Machine, machine()),
+        **head(recipe, target, machine()),
         data=SpeechRecord.read(artifacts["speech"]),
         transcribed=replace(TranscribeRecord.read(artifacts["transcribe"]), kept={}),
         ablated=AblateRecord.read(artifacts["ablate"]),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import edgedistill
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache
 from edgedistill.devices.machine import machine
@@ -17,7 +15,8 @@ from edgedistill.pipeline import run_until, steps_of
 from edgedistill.plan import model_steps
 from edgedistill.progress import Reporter
 from edgedistill.recipe import Recipe, of_labels, parse_recipe
-from edgedistill.records import Machine, Run, StageMetrics, StudyRecord, Varied, from_json
+from edgedistill.records import Run, StageMetrics, StudyRecord, Varied
+from edgedistill.report.head import head
 from edgedistill.report.study import write_study_page
 from edgedistill.searching.budget import duration
 from edgedistill.searching.cost import Prices, cost_of_model, unit_of
@@ -189,12 +188,7 @@ def _record(wanted: Wanted, study: Study) -> StudyRecord:
     fitting = [run for run in choice if limit.fits(run)] or ([guess] if guess else [])
     best = max(fitting, key=lambda run: (run.quality or 0.0, run.trial == 0), default=None)
     record = StudyRecord(
-        edgedistill=edgedistill.__version__,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        name=wanted.recipe.name,
-        recipe=wanted.recipe.model_dump(mode="json"),
-        target=wanted.target.model_dump(mode="json"),
-        machine=from_json(Machine, machine()),
+        **head(wanted.recipe, wanted.target, machine()),
         metric=TASKS[wanted.recipe.task].metric,
         stage=wanted.stage,
         unit=_unit(wanted),
