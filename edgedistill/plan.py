@@ -71,6 +71,9 @@ class _Plan:
         """The steps that the next student learns from."""
         self.made_with: dict[str, frozenset[str]] = {}
         """What the models are made with that the steps leave."""
+        data = recipe.data
+        self.shown: dict[str, Any] = {"augment": data.changes, "workers": data.workers}
+        """How a model that is trained sees the samples."""
         self.texts = {"texts": "teacher"} if TASKS[recipe.task].by_texts else {}
         """In a retrieval, where the images' captions lie."""
 
@@ -105,8 +108,7 @@ class _Plan:
             fingerprint=teacher_fingerprint(recipe.teacher),
             train=_resolved(training) if training else None,
             losses=wanted.teacher.losses,
-            augment=recipe.data.changes,
-            workers=recipe.data.workers,
+            **self.shown,
         )
         self.add("teacher", made, {"data": "data"})
         source: Teacher = recipe.teacher
@@ -152,8 +154,7 @@ class _Plan:
             fingerprint=model_fingerprint(model),
             peers=tuple(model_fingerprint(peer) for peer in settings.peers),
             train=settings,
-            augment=self.recipe.data.changes,
-            workers=self.recipe.data.workers,
+            **self.shown,
         )
         self.add(name, training, self.training_inputs(settings.learned_from), "distill")
 
@@ -170,16 +171,14 @@ class _Plan:
                 round_to=wanted.prune.round_to or self.target.channel_multiple,
                 kernel=self.target.known_kernel if wanted.prune.padded_macs else None,
                 prices=prune.prices_for(wanted.prune, self.target, numbers_of(recipe, self.target)),
-                augment=recipe.data.changes,
-                workers=recipe.data.workers,
+                **self.shown,
             )
             self.add("prune", pruning, self.training_inputs(wanted.prune.losses) | last)
             last = {"prune": "prune"}
         quantizing = quantize.Config(
             quantize=_resolved(wanted.quantize) if wanted.quantize else None,
             scheme=self.target.scheme,
-            augment=recipe.data.changes,
-            workers=recipe.data.workers,
+            **self.shown,
         )
         losses = wanted.quantize.losses if wanted.quantize else ()
         self.add("quantize", quantizing, self.training_inputs(losses) | last)
@@ -189,11 +188,8 @@ class _Plan:
         from edgedistill.stages import benchmark, export, verify
 
         recipe, target, wanted = self.recipe, self.target, self.recipe.stages
-        precisions = [
-            precision
-            for precision in wanted.export.precisions or target.precisions
-            if precision != "int8" or wanted.quantize
-        ]
+        asked = wanted.export.precisions or target.precisions
+        precisions = tuple(each for each in asked if each != "int8" or wanted.quantize)
         if not precisions:
             raise UserError(
                 "`stages.quantize` is null, and no other precision than int8 is to be exported",
@@ -204,11 +200,11 @@ class _Plan:
         exporting = export.Config(
             name=recipe.name,
             runtimes=target.runtimes,
-            precisions=tuple(precisions),
+            precisions=precisions,
             io=target.scheme.io,
             processor=processor,
             oldest=wanted.export.oldest,
-            **self.integers(tuple(precisions)),
+            **self.integers(precisions),
         )
         inputs = {"data": "data", "quantize": "quantize", **models}
         self.add("export", exporting, inputs)
@@ -260,14 +256,8 @@ class _Plan:
 
         recipe, wanted = self.recipe, self.recipe.stages
         if wanted.audit.control:
-            again = control.Config(
-                train=_resolved(wanted.distill),
-                augment=recipe.data.changes,
-                workers=recipe.data.workers,
-            )
-            trained: dict[str, str] = {
-                name: name for name in ("distill", "prune") if name in models
-            }
+            again = control.Config(train=_resolved(wanted.distill), **self.shown)
+            trained = {name: name for name in models if name in ("distill", "prune")}
             self.add("control", again, {"data": "data", **trained})
             inputs = {**inputs, "control": "control"}
         out_of_distribution, slices = wanted.audit.out_of_distribution, wanted.audit.slices
