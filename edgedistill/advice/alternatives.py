@@ -105,9 +105,21 @@ def students(student: Model, data: DataRecord) -> Iterator[tuple[str, list[Work]
     if not changes:
         return
     for key, update in [("", {}), *changes]:
-        other = without_weights(student).model_copy(update={"weights": None, **update})
-        module = build(other, len(data.classes), data.inputs)
-        yield key, works(module.eval(), *blank(data.inputs))
+        module = _untrained(student.model_copy(update=update), data)
+        yield key, works(module, *blank(data.inputs))
+
+
+def least(student: Model, data: DataRecord, block: int) -> list[Work]:
+    """What is left of the recipe's student where pruning in whole blocks takes all that it can."""
+    model, (example,) = _untrained(student, data), blank(data.inputs)
+    now = works(model, example)
+    found, layers = groups(model, example, now)
+    return Changed(now, found, layers).to({each.root: min(block, each.width) for each in found})
+
+
+def _untrained(student: Model, data: DataRecord) -> nn.Module:
+    other = without_weights(student).model_copy(update={"weights": None})
+    return build(other, len(data.classes), data.inputs).eval()
 
 
 def _changes(student: Model) -> list[tuple[str, dict[str, Any]]]:

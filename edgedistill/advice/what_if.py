@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgedistill.advice.alternatives import Changed, at_sizes, groups, students
-from edgedistill.compress.cost import MACS, Figure, PriceList, learn, padded
+from edgedistill.advice.alternatives import Changed, at_sizes, groups, least, students
+from edgedistill.compress.cost import BYTES, MACS, Figure, PriceList, learn, padded, reckon
 from edgedistill.models import inputs_of, load
 from edgedistill.models.steps import Step, Work, works
 from edgedistill.recipe import Recipe
@@ -75,9 +75,13 @@ class WhatIf:
     """Where costs come from, in words."""
     cost: float
     operators: tuple[Operator, ...]
+    weights_kb: float = 0.0
+    """Its weights in a file of integers, as `stages.prune.weights_kb` counts them."""
     widths: tuple[Width, ...] = ()
     narrowed: float | None = None
     """With all widths that are `sparse` lowered at once."""
+    in_blocks: bool = False
+    """Whether pruning in whole blocks comes down to as many multiply-accumulates."""
     image_sizes: Mapping[tuple[int, int], float] = field(default_factory=dict)
     """By (height, width), smaller ones than now."""
     uncut: float | None = None
@@ -150,8 +154,10 @@ def what_if(
         basis=basis.told,
         cost=_cost(figure, now),
         operators=tuple(_operator(each, figure) for each in now),
+        weights_kb=reckon(model, (), [BYTES])[BYTES] / BYTES.per,
         widths=tuple(_width(each.root, each.width, block, costs) for each in ragged),
         narrowed=_cost(figure, narrowed) if narrowed else None,
+        in_blocks=bool(ragged) and _macs(least(recipe.student, data, block)) <= _macs(now),
         image_sizes={key: _cost(figure, each) for key, each in sizes.items()},
         uncut=_cost(figure, others.pop("")) if "" in others else None,
         students={key: _cost(figure, each) for key, each in others.items()},
@@ -161,6 +167,10 @@ def what_if(
 def _cost(figure: Figure, found: Sequence[Work]) -> float:
     fixed = figure.prices.fixed(len(found)) if figure.prices is not None else 0.0
     return (fixed + sum(map(figure.of, found))) / figure.per
+
+
+def _macs(found: Sequence[Work]) -> float:
+    return sum(map(MACS.of, found))
 
 
 def _operator(work: Work, figure: Figure) -> Operator:
@@ -179,8 +189,6 @@ def _ends(width: int, block: int) -> list[int]:
     return [each for each in (low, low + block) if each]
 
 
-def _width(
-    layer: str, width: int, block: int, costs: Mapping[tuple[str, int], float]
-) -> Width:
+def _width(layer: str, width: int, block: int, costs: Mapping[tuple[str, int], float]) -> Width:
     options = [Option(each, costs[layer, each]) for each in _ends(width, block)]
     return Width(layer, width, block, options[0] if len(options) > 1 else None, options[-1])

@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import ConfigDict, JsonValue
 
+from edgedistill.records.advice import Advised
 from edgedistill.records.audit import AuditRecord
 from edgedistill.records.codec import Record
 from edgedistill.records.export import IntegersChoice
@@ -210,3 +211,5 @@ class ReportRecord(Record):
     measurements."""
     listened: ListenRecord | None = None
     """What is heard and missed in long audio; None of other tasks, and where nothing listens."""
+    advised: Advised | None = None
+    """What would make it cheaper or better."""
