@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -133,4 +134,4 @@ def _changes(student: Model) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _wider(width: int) -> int:
-    return round(_WIDER * width / _WIDTH_STEP) * _WIDTH_STEP or width + 1
+    return math.ceil(_WIDER * width / _WIDTH_STEP) * _WIDTH_STEP

@@ -50,8 +50,7 @@ def operators(facts: Facts) -> Iterator[Advice]:
 def _left(
     facts: Facts, row: MeasurementRow | CountRow, left: LeftOver, total: float
 ) -> Iterator[Advice]:
-    names = {name.partition(" ")[2] for name in left.operators}
-    rows = [each for each in row.operators if each.name in names]
+    rows = [each for each in row.operators if f"{each.type} {each.name}" in left.operators]
     if left.kind == "in float":
         kept = facts.recipe.stages.quantize.keep_float if facts.recipe.stages.quantize else ()
         ours = [each for each in rows if any(each.name.startswith(name) for name in kept)]

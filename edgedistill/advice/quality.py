@@ -55,7 +55,7 @@ def _pruned(facts: Facts, loss: Loss) -> Advice:
             f"distilled for {distilling.epochs:g}",
             f"stages.prune.epochs={distilling.epochs:g}",
         )  # fmt: skip
-    key = ()
+    key: tuple[str, ...] = ()
     if pruning.speedup is not None:
         key = (f"stages.prune.speedup={(1 + pruning.speedup) / 2:g}",)
     return _advice("stage", loss, "cut less, or begin with a smaller student", _seen(loss), *key)
