@@ -62,7 +62,7 @@ def test_other_widths_and_sizes_cost_what_such_students_do(tmp_path: Path) -> No
     assert found.cost == found.uncut == padded(widths=now)
     assert sum(each.cost for each in found.operators) == found.cost
     assert found.image_sizes[12, 12] == padded(12, widths=now)
-    assert found.students == {"student.widths=[24, 40, 48]": padded(widths=(24, 40, 48))}
+    assert found.students == {"student.widths=[32, 40, 48]": padded(widths=(32, 40, 48))}
     by_layer = {each.layer: each for each in found.widths}
     stem = by_layer["conv1"]
     assert (stem.channels, stem.lower.channels, stem.higher.channels) == (18, 16, 32)  # type: ignore[union-attr]
