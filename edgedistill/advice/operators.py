@@ -96,4 +96,4 @@ def _cost(row: OperatorRow) -> float:
 
 def _is(row: OperatorRow, kinds: Sequence[str]) -> bool:
     name = "".join(each for each in row.type.partition("(")[0].lower() if each.isalpha())
-    return name in kinds
+    return name.removeprefix("qlinear") in kinds

@@ -74,7 +74,8 @@ def _weights(facts: Facts) -> Iterator[Advice]:
     prefix = "stages.prune.weights_kb=" + goal
     yield Advice(
         kind="weights", of=heavy.layer if share >= _HEAVY else facts.report.summary.file,
-        change="prune to bytes", because=because, gain=missing, unit="KB",
+        change="prune to bytes; before it trains, a compile says whether that can be reached",
+        because=because, gain=missing, unit="KB",
         share=missing / line.value, at_most=False, how="reckoned",
         set=(prefix if recipe.stages.prune else f"stages.prune={{weights_kb: {goal}}}",),
     )  # fmt: skip

@@ -50,6 +50,8 @@ def gain_of(advice: Advice, report: ReportRecord) -> str:
 def _amount(value: float, unit: str) -> str:
     if unit == "ms":
         return f"{milliseconds(value)} ms"
+    if unit.endswith("MACs"):
+        return f"{value / 1e6:.4g} M {unit}"
     return f"{value:,.1f} KB" if unit == "KB" else f"{value:,.0f} {unit}"
 
 

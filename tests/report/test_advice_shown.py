@@ -34,7 +34,7 @@ def test_page_and_terminal_say_what_to_try_and_what_to_set(advised: ReportRecord
     for told in (text, html):
         assert TITLE in told
         assert "images of 4 x 4 pixels" in told
-        assert "700,000 padded MACs, 70.0% of an inference, reckoned" in told
+        assert "0.7 M padded MACs, 70.0% of an inference, reckoned" in told
         assert "data.image_size=4" in told
     assert "Reckoned in <padded> MACs." in text
     assert "Reckoned in &lt;padded&gt; MACs." in html
