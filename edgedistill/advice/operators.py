@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgedistill.advice.facts import Facts
-from edgedistill.records import CountRow, LeftOver, MeasurementRow, OperatorRow
+from edgedistill.records import CountRow, MeasurementRow, OperatorRow
 from edgedistill.records.advice import Advice, Kind
 
 _LEAST = 0.05
@@ -26,8 +26,9 @@ def operators(facts: Facts) -> Iterator[Advice]:
     row = facts.shipped
     if row is None:
         return
-    total = sum(map(_cost, row.operators))
-    if not total:
+    costs = sum(map(_cost, row.operators))
+    total = row.instructions["all"] if isinstance(row, CountRow) else costs
+    if not costs:
         return
     active = [each for each in row.operators if _is(each, _ACTIVATIONS)]
     yield from _advice(
@@ -43,15 +44,18 @@ def operators(facts: Facts) -> Iterator[Advice]:
         "place of concatenations, paddings within convolutions",
         "these operators copy values, and compute nothing",
     )  # fmt: skip
+    rest = [each for each in row.operators if each not in active and each not in moved]
     for left in row.left:
-        yield from _left(facts, row, left, total)
+        found = [each for each in rest if f"{each.type} {each.name}" in left.operators]
+        yield from _left(facts, row, left.kind, found, total)
 
 
 def _left(
-    facts: Facts, row: MeasurementRow | CountRow, left: LeftOver, total: float
-) -> Iterator[Advice]:
-    rows = [each for each in row.operators if f"{each.type} {each.name}" in left.operators]
-    if left.kind == "in float":
+    facts: Facts, row: MeasurementRow | CountRow, kind: str, rows: Sequence[OperatorRow],
+    total: float,
+) -> Iterator[Advice]:  # fmt: skip
+    """Of what a better file would not have run."""
+    if kind == "in float":
         kept = facts.recipe.stages.quantize.keep_float if facts.recipe.stages.quantize else ()
         ours = [each for each in rows if any(each.name.startswith(name) for name in kept)]
         if ours:
@@ -65,7 +69,7 @@ def _left(
             facts, row, "float", others, total, "replace these operators in the student",
             f"{row.runtime} computes them in float, between integers",
         )  # fmt: skip
-    elif left.kind == "undelegated":
+    elif kind == "undelegated":
         yield from _advice(
             facts, row, "operator", rows, total, "replace these operators in the student",
             "no delegate takes them: the runtime's plain kernels compute them",

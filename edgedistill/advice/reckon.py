@@ -9,7 +9,7 @@ from edgedistill.advice.what_if import Basis, WhatIf, what_if
 from edgedistill.artifact import Artifact
 from edgedistill.costs import open_prices
 from edgedistill.devices import Device
-from edgedistill.errors import UserError
+from edgedistill.errors import UserError, in_short, out_of_resources
 from edgedistill.recipe import Recipe
 from edgedistill.records import DataRecord, ExportRecord
 from edgedistill.target import Target
@@ -22,12 +22,30 @@ def reckoned(
     device: Device | None,
     cache: Path,
     say: Callable[[str], None],
-) -> WhatIf:
-    """Of the student that ships. device: the target's, if it is there; cache: the cache's folder.
+) -> WhatIf | None:
+    """Of the student that ships; None where it cannot be reckoned with, which is said: a compile
+    does not fail for it. device: the target's, if it is there; cache: the cache's folder.
 
     A device that times operators takes long to tell of many: it is asked where the recipe has
     pruning ask it too.
     """
+    try:
+        return _reckoned(recipe, target, artifacts, device, cache, say)
+    except Exception as error:  # what a user's own module, and libraries that trace it, may raise
+        if out_of_resources(error) is not None:
+            raise
+        say(f"no advice on costs: {in_short(error)}")
+        return None
+
+
+def _reckoned(
+    recipe: Recipe,
+    target: Target,
+    artifacts: Mapping[str, Artifact],
+    device: Device | None,
+    cache: Path,
+    say: Callable[[str], None],
+) -> WhatIf:
     shipped = ExportRecord.read(artifacts["export"]).smallest()
     int8 = shipped is not None and shipped.precision == "int8"
     student = artifacts.get("prune") or artifacts["distill"]

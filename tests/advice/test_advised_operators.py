@@ -24,9 +24,9 @@ CONV = ran("Convolution (NHWC, QC8)", "conv", 900.0)
 def counted(
     make_facts: Make, *rows: OperatorRow, left: Sequence[LeftOver] = (), **other: Any
 ) -> Facts:
-    """A compile whose shipped file a device counted, 2,000 instructions of it."""
+    """A compile whose shipped file a device counted: 1,000 instructions."""
     row = CountRow(
-        instructions={"all": 2000.0}, threads=1, how="emulated", where="a core", device="emulator",
+        instructions={"all": 1000.0}, threads=1, how="emulated", where="a core", device="emulator",
         runtime="onnxruntime", precision="int8", file="tiny.int8.onnx", operators=rows,
         left=tuple(left),
     )  # fmt: skip
@@ -37,7 +37,7 @@ def counted(
 
 def test_activations_that_are_computed_by_themselves(make_facts: Make) -> None:
     found = only(operators, counted(make_facts, CONV, ran("Sigmoid (NC, QS8)", "act", 100.0)))
-    assert (found.share, found.gain, found.unit) == (0.1, 200.0, "instructions")
+    assert (found.share, found.gain, found.unit) == (0.1, 100.0, "instructions")
     assert (found.how, found.at_most) == ("counted", True)
     assert found.of == "Sigmoid (NC, QS8) act"
 
@@ -68,6 +68,12 @@ def test_operators_that_no_delegate_takes(make_facts: Make) -> None:
     rows = CONV, ran("CUMSUM", "sum", 100.0)
     left = [LeftOver("undelegated", ("CUMSUM sum",), 0.1, "instructions")]
     assert only(operators, counted(make_facts, *rows, left=left)).of == "CUMSUM sum"
+
+
+def test_an_activation_that_no_delegate_takes_is_told_of_once(make_facts: Make) -> None:
+    rows = CONV, ran("HARD_SWISH", "act", 100.0)
+    left = [LeftOver("undelegated", ("HARD_SWISH act",), 0.1, "instructions")]
+    assert "ReLU" in only(operators, counted(make_facts, *rows, left=left)).change
 
 
 def test_operators_of_another_machine_say_nothing(make_facts: Make) -> None:
