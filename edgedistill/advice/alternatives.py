@@ -16,6 +16,7 @@ from edgedistill.models import build
 from edgedistill.models.making import without_weights
 from edgedistill.models.pruned import dependency_graph, understanding
 from edgedistill.models.steps import Work, works
+from edgedistill.models.work import Product
 from edgedistill.recipe import Model
 from edgedistill.records import DataRecord
 from edgedistill.signature import blank
@@ -108,6 +109,15 @@ def students(student: Model, data: DataRecord) -> Iterator[tuple[str, list[Work]
     for key, update in [("", {}), *changes]:
         module = _untrained(student.model_copy(update=update), data)
         yield key, works(module, *blank(data.inputs))
+
+
+def shortcuts(student: Model, data: DataRecord) -> list[Work]:
+    """The products of 1x1 convolutions as shortcuts, where a student pads instead; else nothing."""
+    if not isinstance(student, ResidualModel) or student.shortcut == "conv":
+        return []
+    module = _untrained(student.model_copy(update={"shortcut": "conv"}), data)
+    found = works(module, *blank(data.inputs))
+    return [each for each in found if isinstance(each, Product) and ".shortcut." in each.weight]
 
 
 def least(student: Model, data: DataRecord, block: int) -> list[Work]:

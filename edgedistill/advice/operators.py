@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from edgedistill.advice.facts import Facts
+from edgedistill.families.models import ResidualModel
 from edgedistill.records import CountRow, MeasurementRow, OperatorRow
 from edgedistill.records.advice import Advice, Kind
 
@@ -38,16 +40,41 @@ def operators(facts: Facts) -> Iterator[Advice]:
         "themselves",
     )  # fmt: skip
     moved = [each for each in row.operators if _is(each, _MOVING)]
-    yield from _advice(
-        facts, row, "operator", moved, total,
-        "take a student that computes nothing of this: convolutions as shortcuts, additions in "
-        "place of concatenations, paddings within convolutions",
-        "these operators copy values, and compute nothing",
-    )  # fmt: skip
+    yield from _moved(facts, row, moved, total)
     rest = [each for each in row.operators if each not in active and each not in moved]
     for left in row.left:
         found = [each for each in rest if f"{each.type} {each.name}" in left.operators]
         yield from _left(facts, row, left.kind, found, total)
+
+
+def _moved(
+    facts: Facts, row: MeasurementRow | CountRow, moved: Sequence[OperatorRow], total: float
+) -> Iterator[Advice]:
+    """Without what convolutions in the place of padding shortcuts cost, where that is known."""
+    because = "these operators copy values, and compute nothing"
+    student, asked = facts.recipe.student, facts.what_if
+    if not isinstance(student, ResidualModel) or student.shortcut == "conv":
+        yield from _advice(
+            facts, row, "operator", moved, total,
+            "take a student that does without: convolutions as shortcuts, additions in place of "
+            "concatenations, paddings within convolutions", because,
+        )  # fmt: skip
+        return
+    for each in _advice(
+        facts, row, "operator", moved, total, "take 1x1 convolutions as shortcuts", because,
+        "student.shortcut=conv",
+    ):  # fmt: skip
+        if asked is None or asked.shortcuts is None or asked.unit != each.unit:
+            yield each
+            continue
+        gain = (each.gain or 0.0) - asked.shortcuts
+        if gain >= _LEAST * asked.cost:
+            yield replace(
+                each, gain=gain, share=gain * (each.share or 0.0) / (each.gain or 1.0),
+                at_most=False, how="reckoned",
+                because=f"{because}; convolutions in their place take "
+                        f"{asked.shortcuts:,.0f} {asked.unit}",
+            )  # fmt: skip
 
 
 def _left(

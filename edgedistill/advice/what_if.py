@@ -11,7 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgedistill.advice.alternatives import Changed, at_sizes, groups, least, students
+from edgedistill.advice.alternatives import (
+    Changed,
+    at_sizes,
+    groups,
+    least,
+    shortcuts,
+    students,
+)
 from edgedistill.compress.cost import BYTES, MACS, Figure, PriceList, learn, padded, reckon
 from edgedistill.models import inputs_of, load
 from edgedistill.models.steps import Step, Work, works
@@ -84,6 +91,8 @@ class WhatIf:
     """Whether pruning in whole blocks comes down to as many multiply-accumulates."""
     image_sizes: Mapping[tuple[int, int], float] = field(default_factory=dict)
     """By (height, width), smaller ones than now."""
+    shortcuts: float | None = None
+    """Of 1x1 convolutions as shortcuts, where it pads instead."""
     uncut: float | None = None
     """Of the recipe's student before anything is cut from it."""
     students: Mapping[str, float] = field(default_factory=dict)
@@ -146,7 +155,8 @@ def what_if(
     narrowed = changed.to(sparse) if sparse else None
     sizes = dict(at_sizes(model, data))
     others = dict(students(recipe.student, data))
-    every = [now, narrowed or [], *ends.values(), *sizes.values(), *others.values()]
+    skips = shortcuts(recipe.student, data)
+    every = [now, narrowed or [], skips, *ends.values(), *sizes.values(), *others.values()]
     learn(figure, [work for each in every for work in each])
     costs = {key: _cost(figure, each) for key, each in ends.items()}
     return WhatIf(
@@ -159,6 +169,7 @@ def what_if(
         narrowed=_cost(figure, narrowed) if narrowed else None,
         in_blocks=bool(ragged) and _macs(least(recipe.student, data, block)) <= _macs(now),
         image_sizes={key: _cost(figure, each) for key, each in sizes.items()},
+        shortcuts=sum(map(figure.of, skips)) / figure.per if skips else None,
         uncut=_cost(figure, others.pop("")) if "" in others else None,
         students={key: _cost(figure, each) for key, each in others.items()},
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from advising import given, only
+import pytest
+from advising import given, only, reckoned
 
 from edgedistill.advice import Facts
 from edgedistill.advice.operators import operators
@@ -47,11 +48,23 @@ def test_a_clamp_or_what_takes_little_is_no_matter(make_facts: Make) -> None:
     assert not given(operators, counted(make_facts, *rows))
 
 
+COPIED = CONV, ran("STRIDED_SLICE", "skip", 60.0), ran("Constant Pad (ND, X8)", "more", 40.0)
+
+
 def test_values_that_are_copied(make_facts: Make) -> None:
-    rows = CONV, ran("STRIDED_SLICE", "skip", 60.0), ran("Constant Pad (ND, X8)", "more", 40.0)
-    found = only(operators, counted(make_facts, *rows))
-    assert found.share == 0.1
+    student = {"family": "resnet_cifar", "depth": 8, "shortcut": "conv"}
+    found = only(operators, counted(make_facts, *COPIED, student=student))
+    assert (found.share, found.at_most, found.set) == (0.1, True, ())
     assert found.of == "STRIDED_SLICE skip, Constant Pad (ND, X8) more"
+
+
+def test_convolutions_that_are_cheaper_than_padding(make_facts: Make) -> None:
+    found = only(operators, counted(make_facts, *COPIED, what_if=reckoned(shortcuts=30.0)))
+    assert found.set == ("student.shortcut=conv",)
+    assert (found.gain, found.share, found.at_most) == (70.0, pytest.approx(0.07), False)
+    assert not given(operators, counted(make_facts, *COPIED, what_if=reckoned(shortcuts=60.0)))
+    unknown = only(operators, counted(make_facts, *COPIED))
+    assert (unknown.gain, unknown.at_most) == (100.0, True)
 
 
 def test_layers_that_the_recipe_leaves_in_float(make_facts: Make) -> None:

@@ -103,6 +103,8 @@ def build_of(sides: tuple[int, int, int]) -> torch.nn.Module:
 def test_layers_that_nothing_can_be_cut_from_are_let_be(tmp_path: Path, shortcut: str) -> None:
     """A shortcut that pads ties the channels around it."""
     found = asked(tmp_path, widths=(18, 32, 64), shortcut=shortcut)
+    steps = tuple(padded(widths=(18, 32, 64), shortcut=each) for each in ("conv", "pad"))
+    assert found.shortcuts == (steps[0] - steps[1] if shortcut == "pad" else None)
     named = {each.layer for each in found.widths}
     assert "layer1.0.conv1" in named
     assert ("conv1" in named) is (shortcut == "conv")
