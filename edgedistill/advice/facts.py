@@ -54,10 +54,6 @@ class Facts:
         found = [Loss(before, after, samples) for before, after in pairwise(judged)]
         return sorted(found, key=lambda each: -each.points)
 
-    def missed(self, *lines: str) -> bool:
-        """Whether a line of the contract with one of these names is missed."""
-        return any(each.name in lines and each.status == "missed" for each in self.report.contract)
-
 
 @dataclass(frozen=True)
 class Loss:

@@ -25,7 +25,7 @@ def quality(facts: Facts) -> Iterator[Advice]:
             yield _pruned(facts, worst)
         elif worst.after.stage == "quantize":
             yield _quantized(facts, worst)
-        elif worst.before.stage == "teacher":
+        elif worst.after.stage == "distill":
             yield from _too_small(facts, worst)
     yield from _unfinished(facts)
 
@@ -99,7 +99,8 @@ def _too_small(facts: Facts, loss: Loss) -> Iterator[Advice]:
     """An assistant where teacher and student are far apart, and more width at its price."""
     teacher, student = facts.recipe.teacher, facts.recipe.student
     big, small = loss.before.macs, loss.after.macs
-    if big and small and big >= _FAR * small and isinstance(teacher, ModelCommon):
+    alone = not facts.recipe.assistants and isinstance(teacher, ModelCommon)
+    if alone and big and small and big >= _FAR * small:
         yield _advice(
             "capacity", loss, "put an assistant between teacher and student",
             f"{_seen(loss)}; the teacher computes {big / small:.0f} times as much as the student",

@@ -39,8 +39,20 @@ def _image_size(facts: Facts) -> Iterator[Advice]:
                "only a compile tells",
         because=told, gain=gain, unit=asked.unit, share=gain / asked.cost, at_most=False,
         how="reckoned",
-        set=(f"data.image_size={height if height == width else [height, width]}",),
+        set=(f"data.image_size={_told(size)}", *_teachers_own(facts)),
     )  # fmt: skip
+
+
+def _told(size: tuple[int, int]) -> str:
+    return str(size[0] if size[0] == size[1] else list(size))
+
+
+def _teachers_own(facts: Facts) -> tuple[str, ...]:
+    """That a teacher which is not trained here sees what it saw before."""
+    recipe, now = facts.recipe, getattr(facts.recipe.data, "image_size", None)
+    if now is None or recipe.teacher.image_size or recipe.stages.teacher.train is not None:
+        return ()
+    return (f"teacher.image_size={_told(now)}",)
 
 
 def _weights(facts: Facts) -> Iterator[Advice]:

@@ -54,6 +54,13 @@ def test_a_teacher_that_is_near_needs_no_assistant(make_facts: Make) -> None:
     assert not given(quality, replace(facts, report=replace(facts.report, stages=rows)))
 
 
+def test_one_assistant_is_enough(make_facts: Make) -> None:
+    facts = judged(make_facts, 96.0, 90.0, 89.9, 89.8)
+    assert only(quality, facts).kind == "capacity"
+    recipe = facts.recipe.model_copy(update={"assistants": (facts.recipe.student,)})
+    assert not given(quality, replace(facts, recipe=recipe))
+
+
 @pytest.mark.parametrize(
     ("prune", "key"),
     [

@@ -24,6 +24,13 @@ def test_images_are_as_small_as_a_missed_promise_asks(make_facts: Make) -> None:
     assert not given(sizes, make_facts(what_if=asked, contract={"max_macs": 0.5}))
 
 
+def test_a_teacher_that_is_not_trained_here_sees_what_it_saw(make_facts: Make) -> None:
+    teacher = {"family": "resnet_cifar", "depth": 14, "weights": "teacher.safetensors"}
+    changes = {"teacher": teacher, "stages": {"prune": {"speedup": 2}}, "contract": {"max_macs": 2}}
+    found = only(sizes, make_facts(what_if=reckoned(image_sizes=SIZES), **changes))
+    assert found.set == ("data.image_size=16", "teacher.image_size=8")
+
+
 def test_a_kept_promise_asks_for_nothing(make_facts: Make) -> None:
     facts = make_facts(
         what_if=reckoned(image_sizes=SIZES), contract={"max_macs": 5, "max_size_kb": 50}
