@@ -48,14 +48,14 @@ def test_a_clamp_or_what_takes_little_is_no_matter(make_facts: Make) -> None:
     assert not given(operators, counted(make_facts, *rows))
 
 
-COPIED = CONV, ran("STRIDED_SLICE", "skip", 60.0), ran("Constant Pad (ND, X8)", "more", 40.0)
+COPIED = CONV, ran("STRIDED_SLICE", "skip", 60.0), ran("PAD", "more", 40.0)
 
 
 def test_values_that_are_copied(make_facts: Make) -> None:
     student = {"family": "resnet_cifar", "depth": 8, "shortcut": "conv"}
     found = only(operators, counted(make_facts, *COPIED, student=student))
     assert (found.share, found.at_most, found.set) == (0.1, True, ())
-    assert found.of == "STRIDED_SLICE skip, Constant Pad (ND, X8) more"
+    assert found.of == "STRIDED_SLICE skip, PAD more"
 
 
 def test_convolutions_that_are_cheaper_than_padding(make_facts: Make) -> None:
