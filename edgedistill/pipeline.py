@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from edgedistill.advice import WhatIf, reckoned
 from edgedistill.artifact import Artifact, BrokenSeal, JsonObject, text_digest
 from edgedistill.cache import Cache
 from edgedistill.devices import Device
@@ -50,6 +51,8 @@ class Result:
     artifacts: dict[str, Artifact]
     on_device: OnDevice | None = None
     """What a device of the target's kind told of the files."""
+    what_if: WhatIf | None = None
+    """What the student costs, and others like it; None of a recognizer."""
 
 
 def _key(recipe: AnyRecipe, step: Step, inputs: dict[str, Artifact]) -> tuple[str, JsonObject]:
@@ -169,6 +172,9 @@ def run(
             (step,) = (each for each in steps_of(recipe, target) if each.name == "benchmark")
             told = measured(there, artifacts, step.config, recipe.seed, reporter)
             result = replace(result, on_device=told)
+        if isinstance(recipe, Recipe):
+            found = reckoned(recipe, target, artifacts, there, cache.root, reporter.say)
+            result = replace(result, what_if=found)
         yield result
 
 

@@ -42,6 +42,7 @@ ORDER: list[set[str]] = [
     {"listening", "predict"},
     {"train", "training_inputs", "distill", "compress", "runtimes", "devices"},
     {"costs", "transcribing"},
+    {"advice"},
     {"stages"},
     {"plan", "plan_needs"},
     {"plan_speech"},

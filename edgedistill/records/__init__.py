@@ -1,5 +1,6 @@
 """What one stage leaves for another, and what a user gets: frozen dataclasses, and their files."""
 
+from edgedistill.records.advice import Advice, Advised
 from edgedistill.records.audit import AuditRecord
 from edgedistill.records.codec import Record, as_json, from_json, read_record
 from edgedistill.records.data import DataRecord, Duplicates, Pictures, SoundForm, Twin
@@ -63,6 +64,8 @@ from edgedistill.records.whole import Machine
 
 __all__ = [
     "Accelerator",
+    "Advice",
+    "Advised",
     "AuditMetrics",
     "AuditRecord",
     "Cause",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
 
+from edgedistill.records.advice import Advised
 from edgedistill.records.audit import AuditRecord
 from edgedistill.records.export import IntegersChoice
 from edgedistill.records.judge import JudgeRecord
@@ -178,3 +179,5 @@ class ReportRecord(WholeRecord):
     measurements."""
     listened: ListenRecord | None = None
     """What is heard and missed in long audio; None of other tasks, and where nothing listens."""
+    advised: Advised | None = None
+    """What would make it cheaper or better."""

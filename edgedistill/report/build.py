@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from edgedistill.advice import Facts, advised
 from edgedistill.devices import is_machine, machine
 from edgedistill.models.work import padded_of
 from edgedistill.plan import model_steps
@@ -30,6 +31,7 @@ from edgedistill.records import (
 from edgedistill.report.contract import contract
 from edgedistill.report.files import file_rows, ratio, shipped_of, teacher_row
 from edgedistill.report.head import head
+from edgedistill.report.stage_costs import device_costs
 from edgedistill.report.warnings import warnings
 
 if TYPE_CHECKING:
@@ -68,12 +70,22 @@ def build_report(result: Result) -> ReportRecord:
         ok=True,
     )
     lines = tuple(contract(of_labels(result.recipe), result.target, report))
+    report = replace(report, contract=lines, ok=all(line.status != "missed" for line in lines))
     return replace(
         report,
-        contract=lines,
         warnings=tuple(warnings(result, report)),
-        ok=all(line.status != "missed" for line in lines),
+        advised=advised(_facts(result, report)),
     )
+
+
+def _facts(result: Result, report: ReportRecord) -> Facts:
+    """What advice is given by: costs count where they are the target's."""
+    told = report.on_device is not None or report.measured_on_target
+    _, unit, costs = device_costs(report)
+    return Facts(
+        of_labels(result.recipe), result.target, report, result.what_if, costs if told else {},
+        "instructions" if unit == "instructions" else "ms",
+    )  # fmt: skip
 
 
 def _judged(result: Result) -> JudgeRecord | None:

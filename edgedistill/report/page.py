@@ -17,7 +17,7 @@ from edgedistill.records import (
     ReportRecord,
 )
 from edgedistill.records.audit import StudentAudit
-from edgedistill.report import device, left_over, listening
+from edgedistill.report import advice, device, left_over, listening
 from edgedistill.report.audit import ordered
 from edgedistill.report.contract import verdict
 from edgedistill.report.templates import environment_of_pages
@@ -50,6 +50,9 @@ def page(report: ReportRecord, sounds: Mapping[str, bytes] = {}) -> str:
         spread=_spread(report),
         operators=_operators(report),
         device=_device(report.on_device),
+        advice=advice.shown(report),
+        advice_title=advice.TITLE,
+        no_advice=advice.NONE,
         left_title=left_over.TITLE,
         left=left_over.sentences(report),
         listened=_listened(report.listened, sounds),

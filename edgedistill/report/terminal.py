@@ -12,7 +12,7 @@ from edgedistill.records import (
     ProgramRow,
     ReportRecord,
 )
-from edgedistill.report import device, left_over, listening
+from edgedistill.report import advice, device, left_over, listening
 from edgedistill.report.contract import limit_of, reached_by, verdict
 from edgedistill.report.numbers import milliseconds, number
 from edgedistill.report.warnings import grouped
@@ -63,6 +63,26 @@ def show(report: ReportRecord, console: Console) -> None:
     console.print(f"Latency and memory: {report.where}.", markup=False, highlight=False)
     for text in integers_of(report):
         console.print(text, markup=False, highlight=False, style="dim")
+    if report.advised is not None:
+        _show_advice(report, console)
+
+
+def _show_advice(report: ReportRecord, console: Console) -> None:
+    """What to try, with its gain, the reason, and what `--set` takes for it."""
+    found = advice.shown(report)
+    console.print(f"\n[italic]{advice.TITLE}[/]")
+    for each in found:
+        lines = (
+            f"- {each.change}: {each.gain}.",
+            f"  {each.because}.",
+            *(f"  --set {text!r}" for text in each.set),
+        )
+        for text in lines:
+            style = "" if text is lines[0] else "dim"
+            console.print(text, markup=False, highlight=False, style=style)
+    basis = report.advised.basis if report.advised else ""
+    text = basis if found else f"{advice.NONE} {basis}"
+    console.print(text, markup=False, highlight=False, style="dim")
 
 
 def integers_of(report: ReportRecord) -> list[str]:
