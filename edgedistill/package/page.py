@@ -1,7 +1,7 @@
 """What a package's README says of its model: filled in where the page of a platform has `{{...}}`.
 
 A paragraph that begins with `[picture] ` or the like, several with `|` between, is kept in the
-packages that this is true of: a kind, `counted`, `listening`, `answers` (all but speech), a runtime.
+packages that this is true of: a kind, a runtime, `counted`, `listening`, `answers` (not speech).
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def _input(app: App) -> str:
     if told is not None:
         height, width = told.image_size
         return (
-            f"A picture of any size, upright, becomes {width} × {height} pixels, "
+            f"A picture of any size, upright, becomes {width} x {height} pixels, "
             f"{'grey' if told.channels == 1 else 'RGB'}: {_RESIZED[told.resize.how]}, bilinearly "
             "and averaging where it shrinks, as Pillow does it. Do not scale it yourself before: "
             "that is not the same. What is transparent is laid over white."
@@ -120,7 +120,7 @@ def _input(app: App) -> str:
     sound, stream, speech = app.sound, app.listening, app.transcription
     rates = [each.rate for each in (sound, stream, speech) if each is not None]
     parts = [
-        f"Sound of one channel at {rates[0]} samples a second. Nothing is resampled here: what was "
+        f"Sound of one channel at {rates[0]} samples a second. The package resamples nothing: what was "
         "recorded at another rate has to be brought to this one before, or it is heard too fast or "
         "too slow."
     ]
