@@ -120,9 +120,9 @@ def _input(app: App) -> str:
     sound, stream, speech = app.sound, app.listening, app.transcription
     rates = [each.rate for each in (sound, stream, speech) if each is not None]
     parts = [
-        f"Sound of one channel at {rates[0]} samples a second. The package resamples nothing: what was "
-        "recorded at another rate has to be brought to this one before, or it is heard too fast or "
-        "too slow."
+        f"Sound of one channel at {rates[0]} samples a second. The package resamples nothing: what "
+        "was recorded at another rate has to be brought to this one before, or it is heard too "
+        "fast or too slow."
     ]
     if sound is not None:
         parts.append(
