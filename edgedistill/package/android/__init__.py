@@ -81,7 +81,7 @@ def _asked(build: Path, pattern: str) -> str:
 
 def _aar_words(name: str, there: bool) -> str:
     if there:
-        return f"`{name}.aar` is the same, built."
+        return f"`{name}.aar` is the library, built."
     return (
         f"There is no `{name}.aar` here, as that takes a Kotlin compiler: `gradle "
         ":library:assembleRelease` builds one in `library/build/outputs/aar`, and so does the "
