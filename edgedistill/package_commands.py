@@ -18,7 +18,7 @@ def package(
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The package's folder.")],
     runtime: Annotated[
-        str | None, typer.Option(help="litert or onnxruntime; else what the bundle ships.")
+        str | None, typer.Option(help="litert, onnxruntime or coreml (ios); else what it ships.")
     ] = None,
     precision: Annotated[
         str | None, typer.Option(help="fp32, fp16 or int8; else what the bundle ships.")

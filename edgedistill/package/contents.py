@@ -28,6 +28,7 @@ from edgedistill.package.app import (
 )
 from edgedistill.package.platforms import Platform
 from edgedistill.program import MAIN
+from edgedistill.runtime_table import TABLE
 from edgedistill.runtimes.coreml.archive import SUFFIX, files_of
 from edgedistill.signature import Signature
 from edgedistill.transcripts.normalize import UNSPACED
@@ -296,7 +297,7 @@ def _read_contract(lines: Any) -> Any:
 
 def _with_files(bundle: Bundle, app: App, sources: dict[str, Any]) -> Contents:
     models = {name: part for each in app.files for name, part in _model(bundle, each).items()}
-    told = {LICENCE: _licence().read_bytes(), PROVENANCE: _provenance(app).encode()}
+    told = {LICENCE: _licence().read_bytes(), PROVENANCE: _provenance(bundle, app).encode()}
     return Contents(app, {**models, **sources, **told})
 
 
@@ -316,8 +317,15 @@ def _licence() -> Path:
     return here / LICENCE if (here / LICENCE).is_file() else here.parents[1] / LICENCE
 
 
-def _provenance(app: App) -> str:
+def _provenance(bundle: Bundle, app: App) -> str:
     origin = app.origin
+    machine, runs_in = bundle.manifest.get("machine") or {}, TABLE[app.runtime].runs_in
+    versions = machine.get("versions") or {}
+    checked = (
+        [f"Its files were verified with {runs_in} {versions[runs_in]} on {machine['isa']}.", ""]
+        if runs_in in versions
+        else []
+    )
     lines = [f"- {each.name}: {each.status}" for each in origin.contract]
     return "\n".join(
         [
@@ -326,6 +334,7 @@ def _provenance(app: App) -> str:
             f"Compiled by edgedistill {origin.edgedistill} for {origin.target} on "
             f"{origin.created}; digest of the bundle: {origin.bundle}.",
             "",
+            *checked,
             "The code beside the model is under the Apache License 2.0 (`LICENSE`). The model's "
             "weights are under whatever licence its teacher and its training data give, which "
             "edgedistill does not know.",

@@ -10,7 +10,7 @@ from typing import Any
 from edgedistill import replacing
 from edgedistill.artifact import file_digest, write_json
 from edgedistill.bundle import Bundle
-from edgedistill.package.app import APP, AppSpoken
+from edgedistill.package import page
 from edgedistill.package.contents import VOCABULARY, Contents, contents_of
 from edgedistill.package.platforms import Platform, RuntimeSize, find
 
@@ -81,7 +81,7 @@ def _fill(contents: Contents, platform: Platform, folder: Path) -> None:
     platform.write(contents, folder)
     runtime = platform.runtime_size(contents)
     sizes = sizes_of(contents, folder, runtime)
-    _fill_readme(folder / README, contents, sizes, runtime)
+    page.fill(folder / README, contents, sizes, runtime)
     files = {
         path.relative_to(folder).as_posix(): file_digest(path)
         for path in sorted(folder.rglob("*"))
@@ -113,65 +113,6 @@ def sizes_of(contents: Contents, folder: Path, runtime: RuntimeSize) -> dict[str
 
 def _size(source: Path | bytes) -> int:
     return len(source) if isinstance(source, bytes) else source.stat().st_size
-
-
-def _fill_readme(
-    path: Path, contents: Contents, sizes: dict[str, int | None], runtime: RuntimeSize
-) -> None:
-    """Put what only this package knows where a README says `{{name}}` and the like."""
-    text = path.read_text(encoding="utf-8")
-    for name, value in _words(contents, sizes, runtime).items():
-        text = text.replace("{{" + name + "}}", value)
-    path.write_text(text, encoding="utf-8")
-
-
-def _words(
-    contents: Contents, sizes: dict[str, int | None], runtime: RuntimeSize
-) -> dict[str, str]:
-    app = contents.app
-    rows = [
-        ("model", sizes["model"], ", ".join(sorted({each.file for each in app.files}))),
-        ("runtime", sizes["runtime"], runtime.what),
-        ("code", sizes["glue"], f"with `{APP}`"),
-        ("golden data", sizes["golden"], "for the self-test; an app runs without"),
-    ]
-    table = ["| what | size | |", "| --- | ---: | --- |"]
-    table += [f"| {name} | {_told(size)} | {words} |" for name, size, words in rows]
-    return {
-        "name": app.name,
-        "task": app.task,
-        "runtime": app.runtime,
-        "precision": app.precision,
-        "sizes": "\n".join(table),
-        "golden": _golden_words(contents),
-        "first_label": app.labels[0] if app.labels else "",
-    }
-
-
-def _golden_words(contents: Contents) -> str:
-    golden = contents.app.golden
-    if isinstance(golden, AppSpoken):
-        what = (
-            "sounds that are made up, as the bundle carries no golden utterance (one that is "
-            "compiled anew does)"
-            if golden.made_up
-            else "recordings of the validation set"
-        )
-        most = f"{golden.edits:.0%} of all these" if golden.edits else "none"
-        return (
-            f"{len(golden.utterances)} of {what}, with the tokens that Python decodes of each, of "
-            f"which {most} may be put in, left out or changed"
-        )
-    return (
-        f"{golden.samples} inputs and what the file gives for them; {golden.share:.0%} of the "
-        f"values may be no further off than {golden.tolerance:.3g}, in the file's own numbers"
-    )
-
-
-def _told(size: int | None) -> str:
-    if size is None:
-        return "not known"
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} KB"
 
 
 def as_json(packaged: Packaged) -> dict[str, Any]:

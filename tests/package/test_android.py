@@ -83,6 +83,7 @@ def test_the_readme_says_what_it_adds_and_what_was_not_tried(project: Path) -> N
     assert "{{" not in told
     assert told.startswith("# tiny for Android")
     assert 'implementation("com.microsoft.onnxruntime:onnxruntime-android:' in told
+    assert 'implementation(files("libs/tiny.aar"))' in told
     assert "None of it was built by Gradle or run on a device" in told
     assert "There is no `tiny.aar` here" in told
 

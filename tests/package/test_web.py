@@ -94,6 +94,12 @@ def test_a_bundle_of_any_name_is_a_package_of_a_name_that_npm_takes(name: str, w
     assert web.package_name(name) == wanted
 
 
+def test_a_later_bundle_is_a_later_version() -> None:
+    made = [web.package_version(f"2026-{each}+00:00") for each in
+            ("09-30T23:59:59", "10-01T00:00:01", "10-01T13:00:00")]  # fmt: skip
+    assert made == ["2026.930.235959", "2026.1001.1", "2026.1001.130000"]
+
+
 def test_litert_in_a_browser_takes_no_int8_and_says_what_does(
     bundle: Bundle, tmp_path: Path
 ) -> None:
@@ -116,5 +122,11 @@ def test_litert_js_is_given_no_file_of_two_programs(bundle: Bundle) -> None:
     (main,) = app.files
     both = (main, main.model_copy(update={"program": "step"}))
     app = app.model_copy(update={"runtime": "litert", "files": both})
-    with pytest.raises(UserError, match="gives wrong values for the second program of a file"):
+    with pytest.raises(UserError) as raised:
         web._check(app)
+    assert re.fullmatch(
+        r"LiteRT\.js [\d.]+ gives wrong values for the second program of a file, and "
+        r"tiny\.fp32\.onnx holds `main` and `step`",
+        raised.value.message,
+    )
+    assert "add `--runtime onnxruntime`" in raised.value.hint

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from edgedistill.bundle import Bundle, write_bundle
 from edgedistill.command_line import run
 from edgedistill.errors import UserError
 from edgedistill.package import package
+from edgedistill.package.platforms import PLATFORMS
 from edgedistill.package.write import MARK
 
 Make = Callable[..., Any]
@@ -69,6 +72,19 @@ def test_nothing_is_left_where_it_fails(
     with pytest.raises(RuntimeError):
         package(bundle, "python", tmp_path / "out" / "package")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_all_are_written_where_posix_has_no_modules(bundle: Bundle, tmp_path: Path) -> None:
+    asked = (
+        "import sys\n"
+        "for name in ('fcntl', 'resource', 'pwd', 'termios', 'coremltools'):\n"
+        "    sys.modules[name] = None\n"
+        "from edgedistill.package import package\n"
+        "for name in sys.argv[2:]: package(sys.argv[1], name, name, runtime='onnxruntime')\n"
+    )
+    command = [sys.executable, "-c", asked, str(bundle.path.resolve()), *PLATFORMS]
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=300)
+    assert all((tmp_path / name / MARK).is_file() for name in PLATFORMS)
 
 
 def test_the_command_line(bundle: Bundle, tmp_path: Path, capsys: Capture) -> None:

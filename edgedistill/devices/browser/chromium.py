@@ -6,7 +6,6 @@ reach, and the browser ends by itself when they close, however this process ende
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -286,6 +285,8 @@ def _wait(process: int, seconds: float) -> None:
 
 def _pipe() -> tuple[int, int]:
     """A pipe with numbers above those that a child gets."""
+    import fcntl  # a package for the web is written where there is none
+
     found = []
     for end in os.pipe():
         found.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10))

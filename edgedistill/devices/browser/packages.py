@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -75,6 +74,8 @@ def setup(say: Callable[[str], None]) -> None:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Wait until no other process sets the browser up."""
+    import fcntl  # a package for the web is written where there is none
+
     from edgedistill.devices.private import folder
 
     root = folder() / "browser"

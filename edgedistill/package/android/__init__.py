@@ -43,7 +43,15 @@ def write(contents: Contents, folder: Path) -> None:
         aar.build(folder / LIBRARY, runtime, tools, folder / f"{name}.aar")
     readme = folder / "README.md"
     told = readme.read_text(encoding="utf-8")
-    words = {"aar": _aar_words(name, tools is not None), "dependency": _dependency(runtime)}
+    words = {
+        "aar": _aar_words(name, tools is not None),
+        "archive": name,
+        "opens": "transcriber" if contents.app.kind == "speech" else "classifier",
+        "coordinates": _asked(LIBRARY / "build.gradle.kts", rf'"({_RUNTIMES[runtime]}:[^"]+)"'),
+        "coroutines": _asked(LIBRARY / "build.gradle.kts", r'coroutines-android:([^"]+)"'),
+        "plugin": _asked(Path("build.gradle.kts"), r'"com.android.library"\) version "([^"]+)"'),
+        "kotlin": _asked(Path("build.gradle.kts"), r'kotlin.android"\) version "([^"]+)"'),
+    }
     for key, value in words.items():
         told = told.replace("{{" + key + "}}", value)
     readme.write_text(told, encoding="utf-8")
@@ -64,18 +72,16 @@ def asset_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip(".") or "model"
 
 
-def _dependency(runtime: str) -> str:
-    """The line of the library's build file that names the runtime, for an app that takes the AAR
-    alone."""
-    build = (_PROJECT / LIBRARY / "build.gradle.kts").read_text()
-    found = re.search(rf'"({re.escape(_RUNTIMES[runtime])}:[^"]+)"', build)
-    assert found, "the build file names each runtime"
-    return f'implementation("{found.group(1)}")'
+def _asked(build: Path, pattern: str) -> str:
+    """What a build file of the project says, so that the README says the same."""
+    found = re.search(pattern, (_PROJECT / build).read_text(encoding="utf-8"))
+    assert found, f"{build} names it"
+    return found[1]
 
 
 def _aar_words(name: str, there: bool) -> str:
     if there:
-        return f"`{name}.aar` is the same, built."
+        return f"`{name}.aar` is the library, built."
     return (
         f"There is no `{name}.aar` here, as that takes a Kotlin compiler: `gradle "
         ":library:assembleRelease` builds one in `library/build/outputs/aar`, and so does the "

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _DATA = "data"
+_LIBRARIES = {"litert": "libLiteRt.so", "onnxruntime": "libonnxruntime.so"}
+_PROGRAMS = {
+    "picture": "classify IMAGE.ppm", "sound": "classify FILE.wav", "listening": "listen FILE.wav",
+    "speech": "transcribe FILE.wav",
+}  # fmt: skip
+_PRINTED = {
+    True: r'printf("%s %.3f\n", answer.label, answer.confidence)',
+    False: r'for (size_t at = 0; at < answer.count; at++) printf("%.3f\n", answer.values[at])',
+}
+"""What an app does with an answer, where one label is chosen and where none is."""
 
 
 def write(contents: Contents, folder: Path) -> None:
@@ -81,11 +91,16 @@ def _page(app: App, name: str) -> str:
     """The README, but for what the frame fills in."""
     calls: list[str] = [app.kind]
     calls += ["listening"] if app.listening is not None else []
+    call = "\n".join(_read(f"calls/{each}.c") for each in calls)
     words = {
         "app": name,
         "cmake_name": identifier(app.name),
-        "call": "\n".join(_read(f"calls/{each}.c") for each in calls).replace("APP", name),
+        "call": call.replace("APP", name)
+        .replace("LIBRARY", _LIBRARIES[app.runtime])
+        .replace("PRINTED", _PRINTED[app.activation == "softmax"]),
         "found": _read(f"found/{app.runtime}.md"),
+        "tried": _read(f"found/{app.runtime}.sh"),
+        "programs": ", ".join(f"`{_PROGRAMS[each]}`" for each in calls),
     }
     page = _read("README.md") + "\n"
     for word, text in words.items():

@@ -11,15 +11,11 @@ from typing import TYPE_CHECKING
 from edgedistill.package.platforms import RuntimeSize
 
 if TYPE_CHECKING:
+    from edgedistill.package.app import App
     from edgedistill.package.contents import Contents
 
 HERE = Path(__file__).parent
 _DATA = "data"
-_CALLS = {
-    "picture": "let answer = try await model.classify(Pixels(image))  // a CGImage",
-    "sound": "let answer = try await model.classify(samples: samples)  // or listen(chunk)",
-    "speech": "let transcript = try await model.transcribe(samples)",
-}
 _ADDING = {
     "onnxruntime": (
         "In Xcode: File, Add Package Dependencies, Add Local, and choose this folder. It takes\n"
@@ -56,13 +52,46 @@ def write(contents: Contents, folder: Path) -> None:
     contents.copy_into(sources / _DATA)
     for told in ("LICENSE", "PROVENANCE.md"):
         shutil.copyfile(sources / _DATA / told, folder / told)
-    readme = (HERE / "README.md").read_text(encoding="utf-8")
-    readme = readme.replace("{{adding}}", _ADDING[app.runtime])
-    readme = readme.replace("{{system}}", "17" if app.runtime == "coreml" else "15")
-    (folder / "README.md").write_text(readme.replace("{{call}}", _CALLS[app.kind]), "utf-8")
+    (folder / "README.md").write_text(_page(app), encoding="utf-8")
     for path in (*folder.rglob("*.swift"), *folder.glob("*.podspec"), folder / "README.md"):
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace("{{module}}", name), encoding="utf-8")
+
+
+def _page(app: App) -> str:
+    """The README, but for the module's name and what the frame fills in."""
+    calls = [app.kind, *(["listening"] if app.listening is not None else [])]
+    chosen = 'answer.label ?? "", answer.confidence ?? 0, answer.route'
+    words = {
+        "call": "\n".join(_read(f"calls/{each}.swift").rstrip() for each in calls),
+        "printed": chosen if app.activation == "softmax" else "answer.probabilities",
+        "adding": _ADDING[app.runtime],
+        "system": "17" if app.runtime == "coreml" else "15",
+        "takes": _takes(app.runtime),
+    }
+    page = _read("README.md")
+    for word, text in words.items():
+        page = page.replace("{{" + word + "}}", text)
+    return page
+
+
+def _takes(runtime: str) -> str:
+    """The runtime and its version, as the package's or the pod's own file asks for it."""
+    if runtime == "coreml":
+        return "nothing else"
+    if runtime == "litert":
+        found = re.search(r"'TensorFlowLiteSwift', '~> ([\d.]+)'", _read("runtimes/Model.podspec"))
+        assert found, "the pod's file names its runtime"
+        return f"the pod TensorFlowLiteSwift {found[1]} or a later one of the same major version"
+    found = re.search(
+        r'onnxruntime-swift-package-manager", from: "([\d.]+)"', _read("glue/Package.swift")
+    )
+    assert found, "the package's file names its runtime"
+    return f"ONNX Runtime's Swift package, {found[1]} or a later one of the same major version"
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
 
 
 def swift_name(name: str) -> str:

@@ -13,6 +13,7 @@ from edgedistill.package.platforms import RuntimeSize
 from edgedistill.package.python.wheel import Project, write_wheel
 
 if TYPE_CHECKING:
+    from edgedistill.package.app import App
     from edgedistill.package.contents import Contents
 
 HERE = Path(__file__).parent
@@ -30,12 +31,31 @@ def write(contents: Contents, folder: Path) -> None:
     (folder / "pyproject.toml").write_text(project.pyproject(), encoding="utf-8")
     for name in ("LICENSE", "PROVENANCE.md"):
         shutil.copyfile(package / "data" / name, folder / name)
-    readme = (HERE / "README.md").read_text(encoding="utf-8")
-    kind = contents.app.kind
-    readme = readme.replace("{{call}}", (HERE / f"call_{kind}.txt").read_text().strip())
-    readme = readme.replace("{{module}}", project.name).replace("{{wheel}}", project.file)
-    (folder / "README.md").write_text(readme, encoding="utf-8")
+    (folder / "README.md").write_text(_page(contents.app, project), encoding="utf-8")
     write_wheel(project, package, folder / "dist")
+
+
+def _page(app: App, project: Project) -> str:
+    """The README, but for what the frame fills in."""
+    calls = [app.kind, *(["listening"] if app.listening is not None else [])]
+    sounds = (app.sound, app.listening, app.transcription)
+    chosen = "answer.label, answer.confidence, answer.route"
+    words = {
+        "call": "\n".join(_read(f"call_{each}.txt").rstrip() for each in calls),
+        "printed": chosen if app.activation == "softmax" else "answer.probabilities",
+        "rate": str(next((each.rate for each in sounds if each is not None), "")),
+        "requires": " and ".join(f"`{each}`" for each in project.requires),
+        "module": project.name,
+        "wheel": project.file,
+    }
+    page = _read("README.md")
+    for word, text in words.items():
+        page = page.replace("{{" + word + "}}", text)
+    return page
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
 
 
 def project_of(contents: Contents) -> Project:

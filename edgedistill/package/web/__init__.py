@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _DATA = "data"
-_VERSION = "1.0.0"
 _VITE = "^8.3.0"
 """Of the page to try the package with; an app may have any bundler, or none."""
 _RUNTIMES = {"onnxruntime": "onnxruntime-web", "litert": "@litertjs/core"}
@@ -57,10 +57,7 @@ def write(contents: Contents, folder: Path) -> None:
     told = json.dumps(_package(app), indent=2)  # an order that has a meaning under `exports`
     (folder / "package.json").write_text(f"{told}\n", encoding="utf-8")
     shutil.move(folder / _DATA / LICENCE, folder / LICENCE)
-    readme = (_HERE / "README.md").read_text(encoding="utf-8")
-    for word, value in {"package": package_name(app.name), "call": _CALLS[_how(app)]}.items():
-        readme = readme.replace("{{" + word + "}}", value)
-    (folder / "README.md").write_text(readme, encoding="utf-8")
+    (folder / "README.md").write_text(_page(app), encoding="utf-8")
 
 
 def runtime_size(contents: Contents) -> RuntimeSize:
@@ -81,6 +78,13 @@ def package_name(name: str) -> str:
     return re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")[:200] or "model"
 
 
+def package_version(created: str) -> str:
+    """The time at which a bundle was compiled as npm takes a version, so that a later one takes an
+    earlier one's place."""
+    made = datetime.fromisoformat(created)
+    return f"{made.year}.{made.month * 100 + made.day}.{int(f'{made:%H%M%S}')}"
+
+
 def _check(app: App) -> None:
     ends = [spec for each in app.files for spec in (*each.inputs, *each.outputs)]
     types = PLATFORMS["web"].takes.get(app.runtime)
@@ -90,16 +94,18 @@ def _check(app: App) -> None:
         raise UserError(
             f"LiteRT.js takes {', '.join(most)} and {last}, and `{other.name}` of "
             f"{app.files[0].file} is {other.dtype}",
-            "add `--runtime onnxruntime`, or compile for `web-wasm`, whose int8 files take and "
-            "give floats",
+            "add `--runtime onnxruntime` or `--precision fp32`, or compile for `web-wasm`, whose "
+            "int8 files take and give floats",
         )
 
     alone = PLATFORMS["web"].one_program
     if app.runtime in alone and len({each.file for each in app.files}) < len(app.files):
         raise UserError(
-            f"LiteRT.js gives wrong values for the second program of a file, and "
-            f"{app.files[0].file} holds {' and '.join(each.program for each in app.files)}",
-            "add `--runtime onnxruntime`, whose files hold one program each",
+            f"LiteRT.js {_pinned(app.runtime).version} gives wrong values for the second program "
+            f"of a file, and {app.files[0].file} holds "
+            f"{' and '.join(f'`{each.program}`' for each in app.files)}",
+            "add `--runtime onnxruntime`, whose files hold one program each; a bundle without such "
+            "files is compiled again for a target with that runtime",
         )
 
 
@@ -112,7 +118,7 @@ def _package(app: App) -> dict[str, Any]:
     runtime = _pinned(app.runtime)
     return {
         "name": package_name(app.name),
-        "version": _VERSION,
+        "version": package_version(app.origin.created),
         "description": f"{app.name}: {app.task} on the device, compiled by edgedistill",
         "type": "module",
         "license": "SEE LICENSE IN LICENSE",
@@ -141,9 +147,25 @@ def _how(app: App) -> str:
     return "classify" if app.activation == "softmax" else "values"
 
 
+def _page(app: App) -> str:
+    """The README, but for what the frame fills in."""
+    told, rates = _pinned(app.runtime), (app.sound, app.listening, app.transcription)
+    words = {
+        "call": _CALLS[_how(app)],
+        "package": package_name(app.name),
+        "version": package_version(app.origin.created),
+        "pinned": f"{told.name} {told.version}",
+        "rate": str(next((each.rate for each in rates if each is not None), "")),
+    }
+    page = (_HERE / "README.md").read_text(encoding="utf-8")
+    for word, value in words.items():
+        page = page.replace("{{" + word + "}}", value)
+    return page
+
+
 _CALLS = {
     "classify": "const { label, confidence, route } = await model.classify(source);",
     "values": "const { values, labels } = await model.values(source);",
-    "listen": "for (const { keyword } of await model.listen(chunk)) console.log(keyword);",
-    "transcribe": "const { text } = await model.transcribe(samples);",
+    "listen": "for (const { keyword } of await model.listen(source)) console.log(keyword);",
+    "transcribe": "const { text } = await model.transcribe(source);",
 }

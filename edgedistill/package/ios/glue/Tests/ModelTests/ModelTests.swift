@@ -7,7 +7,6 @@ final class ModelTests: XCTestCase {
     func testTheModelGivesItsGoldenData() async throws {
         let model = try await Model.open()
         let check = try await model.selfTest()
-        XCTAssertLessThanOrEqual(check.worst, max(check.tolerance, check.worst))
         let what = check.tokens.map { "edits of \($0) tokens" } ?? "worst difference"
         print("\(what): \(check.worst), \(check.tolerance) is allowed")
     }
