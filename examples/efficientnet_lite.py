@@ -38,9 +38,7 @@ class EfficientNetLite(nn.Module):
             outputs = _in_eights(width * wanted)
             ends = place in (0, len(STAGES) - 1)  # which are as deep in every variant
             for at in range(count if ends else -int(-count * depth // 1)):
-                blocks.append(
-                    Block(channels, outputs, kernel, 1 if at else stride, expansion)
-                )
+                blocks.append(Block(channels, outputs, kernel, 1 if at else stride, expansion))
                 channels = outputs
         self.stem = _layer(3, 32, 3, 2)
         self.blocks = nn.Sequential(*blocks)
@@ -56,9 +54,7 @@ class EfficientNetLite(nn.Module):
 class Block(nn.Module):
     """An inverted residual (Sandler et al. 2018, MobileNetV2)."""
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         wide = inputs * expansion
         self.expand = _layer(inputs, wide, 1) if expansion > 1 else nn.Identity()
@@ -113,9 +109,7 @@ def shipped(variant: int) -> dict[str, Tensor]:
     theirs = torch.load(file, weights_only=True)
     # The order of both is that of the layers.
     ours = EfficientNetLite(1000, variant).state_dict()
-    tensors = {
-        name: each.contiguous() for name, each in zip(ours, theirs.values(), strict=True)
-    }
+    tensors = {name: each.contiguous() for name, each in zip(ours, theirs.values(), strict=True)}
     assert all(each.shape == ours[name].shape for name, each in tensors.items())
     return tensors
 
