@@ -51,18 +51,22 @@ class Block(nn.Module):
 
 
 class ResidualNetwork(nn.Module):
-    """Three groups of (depth - 2) / 6 blocks; the second and third group halve the image."""
+    """Three groups of so many blocks; the second and third group halve the image."""
 
     def __init__(
-        self, depth: int, widths: tuple[int, int, int], shortcut: str, classes: int, channels: int
+        self,
+        blocks: tuple[int, int, int],
+        widths: tuple[int, int, int],
+        shortcut: str,
+        classes: int,
+        channels: int,
     ) -> None:
         super().__init__()
-        blocks = (depth - 2) // 6
         self.conv1 = nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
-        self.layer1 = _group(widths[0], widths[0], 1, blocks, shortcut)
-        self.layer2 = _group(widths[0], widths[1], 2, blocks, shortcut)
-        self.layer3 = _group(widths[1], widths[2], 2, blocks, shortcut)
+        self.layer1 = _group(widths[0], widths[0], 1, blocks[0], shortcut)
+        self.layer2 = _group(widths[0], widths[1], 2, blocks[1], shortcut)
+        self.layer3 = _group(widths[1], widths[2], 2, blocks[2], shortcut)
         self.linear = nn.Linear(widths[2], classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -85,6 +89,9 @@ class ResidualNetwork(nn.Module):
 
 
 def _group(inputs: int, outputs: int, stride: int, blocks: int, shortcut: str) -> nn.Sequential:
+    """Without blocks, which the first alone may be, it gives what it takes."""
+    if not blocks:
+        return nn.Sequential()
     first = Block(inputs, outputs, stride, shortcut)
     return nn.Sequential(first, *(Block(outputs, outputs, 1, shortcut) for _ in range(blocks - 1)))
 
@@ -92,7 +99,7 @@ def _group(inputs: int, outputs: int, stride: int, blocks: int, shortcut: str) -
 def make(model: ResidualModel, classes: int, inputs: Inputs) -> nn.Module:
     """Its weights are drawn anew. Raises UserError: the data are no pictures."""
     channels, _, _ = required_image_shape(inputs, "resnet_cifar")
-    return ResidualNetwork(model.depth, model.widths, model.shortcut, classes, channels)
+    return ResidualNetwork(model.groups, model.widths, model.shortcut, classes, channels)
 
 
 def normalization(model: ResidualModel) -> None:
