@@ -31,9 +31,9 @@ class ResidualModel(ModelCommon):
     """8, 14, 20, ... (6n+2) layers: n blocks in each group; 20, where `blocks` says nothing."""
     widths: tuple[Width, Width, Width] = (16, 32, 64)
     """Channels at each of the three resolutions."""
-    shortcut: Literal["pad", "conv"] = "pad"
+    shortcut: Literal["pad", "conv", "none"] = "pad"
     """What a block that changes shape adds: strided input padded with zeros (the paper's option
-    A) or a 1x1 convolution (option B)."""
+    A), a 1x1 convolution (option B), or nothing, which is the cheapest on a device."""
 
     @model_validator(mode="after")
     def _groups_are_told_once(self) -> ResidualModel:

@@ -27,7 +27,7 @@ class PadShortcut(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions and the shortcut around them."""
+    """Two 3x3 convolutions and the shortcut around them, if there is one."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, shortcut: str) -> None:
         super().__init__()
@@ -35,11 +35,12 @@ class Block(nn.Module):
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module | None = None
         if stride == 1 and inputs == outputs:
-            self.shortcut: nn.Module = nn.Identity()
+            self.shortcut = nn.Identity()
         elif shortcut == "pad":
             self.shortcut = PadShortcut(inputs, outputs, stride)
-        else:
+        elif shortcut == "conv":
             self.shortcut = nn.Sequential(
                 nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
             )
@@ -47,7 +48,8 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: (batch, inputs, ...); gives (batch, outputs, ...), its sides over the stride."""
         y = functional.relu(self.bn1(self.conv1(x)))
-        return functional.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+        y = self.bn2(self.conv2(y))
+        return functional.relu(y if self.shortcut is None else y + self.shortcut(x))
 
 
 class ResidualNetwork(nn.Module):
