@@ -6,8 +6,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgedistill.costs.probe_file import Numbers
 from edgedistill.models.steps import Kind, Step, Work
 from edgedistill.models.work import Product
@@ -46,8 +44,9 @@ def _works(file: File, operator: Any, kind: str) -> list[Work]:
     known = _KINDS.get(kind)
     if known == "pad" and _shape(file, operator.inputs[0])[-1:] == answer[-1:]:
         return []  # XNNPACK makes a part of the next operator of it
-    if kind == "STRIDED_SLICE" and not np.any(np.abs(file.constant(operator.inputs[3])) > 1):
-        known = "slice"
+    if known == "strided_slice":
+        strides = file.constant(operator.inputs[3])
+        known = "slice" if strides is not None and (strides == 1).all() else known
     read = _shape(file, operator.inputs[0]) if known == "mean" else answer
     channels = read[-1] if read else 1
     options = operator.builtinOptions

@@ -126,14 +126,14 @@ class _Writer:
         if kind == "concatenation":
             return [self._input([1, rows, columns, each]) for each in (channels - half, half)]
         if kind == "pad":
-            added = [[0, 0]] * 3 + [[half // 2, half - half // 2]]
-            read = [[1, rows, columns, channels - half], added]
+            given = [1, rows, columns, channels - half]
+            told: list[Any] = [[[0, 0]] * 3 + [[half // 2, half - half // 2]]]
         elif kind == "slice":
-            read = [[1, rows, columns, 2 * channels], [0, 0, 0, channels], answer]
+            given, told = [1, rows, columns, 2 * channels], [[0, 0, 0, channels], answer]
         else:
             given = [1, 2 * rows, 2 * columns, channels]
-            read = [given, [0, 0, 0, 0], given, [1, 2, 2, 1]]
-        return [self._input(read[0]), *(self._constant(np.array(e, np.int32)) for e in read[1:])]
+            told = [[0, 0, 0, 0], given, [1, 2, 2, 1]]
+        return [self._input(given), *(self._constant(np.array(each, np.int32)) for each in told)]
 
     def _weights(self, probe: Probe) -> tuple[int, int]:
         sides, outputs = _sides(probe.kernel), probe.outputs

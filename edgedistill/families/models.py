@@ -10,7 +10,6 @@ from edgedistill.families.common import ModelCommon, Width
 from edgedistill.families.sound import SOUND_FAMILIES
 from edgedistill.fields import Arguments, Function, Name
 
-
 Blocks = Annotated[int, Field(ge=0, le=200)]
 
 

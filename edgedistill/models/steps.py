@@ -99,7 +99,7 @@ def _moving(node: Node, base: str) -> Kind | None:
         return None
     strided, first = False, node
     while _base(first) == "slice":
-        strided |= len(first.args) > 4 and first.args[4] != 1
+        strided = strided or first.args[4:] not in ((), (1,))
         first = first.all_input_nodes[0]
     if shape_of(first) == shape:
         return None
