@@ -62,7 +62,7 @@ class Asking:
         for start in range(0, len(probes), together):
             some = probes[start : start + together]
             if self._device.how == "emulated":
-                asked = some if len(some) > 1 else [*some, _COMPANY]
+                asked = some if len(some) > 1 else [_COMPANY, *some]
                 yield _told(asked, self._run(*write(asked, self._numbers)).operators)
             else:
                 record = self._run(*write(some, self._numbers, _COPIES))
