@@ -49,7 +49,8 @@ def student(seed: int) -> tuple[str, Any]:
 
     depth = draw.choice((8, 14, 20))
     widths = tuple(sorted(draw.sample(range(8, 81), 3)))
-    net = ResidualNetwork(depth, (widths[0], widths[1], widths[2]), "conv", 10, 3)
+    each = (depth - 2) // 6
+    net = ResidualNetwork((each, each, each), (widths[0], widths[1], widths[2]), "conv", 10, 3)
     if seed % 2:  # as pruning leaves it
         for name, block in net.named_modules():
             if name.count(".") == 1 and hasattr(block, "conv2"):

@@ -44,7 +44,7 @@ def images() -> tuple[torch.Tensor, torch.Tensor]:
 def student(pixels: torch.Tensor, classes: torch.Tensor, seed: int, epochs: int) -> Any:
     """A fitted ResNet-8."""
     torch.manual_seed(seed)
-    model = ResidualNetwork(8, (16, 32, 64), "conv", 10, 3)
+    model = ResidualNetwork((1, 1, 1), (16, 32, 64), "conv", 10, 3)
     fit = torch.optim.Adam(model.parameters(), 1e-3)
     for _ in range(epochs):
         for rows in torch.randperm(len(pixels)).split(64):

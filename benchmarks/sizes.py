@@ -50,7 +50,7 @@ ROWS: dict[str, tuple[int, list[dict[str, Any]]]] = {
 def seeing(classes: int, stride: int) -> nn.Module:
     """Teacher of pixels (batch, 3, height, width): its residual network sees every `stride`th."""
     first = nn.Conv2d(3, 16, 2 * stride + 1, stride, stride, bias=False)
-    rest = ResidualNetwork(14, (16, 32, 64), "conv", classes, 16)
+    rest = ResidualNetwork((2, 2, 2), (16, 32, 64), "conv", classes, 16)
     return nn.Sequential(first, nn.BatchNorm2d(16), nn.ReLU(), rest)
 
 

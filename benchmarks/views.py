@@ -42,6 +42,12 @@ def student(depth: int, *widths: int, shortcut: str = "conv") -> tuple[str, ...]
             f"student.shortcut={shortcut}")  # fmt: skip
 
 
+def blocks(each: tuple[int, int, int], *widths: int, shortcut: str = "conv") -> tuple[str, ...]:
+    """Overrides for a shape with other numbers of blocks in its groups."""
+    return ("student.depth=null", f"student.blocks={list(each)}",
+            f"student.widths={list(widths)}", f"student.shortcut={shortcut}")  # fmt: skip
+
+
 ROWS: dict[str, tuple[str, ...]] = {
     "base": (),
     "weight decay 1e-4": DECAY,
@@ -73,6 +79,10 @@ ROWS: dict[str, tuple[str, ...]] = {
     "ResNet-14, 16, 16, 48": student(14, 16, 16, 48),
     "ResNet-14, 8, 16, 48": student(14, 8, 16, 48),
     "ResNet-14, 16, 32, 32": student(14, 16, 32, 32),
+    "ResNet-8, no shortcut": blocks((1, 1, 1), 16, 32, 64, shortcut="none"),
+    "blocks 0, 2, 1, no shortcut": blocks((0, 2, 1), 16, 32, 64, shortcut="none"),
+    "blocks 0, 2, 3, 16, 32, 32": blocks((0, 2, 3), 16, 32, 32),
+    "blocks 1, 2, 2, 16, 16, 48, no shortcut": blocks((1, 2, 2), 16, 16, 48, shortcut="none"),
 }  # fmt: skip
 
 

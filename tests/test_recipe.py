@@ -120,6 +120,18 @@ def test_every_mistake_is_reported_at_once() -> None:
             "student: depth must be 8, 14, 20, ... (6n+2), got 21",
         ),
         (
+            {"student": {"family": "resnet_cifar", "depth": 8, "blocks": [1, 2, 2]}},
+            "student: `blocks` stands in place of `depth`: leave one of them out, or null",
+        ),
+        (
+            {"student": {"family": "resnet_cifar", "blocks": [1, 0, 2]}},
+            "student: only the first of `blocks` may be 0, got [1, 0, 2]",
+        ),
+        (
+            {"student": {"family": "resnet_cifar", "depth": None}},
+            "student: `depth` or `blocks` says how many blocks there are",
+        ),
+        (
             {"student": {"family": "resnet_cifar", "shortcut": "pda"}},
             "student.shortcut: unknown value `pda`; did you mean `pad`?",
         ),
@@ -516,6 +528,11 @@ models = st.one_of(
         st.integers(1, 18),
         st.tuples(*[st.integers(1, 64)] * 3),
         st.sampled_from(["pad", "conv"]),
+    ),
+    st.builds(
+        lambda first, rest: {"family": "resnet_cifar", "blocks": [first, *rest]},
+        st.integers(0, 9),
+        st.tuples(*[st.integers(1, 9)] * 2),
     ),
     st.builds(lambda name: {"family": "timm", "name": name, "pretrained": True}, names),
     st.builds(

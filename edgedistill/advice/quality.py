@@ -123,9 +123,11 @@ def _assistant(teacher: Any, student: Any) -> tuple[str, ...]:
     """With half of the layers between, and the teacher's widths."""
     if not isinstance(teacher, ResidualModel) or not isinstance(student, ResidualModel):
         return ()
-    depth = (teacher.depth + student.depth - 4) // 12 * 6 + 2
-    if depth in (teacher.depth, student.depth) and teacher.widths == student.widths:
+    blocks = [sum(model.groups) for model in (teacher, student)]
+    each = sum(blocks) // 6
+    if 3 * each in blocks and teacher.widths == student.widths:
         return ()
+    depth = 6 * each + 2
     widths = list(teacher.widths)
     return (f"assistants=[{{family: resnet_cifar, depth: {depth}, widths: {widths}}}]",)
 

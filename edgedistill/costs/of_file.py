@@ -42,6 +42,11 @@ def _works(file: File, operator: Any, kind: str) -> list[Work]:
     if kind in _PRODUCTS:
         return [_product(file, operator, kind, answer)]
     known = _KINDS.get(kind)
+    if known == "pad" and _shape(file, operator.inputs[0])[-1:] == answer[-1:]:
+        return []  # XNNPACK makes a part of the next operator of it
+    if known == "strided_slice":
+        strides = file.constant(operator.inputs[3])
+        known = "slice" if strides is not None and (strides == 1).all() else known
     read = _shape(file, operator.inputs[0]) if known == "mean" else answer
     channels = read[-1] if read else 1
     options = operator.builtinOptions
@@ -74,7 +79,7 @@ _KINDS: dict[str, Kind] = {
     "ADD": "add", "SUB": "add", "MUL": "mul", "RELU": "relu", "RELU6": "relu",
     "LOGISTIC": "logistic", "TANH": "tanh", "SOFTMAX": "softmax", "MEAN": "mean",
     "MAX_POOL_2D": "max_pool", "AVERAGE_POOL_2D": "average_pool", "QUANTIZE": "quantize",
-    "DEQUANTIZE": "dequantize",
+    "DEQUANTIZE": "dequantize", "PAD": "pad", "PADV2": "pad", "SLICE": "slice",
+    "STRIDED_SLICE": "strided_slice", "CONCATENATION": "concatenation",
 }  # fmt: skip
-_FREE = {"RESHAPE", "PAD", "SQUEEZE", "EXPAND_DIMS", "SHAPE"}
-"""XNNPACK makes a part of the next operator of it, or nothing."""
+_FREE = {"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "SHAPE"}

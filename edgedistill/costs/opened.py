@@ -22,7 +22,7 @@ from edgedistill.devices import Device, in_words
 from edgedistill.errors import UserError
 from edgedistill.target import Kernel
 
-VERSION = 1
+VERSION = 2
 """Of the operators' files and of how they are asked; prices of another are not read."""
 FLOAT = Kernel(output_channels=8)
 """Of XNNPACK's float kernels: the least of their tiles on x86 and Arm."""

@@ -26,6 +26,10 @@ _DEPTHWISE = 256
 costs more than the whole tile."""
 
 
+MOVING = ("pad", "slice", "strided_slice", "concatenation")
+"""Move memory: the channels of a position lie together, and positions apart."""
+
+
 @dataclass(frozen=True, order=True)
 class Probe:
     """An operator of one size. `outputs` are the channels of an operator that is no product, or of
@@ -52,6 +56,8 @@ class Probe:
 def probe_of(work: Work, kernel: Kernel) -> tuple[Probe, int]:
     """The operator that costs as `work` does, in whole tiles, and how many of it."""
     if isinstance(work, Step):
+        if work.kind in MOVING:
+            return Probe(work.kind, max(2, work.channels), 1, 1, work.positions), 1
         if work.kind in ("mean", "max_pool", "average_pool"):
             return Probe(work.kind, work.channels, 1, work.kernel, work.positions), 1
         if work.kind == "softmax":

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgedistill.costs.probe import Probe
+from edgedistill.costs.probe import MOVING, Probe
 from edgedistill.runtimes import Spec
 from edgedistill.runtimes.native import METADATA, describe
 from edgedistill.runtimes.tflite.file import File
@@ -68,6 +68,10 @@ FORMS = {
     "average_pool": _Form("AVERAGE_POOL_2D", 2, ("Pool2D",)),
     "quantize": _Form("QUANTIZE", 1, ("Quantize",)),
     "dequantize": _Form("DEQUANTIZE", 2, ("Dequantize",)),
+    "pad": _Form("PAD", 2, ("Pad",)),
+    "slice": _Form("SLICE", 2, ("Slice",)),
+    "strided_slice": _Form("STRIDED_SLICE", 2, ("StridedSlice",)),
+    "concatenation": _Form("CONCATENATION", 2, ("Concatenation",)),
 }
 
 
@@ -104,6 +108,8 @@ class _Writer:
         elif kind == "mean":
             read = [self._input(answer), self._constant(np.array([1, 2], np.int32))]
             answer = [1, probe.outputs]
+        elif kind in MOVING:
+            read = self._moved(kind, answer)
         else:
             answer = [probe.positions, probe.outputs]
             first = self._input(answer, numbers="fp32" if kind == "quantize" else None)
@@ -111,6 +117,23 @@ class _Writer:
             if kind in ("add", "mul", "relu"):
                 read.append(self._input(answer, 1))
         return self._operator(kind, read, answer, name, probe)
+
+    def _moved(self, kind: str, answer: list[int]) -> list[int]:
+        """What an operator reads that moves memory into that shape: half of its channels are zeros
+        or another tensor's, a slice takes half of what there is."""
+        _, rows, columns, channels = answer
+        half = channels // 2
+        if kind == "concatenation":
+            return [self._input([1, rows, columns, each]) for each in (channels - half, half)]
+        if kind == "pad":
+            given = [1, rows, columns, channels - half]
+            told: list[Any] = [[[0, 0]] * 3 + [[half // 2, half - half // 2]]]
+        elif kind == "slice":
+            given, told = [1, rows, columns, 2 * channels], [[0, 0, 0, channels], answer]
+        else:
+            given = [1, 2 * rows, 2 * columns, channels]
+            told = [[0, 0, 0, 0], given, [1, 2, 2, 1]]
+        return [self._input(given), *(self._constant(np.array(each, np.int32)) for each in told)]
 
     def _weights(self, probe: Probe) -> tuple[int, int]:
         sides, outputs = _sides(probe.kernel), probe.outputs
@@ -245,7 +268,7 @@ def _set(options: Any, probe: Probe) -> None:
     told = {
         "padding": schema.Padding.SAME, "strideW": 1, "strideH": 1, "dilationWFactor": 1,
         "dilationHFactor": 1, "depthMultiplier": 1, "filterHeight": sides[0],
-        "filterWidth": sides[1], "beta": 1.0, "potScaleInt16": True, "keepNumDims": True,
+        "filterWidth": sides[1], "axis": 3, "beta": 1.0, "potScaleInt16": True, "keepNumDims": True,
     }  # fmt: skip
     for name, value in told.items():
         if hasattr(options, name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import Field, model_validator
 
@@ -10,25 +10,50 @@ from edgedistill.families.common import ModelCommon, Width
 from edgedistill.families.sound import SOUND_FAMILIES
 from edgedistill.fields import Arguments, Function, Name
 
+Blocks = Annotated[int, Field(ge=0, le=200)]
+
+
+def _usual_depth(told: dict[str, Any]) -> int | None:
+    return 20 if told.get("blocks") is None else None
+
 
 class ResidualModel(ModelCommon):
-    """CIFAR-style residual network of depth 6n+2 (He et al. 2015, section 4.2)."""
+    """CIFAR-style residual network (He et al. 2015, section 4.2): a first convolution and three
+    groups of blocks, as many in each (`depth`) or not (`blocks`)."""
 
     family: Literal["resnet_cifar"]
     made_in = "edgedistill.models.resnet_cifar"
-    depth: int = Field(default=20, ge=8, le=1202)
-    """8, 14, 20, ... layers."""
+    blocks: tuple[Blocks, Blocks, Blocks] | None = None
+    """Of each group, in place of `depth`: [1, 2, 2], say. 0 in the first: the first convolution is
+    all that sees the whole resolution, where a multiplication costs a device most."""
+    depth: Annotated[int, Field(ge=8, le=1202)] | None = Field(default_factory=_usual_depth)
+    """8, 14, 20, ... (6n+2) layers: n blocks in each group; 20, where `blocks` says nothing."""
     widths: tuple[Width, Width, Width] = (16, 32, 64)
     """Channels at each of the three resolutions."""
-    shortcut: Literal["pad", "conv"] = "pad"
+    shortcut: Literal["pad", "conv", "none"] = "pad"
     """What a block that changes shape adds: strided input padded with zeros (the paper's option
-    A) or a 1x1 convolution (option B)."""
+    A), a 1x1 convolution (option B), or nothing, which is the cheapest on a device."""
 
     @model_validator(mode="after")
-    def _depth_is_6n_plus_2(self) -> ResidualModel:
-        if (self.depth - 2) % 6:
+    def _groups_are_told_once(self) -> ResidualModel:
+        if self.blocks is not None and self.depth is not None:
+            raise ValueError("`blocks` stands in place of `depth`: leave one of them out, or null")
+        if self.blocks is not None and 0 in self.blocks[1:]:
+            raise ValueError(f"only the first of `blocks` may be 0, got {list(self.blocks)}")
+        if self.blocks is None and self.depth is None:
+            raise ValueError("`depth` or `blocks` says how many blocks there are")
+        if self.depth is not None and (self.depth - 2) % 6:
             raise ValueError(f"depth must be 8, 14, 20, ... (6n+2), got {self.depth}")
         return self
+
+    @property
+    def groups(self) -> tuple[int, int, int]:
+        """Blocks of each group."""
+        if self.blocks is not None:
+            return self.blocks
+        assert self.depth is not None, "checked"
+        each = (self.depth - 2) // 6
+        return each, each, each
 
 
 class TorchvisionModel(ModelCommon):

@@ -27,7 +27,7 @@ class PadShortcut(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions and the shortcut around them."""
+    """Two 3x3 convolutions and the shortcut around them, if there is one."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, shortcut: str) -> None:
         super().__init__()
@@ -35,11 +35,12 @@ class Block(nn.Module):
         self.bn1 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module | None = None
         if stride == 1 and inputs == outputs:
-            self.shortcut: nn.Module = nn.Identity()
+            self.shortcut = nn.Identity()
         elif shortcut == "pad":
             self.shortcut = PadShortcut(inputs, outputs, stride)
-        else:
+        elif shortcut == "conv":
             self.shortcut = nn.Sequential(
                 nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)
             )
@@ -47,22 +48,27 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: (batch, inputs, ...); gives (batch, outputs, ...), its sides over the stride."""
         y = functional.relu(self.bn1(self.conv1(x)))
-        return functional.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+        y = self.bn2(self.conv2(y))
+        return functional.relu(y if self.shortcut is None else y + self.shortcut(x))
 
 
 class ResidualNetwork(nn.Module):
-    """Three groups of (depth - 2) / 6 blocks; the second and third group halve the image."""
+    """Three groups of so many blocks; the second and third group halve the image."""
 
     def __init__(
-        self, depth: int, widths: tuple[int, int, int], shortcut: str, classes: int, channels: int
+        self,
+        blocks: tuple[int, int, int],
+        widths: tuple[int, int, int],
+        shortcut: str,
+        classes: int,
+        channels: int,
     ) -> None:
         super().__init__()
-        blocks = (depth - 2) // 6
         self.conv1 = nn.Conv2d(channels, widths[0], 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(widths[0])
-        self.layer1 = _group(widths[0], widths[0], 1, blocks, shortcut)
-        self.layer2 = _group(widths[0], widths[1], 2, blocks, shortcut)
-        self.layer3 = _group(widths[1], widths[2], 2, blocks, shortcut)
+        self.layer1 = _group(widths[0], widths[0], 1, blocks[0], shortcut)
+        self.layer2 = _group(widths[0], widths[1], 2, blocks[1], shortcut)
+        self.layer3 = _group(widths[1], widths[2], 2, blocks[2], shortcut)
         self.linear = nn.Linear(widths[2], classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -85,6 +91,9 @@ class ResidualNetwork(nn.Module):
 
 
 def _group(inputs: int, outputs: int, stride: int, blocks: int, shortcut: str) -> nn.Sequential:
+    """Without blocks, which the first alone may be, it gives what it takes."""
+    if not blocks:
+        return nn.Sequential()
     first = Block(inputs, outputs, stride, shortcut)
     return nn.Sequential(first, *(Block(outputs, outputs, 1, shortcut) for _ in range(blocks - 1)))
 
@@ -92,7 +101,7 @@ def _group(inputs: int, outputs: int, stride: int, blocks: int, shortcut: str) -
 def make(model: ResidualModel, classes: int, inputs: Inputs) -> nn.Module:
     """Its weights are drawn anew. Raises UserError: the data are no pictures."""
     channels, _, _ = required_image_shape(inputs, "resnet_cifar")
-    return ResidualNetwork(model.depth, model.widths, model.shortcut, classes, channels)
+    return ResidualNetwork(model.groups, model.widths, model.shortcut, classes, channels)
 
 
 def normalization(model: ResidualModel) -> None:

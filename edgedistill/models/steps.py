@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "add", "mul", "relu", "logistic", "tanh", "softmax", "mean", "max_pool", "average_pool",
-    "quantize", "dequantize",
+    "quantize", "dequantize", "pad", "slice", "strided_slice", "concatenation",
 ]  # fmt: skip
 
 
@@ -27,7 +27,8 @@ class Step:
     kind: Kind
     channels: int
     positions: int
-    """Elements of each channel that it reads: that it writes, of a pool with a kernel."""
+    """Elements of each channel that it reads: that it writes, of a pool with a kernel and of what
+    moves memory."""
     kernel: int = 1
     """Elements of a pool's kernel."""
     operator: str = ""
@@ -48,7 +49,8 @@ def works(module: nn.Module, *example: Tensor) -> list[Work]:
     """Every product and every other operator of one inference on `example`, in their order.
 
     What exporters fold into a product is not listed: batch norms and activations that clamp what a
-    convolution or a linear layer gives, paddings, and changes of shape.
+    convolution or a linear layer gives, paddings of height and width, and changes of shape.
+    Slices of slices are one.
     """
     graph, names = traced(module, *example)
     return list(_works(graph, names))
@@ -61,6 +63,8 @@ def _works(graph: GraphModule, names: dict[str, str]) -> Iterator[Work]:
         base = _base(node)
         kind = _KINDS.get(base)
         if base in _FREE or (kind == "relu" and _follows_product(node)):
+            continue
+        if base in _MOVING and (kind := _moving(node, base)) is None:
             continue
         if kind is not None:
             yield _step(node, kind, names)
@@ -81,6 +85,25 @@ def _follows_product(node: Node) -> bool:
     while made.op == "call_function" and _base(made) in ("batch_norm", "_native_batch_norm_legit"):
         made = made.args[0]
     return made.op == "call_function" and _base(made) in _CLAMPING
+
+
+def _moving(node: Node, base: str) -> Kind | None:
+    """What an operator is that moves memory; None where it is nothing, or a part of another: no
+    padding of height and width, no slice that leaves all or that another one goes on from."""
+    shape, given = shape_of(node), shape_of(node.all_input_nodes[0])
+    if base == "cat":
+        return "concatenation"
+    if base != "slice":
+        return "pad" if len(shape) == 4 and given[1] != shape[1] else None
+    if all(_base(user) == "slice" for user in node.users):
+        return None
+    strided, first = False, node
+    while _base(first) == "slice":
+        strided = strided or first.args[4:] not in ((), (1,))
+        first = first.all_input_nodes[0]
+    if shape_of(first) == shape:
+        return None
+    return "strided_slice" if strided else "slice"
 
 
 def _step(node: Node, kind: Kind, names: dict[str, str], operator: str = "") -> Step:
@@ -127,7 +150,8 @@ _KINDS: dict[str, Kind] = {
 _CLAMPING = {"conv1d", "conv2d", "convolution", "linear", "addmm", "mm", "conv_transpose2d"}
 _FREE = {
     "batch_norm", "_native_batch_norm_legit", "dropout", "view", "reshape", "flatten", "squeeze",
-    "unsqueeze", "contiguous", "detach", "pad", "constant_pad_nd", "t", "numpy_T", "identity",
+    "unsqueeze", "contiguous", "detach", "t", "numpy_T", "identity",
     "alias", "clone", "lift_fresh_copy", "to", "_to_copy", "expand",
 }  # fmt: skip
 """Folded into others, or only another look at the same values."""
+_MOVING = {"cat", "pad", "constant_pad_nd", "slice"}

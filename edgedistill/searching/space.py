@@ -182,6 +182,8 @@ def _shape(student: Any, multiple: int) -> Iterator[Varied]:
     if student.weights is None and student.family in _SHAPES:
         for name, around in _SHAPES[student.family].items():
             own = getattr(student, name)
+            if own is None:  # as `depth`, where `blocks` says it
+                continue
             own = list(own) if isinstance(own, tuple) else own
             yield _chosen(f"student.{name}", own, around(own, multiple))
 

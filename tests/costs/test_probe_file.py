@@ -18,6 +18,8 @@ PROBES = [
     Probe("add", 32), Probe("mul", 32), Probe("relu", 32), Probe("logistic", 32),
     Probe("tanh", 32), Probe("softmax", 10), Probe("mean", 8, 1, 1, 16),
     Probe("max_pool", 8, 1, 4, 16), Probe("average_pool", 8, 1, 4, 16),
+    Probe("pad", 7, 1, 1, 16), Probe("slice", 8, 1, 1, 16), Probe("strided_slice", 8, 1, 1, 12),
+    Probe("concatenation", 7, 1, 1, 16),
 ]  # fmt: skip
 BORDERS = [Probe("quantize", 32), Probe("dequantize", 32)]
 
@@ -46,4 +48,14 @@ def test_a_file_gives_its_work(tmp_path: Path) -> None:
     assert [work for _, work in found] == [
         Product(1, 8, 4, 9, 16), Product(8, 1, 1, 9, 16), Product(1, 8, 12, 1, 1),
         Step("add", 32, 1), Step("relu", 32, 1), Step("max_pool", 8, 16, 4),
+    ]  # fmt: skip
+
+
+def test_a_file_gives_what_moves_memory(tmp_path: Path) -> None:
+    path = tmp_path / "probes.tflite"
+    path.write_bytes(write([PROBES[2], *PROBES[12:]], "int8")[0])
+    _, found = works_of_file(path)
+    assert [work for _, work in found[1:]] == [
+        Step("pad", 7, 16), Step("slice", 8, 16), Step("strided_slice", 8, 12),
+        Step("concatenation", 7, 16),
     ]  # fmt: skip

@@ -36,6 +36,7 @@ FAMILIES: list[dict[str, Any]] = [
     {"family": "resnet_cifar", "depth": 8, "widths": [4, 8, 8]},
     {"family": "resnet_cifar", "depth": 8, "widths": [4, 8, 8], "shortcut": "conv"},
     {"family": "resnet_cifar", "depth": 8, "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.3]},
+    {"family": "resnet_cifar", "blocks": [0, 2, 1], "widths": [4, 8, 8], "shortcut": "none"},
     {"family": "torchvision", "name": "mobilenet_v3_small"},
     {"family": "torchvision", "name": "squeezenet1_1"},
     {"family": "torchvision", "name": "mnasnet0_5"},
@@ -110,6 +111,15 @@ def test_count_of_a_resnet_56_is_the_published_one() -> None:
     assert parameters == pytest.approx(853.0, abs=0.1)
 
 
+def test_blocks_are_counted_by_group() -> None:
+    module: Any = build(
+        model(family="resnet_cifar", blocks=[0, 2, 1]), CLASSES, image_inputs(3, SIZE, SIZE)
+    )
+    assert [len(group) for group in (module.layer1, module.layer2, module.layer3)] == [0, 2, 1]
+    assert module.layer2(module.layer1(torch.zeros(1, 16, 8, 8))).shape == (1, 32, 4, 4)
+    assert model(family="resnet_cifar").groups == (3, 3, 3)  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
 def test_torchvision_takes_grey_images(name: str) -> None:
     module = build(
@@ -118,7 +128,7 @@ def test_torchvision_takes_grey_images(name: str) -> None:
     assert module(torch.zeros(1, 1, SIZE, SIZE)).shape == (1, CLASSES)
 
 
-@pytest.mark.parametrize("values", [FAMILIES[0], FAMILIES[1], FAMILIES[2], FAMILIES[3]])
+@pytest.mark.parametrize("values", FAMILIES[:5])
 def test_a_pruned_model_is_rebuilt_from_its_recorded_steps(
     values: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -42,3 +42,25 @@ def test_works_lists_what_exporters_do_not_fold() -> None:
 def test_an_unknown_operator_stands_for_an_addition() -> None:
     (step,) = works(nn.Softplus(), torch.zeros(1, 12))
     assert step == Step("add", 12, 1, operator="softplus")
+
+
+class Moving(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shortcut = functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 1, 3))
+        middle = functional.pad(x, (1, 1, 1, 1))[:, :, 1:-1, 1:-1]
+        both = torch.cat([middle[:, :2], x], 1)
+        return functional.max_pool2d(both, 2).sum() * shortcut
+
+
+def test_works_lists_what_moves_memory() -> None:
+    found = works(Moving(), torch.zeros(1, 4, 6, 6))
+    moving = [(each.kind, each.channels, each.positions) for each in found
+              if isinstance(each, Step) and not each.operator]  # fmt: skip
+    assert moving == [
+        ("strided_slice", 4, 9),
+        ("pad", 8, 9),
+        ("slice", 2, 36),
+        ("concatenation", 6, 36),
+        ("max_pool", 6, 9),
+        ("mul", 8, 9),
+    ]

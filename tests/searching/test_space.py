@@ -7,7 +7,7 @@ import pytest
 
 from edgedistill.api import default_recipe
 from edgedistill.errors import UserError
-from edgedistill.recipe import load_recipe, of_labels, parse_recipe
+from edgedistill.recipe import Recipe, load_recipe, of_labels, parse_recipe
 from edgedistill.searching.space import changed, parse_vary, usual
 from edgedistill.target import load_target
 
@@ -61,6 +61,12 @@ def test_what_is_usual_is_what_the_recipe_has() -> None:
     ]  # fmt: skip
     assert found["student.depth"].choices == (8, 14)
     assert found["stages.prune.speedup"].bounds == (1.1, 3.0)
+
+
+def test_a_student_without_a_depth_is_varied_in_width_alone() -> None:
+    document = changed(RECIPE, {"student.depth": None, "student.blocks": [1, 2, 1]})
+    keys = [each.key for each in usual(Recipe.model_validate(document), TARGET)]
+    assert [key for key in keys if key.startswith("student.")] == ["student.widths"]
 
 
 @pytest.mark.parametrize(
