@@ -1,7 +1,9 @@
 """Write the tables of README and docs from `results/*.json`, between markers:
 
-<!-- results:begin NAME [column,column,...] -->
+<!-- results:begin NAME [column,column!,column=value,...] -->
 <!-- results:end -->
+
+With an exclamation mark: of rows alone that have it; with a value: of those that have that one.
 
 python -m benchmarks.tables           rewrite them
 python -m benchmarks.tables --check   exit code 1 where one is not what the results say
@@ -23,7 +25,7 @@ PAGES = (
     "docs/packages_web.md", "docs/speech.md",
 )  # fmt: skip
 REGION = re.compile(
-    r"(?P<begin><!-- results:begin (?P<name>\w+)(?: (?P<columns>[-\w ,.!]+?))? -->\n)"
+    r"(?P<begin><!-- results:begin (?P<name>\w+)(?: (?P<columns>[-\w ,.!=:]+?))? -->\n)"
     r".*?(?P<end><!-- results:end -->)",
     re.DOTALL,
 )
@@ -86,6 +88,10 @@ HEADINGS = {
     "found": "counted",
     "error_rate.words": "WER %",
     "error_rate.characters": "CER %",
+    "before.cross_entropy": "cross entropy before",
+    "after.cross_entropy": "after",
+    "after.accuracy": "tokens right %",
+    "otherwise": "words otherwise %",
     "increase": "above its teacher, points",
     "median_of_utterances": "median of utterances",
     "words.silence": "silence",
@@ -113,9 +119,14 @@ def _filled(found: re.Match[str], results: Path, up: str) -> str:
         return f"Not measured yet (`benchmarks/results/{path.name}` is missing).\n"
     result = json.loads(path.read_text())
     asked = found["columns"].split(",") if found["columns"] else _columns(result["rows"])
-    columns = [each.removesuffix("!") for each in asked]
+    columns = [each.removesuffix("!") for each in asked if "=" not in each]
     needed = [each.removesuffix("!") for each in asked if each.endswith("!")]
-    rows = [row for row in result["rows"] if all(_value(row, c) is not None for c in needed)]
+    alike = [each.split("=") for each in asked if "=" in each]
+    rows = [
+        row for row in result["rows"]
+        if all(_value(row, c) is not None for c in needed)
+        and all(str(_value(row, c)) == value for c, value in alike)
+    ]  # fmt: skip
     lines = ["| " + " | ".join(HEADINGS.get(c, c.replace("_", " ")) for c in columns) + " |"]
     lines.append("| --- |" + " ---: |" * (len(columns) - 1))
     lines += ["| " + " | ".join(_cell(row, c) for c in columns) + " |" for row in rows]

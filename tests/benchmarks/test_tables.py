@@ -45,6 +45,13 @@ def test_columns_can_be_chosen(tmp_path: Path) -> None:
     assert "86.12" not in text
 
 
+def test_rows_can_be_chosen(tmp_path: Path) -> None:
+    (tmp_path / "demo.json").write_text(json.dumps(RESULT))
+    for columns in ("size_kb!,accuracy_mean", "accuracy_mean,name=theirs"):
+        text = rewrite(PAGE.replace("demo", f"demo {columns}"), tmp_path)
+        assert "84 ± 0.25" in text and "86.12" not in text
+
+
 def test_a_missing_result_is_said(tmp_path: Path) -> None:
     assert "Not measured yet (`benchmarks/results/demo.json` is missing)." in rewrite(
         PAGE, tmp_path
