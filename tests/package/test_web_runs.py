@@ -84,8 +84,8 @@ def of_file(exported: Exported, runtime: str, precision: str) -> tuple[Contents,
         counting=AppCounting(edges=(0.5, 0.9), temperature=1.0),
         golden=AppGolden(samples=8, inputs=(told["pixels"],), outputs=(told["logits"],),
                          tolerance=1e-3 if precision == "fp32" else 1.0, share=0.9),
-        origin=AppOrigin(edgedistill="0", created="2026-01-02T03:04:05+00:00", bundle="0" * 64, target="web-wasm",
-                         licence="Apache-2.0", contract=()),
+        origin=AppOrigin(edgedistill="0", created="2026-01-02T03:04:05+00:00", bundle="0" * 64,
+                         target="web-wasm", licence="Apache-2.0", contract=()),
     )  # fmt: skip
     files = {each.file: arrays[name].tobytes() for name, each in told.items()}
     sources = {entry.file: exported.file(runtime, precision), "LICENSE": b"", **files}
