@@ -1,10 +1,10 @@
 """What helps a ResNet-8 on CIFAR-10 to learn from its teacher: stronger views with stored answers,
 losses, and the training's own settings, each against the same base by the validation images.
 
-10,000 training images, 5,000 of validation, the test set left alone; equal passes. A row that was
-finished, or begun, goes on from the cache.
+5,000 images of validation, the test set left alone; equal passes. A row that was finished, or
+begun, goes on from the cache.
 
-    python -m benchmarks.views [--rows base cutmix ...] [--seeds 0] [--epochs 30] [--cache DIR]
+    python -m benchmarks.views [--rows base cutmix ...] [--images 10000] [--seeds 0] [--epochs 30]
     python -m benchmarks.views --write          # and record the result
 """
 
@@ -20,11 +20,9 @@ from benchmarks.common import Quiet, mean_and_std, write
 from edgedistill.cache import Cache, default_root
 from edgedistill.pipeline import run_until
 
-TRAINED, JUDGED = 10_000, 5_000
+JUDGED = 5_000
 BASE = (
-    "student.depth=8", "student.shortcut=conv", "stages.prune=null",
-    f"data.limit={TRAINED + JUDGED}", f"data.validation={JUDGED / (TRAINED + JUDGED)}",
-    "stages.teach.views=16",
+    "student.depth=8", "student.shortcut=conv", "stages.prune=null", "stages.teach.views=16",
 )  # fmt: skip
 SOFT = "{kind: soft_targets, weight: 0.9}, {kind: labels, weight: 0.1}"
 CUTMIX = ("data.augment.cutmix=0.5",)
@@ -86,9 +84,13 @@ ROWS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def trained(cache: Cache, row: str, seed: int, epochs: float) -> dict[str, Any]:
+def trained(cache: Cache, row: str, images: int, seed: int, epochs: float) -> dict[str, Any]:
     """Validation accuracy in percent of the float student, and what it took."""
-    overrides = (*BASE, f"seed={seed}", f"stages.distill.epochs={epochs:g}", *ROWS[row])
+    whole = images + JUDGED
+    overrides = (
+        *BASE, f"data.limit={whole}", f"data.validation={JUDGED / whole}",
+        f"seed={seed}", f"stages.distill.epochs={epochs:g}", *ROWS[row],
+    )  # fmt: skip
     artifacts = run_until(recipe(*overrides), TARGET, cache, Quiet(), last="distill")
     told = artifacts["distill"].metrics
     return {
@@ -106,6 +108,7 @@ def trained(cache: Cache, row: str, seed: int, epochs: float) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", nargs="*", choices=list(ROWS), default=list(ROWS), metavar="ROW")
+    parser.add_argument("--images", type=int, default=10_000, help="to train on")
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--epochs", type=float, default=30)
     parser.add_argument("--cache", type=Path, default=default_root())
@@ -114,7 +117,7 @@ def main() -> None:
     cache = Cache(wanted.cache, print)
     rows = []
     for row in wanted.rows:
-        runs = [trained(cache, row, seed, wanted.epochs) for seed in wanted.seeds]
+        runs = [trained(cache, row, wanted.images, seed, wanted.epochs) for seed in wanted.seeds]
         mean, std = mean_and_std([run["accuracy"] for run in runs])
         rows.append({"name": row, "accuracy_mean": mean, "accuracy_std": std,
                      "macs": runs[0]["macs"], "params": runs[0]["params"],
@@ -123,7 +126,7 @@ def main() -> None:
     if wanted.write:
         write(
             "views", rows, seeds=wanted.seeds, epochs=wanted.epochs, of="validation",
-            data=f"CIFAR-10, JPEG copy, {TRAINED} images, {JUDGED} of validation",
+            data=f"CIFAR-10, JPEG copy, {wanted.images} images, {JUDGED} of validation",
         )  # fmt: skip
 
 
