@@ -77,6 +77,7 @@ def _convert(graph: Any, inputs: Inputs) -> Any:
         model.reshape({each.name: list(each.shape) for each in inputs})
         apply_moc_transformations(model, cf=False, smart_reshape=True)
         compress_quantize_weights_transformation(model)
+    openvino_graph.quantize_inputs(model)
     openvino_graph.keep_rounding(model)
     openvino_graph.name_by_place(model)
     return model

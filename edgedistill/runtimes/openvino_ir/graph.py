@@ -1,4 +1,4 @@
-"""What an OpenVINO graph computes in integers, and an edit that keeps it so."""
+"""What an OpenVINO graph computes in integers, and edits that keep it so."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from collections import Counter
 from typing import Any, TypedDict
 
 _WEIGHTED = {"Convolution", "GroupConvolution", "MatMul"}
-_CLAMPS = {"Relu", "Clamp"}
+_ACTIVATIONS = {"Relu", "Clamp", "PRelu"}
+_DEQUANTIZES = {"Convert", "Subtract", "Multiply"}
 _BESIDE = {"Parameter", "Constant", "Result", "FakeQuantize", "Convert", "Subtract", "Multiply"}
 
 
 def keep_rounding(model: Any) -> None:
-    """Put a Clamp to the range it has anyhow between a convolution's FakeQuantize and a sum.
+    """Put a PRelu of slope 1, which changes nothing, before a FakeQuantize between a convolution
+    and a sum.
 
-    The CPU plugin fuses convolution, FakeQuantize, sum and FakeQuantize into one kernel that
-    leaves out the rounding of the first FakeQuantize. A deep network drifts by several steps.
+    The CPU plugin fuses convolution, FakeQuantize, sum and FakeQuantize into one kernel that leaves
+    out the rounding of the first FakeQuantize where that is the first thing fused: a deep network
+    drifts by several steps. Behind another operator it rounds.
     """
     import numpy as np
     from openvino import opset13
@@ -24,13 +27,61 @@ def keep_rounding(model: Any) -> None:
         sources = [value.get_node() for value in node.input_values()]
         if node.get_type_name() != "Add" or not all(map(is_quantizer, sources)):
             continue
-        for place, source in enumerate(sources):
-            if len(_users(source)) == 1 and _is_weighted(source.input_value(0).get_node()):
-                ends = [source.input_value(port).get_node() for port in (3, 4)]
-                low, high = (float(np.asarray(end.data).item()) for end in ends)
-                clamp = opset13.clamp(source, low, high)
-                clamp.friendly_name = f"{source.friendly_name}_range"
-                node.input(place).replace_source_output(clamp.output(0))
+        for source in sources:
+            computed = source.input_value(0)
+            if len(_users(source)) == 1 and _is_weighted(computed.get_node()):
+                same = opset13.prelu(computed, opset13.constant(np.ones(1, np.float32)))
+                same.friendly_name = f"{source.friendly_name}_fused"
+                source.input(0).replace_source_output(same.output(0))
+
+
+def quantize_inputs(model: Any) -> None:
+    """Put a FakeQuantize of the range that they have anyhow behind integers that come from outside.
+
+    The CPU plugin sees by it that the layer which reads them can compute in integers. Without it
+    that layer computes in float, and where the plugin may use bfloat16, the file does not compile.
+    """
+    import numpy as np
+    from openvino import opset13
+
+    for value in model.inputs:
+        if value.element_type.get_type_name() not in ("i8", "u8"):
+            continue
+        scale, zero, last = _dequantized(value)
+        if last is None:
+            continue
+        bounds = np.iinfo(value.element_type.to_dtype())
+        ends = [
+            opset13.constant(np.float32(end - zero) * np.float32(scale))
+            for end in (bounds.min, bounds.max)
+        ]
+        targets = list(last.output(0).get_target_inputs())
+        quantized = opset13.fake_quantize(last, *ends, *ends, 256)
+        for target in targets:
+            target.replace_source_output(quantized.output(0))
+
+
+def _dequantized(value: Any) -> tuple[float, float, Any]:
+    """Scale, zero point, and the Multiply where integers from outside are real numbers; None where
+    they are not made real at once."""
+    node, zero = value.get_node(), 0.0
+    while len(users := _users(node)) == 1 and users[0].get_type_name() in _DEQUANTIZES:
+        node = users[0]
+        if node.get_type_name() == "Subtract":
+            zero = _number(node.input_value(1))
+        elif node.get_type_name() == "Multiply":
+            return _number(node.input_value(1)), zero, node
+    return 1.0, zero, None
+
+
+def _number(value: Any) -> float:
+    """What a constant holds, as it is or converted."""
+    import numpy as np
+
+    node = value.get_node()
+    if node.get_type_name() == "Convert":
+        node = node.input_value(0).get_node()
+    return float(np.asarray(node.data).item())
 
 
 def name_by_place(model: Any) -> None:
@@ -117,15 +168,10 @@ class _Graph:
     def is_float(self, node: Any) -> bool:
         if node.get_type_name() in _BESIDE or node.get_name() in self._constants:
             return False
-        if _is_range(node):
-            return False
         if node.get_type_name() in _WEIGHTED and self._has_float_weight(node):
             return True
         reads = all(
-            is_quantizer(each)
-            or _is_range(each)
-            or self._joins(each, node)
-            or self._is_integer_input(each)
+            is_quantizer(each) or self._joins(each, node) or self._is_integer_input(each)
             for each in self._sources(node)
         )
         writes = all(is_quantizer(each) or self._joins(node, each) for each in _users(node))
@@ -139,13 +185,15 @@ class _Graph:
         return bool(is_stored and weight.output(0).element_type.is_real())
 
     def _joins(self, first: Any, second: Any) -> bool:
-        """Whether `second`, a bias or a clamp, is computed within `first`, which it alone reads."""
+        """Whether `second`, a bias or activation, is computed in `first`, which it alone reads."""
         kind = second.get_type_name()
         alone = len(_users(first)) == 1
-        return alone and (kind in _CLAMPS or (kind == "Add" and len(self._sources(second)) == 1))
+        return alone and (
+            kind in _ACTIVATIONS or (kind == "Add" and len(self._sources(second)) == 1)
+        )
 
     def _is_integer_input(self, node: Any) -> bool:
-        while node.get_type_name() in ("Convert", "Subtract", "Multiply"):
+        while node.get_type_name() in _DEQUANTIZES:
             node = self._sources(node)[0]
         is_input = node.get_type_name() == "Parameter"
         return bool(is_input and not node.output(0).element_type.is_real())
@@ -154,11 +202,6 @@ class _Graph:
 def is_quantizer(node: Any) -> bool:
     """Whether a node is a `FakeQuantize`, OpenVINO's operator that rounds to a scale."""
     return bool(node.get_type_name() == "FakeQuantize")
-
-
-def _is_range(node: Any) -> bool:
-    """A Clamp that `keep_rounding` put there."""
-    return node.get_type_name() == "Clamp" and is_quantizer(node.input_value(0).get_node())
 
 
 def _users(node: Any) -> list[Any]:
