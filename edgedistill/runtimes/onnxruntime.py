@@ -42,8 +42,6 @@ def write(program: Program, path: Path, spec: Spec) -> Signature:
     )
     if spec.precision == "int8" and spec.integers == "unsigned":
         integers.make_unsigned(model.graph)
-        del model.graph.value_info[:]
-        model = onnx.shape_inference.infer_shapes(model)
     _attach(model, spec, signature)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
