@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edgedistill
-from benchmarks.cifar10 import TARGET, ours, recipe
+from benchmarks.cifar10 import EXAMPLE, TARGET, ours, recipe
 from benchmarks.common import DATA, Quiet, write
 from edgedistill.artifact import read_json
 from edgedistill.cache import Cache, default_root
@@ -57,7 +57,7 @@ def models(found: dict[str, Any]) -> list[dict[str, Any]]:
 def routed(found: dict[str, Any]) -> list[dict[str, Any]]:
     """A row a choice: the share of the test images passed on, in percent, and what that reaches."""
     curve, test = found["curve"], found["test"]
-    enough = test["teacher"] - recipe().stages.audit.routing_drop
+    enough = test["teacher"] - recipe(path=EXAMPLE).stages.audit.routing_drop
     least = next(row for row in curve if row["accuracy"] >= enough)
     choices = {
         "none, the student alone": curve[0],
@@ -122,7 +122,7 @@ def main() -> None:
     test = open_split(ours(Cache(wanted.cache, print))["data"].path, "test")
     with tempfile.TemporaryDirectory() as scratch:
         bundle = edgedistill.compile(
-            recipe(), TARGET, Path(scratch, "cifar10"), wanted.cache, reporter=Quiet()
+            recipe(path=EXAMPLE), TARGET, Path(scratch, "cifar10"), wanted.cache, reporter=Quiet()
         )
         assert isinstance(bundle, edgedistill.Bundle)
         line = [sys.executable, "-m", "edgedistill", "audit", str(bundle.path)]

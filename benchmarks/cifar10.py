@@ -5,7 +5,7 @@ ResNet-8 trained from the labels alone for the same number of image-passes and q
 training with LiteRT's own quantizer (ai-edge-quantizer, static int8), and MLPerf Tiny's ResNet-8
 files as they come (trained on the original images, not on these JPEG copies).
 
-    python -m benchmarks.cifar10 [--seeds 0 1 2 --limit 10000] [--cache DIR]
+    python -m benchmarks.cifar10 [--cache DIR]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import DATA, Quiet, mean_and_std, write
+from benchmarks.common import DATA, Quiet, write
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.cache import Cache, default_root
 from edgedistill.data import Split, open_split
@@ -30,7 +30,8 @@ from edgedistill.runtimes import RUNTIMES
 from edgedistill.target import load_target
 from edgedistill.tasks.classification import accuracy
 
-RECIPE = Path(__file__).parents[1] / "examples" / "cifar10.yaml"
+EXAMPLE = Path(__file__).parents[1] / "examples" / "cifar10.yaml"
+PRUNED = Path(__file__).with_name("cifar10_pruned.yaml")
 TARGET = load_target("android-arm64")
 CALIBRATION = 512
 SETTINGS = tuple((rate, decay) for rate in (0.1, 0.3, 1.0) for decay in (1e-4, 5e-4))
@@ -46,9 +47,9 @@ def part(seed: int, limit: int) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def recipe(*overrides: str) -> Recipe:
+def recipe(*overrides: str, path: Path = PRUNED) -> Recipe:
     return load_recipe(
-        RECIPE,
+        path,
         [
             f"data.train={DATA}/data/cifar10/train.parquet",
             f"data.test={DATA}/data/cifar10/test.parquet",
@@ -68,7 +69,7 @@ def passes(artifacts: dict[str, Artifact]) -> float:
 
 
 def ours(cache: Cache, *overrides: str) -> dict[str, Artifact]:
-    return run_until(recipe(*overrides), TARGET, cache, Quiet())
+    return run_until(recipe(*overrides, path=EXAMPLE), TARGET, cache, Quiet())
 
 
 def baseline(cache: Cache, epochs: float, *overrides: str) -> dict[str, Artifact]:
@@ -178,6 +179,7 @@ def full(cache: Cache) -> None:
             **{key: mine[stage].metrics[key] for key in ("macs", "params") if stage in mine},
         }
         for stage in ("teacher", "distill", "prune")
+        if stage in checked["torch"]
     ]
     measured = {row["file"]: row for row in mine["benchmark"].json("measurements.json")["rows"]}
     sizes = {e["file"]: e["bytes"] / 1e3 for e in mine["export"].json("export.json")["files"]}
@@ -206,45 +208,10 @@ def full(cache: Cache) -> None:
     )  # fmt: skip
 
 
-def subset(cache: Cache, seeds: list[int], limit: int) -> None:
-    """Both sides on `limit` training images, over several seeds."""
-    sides: dict[str, list[float]] = {"edgedistill int8": [], "ResNet-8 from labels, int8": []}
-    for seed in seeds:
-        common = part(seed, limit)
-        mine = run_until(recipe(*common), TARGET, cache, Quiet(), last="export")
-        test = open_split(mine["data"].path, "test")
-        file = next(
-            e["file"]
-            for e in mine["export"].json("export.json")["files"]
-            if (e["runtime"], e["precision"]) == ("litert", "int8")
-        )
-        path = mine["export"].file("files") / Path(file).name
-        sides["edgedistill int8"].append(row("", path, "litert", test)["accuracy"])
-        epochs = passes(mine) / len(open_split(mine["data"].path, "train"))
-        other = baseline(cache, epochs, *common)
-        out = cache.root / f"labels-only-{seed}.int8.tflite"
-        sides["ResNet-8 from labels, int8"].append(
-            row("", litert_quantized(other, seed, out), "litert", test)["accuracy"]
-        )
-        print({name: values[-1] for name, values in sides.items()}, flush=True)
-    rows = []
-    for name, values in sides.items():
-        mean, std = mean_and_std(values)
-        rows.append({"name": name, "accuracy_mean": mean, "accuracy_std": std, "samples": values})
-    write("cifar10_subset", rows, seeds=seeds, data=f"CIFAR-10, JPEG copy, {limit} images")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="*")
-    parser.add_argument("--limit", type=int, default=10_000)
     parser.add_argument("--cache", type=Path, default=default_root())
-    wanted = parser.parse_args()
-    cache = Cache(wanted.cache, print)
-    if wanted.seeds:
-        subset(cache, wanted.seeds, wanted.limit)
-    else:
-        full(cache)
+    full(Cache(parser.parse_args().cache, print))
 
 
 if __name__ == "__main__":

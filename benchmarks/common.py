@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgedistill.artifact import write_json
 from edgedistill.devices.machine import machine
 
@@ -50,6 +52,19 @@ def _git(*words: str) -> str:
 def mean_and_std(values: list[float]) -> tuple[float, float]:
     """Mean and sample deviation."""
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def ahead(ours: list[Any], theirs: list[Any]) -> dict[str, float]:
+    """Points that ours is ahead by, over seeds, with a 95 % interval by the paired bootstrap over
+    images: a draw takes an image with what all seeds' students said of it."""
+    each = np.sum([a.astype(int) - b.astype(int) for a, b in zip(ours, theirs, strict=True)], 0)
+    values, counts = np.unique(each, return_counts=True)
+    drawn = np.random.default_rng(0).multinomial(len(each), counts / len(each), 10_000)
+    points = 100.0 / (len(each) * len(ours))
+    low, high = np.quantile(drawn @ values, (0.025, 0.975)) * points
+    return {
+        "ours_ahead": float(each.sum() * points), "ahead_low": float(low), "ahead_high": float(high)
+    }  # fmt: skip
 
 
 class Quiet:

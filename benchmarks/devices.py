@@ -61,7 +61,7 @@ SHORTENED = {
     "stages.quantize.epochs": 1,
     "contract.min_retention": "null",
 }
-"""What is cheaper than in `examples/cifar10.yaml`. The student is as large, and knows less."""
+"""What is cheaper than in `cifar10_pruned.yaml`. The student is as large, and knows less."""
 
 
 def compiled(data: Path, cache: Path, out: Path) -> Bundle:
@@ -73,7 +73,7 @@ def compiled(data: Path, cache: Path, out: Path) -> Bundle:
         **SHORTENED,
     }
     words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    recipe = str(ROOT / "examples" / "cifar10.yaml")
+    recipe = str(ROOT / "benchmarks" / "cifar10_pruned.yaml")
     target = ["--target", "android-arm64", "--cache", str(cache), "--out", str(out)]
     code = run(["compile", recipe, *target, *words])
     assert code == 0, code
@@ -248,7 +248,7 @@ def main() -> int:
     differing = [name for name, steps in apart_of.items() if steps]
     write(
         "devices", rows, seeds=[0],
-        data="`examples/cifar10.yaml`, shortened", shortened=SHORTENED,
+        data="`cifar10_pruned.yaml`, shortened", shortened=SHORTENED,
         command=["edgedistill", *command(Path("cifar10"))], files=digests,
         litert_int8_steps_apart=apart_of,
         told=[{**row, "operators": len(row.get("operators", ()))} for row in result.rows],

@@ -1,6 +1,6 @@
 """What each way of distilling is worth, on a part of CIFAR-10, beside labels alone.
 
-Every row is the recipe of `examples/cifar10.yaml` with a ResNet-8 student, neither pruned nor
+Every row is the recipe of `cifar10_pruned.yaml` with a ResNet-8 student, neither pruned nor
 quantized, 10,000 training images and the same number of student image-passes; only `losses` (and
 for some rows the teacher's store, the peers or the assistant) differ. Accuracies are of the test
 set, in float. Settings of each way are its paper's, or were chosen on validation with seed 100.

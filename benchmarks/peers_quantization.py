@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.cifar10 import recipe
-from benchmarks.common import Quiet, mean_and_std, write
+from benchmarks.common import Quiet, ahead, mean_and_std, write
 from benchmarks.distillation import COMMON, EPOCHS, LIMIT, WAYS
 from benchmarks.environments import HERE, ROOT, Environment, environment, whole_mb
 from edgedistill.artifact import Artifact
@@ -43,8 +43,8 @@ from edgedistill.pipeline import run_until
 from edgedistill.runtimes import runtime_of, size_of
 from edgedistill.target import load_target
 
-CALIBRATION, RUNS, RESAMPLED = 512, 20, 10_000
-"""Images; inferences of a file in a round; draws of the bootstrap."""
+CALIBRATION, RUNS = 512, 20
+"""Images; inferences of a file in a round."""
 WITH_VNNI = "avx512_vnni" in machine()["flags"]
 TARGET = load_target("linux-x64-vnni" if WITH_VNNI else "linux-x64")
 NAMES = {
@@ -152,19 +152,6 @@ def in_turn(
             if turn >= 3:  # the first rounds warm up
                 samples[name].append(float(f"{np.median(times[2:]):.4g}"))
     return samples
-
-
-def ahead(ours: list[Any], theirs: list[Any]) -> dict[str, float]:
-    """Points that ours is ahead by, over seeds, with a 95 % interval by the paired bootstrap over
-    images: a draw takes an image with what all seeds' students said of it."""
-    each = np.sum([a.astype(int) - b.astype(int) for a, b in zip(ours, theirs, strict=True)], 0)
-    values, counts = np.unique(each, return_counts=True)
-    drawn = np.random.default_rng(0).multinomial(len(each), counts / len(each), RESAMPLED)
-    points = 100.0 / (len(each) * len(ours))
-    low, high = np.quantile(drawn @ values, (0.025, 0.975)) * points
-    return {
-        "ours_ahead": float(each.sum() * points), "ahead_low": float(low), "ahead_high": float(high)
-    }  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Pruning by what the device takes, beside pruning by multiply-accumulates, at equal cost.
 
-The CIFAR-10 recipe's student (`examples/cifar10.yaml`, ResNet-14), distilled once for each seed and
+The CIFAR-10 recipe's student (`cifar10_pruned.yaml`, ResNet-14), distilled once for each seed and
 then pruned twice from the same weights: to so many multiply-accumulates, in the blocks of 8 that
 the recipe takes; and to what the device takes for that one, in the same blocks, of which it takes
 those that pay. Both recover for as many passes from the same teacher. Accuracy is that of the float
