@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -207,12 +208,20 @@ def _wider(own: Any, multiple: int) -> list[Any]:
     return [scaled(own, factor) for factor in _FACTORS]
 
 
+def _moved(own: Any, _: int) -> list[Any]:
+    """A block less, the same or one more in each group, and one from a group to another. Images
+    shrink from group to group: at equal work, a later group holds more layers and more weights."""
+    steps = [step for step in itertools.product((-1, 0, 1), repeat=len(own)) if abs(sum(step)) < 2]
+    shapes = ([each + by for each, by in zip(own, step, strict=True)] for step in steps)
+    return [each for each in shapes if min(each) >= 0 and sum(each) > 0]
+
+
 def _scales(own: float, _: int) -> list[float]:
     return [own * factor for factor in _FACTORS if own * factor >= 0.25]
 
 
 _SHAPES: dict[str, dict[str, Callable[[Any, int], list[Any]]]] = {
-    "resnet_cifar": {"depth": _stepped(6, 8), "widths": _wider},
+    "resnet_cifar": {"depth": _stepped(6, 8), "blocks": _moved, "widths": _wider},
     "ds_cnn": {"width": _wider, "blocks": _stepped(1, 1)},
     "bc_resnet": {"scale": _scales},
 }

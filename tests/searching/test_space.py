@@ -63,10 +63,16 @@ def test_what_is_usual_is_what_the_recipe_has() -> None:
     assert found["stages.prune.speedup"].bounds == (1.1, 3.0)
 
 
-def test_a_student_without_a_depth_is_varied_in_width_alone() -> None:
-    document = changed(RECIPE, {"student.depth": None, "student.blocks": [1, 2, 1]})
-    keys = [each.key for each in usual(Recipe.model_validate(document), TARGET)]
-    assert [key for key in keys if key.startswith("student.")] == ["student.widths"]
+def test_a_student_of_blocks_is_varied_group_by_group() -> None:
+    document = changed(RECIPE, {"student.depth": None, "student.blocks": [0, 2, 1]})
+    found = {each.key: each for each in usual(Recipe.model_validate(document), TARGET)}
+    assert [key for key in found if key.startswith("student.")] == [
+        "student.blocks", "student.widths",
+    ]  # fmt: skip
+    choices = found["student.blocks"].choices or ()
+    assert {(0, 2, 1), (0, 1, 2), (1, 2, 1), (0, 2, 2)} <= {tuple(each) for each in choices}
+    assert (1, 3, 2) not in {tuple(each) for each in choices}
+    assert min(min(each) for each in choices) == 0
 
 
 @pytest.mark.parametrize(
