@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import multiprocessing
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -62,30 +61,34 @@ def test_what_an_interrupted_stage_left_is_found_again(tmp_path: Path) -> None:
         assert (scratch / "epoch-1").read_text() == "half"
 
 
-def _build(root: Path, log: Any, number: int) -> None:
-    cache = Cache(root, lambda text: log.append((number, text)))
+def _build(root: Path, log: Any, waits: Any) -> None:
+    def say(text: str) -> None:
+        log.append(text)
+        waits.set()
+
+    cache = Cache(root, say)
     if cache.find("k") is None:
         with cache.work("k") as scratch:
             if cache.find("k") is None:
-                log.append((number, "builds"))
+                log.append("builds")
                 (scratch / "part").write_text("x")
-                time.sleep(0.3)
+                assert waits.wait(20)
                 cache.commit("k", "stage", {}, {})
     assert cache.find("k") is not None
-    log.append((number, "has it"))
+    log.append("has it")
 
 
 def test_two_runs_at_once_build_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     with context.Manager() as manager:
-        log = manager.list()
-        runs = [context.Process(target=_build, args=(tmp_path, log, n)) for n in range(2)]
+        log, waits = manager.list(), context.Event()
+        runs = [context.Process(target=_build, args=(tmp_path, log, waits)) for _ in range(2)]
         for run in runs:
             run.start()
         for run in runs:
-            run.join(20)
+            run.join(30)
         assert [run.exitcode for run in runs] == [0, 0]
-        events = [text for _, text in log]
+        events = list(log)
     assert events.count("builds") == 1
     assert events.count("has it") == 2
     assert events.count("cache: another run is building the same thing; waiting for it") == 1
