@@ -16,7 +16,7 @@ from edgedistill.records.judge import JudgeRecord
 from edgedistill.records.listening import ListenRecord
 from edgedistill.records.measurements import MeasurementRow, OnDevice
 from edgedistill.records.metrics import AuditMetrics, DataMetrics
-from edgedistill.records.quantize import LayerSensitivity
+from edgedistill.records.quantize import LayerSensitivity, Technique
 from edgedistill.records.verify import Cause, ProgramRow
 from edgedistill.records.whole import WholeRecord
 
@@ -138,11 +138,18 @@ class ContractLine:
 
 @dataclass(frozen=True)
 class Quantized:
-    """Layers that were left in float, and what rounding each alone costs, dearest first."""
+    """Layers that were left in float, what rounding each alone costs, dearest first, and what was
+    tried."""
 
     method: str
     kept_in_float: tuple[str, ...]
     sensitivity: tuple[LayerSensitivity, ...]
+    techniques: tuple[Technique, ...] = ()
+    """Of quantization without training, where it ships."""
+    ptq_drop: float | None = None
+    """Points of validation quality that it costs, where `auto` tried it."""
+    noise: float | None = None
+    """Points that chance may make of it, by which `auto` decided whether to train."""
 
 
 @dataclass(frozen=True, kw_only=True)

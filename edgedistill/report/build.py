@@ -104,7 +104,10 @@ def _quantized(result: Result) -> Quantized | None:
     found = QuantizeRecord.read(result.artifacts["quantize"]).quantization
     if found is None:
         return None
-    return Quantized(found.method, found.kept_in_float, found.sensitivity)
+    return Quantized(
+        found.method, found.kept_in_float, found.sensitivity, found.techniques, found.ptq_drop,
+        found.noise,
+    )  # fmt: skip
 
 
 def _where(target: Target, measured: Sequence[MeasurementRow], on_target: bool) -> str:
