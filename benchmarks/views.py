@@ -68,7 +68,9 @@ ROWS: dict[str, tuple[str, ...]] = {
     "rate 0.1, blocks 1, 2, 2 of 16, 16, 48, no shortcut": (
         *blocks((1, 2, 2), 16, 16, 48, shortcut="none"), *AS_IT_WAS,
     ),
-    "rate 0.1, ResNet-8": (*blocks((1, 1, 1), 16, 32, 64), *AS_IT_WAS),
+    "rate 0.1, ResNet-8": (
+        "student.blocks=null", "student.depth=8", "student.widths=[16, 32, 64]", *AS_IT_WAS,
+    ),
     "rate 0.1, ResNet-8, no shortcut": (
         *blocks((1, 1, 1), 16, 32, 64, shortcut="none"), *AS_IT_WAS,
     ),
