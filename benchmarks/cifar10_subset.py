@@ -10,17 +10,17 @@ Cortex-A76.
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.cifar10 import EXAMPLE, SETTINGS, TARGET, passes, recipe
+from benchmarks.cifar10 import EXAMPLE, TARGET, best, passes, recipe
 from benchmarks.common import Quiet, ahead, mean_and_std, write
+from benchmarks.cost_model import told
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
-from edgedistill.devices import Job, Protocol, open_device
+from edgedistill.devices import open_device
 from edgedistill.pipeline import run_until
 from edgedistill.predict import logits_of
 from edgedistill.runtimes import RUNTIMES
@@ -42,9 +42,7 @@ def of_labels(cache: Cache, *overrides: str) -> dict[str, Artifact]:
     def tried(rate: float, decay: float) -> float:
         return float(made(rate, decay, 1 / 6, "distill")["distill"].metrics["validation_quality"])
 
-    scores = {setting: tried(*setting) for setting in SETTINGS}
-    print(f"labels, validation accuracy by learning rate, decay: {scores}", flush=True)
-    return made(*max(scores, key=lambda setting: scores[setting]), 1.0, "export")
+    return made(*best(tried), 1.0, "export")
 
 
 def pruned(cache: Cache, epochs: float, *overrides: str) -> dict[str, Artifact]:
@@ -66,6 +64,13 @@ def int8_file(artifacts: dict[str, Artifact]) -> Path:
     return artifacts["export"].file("files") / Path(name).name
 
 
+def count(path: Path, folder: Path) -> float:
+    """Instructions of an inference on an emulated Cortex-A76."""
+    copied = Path(shutil.copy(path, folder / "counted.tflite"))  # its noise is laid beside it
+    (instructions,) = told(open_device("emulator:cortex-a76"), copied)
+    return instructions
+
+
 def subset(cache: Cache, seeds: list[int], limit: int, epochs: float) -> None:
     """The recipe, the old one and the labels alone on `limit` training images, over seeds."""
     right: dict[str, list[Any]] = {}
@@ -81,8 +86,8 @@ def subset(cache: Cache, seeds: list[int], limit: int, epochs: float) -> None:
         }
         for name, artifacts in made.items():
             split, path = open_split(artifacts["data"].path, "test"), int8_file(artifacts)
-            told = logits_of(RUNTIMES["litert"].load(path), split).argmax(-1)
-            right.setdefault(name, []).append(told == split.labels)
+            found = logits_of(RUNTIMES["litert"].load(path), split).argmax(-1)
+            right.setdefault(name, []).append(found == split.labels)
             files.setdefault(name, []).append(path)
             seen.setdefault(name, []).append(passes(artifacts))
             print(name, seed, 100.0 * right[name][-1].mean(), flush=True)
@@ -90,7 +95,7 @@ def subset(cache: Cache, seeds: list[int], limit: int, epochs: float) -> None:
     for name, each in right.items():
         samples = [100.0 * float(one.mean()) for one in each]
         mean, std = mean_and_std(samples)
-        counted = [instructions(path, cache.root) for path in files[name]]
+        counted = [count(path, cache.root) for path in files[name]]
         rows.append({
             "name": name, "accuracy_mean": mean, "accuracy_std": std, "samples": samples,
             **({} if name == "the recipe" else ahead(right["the recipe"], each)),
@@ -100,18 +105,6 @@ def subset(cache: Cache, seeds: list[int], limit: int, epochs: float) -> None:
         })  # fmt: skip
     write("cifar10_subset", rows, seeds=seeds, epochs=epochs,
           data=f"CIFAR-10, JPEG copy, {limit} images")  # fmt: skip
-
-
-def instructions(path: Path, folder: Path) -> float:
-    """Of an inference on an emulated Cortex-A76."""
-    inputs = folder / "noise.npz"
-    pixels = np.random.default_rng(0).random((1, 3, 32, 32), dtype=np.float32)
-    np.savez(inputs, pixels=pixels)
-    protocol = Protocol(seconds=2.0, runs=500)
-    device = open_device("emulator:cortex-a76")
-    with device:
-        job = Job(path, "litert", inputs, protocol, profile=False)
-        return float(device.run(job).instructions["all"])
 
 
 def main() -> None:

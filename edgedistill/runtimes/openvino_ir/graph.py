@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 _WEIGHTED = {"Convolution", "GroupConvolution", "MatMul"}
 _ACTIVATIONS = {"Relu", "Clamp", "PRelu"}
 _DEQUANTIZES = {"Convert", "Subtract", "Multiply"}
-_BESIDE = {"Parameter", "Constant", "Result", "FakeQuantize", "Convert", "Subtract", "Multiply"}
+_BESIDE = {"Parameter", "Constant", "Result", "FakeQuantize", *_DEQUANTIZES}
 
 
 def keep_rounding(model: Any) -> None:
@@ -47,9 +47,10 @@ def quantize_inputs(model: Any) -> None:
     for value in model.inputs:
         if value.element_type.get_type_name() not in ("i8", "u8"):
             continue
-        scale, zero, last = _dequantized(value)
-        if last is None:
+        found = _dequantized(value)
+        if found is None:
             continue
+        scale, zero, last = found
         bounds = np.iinfo(value.element_type.to_dtype())
         ends = [
             opset13.constant(np.float32(end - zero) * np.float32(scale))
@@ -61,7 +62,7 @@ def quantize_inputs(model: Any) -> None:
             target.replace_source_output(quantized.output(0))
 
 
-def _dequantized(value: Any) -> tuple[float, float, Any]:
+def _dequantized(value: Any) -> tuple[float, float, Any] | None:
     """Scale, zero point, and the Multiply where integers from outside are real numbers; None where
     they are not made real at once."""
     node, zero = value.get_node(), 0.0
@@ -71,7 +72,7 @@ def _dequantized(value: Any) -> tuple[float, float, Any]:
             zero = _number(node.input_value(1))
         elif node.get_type_name() == "Multiply":
             return _number(node.input_value(1)), zero, node
-    return 1.0, zero, None
+    return None
 
 
 def _number(value: Any) -> float:
