@@ -102,7 +102,7 @@ STAGES = {
         Stage("distill", 5, ("torch", "accelerate")),
         Stage("prune", 6, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 9, ("torch", "torchao", "accelerate")),
-        Stage("export", 11, _EXPORT),
+        Stage("export", 12, _EXPORT),
         Stage("verify", 6, _EXPORT),
         Stage("listen", 3, _EXPORT),
         Stage("benchmark", 3, _EXPORT),

@@ -33,3 +33,16 @@ def test_half_floats_inside_and_floats_at_the_boundary(exported: Exported) -> No
     weights = [each for each in graph.initializer if len(each.dims) > 1]
     assert {each.data_type for each in weights} == {onnx.TensorProto.FLOAT16}
     assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+
+
+def test_attributes_say_only_what_differs_from_an_operator_by_itself(exported: Exported) -> None:
+    convolutions = [
+        node for node in onnx.load(exported.file("onnxruntime", "int8")).graph.node
+        if node.op_type == "Conv"
+    ]  # fmt: skip
+    told = [{each.name for each in node.attribute} for node in convolutions]
+    assert all(names <= {"kernel_shape", "pads", "strides", "group"} for names in told)
+    strides = [each.ints for node in convolutions for each in node.attribute
+               if each.name == "strides"]  # fmt: skip
+    assert all(set(each) != {1} for each in strides)
+    assert any("pads" in names for names in told)
