@@ -10,17 +10,14 @@ Cortex-A76.
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cifar10 import EXAMPLE, TARGET, best, passes, recipe
+from benchmarks.cifar10 import EXAMPLE, TARGET, TRIED, best, count, int8_file, passes, recipe
 from benchmarks.common import Quiet, ahead, mean_and_std, write
-from benchmarks.cost_model import told
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
-from edgedistill.devices import open_device
 from edgedistill.pipeline import run_until
 from edgedistill.predict import logits_of
 from edgedistill.runtimes import RUNTIMES
@@ -28,21 +25,21 @@ from edgedistill.runtimes import RUNTIMES
 
 def of_labels(cache: Cache, *overrides: str) -> dict[str, Artifact]:
     """The recipe's own student and quantization, from the labels alone: with those of `SETTINGS`
-    which are best on validation after a sixth of the epochs."""
+    which are best on validation after `TRIED` epochs."""
     epochs = recipe(*overrides, path=EXAMPLE).stages.distill.epochs
 
-    def made(rate: float, decay: float, share: float, last: str) -> dict[str, Artifact]:
+    def made(rate: float, decay: float, epochs: float, last: str) -> dict[str, Artifact]:
         wanted = recipe(
             *overrides, "stages.distill.losses=[{kind: labels}]",
-            f"stages.distill.epochs={share * epochs}", f"stages.distill.learning_rate={rate}",
+            f"stages.distill.epochs={epochs}", f"stages.distill.learning_rate={rate}",
             f"stages.distill.weight_decay={decay}", path=EXAMPLE,
         )  # fmt: skip
         return run_until(wanted, TARGET, cache, Quiet(), last)
 
     def tried(rate: float, decay: float) -> float:
-        return float(made(rate, decay, 1 / 6, "distill")["distill"].metrics["validation_quality"])
+        return float(made(rate, decay, TRIED, "distill")["distill"].metrics["validation_quality"])
 
-    return made(*best(tried), 1.0, "export")
+    return made(*best(tried), epochs, "export")
 
 
 def pruned(cache: Cache, epochs: float, *overrides: str) -> dict[str, Artifact]:
@@ -55,20 +52,6 @@ def pruned(cache: Cache, epochs: float, *overrides: str) -> dict[str, Artifact]:
         "stages.prune.max_drop=100",
     )  # fmt: skip
     return run_until(wanted, TARGET, cache, Quiet(), last="export")
-
-
-def int8_file(artifacts: dict[str, Artifact]) -> Path:
-    """LiteRT's."""
-    (name,) = (each["file"] for each in artifacts["export"].json("export.json")["files"]
-               if (each["runtime"], each["precision"]) == ("litert", "int8"))  # fmt: skip
-    return artifacts["export"].file("files") / Path(name).name
-
-
-def count(path: Path, folder: Path) -> float:
-    """Instructions of an inference on an emulated Cortex-A76."""
-    copied = Path(shutil.copy(path, folder / "counted.tflite"))  # its noise is laid beside it
-    (instructions,) = told(open_device("emulator:cortex-a76"), copied)
-    return instructions
 
 
 def subset(cache: Cache, seeds: list[int], limit: int, epochs: float) -> None:

@@ -98,7 +98,8 @@ def told(device: Device, path: Path) -> list[float]:
 
     inputs = path.with_suffix(".npz")
     pixels = np.random.default_rng(0).random((1, 3, SIZE, SIZE), dtype=np.float32)
-    np.savez(inputs, pixels=pixels)
+    (taken,) = RUNTIMES["litert"].load(path).signature.inputs
+    np.savez(inputs, **{taken.name: pixels})
     job = Job(path, "litert", inputs, PROTOCOL, profile=False)
     with device:
         if device.how == "emulated":
