@@ -35,7 +35,6 @@ from edgedistill.runtimes import RUNTIMES
 from edgedistill.starter import write_recipe
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-EFFICIENTNET = "efficientnet_lite:efficientnet_lite"
 SMALL, STAMPS = "small", "stamps"
 SHARES = (0.3, 1.0, 3.0)
 """Of init's learning rate: those that the labels alone are tried with, on validation, for a third
@@ -63,11 +62,18 @@ CASES = {
         settings=("teacher.mean=[0.485, 0.456, 0.406]", "teacher.std=[0.229, 0.224, 0.225]"),
     ),
     "few pictures": Case(
-        STAMPS, EFFICIENTNET, EXAMPLES / "efficientnet_lite2.safetensors",
-        EFFICIENTNET, EXAMPLES / "efficientnet_lite0.safetensors",
-        settings=("teacher.args={variant: 2}", "student.args={variant: 0}"),
+        STAMPS, "benchmarks.defaults:teacher", EXAMPLES / "efficientnet_lite2.safetensors",
+        "efficientnet_lite:efficientnet_lite", EXAMPLES / "efficientnet_lite0.safetensors",
     ),
 }  # fmt: skip
+
+
+def teacher(classes: int) -> Any:
+    """EfficientNet-Lite2 of the examples."""
+    sys.path.insert(0, str(EXAMPLES))
+    from efficientnet_lite import efficientnet_lite
+
+    return efficientnet_lite(classes, variant=2)
 
 
 def small_images(folder: Path) -> Path:
