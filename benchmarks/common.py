@@ -28,7 +28,7 @@ def write(name: str, rows: list[dict[str, Any]], *, seeds: list[int], **notes: A
         {
             "name": name,
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "commit": _commit(),
+            "commit": commit(),
             "machine": here,
             "versions": here["versions"],
             "seeds": seeds,
@@ -38,7 +38,7 @@ def write(name: str, rows: list[dict[str, Any]], *, seeds: list[int], **notes: A
     )
 
 
-def _commit() -> str:
+def commit() -> str:
     """The commit's short name, and whether anything but results was changed since."""
     changed = _git("status", "--porcelain", "-uno", "--", ":/", f":(exclude){RESULTS.name}")
     return _git("describe", "--always") + ("-dirty" if changed else "")

@@ -6,17 +6,19 @@ trained for as many passes.
 TEACHER is a folder as transformers saves it. A student is judged in torch: cross entropy and
 accuracy of a token on validation, before training and after, and the word error rate of the test
 utterances, with a 95 % interval. About five minutes a row; the teacher is asked anew (half an hour
-on two cores) for rows that change what it is asked. What is in the cache isn't done again.
+on two cores) for rows that change what it is asked. What is in the cache isn't done again, and rows
+that were recorded for as many passes stay, each with the commit that it was measured at.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import DATA, write
+from benchmarks.common import DATA, RESULTS, commit, write
 from benchmarks.whisper import TARGET, document
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache, default_root
@@ -89,6 +91,15 @@ def judged(name: str, artifacts: dict[str, Artifact]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def recorded(epochs: float) -> dict[str, dict[str, Any]]:
+    """The rows of the result file, if it is of so many passes."""
+    path = RESULTS / "whisper_parts.json"
+    found = json.loads(path.read_text()) if path.exists() else {"epochs": None}
+    if found["epochs"] != epochs:
+        return {}
+    return {row["row"]: {"commit": found["commit"], **row} for row in found["rows"]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("teacher", type=Path)
@@ -97,14 +108,16 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=default_root())
     parser.add_argument("--only", nargs="+", default=list(ROWS), choices=list(ROWS))
     asked = parser.parse_args()
-    rows = []
+    rows = recorded(asked.epochs)
     for name in asked.only:
         changes = {"stages.distill.epochs": asked.epochs, **ROWS[name]}
         told = document(asked.data.resolve(), asked.teacher.resolve(), changes)
         recipe = parse_recipe(told, name)
-        rows.append(judged(name, run_until(recipe, TARGET, Cache(asked.cache), Lines(), "distill")))
-        print(name, rows[-1]["after"], rows[-1]["error_rate"], flush=True)
-        write("whisper_parts", rows, seeds=[0], epochs=asked.epochs)
+        row = judged(name, run_until(recipe, TARGET, Cache(asked.cache), Lines(), "distill"))
+        rows[name] = {**row, "commit": commit()}
+        print(name, row["after"], row["error_rate"], flush=True)
+        ordered = [rows[each] for each in ROWS if each in rows]
+        write("whisper_parts", ordered, seeds=[0], epochs=asked.epochs)
 
 
 if __name__ == "__main__":
