@@ -6,7 +6,7 @@ validation images.
 begun, goes on from the cache.
 
     python -m benchmarks.views [--rows "as it is" ...] [--images 45000] [--epochs 16]
-    python -m benchmarks.views --write          # and record the result
+    python -m benchmarks.views --write views    # and record the result
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--epochs", type=float, default=16)
     parser.add_argument("--cache", type=Path, default=default_root())
-    parser.add_argument("--write", action="store_true", help="record the result")
+    parser.add_argument("--write", metavar="NAME", help="record the result under this name")
     wanted = parser.parse_args()
     cache = Cache(wanted.cache, print)
     rows = []
@@ -132,7 +132,7 @@ def main() -> None:
         print(json.dumps(rows[-1]), flush=True)
     if wanted.write:
         write(
-            "views", rows, seeds=wanted.seeds, epochs=wanted.epochs, of="validation",
+            wanted.write, rows, seeds=wanted.seeds, epochs=wanted.epochs, of="validation",
             data=f"CIFAR-10, JPEG copy, {wanted.images} images, {JUDGED} of validation",
         )  # fmt: skip
 
