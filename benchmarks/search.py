@@ -21,9 +21,8 @@ from edgedistill.bundle import Bundle
 from edgedistill.cache import default_root
 from edgedistill.report.study import headline
 
-
 EPOCHS = 40
-"""Of both sides' trainings in full; on so few images no student keeps what the contract asks for."""
+"""Of both sides' trainings in full. On so few images no student keeps what a contract asks."""
 
 
 def row(name: str, bundle: Bundle, **rest: Any) -> dict[str, Any]:
