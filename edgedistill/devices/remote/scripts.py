@@ -63,7 +63,7 @@ state
 runner=$!
 (
   : &
-  trap 'kill $!; wait $!; exit' TERM
+  trap 'kill -9 $!; wait $!; exit' TERM  # a child that is not yet sleep would lose a TERM
   left={seconds}
   while [ $left -gt 0 ]; do
     step={apart}
