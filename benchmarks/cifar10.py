@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,12 +22,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.common import DATA, Quiet, write
-from benchmarks.cost_model import told
+from benchmarks.sides import count, int8_file, passes
 from edgedistill.artifact import Artifact, write_json
 from edgedistill.cache import Cache, default_root
 from edgedistill.compress.fold import fold
 from edgedistill.data import Split, open_split
-from edgedistill.devices import open_device
 from edgedistill.models import load
 from edgedistill.pipeline import run_until
 from edgedistill.predict import logits_of
@@ -66,15 +64,6 @@ def recipe(*overrides: str, path: Path = PRUNED) -> Recipe:
             f"teacher.weights={DATA}/teachers/resnet56_cifar10.safetensors",
             *overrides,
         ],
-    )
-
-
-def passes(artifacts: dict[str, Artifact]) -> float:
-    """Images that the student was trained on, counted once for each pass."""
-    return sum(
-        artifacts[stage].metrics.get("samples_seen", 0.0)
-        for stage in ("distill", "prune", "quantize")
-        if stage in artifacts
     )
 
 
@@ -135,20 +124,6 @@ def litert_quantized(artifacts: dict[str, Artifact], seed: int, out: Path) -> Pa
     ranges = work.calibrate({key: images})
     work.quantize(ranges).export_model(str(out), overwrite=True)
     return out
-
-
-def int8_file(artifacts: dict[str, Artifact]) -> Path:
-    """LiteRT's."""
-    (name,) = (each["file"] for each in artifacts["export"].json("export.json")["files"]
-               if (each["runtime"], each["precision"]) == ("litert", "int8"))  # fmt: skip
-    return artifacts["export"].file("files") / Path(name).name
-
-
-def count(path: Path, folder: Path) -> float:
-    """Instructions of an inference on an emulated Cortex-A76."""
-    copied = Path(shutil.copy(path, folder / "counted.tflite"))  # its noise is laid beside it
-    (instructions,) = told(open_device("emulator:cortex-a76"), copied)
-    return instructions
 
 
 def teacher_file(artifacts: dict[str, Artifact], folder: Path) -> Path:
@@ -215,11 +190,10 @@ def full(cache: Cache) -> None:
         {
             "name": f"edgedistill {stage}, torch",
             "accuracy": checked["torch"][stage],
-            **{key: mine[stage].metrics[key] for key in ("macs", "params") if stage in mine},
+            **{key: mine[stage].metrics[key] for key in ("macs", "params")},
             **({"million_instructions": counted[stage]} if stage in counted else {}),
         }
-        for stage in ("teacher", "distill", "prune")
-        if stage in checked["torch"]
+        for stage in ("teacher", "distill")
     ]
     measured = {row["file"]: row for row in mine["benchmark"].json("measurements.json")["rows"]}
     sizes = {e["file"]: e["bytes"] / 1e3 for e in mine["export"].json("export.json")["files"]}
@@ -231,11 +205,11 @@ def full(cache: Cache) -> None:
         counts = {"million_instructions": counted[each["file"]]} if each["file"] in counted else {}
         rows.append({"name": name, **figures, "size_kb": sizes[each["file"]], **speed, **counts})
     rows += peers(test)
-    told = {
+    notes = {
         "data": "CIFAR-10, JPEG copy", "seconds": seconds, "student_passes": passes(mine),
         "stage_seconds": {name: each.metrics.get("seconds") for name, each in mine.items()},
     }  # fmt: skip
-    write("cifar10", rows, seeds=[0], **told)
+    write("cifar10", rows, seeds=[0], **notes)
     other = baseline(cache, passes(mine) / training)
     out = cache.root / "labels-only.int8.tflite"
     name = "ResNet-8 from labels, LiteRT's quantizer"
@@ -244,7 +218,7 @@ def full(cache: Cache) -> None:
         **{key: other["distill"].metrics[key] for key in ("macs", "params")},
         "million_instructions": count(out, cache.root) / 1e6,
     })  # fmt: skip
-    write("cifar10", rows, seeds=[0], **told, baseline_passes=passes(other))
+    write("cifar10", rows, seeds=[0], **notes, baseline_passes=passes(other))
 
 
 def main() -> None:

@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from benchmarks.cifar10 import EXAMPLE, TARGET, TRIED, best, count, int8_file, passes, recipe
-from benchmarks.common import Quiet, ahead, mean_and_std, write
+from benchmarks.cifar10 import EXAMPLE, TARGET, TRIED, best, recipe
+from benchmarks.common import Quiet, write
+from benchmarks.sides import Sides
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache, default_root
-from edgedistill.data import open_split
 from edgedistill.pipeline import run_until
-from edgedistill.predict import logits_of
-from edgedistill.runtimes import RUNTIMES
 
 
 def of_labels(cache: Cache, *overrides: str) -> dict[str, Artifact]:
@@ -56,36 +53,16 @@ def pruned(cache: Cache, epochs: float, *overrides: str) -> dict[str, Artifact]:
 
 def subset(cache: Cache, seeds: list[int], limit: int, epochs: float) -> None:
     """The recipe, the old one and the labels alone on `limit` training images, over seeds."""
-    right: dict[str, list[Any]] = {}
-    files: dict[str, list[Path]] = {}
-    seen: dict[str, list[float]] = {}
+    sides = Sides()
     for seed in seeds:
         common = (f"seed={seed}", f"data.limit={limit}", "contract={}")
         mine = (*common, f"stages.distill.epochs={epochs}")
-        made = {
+        sides.take({
             "the recipe": run_until(recipe(*mine, path=EXAMPLE), TARGET, cache, Quiet(), "export"),
             "pruned, as it was": pruned(cache, epochs, *common),
             "its student from labels": of_labels(cache, *mine),
-        }
-        for name, artifacts in made.items():
-            split, path = open_split(artifacts["data"].path, "test"), int8_file(artifacts)
-            found = logits_of(RUNTIMES["litert"].load(path), split).argmax(-1)
-            right.setdefault(name, []).append(found == split.labels)
-            files.setdefault(name, []).append(path)
-            seen.setdefault(name, []).append(passes(artifacts))
-            print(name, seed, 100.0 * right[name][-1].mean(), flush=True)
-    rows: list[dict[str, Any]] = []
-    for name, each in right.items():
-        samples = [100.0 * float(one.mean()) for one in each]
-        mean, std = mean_and_std(samples)
-        counted = [count(path, cache.root) for path in files[name]]
-        rows.append({
-            "name": name, "accuracy_mean": mean, "accuracy_std": std, "samples": samples,
-            **({} if name == "the recipe" else ahead(right["the recipe"], each)),
-            "million_instructions": sum(counted) / len(counted) / 1e6, "instructions": counted,
-            "size_kb": sum(path.stat().st_size for path in files[name]) / 1e3 / len(seeds),
-            "passes": seen[name],
         })  # fmt: skip
+    rows = sides.rows(cache.root)
     write("cifar10_subset", rows, seeds=seeds, epochs=epochs,
           data=f"CIFAR-10, JPEG copy, {limit} images")  # fmt: skip
 

@@ -23,15 +23,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cifar10 import TARGET, count, int8_file, passes
-from benchmarks.common import DATA, Quiet, ahead, mean_and_std, write
+from benchmarks.cifar10 import TARGET
+from benchmarks.common import DATA, Quiet, mean_and_std, write
+from benchmarks.sides import Sides
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache, default_root
-from edgedistill.data import open_split
 from edgedistill.pipeline import run_until
-from edgedistill.predict import logits_of
 from edgedistill.recipe import Recipe, load_recipe
-from edgedistill.runtimes import RUNTIMES
 from edgedistill.starter import write_recipe
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -121,41 +119,19 @@ def from_labels(made: Made, wanted: Recipe) -> dict[str, Artifact]:
 
 def compared(name: str, case: Case, cache: Cache, folder: Path, seeds: list[int]) -> list[Any]:
     """A row for each side."""
-    right: dict[str, list[Any]] = {}
-    files: dict[str, list[Path]] = {}
-    seen: dict[str, list[float]] = {}
+    sides = Sides()
     for seed in seeds:
 
         def made(last: str, *overrides: str, seed: int = seed) -> dict[str, Artifact]:
             wanted = recipe_of(case, folder, seed, *overrides)
             return run_until(wanted, TARGET, cache, Quiet(), last)
 
-        sides = {
+        sides.take({
             "init's recipe": made("export"),
             "as it was": made("export", *case.before),
             "from the labels": from_labels(made, recipe_of(case, folder, seed)),
-        }
-        for side, artifacts in sides.items():
-            split, path = open_split(artifacts["data"].path, "test"), int8_file(artifacts)
-            found = logits_of(RUNTIMES["litert"].load(path), split).argmax(-1)
-            right.setdefault(side, []).append(found == split.labels)
-            files.setdefault(side, []).append(path)
-            seen.setdefault(side, []).append(passes(artifacts))
-            print(name, side, seed, 100.0 * right[side][-1].mean(), flush=True)
-    rows: list[dict[str, Any]] = []
-    for side, each in right.items():
-        samples = [100.0 * float(one.mean()) for one in each]
-        mean, std = mean_and_std(samples)
-        instructions = [count(path, folder) for path in files[side]]
-        rows.append({
-            "name": f"{name}: {side}", "accuracy_mean": mean, "accuracy_std": std,
-            "samples": samples,
-            **({} if side == "init's recipe" else ahead(right["init's recipe"], each)),
-            "million_instructions": sum(instructions) / len(instructions) / 1e6,
-            "size_kb": sum(path.stat().st_size for path in files[side]) / 1e3 / len(seeds),
-            "passes": seen[side],
         })  # fmt: skip
-    return rows
+    return [{**row, "name": f"{name}: {row['name']}"} for row in sides.rows(folder)]
 
 
 def tried(name: str, case: Case, cache: Cache, folder: Path, asked: argparse.Namespace) -> None:

@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.cifar10 import passes
 from benchmarks.common import DATA, Quiet, mean_and_std, write
 from benchmarks.environments import HERE
 from benchmarks.peers_quantization import (
@@ -38,6 +37,7 @@ from benchmarks.peers_quantization import (
     quantized,
     right,
 )
+from benchmarks.sides import passes
 from edgedistill.artifact import Artifact
 from edgedistill.cache import Cache, default_root
 from edgedistill.data import open_split
