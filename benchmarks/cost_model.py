@@ -97,8 +97,9 @@ def told(device: Device, path: Path) -> list[float]:
     import numpy as np
 
     inputs = path.with_suffix(".npz")
-    pixels = np.random.default_rng(0).random((1, 3, SIZE, SIZE), dtype=np.float32)
     (taken,) = RUNTIMES["litert"].load(path).signature.inputs
+    batch, *sizes, channels = taken.of_batch(1)  # as LiteRT has them
+    pixels = np.random.default_rng(0).random((batch, channels, *sizes), dtype=np.float32)
     np.savez(inputs, **{taken.name: pixels})
     job = Job(path, "litert", inputs, PROTOCOL, profile=False)
     with device:
