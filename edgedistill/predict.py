@@ -67,21 +67,23 @@ def placed(values: Tensor, device: torch.device) -> Tensor:
     return values.to(device, memory_format=layout)
 
 
-def torch_predictor(module: Any, precision: str = "fp32") -> Predict:
-    """A torch module or exported graph, in evaluation mode already, or a function of tensors on
-    the CPU, as a function on arrays."""
+def torch_predictor(
+    module: torch.nn.Module, precision: str = "fp32", ask: Callable[..., Any] | None = None
+) -> Predict:
+    """A torch module or exported graph, in evaluation mode already, as a function on arrays; `ask`
+    is what calls it, where calling it with the inputs alone is not enough."""
     import torch
 
     from edgedistill.models.programs import judged
 
     def predict(*inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        device = device_of(module) if isinstance(module, torch.nn.Module) else torch.device("cpu")
+        device = device_of(module)
         batch = [placed(torch.from_numpy(each), device) for each in inputs]
         with (
             torch.inference_mode(),
             torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
         ):
-            given = judged(module, module(*batch))
+            given = judged(module, (ask or module)(*batch))
         logits: NDArray[np.float32] = given.float().cpu().numpy()
         return logits
 

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = [
-    "Origin", "build", "check_knows", "count", "describe", "device_of", "fingerprint", "fresh",
-    "inputs_of", "load", "origin", "preview", "save",
+    "Origin", "accelerated", "build", "check_knows", "count", "describe", "device_of",
+    "fingerprint", "fresh", "inputs_of", "load", "origin", "preview", "save",
 ]  # fmt: skip
 
 
@@ -142,3 +142,12 @@ def device_of(module: nn.Module) -> torch.device:
 
     tensors = itertools.chain(module.parameters(), module.buffers())
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+def accelerated(module: Any) -> Any:
+    """A module, moved to the accelerator that torch finds here, where a training goes too;
+    without one, as it is."""
+    import torch
+
+    device = torch.accelerator.current_accelerator(check_available=True)
+    return module if device is None else module.to(device)

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from torch import nn
 
 from edgedistill.errors import UserError
-from edgedistill.models import build, count, describe, fingerprint, load, save
+from edgedistill.models import accelerated, build, count, describe, fingerprint, load, save
 from edgedistill.models.pruned import fixed_width, steps
 from edgedistill.recipe import Model
 from edgedistill.signature import image_inputs
@@ -277,3 +277,14 @@ def test_what_pretrained_weights_do_to_the_pixels_is_in_the_normalization(
                                                            (0.229, 0.224, 0.225)))  # fmt: skip
     with torch.no_grad():
         assert torch.allclose(built(pixels), given((pixels - mean) / std), atol=1e-4)
+
+
+@pytest.mark.parametrize(("there", "lies"), [(None, "cpu"), (torch.device("meta"), "meta")])
+def test_a_model_goes_where_training_goes(
+    there: torch.device | None, lies: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        torch.accelerator, "current_accelerator", lambda check_available=False: there
+    )
+    moved = accelerated(nn.Linear(2, 3))
+    assert {each.device.type for each in moved.parameters()} == {lies}

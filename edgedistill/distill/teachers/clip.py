@@ -10,6 +10,7 @@ import numpy as np
 from edgedistill.distill.teachers import Predictions, TeacherBatch, TeacherContext, check_answers
 from edgedistill.distill.teachers.huggingface import cannot_run, imported, load, pixels_for
 from edgedistill.errors import UserError
+from edgedistill.models import accelerated
 from edgedistill.predict import torch_predictor
 from edgedistill.recipe import ClipTeacher as Config
 from edgedistill.tasks.retrieval import Texts
@@ -33,7 +34,9 @@ class ClipTeacher:
             config.name, trust_remote_code=False
         )
         self._predict = torch_predictor(
-            _features(self._model.get_image_features), context.precision
+            accelerated(self._model),
+            context.precision,
+            _features(self._model.get_image_features),
         )
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
@@ -58,8 +61,8 @@ class ClipTeacher:
             return_tensors="pt",
         )  # fmt: skip
         with torch.no_grad():
-            found = _features(self._model.get_text_features)(**coded)
-            placed = torch.nn.functional.normalize(found.float(), dim=1).numpy()
+            found = _features(self._model.get_text_features)(**coded.to(self._model.device))
+            placed = torch.nn.functional.normalize(found.float(), dim=1).cpu().numpy()
             scale = float(self._model.logit_scale.exp())
         if placed.shape[1] != self._config.embedding:
             raise UserError(

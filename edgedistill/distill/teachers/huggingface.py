@@ -22,6 +22,7 @@ from edgedistill.distill.teachers import (
 )
 from edgedistill.distill.teachers.model_file import cannot
 from edgedistill.errors import UserError
+from edgedistill.models import accelerated
 from edgedistill.predict import Predict, torch_predictor
 from edgedistill.recipe import HuggingFaceTeacher as Config
 from edgedistill.runtimes.native import hushed
@@ -37,7 +38,7 @@ class HuggingFaceTeacher:
         self._processor, model = load(transformers, config.name, "AutoModelForImageClassification")
         _check_channels(config.name, model.config, context)
         self._order = class_order(model.config.id2label, context.classes, config.name)
-        self._predict = torch_predictor(_logits_of(model), context.precision)
+        self._predict = torch_predictor(accelerated(model), context.precision, _logits_of(model))
         if config.backend == "openvino":
             self._predict = _openvino(config.name, context)
         elif config.backend == "auto":
@@ -194,6 +195,8 @@ def _check_channels(name: str, config: Any, context: TeacherContext) -> None:
 
 def _openvino(name: str, context: TeacherContext) -> Predict:
     """Raises UserError: Optimum is missing, or OpenVINO cannot express the model."""
+    import torch
+
     try:
         from optimum.intel import OVModelForImageClassification
     except ImportError as error:
@@ -213,7 +216,13 @@ def _openvino(name: str, context: TeacherContext) -> Predict:
             )
     except Exception as error:  # as many kinds as exporters
         raise cannot(name, "be exported to OpenVINO", error, "set `backend: torch`") from error
-    return torch_predictor(_logits_of(model))
+    ask = _logits_of(model)
+
+    def predict(pixels: Floats) -> Floats:
+        found: Floats = ask(torch.from_numpy(pixels)).float().numpy()
+        return found
+
+    return predict
 
 
 def _faster(known: Predict, name: str, context: TeacherContext, pixels: Floats) -> Predict:

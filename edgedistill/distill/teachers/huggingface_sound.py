@@ -18,6 +18,7 @@ from edgedistill.distill.teachers import (
 from edgedistill.distill.teachers.huggingface import class_order, imported, load
 from edgedistill.distill.teachers.model_file import cannot
 from edgedistill.errors import UserError
+from edgedistill.models import accelerated
 from edgedistill.predict import torch_predictor
 from edgedistill.recipe import HuggingFaceTeacher as Config
 
@@ -45,7 +46,9 @@ class SoundTeacher:
         name = model.main_input_name
         self._input = name
         self._predict = torch_predictor(
-            lambda features: model(**{name: features}).logits, context.precision
+            accelerated(model),
+            context.precision,
+            lambda features: model(**{name: features}).logits,
         )
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgedistill.distill.teachers import Predictions, TeacherBatch, TeacherContext, check_answers
-from edgedistill.models import load
+from edgedistill.models import accelerated, load
 from edgedistill.models.fused import fused
 from edgedistill.predict import torch_predictor
 from edgedistill.recipe import Model
@@ -17,7 +17,8 @@ class TorchTeacher:
     """Answers with the logits of the model that the stage `teacher` left."""
 
     def __init__(self, context: TeacherContext) -> None:
-        self._predict = torch_predictor(fused(load(context.artifact / "model")), context.precision)
+        model = accelerated(fused(load(context.artifact / "model")))
+        self._predict = torch_predictor(model, context.precision)
         self._classes = context.classes
 
     def predict(self, batch: TeacherBatch) -> Iterator[Predictions]:
