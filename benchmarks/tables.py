@@ -161,7 +161,8 @@ def _cell(row: dict[str, Any], column: str) -> str:
     if not isinstance(value, float):
         return str(value)
     deviation = row.get(column.removesuffix("_mean") + "_std") if "_mean" in column else None
-    return f"{value:.4g}" + (f" ± {deviation:.2g}" if deviation is not None else "")
+    alone = len(row.get("samples", ())) == 1  # of which there is no deviation
+    return f"{value:.4g}" + (f" ± {deviation:.2g}" if deviation is not None and not alone else "")
 
 
 def _source(result: dict[str, Any], file: str, up: str) -> str:

@@ -39,7 +39,7 @@ from edgedistill.signature import image_inputs
 from edgedistill.train import learning_rate, train
 from edgedistill.training_inputs import TrainingInputs
 
-STEPS = 60
+STEPS = 120
 
 
 def plain(student: Any, split: Any, answers: Any, recipe: Any, bf16: bool, teacher: Any) -> float:

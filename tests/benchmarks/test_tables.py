@@ -38,6 +38,12 @@ def test_a_region_is_filled_from_its_result(tmp_path: Path) -> None:
     assert rewrite(text, tmp_path) == text
 
 
+def test_one_sample_has_no_deviation(tmp_path: Path) -> None:
+    row = {"name": "ours", "accuracy_mean": 86.0, "accuracy_std": 0.0, "samples": [86.0]}
+    (tmp_path / "demo.json").write_text(json.dumps({**RESULT, "rows": [row]}))
+    assert "| ours | 86 |" in rewrite(PAGE, tmp_path)
+
+
 def test_columns_can_be_chosen(tmp_path: Path) -> None:
     (tmp_path / "demo.json").write_text(json.dumps(RESULT))
     text = rewrite(PAGE.replace("demo", "demo name,size_kb"), tmp_path)
