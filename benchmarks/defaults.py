@@ -54,14 +54,18 @@ class Case:
 
 
 CASES = {
-    "digits": Case("digits", "resnet_cifar:20"),
+    "digits": Case(
+        "digits", "resnet_cifar:20", before=("stages.distill.learning_rate=0.1",),
+    ),
     "small images": Case(
         SMALL, "resnet_cifar:56", DATA / "teachers/resnet56_cifar10.safetensors",
         settings=("teacher.mean=[0.485, 0.456, 0.406]", "teacher.std=[0.229, 0.224, 0.225]"),
+        before=("stages.distill.learning_rate=0.1",),
     ),
     "few pictures": Case(
         STAMPS, "benchmarks.defaults:teacher", EXAMPLES / "efficientnet_lite2.safetensors",
         "efficientnet_lite:efficientnet_lite", EXAMPLES / "efficientnet_lite0.safetensors",
+        before=("stages.teacher.train.epochs=5", "stages.distill.epochs=20"),
     ),
 }  # fmt: skip
 

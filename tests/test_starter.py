@@ -188,6 +188,18 @@ def test_what_is_pretrained_is_trained_on_gently() -> None:
     assert (plain.distill.optimizer, plain.distill.learning_rate) == ("sgd", 0.05)
 
 
+@pytest.mark.parametrize("count", [12, 60])
+def test_few_images_are_gone_over_until_the_steps_are_enough(count: int) -> None:
+    folder_of(80, 3, count)
+    write_recipe(Path("r.yaml"), "torchvision:resnet18", None, "pictures", "android-arm64")
+    stages = load_recipe(Path("r.yaml")).stages
+    assert stages.teacher.train is not None
+    for training, steps in ((stages.teacher.train, 100), (stages.distill, 150)):
+        # Of all images, before any are set aside.
+        assert training.epochs * 2 * count / training.batch_size >= steps
+        assert training.epochs * 2 * count / training.batch_size < steps + 2 * count
+
+
 def test_images_of_one_size_keep_their_height_and_width() -> None:
     data = folder_of(28, 1)
     for path in data.rglob("*.png"):

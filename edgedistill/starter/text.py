@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -113,21 +114,32 @@ def stage_lines(models: dict[str, Keys], found: Found, new_head: set[str]) -> li
     lines = ["stages:"]
     if "teacher" in new_head:
         lines.append("  teacher:  # fit the pretrained model to these classes")
-        lines.append(f"    train: {{epochs: 5, batch_size: {batch}, {tuned}}}")
+        passes = _passes(5, TEACHER_STEPS, found.images, batch)
+        lines.append(f"    train: {{epochs: {passes}, batch_size: {batch}, {tuned}}}")
     elif "weights" not in models["teacher"]:
         lines.append("  teacher:  # no weights were given: train it here")
         lines.append(f"    train: {{epochs: 40, batch_size: {batch}, learning_rate: 0.1}}")
     student = models["student"]
     epochs = 60 if found.images < 5_000 else 30
-    rate = f"learning_rate: {0.1 if student['family'] == 'resnet_cifar' else 0.05}"
+    rate = f"learning_rate: {0.2 if student['family'] == 'resnet_cifar' else 0.05}"
     if student.get("pretrained") or "weights" in student:
         epochs, rate = epochs // 3, tuned
+    epochs = _passes(epochs, STUDENT_STEPS, found.images, batch)
     return [
         *lines,
         f"  distill: {{epochs: {epochs}, batch_size: {batch}, {rate}}}",
         "  # prune: {speedup: 2}  # or macs (millions), or params (thousands)",
         f"  quantize: {{method: auto, epochs: 4, batch_size: {batch}}}  # trains where it pays",
     ]
+
+
+TEACHER_STEPS, STUDENT_STEPS = 100, 150
+"""Fewer do not fit a new output layer, or a student (`benchmarks/defaults.py`)."""
+
+
+def _passes(usual: int, steps: int, images: int, batch: int) -> int:
+    """Over the training images: of few, as many as make so many steps."""
+    return max(usual, math.ceil(steps * batch / images))
 
 
 def contract_lines(target: str) -> list[str]:
