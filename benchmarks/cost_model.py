@@ -34,7 +34,6 @@ SIZE = 32
 LEAST_MS = 0.5
 """A shorter inference is not judged by its time."""
 REPEATS = 3
-PROTOCOL = Protocol(runs=500, seconds=2.0)
 
 
 def student(seed: int) -> tuple[str, Any]:
@@ -92,7 +91,7 @@ def exported(net: Any, path: Path) -> None:
     RUNTIMES["litert"].write(convert(prepared), path, Spec("int8", tuple("0123456789"), "integer"))
 
 
-def told(device: Device, path: Path) -> list[float]:
+def told(device: Device, path: Path, threads: int) -> list[float]:
     """What the device says of a file: instructions, once; or microseconds, several times."""
     import numpy as np
 
@@ -101,7 +100,8 @@ def told(device: Device, path: Path) -> list[float]:
     batch, *sizes, channels = taken.of_batch(1)  # as LiteRT has them
     pixels = np.random.default_rng(0).random((batch, channels, *sizes), dtype=np.float32)
     np.savez(inputs, **{taken.name: pixels})
-    job = Job(path, "litert", inputs, PROTOCOL, profile=False)
+    protocol = Protocol(runs=500, seconds=2.0, threads=threads)
+    job = Job(path, "litert", inputs, protocol, profile=False)
     with device:
         if device.how == "emulated":
             return [device.run(job).instructions["all"]]
@@ -125,7 +125,7 @@ def main() -> None:
             predicted = prices.predict(work)
             seconds, path = time.monotonic() - begin, folder / f"{seed}.tflite"
             exported(net, path)
-            found = told(device, path)
+            found = told(device, path, target.threads)
             actual = statistics.median(found)
             rows.append(
                 {
