@@ -84,5 +84,5 @@ def int8_file(artifacts: Mapping[str, Artifact]) -> Path:
 def count(path: Path, folder: Path) -> float:
     """Instructions of an inference on an emulated Cortex-A76."""
     copied = Path(shutil.copy(path, folder / "counted.tflite"))  # its noise is laid beside it
-    (instructions,) = told(open_device("emulator:cortex-a76"), copied)
+    (instructions,) = told(open_device("emulator:cortex-a76"), copied, threads=1)
     return instructions

@@ -134,7 +134,8 @@ def stage_lines(models: dict[str, Keys], found: Found, new_head: set[str]) -> li
 
 
 TEACHER_STEPS, STUDENT_STEPS = 100, 150
-"""Fewer do not fit a new output layer, or a student (`benchmarks/defaults.py`)."""
+"""With fewer a new output layer does not fit yet, by `benchmarks.defaults --trial`; a student takes
+some more than its teacher."""
 
 
 def _passes(usual: int, steps: int, images: int, batch: int) -> int:
