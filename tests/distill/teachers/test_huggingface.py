@@ -199,6 +199,26 @@ def test_openvino_answers_as_torch_does(tmp_path: Path) -> None:
     assert np.allclose(found, expected(model, stored(asked.pixels)), atol=1e-3)
 
 
+def test_what_optimum_gives_is_no_torch_module(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+    from types import SimpleNamespace
+
+    model, asked = write(tmp_path, size=16), batch(size=16)
+
+    def called(pixel_values: torch.Tensor) -> Any:
+        with torch.no_grad():
+            return model(pixel_values=pixel_values)
+
+    exported = SimpleNamespace(from_pretrained=lambda name, **settings: called)
+    monkeypatch.setitem(
+        sys.modules, "optimum.intel", SimpleNamespace(OVModelForImageClassification=exported)
+    )
+    found = answers(teacher(tmp_path, "openvino", size=16), asked)
+    assert np.allclose(found, expected(model, stored(asked.pixels)), atol=1e-5)
+
+
 def test_optimum_is_named_where_it_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
