@@ -71,7 +71,8 @@ def main() -> None:
         def counted(*widths: int) -> float:
             path = folder / f"{widths}.tflite"
             exported(build(student(*widths), 10, data().inputs).eval(), path)
-            return told(device, path, TARGET.threads)[0] / (1.0 if device.how == "emulated" else 1e3)
+            found, *_ = told(device, path, TARGET.threads)
+            return found / (1.0 if device.how == "emulated" else 1e3)
 
         def row(change: str, now: tuple[int, ...], then: tuple[int, ...], gain: float) -> None:
             before = counted(*now)
