@@ -30,10 +30,12 @@ from edgedistill.signature import image_inputs
 from edgedistill.target import load_target
 
 STUDENTS = 20
-SIZE = 32
+COUNTED, TIMED = (32,), (64, 96, 128)
+"""Heights and widths of the pictures. On a quick processor small ones are done too soon."""
 LEAST_MS = 0.5
 """A shorter inference is not judged by its time."""
 REPEATS = 3
+"""Processes that a whole model is timed in, so that their spread is known."""
 
 
 def student(seed: int) -> tuple[str, Any]:
@@ -82,12 +84,12 @@ def separable(draw: random.Random) -> tuple[str, Any]:
     return f"separable, {len(layers) // 6} blocks", nn.Sequential(*layers)
 
 
-def exported(net: Any, path: Path) -> None:
+def exported(net: Any, size: int, path: Path) -> None:
     """An int8 file, as a compile for Android writes it; its ranges are of noise."""
     import torch
 
-    prepared = prepare(fold(net, image_inputs(3, SIZE, SIZE)), load_target("android-arm64").scheme)
-    calibrate(prepared, [(torch.rand(4, 3, SIZE, SIZE),)])
+    prepared = prepare(fold(net, image_inputs(3, size, size)), load_target("android-arm64").scheme)
+    calibrate(prepared, [(torch.rand(4, 3, size, size),)])
     RUNTIMES["litert"].write(convert(prepared), path, Spec("int8", tuple("0123456789"), "integer"))
 
 
@@ -116,20 +118,22 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     target = load_target("android-arm64" if name.startswith("emulator") else "linux-x64")
     device = open_device(name)
+    sizes = COUNTED if device.how == "emulated" else TIMED
     with scratch_folder() as folder:
         prices = open_prices(device, target, "int8", default_root(), print)
         for seed in range(students):
             title, net = student(seed)
-            work = works(net.eval(), torch.zeros(1, 3, SIZE, SIZE))
+            size = random.Random(f"{seed}, pixels").choice(sizes)
+            work = works(net.eval(), torch.zeros(1, 3, size, size))
             begin, asked = time.monotonic(), prices.asked
             predicted = prices.predict(work)
             seconds, path = time.monotonic() - begin, folder / f"{seed}.tflite"
-            exported(net, path)
+            exported(net, size, path)
             found = told(device, path, target.threads)
             actual = statistics.median(found)
             rows.append(
                 {
-                    "name": title,
+                    "name": f"{title}, {size} pixels",
                     "macs": sum(each.macs for each in work if isinstance(each, Product)),
                     "predicted": predicted,
                     "found": actual,
@@ -137,6 +141,7 @@ def main() -> None:
                     "spread": (max(found) - min(found)) / actual,
                     "asked": prices.asked - asked,
                     "asking_s": seconds,
+                    "threads": target.threads,
                     "judged": device.how == "emulated" or actual >= 1000 * LEAST_MS,
                 }
             )

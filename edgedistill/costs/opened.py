@@ -22,7 +22,7 @@ from edgedistill.devices import Device, in_words
 from edgedistill.errors import UserError
 from edgedistill.target import Kernel
 
-VERSION = 2
+VERSION = 3
 """Of the operators' files and of how they are asked; prices of another are not read."""
 FLOAT = Kernel(output_channels=8)
 """Of XNNPACK's float kernels: the least of their tiles on x86 and Arm."""
@@ -67,7 +67,6 @@ def open_prices(
         _append(path, {_FIXED: asked.whole, _EACH: asked.each})
     else:
         asked = Fixed(fixed[0], fixed[1])
-    asking.know(asked)
 
     def ask(probes: list[Probe]) -> Mapping[Probe, float]:
         found: dict[Probe, float] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,20 +18,27 @@ from edgedistill.runtimes.tflite.file import File
 from edgedistill.signature import Signature, TensorSpec
 
 Numbers = Literal["int8", "fp32"]
+SMALL = Probe("add", 16)
+"""Takes next to nothing."""
 _STEP = 0.05
 """Of activations, in int8."""
 _ANSWERS = {"softmax": (1 / 256, -128), "logistic": (1 / 256, -128), "tanh": (1 / 128, 0)}
 """Scale and zero point that the format asks of an int8 answer."""
 
 
-def write(probes: Sequence[Probe], numbers: Numbers, copies: int = 1) -> tuple[bytes, Signature]:
-    """A file that computes each probe, `copies` of it, from inputs of its own size. The operators'
-    outputs are called after the probe's place: `p0`, `p1`."""
+def write(probes: Sequence[Probe], numbers: Numbers) -> tuple[bytes, Signature]:
+    """A file that computes each probe from inputs of its own size. The operators' outputs are
+    called after the probe's place: `p0`, `p1`."""
     made = _Writer(numbers)
-    for place, probe in enumerate(probes):
-        for copy in range(copies):
-            made.add(probe, f"p{place}" if copies == 1 else f"p{place}.{copy}")
-    return made.content()
+    return made.content([made.add(probe, f"p{place}") for place, probe in enumerate(probes)])
+
+
+def write_copies(probe: Probe, numbers: Numbers, copies: int) -> tuple[bytes, Signature]:
+    """A file that computes a probe several times, and gives the first number of each answer: a
+    whole one is copied when it is read, which takes as long as a quick operator."""
+    made = _Writer(numbers)
+    answers = [made.add(probe, f"p{copy}") for copy in range(copies)]
+    return made.content([made.first(each) for each in answers])
 
 
 def write_chain(length: int, numbers: Numbers) -> tuple[bytes, Signature]:
@@ -38,8 +46,8 @@ def write_chain(length: int, numbers: Numbers) -> tuple[bytes, Signature]:
     made = _Writer(numbers)
     last = None
     for place in range(length):
-        last = made.add(Probe("add", 16), f"p{place}", last)
-    return made.content(alone=True)
+        last = made.add(SMALL, f"p{place}", last)
+    return made.content([] if last is None else [last])
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,6 @@ class _Writer:
         self._numbers = numbers
         self._random = np.random.default_rng(0)
         self._inputs: dict[tuple[str, tuple[int, ...], int], int] = {}
-        self._outputs: list[int] = []
         self._codes: list[Any] = []
         self._buffers = [schema.BufferT()]
         self._tensors: list[Any] = []
@@ -195,9 +202,21 @@ class _Writer:
     def _operator(
         self, kind: str, inputs: list[int], shape: list[int], name: str, probe: Probe
     ) -> int:
-        form = FORMS[kind]
         numbers: Numbers = "fp32" if kind == "dequantize" else self._numbers
         answer = self._activation(shape, name, numbers, *_ANSWERS.get(kind, (_STEP, 0)))
+        return self._append(FORMS[kind], inputs, answer, probe)
+
+    def first(self, whole: int) -> int:
+        """The first number of a tensor."""
+        answer = copy(self._tensors[whole])
+        axes = len(answer.shape)
+        answer.shape, answer.name = [1] * axes, b"first of " + answer.name
+        self._tensors.append(answer)
+        place = len(self._tensors) - 1
+        begin, size = (self._constant(np.full(axes, each, np.int32)) for each in (0, 1))
+        return self._append(FORMS["slice"], [whole, begin, size], place, SMALL)
+
+    def _append(self, form: _Form, inputs: list[int], answer: int, probe: Probe) -> int:
         operator = schema.OperatorT()
         operator.opcodeIndex = self._code(form)
         operator.inputs, operator.outputs = inputs, [answer]
@@ -207,7 +226,6 @@ class _Writer:
             operator.builtinOptionsType = getattr(schema.BuiltinOptions, f"{each}Options")
             operator.builtinOptions = options
         self._operators.append(operator)
-        self._outputs.append(answer)
         return answer
 
     def _code(self, form: _Form) -> int:
@@ -221,11 +239,9 @@ class _Writer:
         self._codes.append(code)
         return len(self._codes) - 1
 
-    def content(self, alone: bool = False) -> tuple[bytes, Signature]:
-        """The file's bytes, and what it takes and gives: every operator's output, or the last one's
-        alone."""
+    def content(self, outputs: list[int]) -> tuple[bytes, Signature]:
+        """The file's bytes, and what it takes and gives: those tensors."""
         inputs = list(self._inputs.values())
-        outputs = self._outputs[-1:] if alone else self._outputs
         signature = Signature(tuple(map(self._spec, inputs)), tuple(map(self._spec, outputs)))
         graph = schema.SubGraphT()
         graph.tensors, graph.operators = self._tensors, self._operators

@@ -8,10 +8,11 @@ import pytest
 
 from edgedistill.costs.of_file import works_of_file
 from edgedistill.costs.probe import Probe
-from edgedistill.costs.probe_file import FORMS, Numbers, write
+from edgedistill.costs.probe_file import FORMS, Numbers, write, write_copies
 from edgedistill.models.steps import Kind, Step
 from edgedistill.models.work import Product
 from edgedistill.runtimes import RUNTIMES
+from edgedistill.runtimes.tflite.file import File
 
 PROBES = [
     Probe("convolution", 8, 4, 9, 16), Probe("depthwise", 8, 1, 9, 16), Probe("linear", 8, 12),
@@ -34,6 +35,20 @@ def test_every_operator_runs(numbers: Numbers, probes: list[Probe], tmp_path: Pa
     inputs = {each.name: np.zeros(each.of_batch(1), np.float32) for each in signature.inputs}
     answers = loaded.run(loaded.encode(inputs))
     assert set(answers) == {f"p{place}" for place in range(len(probes))}
+
+
+@pytest.mark.parametrize(("numbers", "probes"), [("int8", PROBES + BORDERS), ("fp32", PROBES)])
+def test_copies_give_a_number_each(numbers: Numbers, probes: list[Probe], tmp_path: Path) -> None:
+    path = tmp_path / "probes.tflite"
+    for probe in probes:
+        content, signature = write_copies(probe, numbers, 3)
+        path.write_bytes(content)
+        loaded = RUNTIMES["litert"].load(path)
+        inputs = {each.name: np.zeros(each.of_batch(1), np.float32) for each in signature.inputs}
+        answers = loaded.run(loaded.encode(inputs))
+        assert [each.size for each in answers.values()] == [1, 1, 1]
+        kinds = File.read(path).count()
+        assert kinds[FORMS[probe.kind].name] == (6 if probe.kind == "slice" else 3)
 
 
 def test_every_kind_has_a_form() -> None:
