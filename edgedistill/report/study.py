@@ -115,8 +115,9 @@ def headline(record: StudyRecord) -> str:
     if best.trial == 0:
         return "Nothing that may be chosen is better on validation than the recipe's own values."
     gain = (best.quality or 0.0) - (guess.quality or 0.0)
+    how = f"{gain:.2f} points above" if gain else "as good as"
     return (
-        f"Trial {best.trial} is {gain:.2f} points above the recipe's own values on validation, "
+        f"Trial {best.trial} is {how} the recipe's own values on validation, "
         f"after {best.share:.0%} of the epochs: {best.quality:.2f} against {guess.quality:.2f} %, "
         f"at {best.cost:.4g} against {guess.cost:.4g} {record.unit}."
     )

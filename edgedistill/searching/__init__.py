@@ -21,7 +21,7 @@ from edgedistill.report.study import write_study_page
 from edgedistill.searching.budget import duration
 from edgedistill.searching.cost import Prices, cost_of_model, unit_of
 from edgedistill.searching.limit import Limit
-from edgedistill.searching.rungs import SHARES, compared, front, promoted
+from edgedistill.searching.rungs import SHARES, chosen, compared, front, promoted
 from edgedistill.searching.space import changed, document_of, own_values, parse_vary, usual
 from edgedistill.searching.study import Study, alone_in
 from edgedistill.target import Target
@@ -186,7 +186,7 @@ def _record(wanted: Wanted, study: Study) -> StudyRecord:
     choice = compared(runs)
     guess = next((run for run in choice if run.trial == 0), None)
     fitting = [run for run in choice if limit.fits(run)] or ([guess] if guess else [])
-    best = max(fitting, key=lambda run: (run.quality or 0.0, run.trial == 0), default=None)
+    best = chosen(fitting)
     record = StudyRecord(
         **head(wanted.recipe, wanted.target, machine()),
         metric=TASKS[wanted.recipe.task].metric,

@@ -45,6 +45,11 @@ def front(runs: Sequence[Run]) -> list[Run]:
     return [each.run for each in found]
 
 
+def chosen(runs: Sequence[Run]) -> Run | None:
+    """That of the highest quality; of several, the cheapest. None: there is none."""
+    return next(reversed(front(runs)), None)
+
+
 def ranked(runs: Sequence[Run], fits: Callable[[Run], bool]) -> list[Run]:
     """The most promising first: front by front, and within each what may be chosen before what
     costs too much, by quality."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgedistill.records import Run
-from edgedistill.searching.rungs import SHARES, compared, front, promoted, ranked
+from edgedistill.searching.rungs import SHARES, chosen, compared, front, promoted, ranked
 
 CHEAP, LONGER, FULL = SHARES
 
@@ -24,6 +24,13 @@ def affords(_: float) -> bool:
 def test_the_front_is_what_nothing_cheaper_is_as_good_as() -> None:
     runs = [run(0, 80, 2), run(1, 70, 1), run(2, 75, 3), run(3, 90, 5), run(4, None, None)]
     assert [each.number for each in front(runs)] == [1, 0, 3]
+
+
+def test_of_several_that_are_as_good_the_cheapest_is_chosen() -> None:
+    runs = [run(0, 80, 3), run(1, 70, 1), run(2, 80, 2), run(3, 80, 2, trial=9), run(4, None, None)]
+    assert chosen(runs) == runs[2]
+    assert chosen(runs[:1] + runs[3:]) == runs[3]
+    assert chosen(runs[4:]) is None
 
 
 def test_what_may_be_chosen_goes_first_within_a_front() -> None:
