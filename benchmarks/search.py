@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +49,9 @@ def main() -> None:
         f"seed={wanted.seed}", f"data.limit={wanted.limit}", f"stages.distill.epochs={EPOCHS}",
         "contract.min_retention=null", path=EXAMPLE,
     )  # fmt: skip
-    started = time.monotonic()
     found = api.search(
         own, TARGET, wanted.budget, out=wanted.out, cache=wanted.cache, reporter=Quiet()
     )
-    seconds = time.monotonic() - started
     guess = api.compile(
         own, TARGET, wanted.out.with_name(f"{wanted.out.name}-guess"), wanted.cache,
         reporter=Quiet(),
@@ -72,7 +69,7 @@ def main() -> None:
     write(
         "search", rows, seeds=[wanted.seed],
         data=f"CIFAR-10, JPEG copy, {wanted.limit} images", budget=wanted.budget,
-        seconds_in_all=seconds, runs=len(record.runs), trials=len({r.trial for r in record.runs}),
+        searched_s=record.spent_s, runs=len(record.runs), trials=len({r.trial for r in record.runs}),
         values=best.values, front=[vars(by[number]) for number in record.front],
         said=headline(record),
     )  # fmt: skip
