@@ -69,9 +69,9 @@ def main() -> None:
     write(
         "search", rows, seeds=[wanted.seed],
         data=f"CIFAR-10, JPEG copy, {wanted.limit} images", budget=wanted.budget,
-        searched_s=record.spent_s, runs=len(record.runs), trials=len({r.trial for r in record.runs}),
-        values=best.values, front=[vars(by[number]) for number in record.front],
-        said=headline(record),
+        searched_s=record.spent_s, runs=len(record.runs),
+        trials=len({run.trial for run in record.runs}), values=best.values,
+        front=[vars(by[number]) for number in record.front], said=headline(record),
     )  # fmt: skip
     print(headline(record))
 
