@@ -9,7 +9,7 @@ found are both compiled in full, and their int8 files asked about the test set, 
 from __future__ import annotations
 
 import argparse
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,15 @@ def row(name: str, bundle: Bundle, **rest: Any) -> dict[str, Any]:
         "contract": bundle.ok,
         **rest,
     }
+
+
+def picture(page: str) -> str:
+    """The drawing of a search's page by itself: the colours that it names are written out."""
+    colours = dict(reversed(re.findall(r"--([a-z-]+): *(#\w+)", page)))
+    drawn = page[page.index("<svg") : page.index("</svg>")] + "</svg>\n"
+    whole = re.sub(r"var\(--([a-z-]+)\)", lambda name: colours[name[1]], drawn)
+    looks = 'style="background: white; font-family: sans-serif"'
+    return whole.replace("<svg", f'<svg xmlns="http://www.w3.org/2000/svg" {looks}', 1)
 
 
 def main() -> None:
@@ -65,7 +74,8 @@ def main() -> None:
         row("found, int8", found.bundle, validation=best.quality),
     ]
     rows[1]["gain"] = rows[1]["accuracy"] - rows[0]["accuracy"]
-    shutil.copyfile(found.path / "search.html", RESULTS / "search.html")
+    page = (found.path / "search.html").read_text()
+    (RESULTS / "search.svg").write_text(picture(page))
     write(
         "search", rows, seeds=[wanted.seed],
         data=f"CIFAR-10, JPEG copy, {wanted.limit} images", budget=wanted.budget,

@@ -26,8 +26,8 @@ VERSION = 3
 """Of the operators' files and of how they are asked; prices of another are not read."""
 FLOAT = Kernel(output_channels=8)
 """Of XNNPACK's float kernels: the least of their tiles on x86 and Arm."""
-INT8 = Kernel(output_channels=8, depthwise=8)
-"""Where the target does not tell."""
+INT8 = Kernel(output_channels=8, input_channels=8, depthwise=8)
+"""Where the target does not tell: the steps on x86, of which some kernels take two at once."""
 
 
 class Kernels(Protocol):

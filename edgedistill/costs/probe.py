@@ -18,9 +18,9 @@ from edgedistill.target import Kernel
 EXACT = 64
 """Positions that are asked as they are: few of them fill tiles whose height nobody told."""
 
-_UNROLLED = 16
-"""Tiles of input channels that are asked as they are: kernels take several in a step, and what is
-left over by one."""
+_TILES = 16
+"""Tiles of a product's channels that are asked as they are: kernels take several in a step, and what
+is left over by one."""
 _DEPTHWISE = 256
 """Channels of a depthwise convolution that are asked as they are: one that does not fill a tile
 costs more than the whole tile."""
@@ -79,9 +79,10 @@ def around(probe: Probe, kernel: Kernel) -> list[tuple[Probe, float]]:
     plain = probe.kind not in ("convolution", "depthwise", "linear")
     depthwise = probe.kind == "depthwise"
     tile = 1 if plain or depthwise else kernel.output_channels
+    step = 1 if plain else kernel.input_channels
     axes = (
-        _between(probe.outputs, tile, _DEPTHWISE if depthwise else 1),
-        _between(probe.inputs, 1 if plain else kernel.input_channels, _UNROLLED),
+        _between(probe.outputs, tile, 1 if plain else _DEPTHWISE if depthwise else _TILES),
+        _between(probe.inputs, step, _TILES),
         [(probe.positions, 1.0)] if probe.positions <= EXACT else _between(probe.positions, 1),
     )
     return [

@@ -21,10 +21,10 @@ def test_channels_are_taken_up_to_whole_tiles() -> None:
 
 
 def test_a_size_lies_between_two_rungs() -> None:
-    found = around(Probe("convolution", 5 * 16, 8, 9, 1024), KERNEL)
+    found = around(Probe("convolution", 20 * 16, 8, 9, 1024), KERNEL)
     assert found == [
-        (Probe("convolution", 64, 8, 9, 1024), 0.5),
-        (Probe("convolution", 96, 8, 9, 1024), 0.5),
+        (Probe("convolution", 256, 8, 9, 1024), 0.5),
+        (Probe("convolution", 384, 8, 9, 1024), 0.5),
     ]
     assert around(Probe("add", 512), KERNEL) == [(Probe("add", 512), 1.0)]
 
