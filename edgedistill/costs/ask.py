@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ class Asking:
                 asked = some if len(some) > 1 else [_COMPANY, *some]
                 yield _told(asked, self._run(*write(asked, self._numbers)).operators)
             else:
-                yield {some[0]: max(0.0, self._copies(some[0]) - least) / _COPIES}
+                (probe,) = some  # a clamp comes with its addition
+                beside = self._copies(replace(probe, kind="add")) if probe.kind == "relu" else least
+                yield {probe: max(0.0, self._copies(probe) - beside) / _COPIES}
             done = min(start + together, len(probes))
             self._say(f"costs: {done} of {len(probes)} operators asked of {self._device.name}")
 

@@ -19,8 +19,8 @@ EXACT = 64
 """Positions that are asked as they are: few of them fill tiles whose height nobody told."""
 
 _TILES = 16
-"""Tiles of a product's channels that are asked as they are: kernels take several in a step, and what
-is left over by one."""
+"""Tiles of a product's channels that are asked as they are: kernels take several in a step, and
+what is left over by one."""
 _DEPTHWISE = 256
 """Channels of a depthwise convolution that are asked as they are: one that does not fill a tile
 costs more than the whole tile."""

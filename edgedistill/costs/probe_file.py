@@ -34,11 +34,11 @@ def write(probes: Sequence[Probe], numbers: Numbers) -> tuple[bytes, Signature]:
 
 
 def write_copies(probe: Probe, numbers: Numbers, copies: int) -> tuple[bytes, Signature]:
-    """A file that computes a probe several times, and gives the first number of each answer: a
-    whole one is copied when it is read, which takes as long as a quick operator."""
+    """A file that computes a probe several times, and gives the first number of each answer. A
+    whole one is copied when it is read, which takes as long as a quick operator; and an answer that
+    nobody waits for lies where the last one did, as in a model."""
     made = _Writer(numbers)
-    answers = [made.add(probe, f"p{copy}") for copy in range(copies)]
-    return made.content([made.first(each) for each in answers])
+    return made.content([made.first(made.add(probe, f"p{copy}")) for copy in range(copies)])
 
 
 def write_chain(length: int, numbers: Numbers) -> tuple[bytes, Signature]:
