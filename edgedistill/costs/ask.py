@@ -59,19 +59,25 @@ class Asking:
 
     def prices(self, probes: Sequence[Probe]) -> Iterator[dict[Probe, float]]:
         """What each costs, some at a time. Raises UserError: a job fails, or does not tell."""
-        together = _TOGETHER if self._counted else 1
-        least = 0.0 if self._counted else self._copies(SMALL)
-        for start in range(0, len(probes), together):
-            some = probes[start : start + together]
-            if self._counted:
-                asked = some if len(some) > 1 else [_COMPANY, *some]
-                yield _told(asked, self._run(*write(asked, self._numbers)).operators)
-            else:
-                (probe,) = some  # a clamp comes with its addition
-                beside = self._copies(replace(probe, kind="add")) if probe.kind == "relu" else least
-                yield {probe: max(0.0, self._copies(probe) - beside) / _COPIES}
-            done = min(start + together, len(probes))
+        done = 0
+        for found in self._count(probes) if self._counted else self._time(probes):
+            yield found
+            done += len(found)
             self._say(f"costs: {done} of {len(probes)} operators asked of {self._device.name}")
+
+    def _count(self, probes: Sequence[Probe]) -> Iterator[dict[Probe, float]]:
+        for start in range(0, len(probes), _TOGETHER):
+            some = probes[start : start + _TOGETHER]
+            asked = some if len(some) > 1 else [_COMPANY, *some]
+            told = _told(asked, self._run(*write(asked, self._numbers)).operators)
+            yield {probe: told[probe] for probe in some}
+
+    def _time(self, probes: Sequence[Probe]) -> Iterator[dict[Probe, float]]:
+        least = self._copies(SMALL)
+        for probe in probes:
+            # A clamp comes with its addition.
+            beside = self._copies(replace(probe, kind="add")) if probe.kind == "relu" else least
+            yield {probe: max(0.0, self._copies(probe) - beside) / _COPIES}
 
     def _copies(self, probe: Probe) -> float:
         return self._timed(*write_copies(probe, self._numbers, _COPIES))
