@@ -90,13 +90,12 @@ def small_images(folder: Path) -> Path:
 
 
 def recipe_of(case: Case, folder: Path, seed: int, *overrides: str) -> Recipe:
-    """init's recipe, written to `folder` if it isn't there yet."""
+    """init's recipe, written to `folder` anew: what it chooses may have changed."""
     out = folder / "recipe.yaml"
-    if not out.exists():
-        write_recipe(
-            out, case.teacher, case.weights, case.data, TARGET.name, case.student,
-            case.student_weights,
-        )  # fmt: skip
+    out.unlink(missing_ok=True)
+    write_recipe(
+        out, case.teacher, case.weights, case.data, TARGET.name, case.student, case.student_weights
+    )  # fmt: skip
     return load_recipe(out, [f"seed={seed}", *case.settings, "contract={}", *overrides])
 
 
