@@ -7,6 +7,7 @@ import pytest
 
 from edgedistill.costs import open_prices
 from edgedistill.costs.estimate import estimated
+from edgedistill.costs.of_file import works_of_file
 from edgedistill.costs.probe import Probe
 from edgedistill.costs.probe_file import write
 from edgedistill.devices import Identity, Job, Record, open_device
@@ -63,6 +64,40 @@ def test_prices_are_asked_once(tmp_path: Path) -> None:
     again = open_prices(device, TARGET, "int8", tmp_path)
     assert again.predict([PRODUCT, Step("add", 8, 8)]) == 180
     assert (again.asked, device.jobs) == (0, 4)
+
+
+class Timing(Counting):
+    """A device on which an inference takes 100 us, an operator 2 us and one for each element that
+    it writes, a clamp a tenth of that; every third job is disturbed."""
+
+    name = "timing"
+    how: How = "measured"
+
+    def run(self, job: Job) -> Record:
+        self.jobs += 1
+        _, works = works_of_file(job.model)
+        taken = 100.0
+        for _, work in works:
+            if isinstance(work, Product):
+                taken += 2 + work.outputs * work.positions
+            elif work.kind == "relu":
+                taken += 0.1 * work.elements
+            else:
+                taken += 2 + work.elements
+        late = 1.5 if self.jobs % 3 == 1 else 1.0
+        return Record(None, None, [late * taken / 1000], None)
+
+
+def test_what_disturbs_and_what_lies_beside_an_operator_is_not_in_its_time(tmp_path: Path) -> None:
+    device = Timing()
+    prices = open_prices(device, TARGET, "int8", tmp_path)
+    assert prices.unit == "microseconds"
+    assert prices.fixed(0) == pytest.approx(100)
+    small = 16  # elements, of the smallest operator: prices are what others take beyond that
+    assert prices.of(PRODUCT) == pytest.approx(16 - small)
+    assert prices.of(Step("add", 64, 8)) == pytest.approx(512 - small)
+    assert prices.of(Step("relu", 64, 8)) == pytest.approx(51.2)
+    assert prices.fixed(3) == pytest.approx(100 + 3 * (2 + small))
 
 
 def test_a_line_that_was_cut_off_is_asked_again(tmp_path: Path) -> None:
