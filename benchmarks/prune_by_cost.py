@@ -116,7 +116,7 @@ def record(rows: list[dict[str, Any]], settings: dict[str, Any]) -> None:
     old, new = ({row["seed"]: row["accuracy"] for row in each["samples"]} for each in found)
     gained = [new[seed] - old[seed] for seed in sorted(old.keys() & new.keys())]
     write(
-        "prune_by_cost", found, seeds=sorted(old), gained=statistics.fmean(gained),
+        f"prune_by_{settings['by']}", found, seeds=sorted(old), gained=statistics.fmean(gained),
         gained_interval=interval(gained), settings=settings, data="CIFAR-10, JPEG copy",
     )  # fmt: skip
     print(f"gained {statistics.fmean(gained):.2f} points, {interval(gained)}")
