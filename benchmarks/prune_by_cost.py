@@ -115,11 +115,13 @@ def record(rows: list[dict[str, Any]], settings: dict[str, Any]) -> None:
                       "accuracy_std": deviation, "samples": runs})  # fmt: skip
     old, new = ({row["seed"]: row["accuracy"] for row in each["samples"]} for each in found)
     gained = [new[seed] - old[seed] for seed in sorted(old.keys() & new.keys())]
+    low, high = interval(gained)
+    found[1] |= {"gained": statistics.fmean(gained), "gained_low": low, "gained_high": high}
     write(
-        f"prune_by_{settings['by']}", found, seeds=sorted(old), gained=statistics.fmean(gained),
-        gained_interval=interval(gained), settings=settings, data="CIFAR-10, JPEG copy",
+        f"prune_by_{settings['by']}", found, seeds=sorted(old), settings=settings,
+        data=f"CIFAR-10, JPEG copy, {settings['images']} images",
     )  # fmt: skip
-    print(f"gained {statistics.fmean(gained):.2f} points, {interval(gained)}")
+    print(found[1])
 
 
 def main() -> None:
