@@ -116,7 +116,8 @@ def record(rows: list[dict[str, Any]], settings: dict[str, Any]) -> None:
     old, new = ({row["seed"]: row["accuracy"] for row in each["samples"]} for each in found)
     gained = [new[seed] - old[seed] for seed in sorted(old.keys() & new.keys())]
     low, high = interval(gained)
-    found[1] |= {"gained": statistics.fmean(gained), "gained_low": low, "gained_high": high}
+    mean = round(statistics.fmean(gained), 6) + 0.0  # never -0
+    found[1] |= {"gained": mean, "gained_low": low, "gained_high": high}
     write(
         f"prune_by_{settings['by']}", found, seeds=sorted(old), settings=settings,
         data=f"CIFAR-10, JPEG copy, {settings['images']} images",
