@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import write
-from benchmarks.cost_model import SIZE, exported, told
+from benchmarks.cost_model import exported, told
 from edgedistill.advice.what_if import Basis, WhatIf, what_if
 from edgedistill.cache import default_root
 from edgedistill.costs import open_prices
@@ -25,7 +25,7 @@ from edgedistill.scratch import scratch_folder
 from edgedistill.target import load_target
 
 TARGET = load_target("android-arm64")
-DEPTH = 8
+DEPTH, SIZE = 8, 32
 
 
 def data() -> DataRecord:
@@ -70,7 +70,7 @@ def main() -> None:
 
         def counted(*widths: int) -> float:
             path = folder / f"{widths}.tflite"
-            exported(build(student(*widths), 10, data().inputs).eval(), path)
+            exported(build(student(*widths), 10, data().inputs).eval(), SIZE, path)
             found, *_ = told(device, path, TARGET.threads)
             return found / (1.0 if device.how == "emulated" else 1e3)
 
