@@ -86,9 +86,14 @@ def costs(
     if as_json:
         print_json(asdict(found))
         return
-    rows = [(row.name, row.operator, row.size, f"{row.price:,.0f}") for row in found.rows]
-    rows.append(("", "", "all else", f"{found.fixed:,.0f}"))
-    rows.append(("", "", "an inference", f"{found.total:,.0f}"))
+    places = 0 if found.unit == "instructions" else 2
+
+    def told(price: float) -> str:
+        return f"{price:,.{places}f}"
+
+    rows = [(row.name, row.operator, row.size, told(row.price)) for row in found.rows]
+    rows.append(("", "", "all else", told(found.fixed)))
+    rows.append(("", "", "an inference", told(found.total)))
     print_table(("name", "operator", "size", found.unit), rows)
     print_line(f"estimated from {found.asked} operators asked now, and others before, of "
                f"{found.where}")  # fmt: skip

@@ -61,6 +61,8 @@ def estimated(
     notes = [f"{each}: priced as an addition of as many elements" for each in sorted(unknown)]
     if numbers == "int8" and kernels.kernel is None:
         notes.append(f"{target} does not tell its kernels' steps: channels are taken up by eight")
+    if prices.unit == "microseconds":
+        notes.append(f"threads: {kernels.threads}, as {target} has")
     fixed = prices.fixed(len(works))
     return Estimate(prices.unit, prices.where, rows, fixed, total, prices.asked, tuple(notes))
 

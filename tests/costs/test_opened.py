@@ -121,6 +121,10 @@ def test_operators_are_timed_here(tmp_path: Path) -> None:
         prices = open_prices(device, TARGET, "fp32", tmp_path)
         assert prices.unit == "microseconds"
         assert prices.of(Product(1, 32, 32, 9, 256)) > 0
+    path = tmp_path / "one.tflite"
+    path.write_bytes(write([Probe("convolution", 32, 32, 9, 256)], "fp32")[0])
+    found = estimated(path, "local", "linux-x64", tmp_path, lambda _: None)
+    assert found.notes == ("threads: 2, as linux-x64 has",)
 
 
 @pytest.mark.emulator
