@@ -71,7 +71,7 @@ def costs(
     file: Annotated[Path, typer.Argument(help="A .tflite file, or a bundle that has one.")],
     device: Annotated[str, typer.Option(help="Whose prices: emulator:cortex-a76, local, ...")],
     target: Annotated[
-        str, typer.Option(help="Whose kernels' steps; int8 files alone need it.")
+        str, typer.Option(help="Whose kernels' steps, and threads.")
     ] = "android-arm64",
     cache: Annotated[Path | None, typer.Option(help="Where prices are kept.")] = None,
     as_json: Json = False,

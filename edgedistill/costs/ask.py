@@ -89,7 +89,8 @@ class Asking:
             found.append(1000 * percentile(self._run(content, signature).samples_ms, 50))
             found.sort()
             if len(found) > 1 and found[1] <= _AGREE * found[0]:
-                break
+                return found[0]
+        self._say(f"costs: {self._device.name} is disturbed: of {_MOST} times no two agree")
         return found[0]
 
     def _run(self, content: bytes, signature: Signature) -> Record:

@@ -80,8 +80,9 @@ def around(probe: Probe, kernel: Kernel) -> list[tuple[Probe, float]]:
     depthwise = probe.kind == "depthwise"
     tile = 1 if plain or depthwise else kernel.output_channels
     step = 1 if plain else kernel.input_channels
+    exact = _DEPTHWISE if depthwise else 1 if plain else _TILES
     axes = (
-        _between(probe.outputs, tile, 1 if plain else _DEPTHWISE if depthwise else _TILES),
+        _between(probe.outputs, tile, exact),
         _between(probe.inputs, step, _TILES),
         [(probe.positions, 1.0)] if probe.positions <= EXACT else _between(probe.positions, 1),
     )

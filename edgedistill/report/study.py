@@ -115,7 +115,7 @@ def headline(record: StudyRecord) -> str:
     if best.trial == 0:
         return "Nothing that may be chosen is better on validation than the recipe's own values."
     gain = (best.quality or 0.0) - (guess.quality or 0.0)
-    how = f"{gain:.2f} points above" if gain else "as good as"
+    how = f"{abs(gain):.2f} points {'above' if gain > 0 else 'below'}" if gain else "as good as"
     return (
         f"Trial {best.trial} is {how} the recipe's own values on validation, "
         f"after {best.share:.0%} of the epochs: {best.quality:.2f} against {guess.quality:.2f} %, "

@@ -100,6 +100,17 @@ def test_what_disturbs_and_what_lies_beside_an_operator_is_not_in_its_time(tmp_p
     assert prices.fixed(3) == pytest.approx(100 + 3 * (2 + small))
 
 
+def test_a_device_whose_times_never_agree_is_told_of(tmp_path: Path) -> None:
+    class Restless(Timing):
+        def run(self, job: Job) -> Record:
+            record = super().run(job)
+            return Record(None, None, [each * 1.5**self.jobs for each in record.samples_ms], None)
+
+    said: list[str] = []
+    open_prices(Restless(), TARGET, "int8", tmp_path, said.append)
+    assert said[0] == "costs: timing is disturbed: of 5 times no two agree"
+
+
 def test_a_line_that_was_cut_off_is_asked_again(tmp_path: Path) -> None:
     open_prices(Counting(), TARGET, "int8", tmp_path).of(PRODUCT)
     (path,) = (tmp_path / "costs").iterdir()
