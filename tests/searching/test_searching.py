@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edgedistill.errors import UserError
 from edgedistill.progress import Lines, Quiet
 from edgedistill.recipe import load_recipe, of_labels
 from edgedistill.records import StudyRecord, read_record
+from edgedistill.report.study import headline
 from edgedistill.searching import Wanted, search, varied_in
 from edgedistill.target import load_target
 
@@ -103,6 +105,20 @@ def test_the_best_costs_no_more_than_the_recipes_own(
     assert (best.quality or 0) >= (guess.quality or 0)
     assert any((run.cost or 0) > (guess.cost or 0) for run in record.runs)
     assert 500 < record.spent_s <= 600
+
+
+@pytest.mark.parametrize(
+    ("quality", "told"),
+    [(1.0, "1.00 points above"), (0.0, "as good as"), (-1.0, "1.00 points below")],
+)
+def test_what_was_found_is_held_against_the_recipes_own(
+    wanted: Wanted, clock: dict[str, Any], tmp_path: Path, quality: float, told: str
+) -> None:
+    record = asked(wanted, 600, tmp_path)
+    own = next(run for run in record.runs if run.number == record.guess)
+    other = replace(own, number=99, trial=9, quality=(own.quality or 0.0) + quality)
+    found = replace(record, runs=(own, other), best=99)
+    assert headline(found).startswith(f"Trial 9 is {told} the recipe's own values")
 
 
 def test_what_was_interrupted_goes_on_and_counts(
