@@ -13,11 +13,11 @@ from edgedistill.devices import (
     Protocol,
     Record,
     counts,
-    examined,
     figures,
     in_short,
     in_turn,
     in_words,
+    lacking,
     open_device,
 )
 from edgedistill.errors import UserError
@@ -38,10 +38,10 @@ def opened_for(target: Target, asked: str | None, say: Callable[[str], None]) ->
     if name is None:
         return None
     if asked is None:
-        kind = name.partition(":")[0]
-        missing = [each for rows in examined(kind).values() for each in rows if not each.ok]
-        if missing:
-            say(f"not measured on {target.name}: {missing[0].told} (`device doctor {kind}`)")
+        wanting = lacking(name)
+        if wanting:
+            doctor = f"`device doctor {name.partition(':')[0]}`"
+            say(f"not measured on {target.name}: {wanting.told} ({doctor})")
             return None
     device = open_device(name)
     with device:

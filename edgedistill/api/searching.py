@@ -76,10 +76,15 @@ def search(
 
 
 def _prices(recipe: Recipe, target: Target, cache: Path, reporter: Reporter) -> Prices | None:
-    """What the target's device asks for operators; None where it is not there, which is said."""
+    """What the target's device asks for operators; None where it is not there, which is said.
+    Nobody asked for the device, so that nothing is started to look for it, such as adb's server."""
     from edgedistill.costs import PriceSource
+    from edgedistill.devices import lacking
     from edgedistill.plan import numbers_of
 
+    if target.device is not None and (wanting := lacking(target.device)):
+        reporter.say(f"search: not by the device's cost: {wanting.told}")
+        return None
     try:
         source = PriceSource.of(target, numbers_of(recipe, target))
         return source.open(cache, reporter.say)

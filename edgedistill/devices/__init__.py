@@ -43,7 +43,7 @@ from edgedistill.errors import UserError, nearest
 __all__ = [
     "DEVICES", "ONCE", "PROTOCOLS", "BenchmarkModel", "Conditions", "Device", "DeviceEntry",
     "Finding", "Identity", "Job", "Measurement", "Protocol", "Record", "Tick", "Unfit",
-    "counts", "examined", "figures", "in_short", "in_turn", "in_words", "is_machine",
+    "counts", "examined", "figures", "in_short", "in_turn", "in_words", "is_machine", "lacking",
     "last_to_first", "machine", "measurements", "name_of", "open_device", "percentile", "race",
     "ratio_of", "set_up",
     "shortfall", "told", "trimmed_mean",
@@ -125,6 +125,14 @@ def examined(name: str | None = None) -> dict[str, list[Finding]]:
     no such kind."""
     entries = [_entry(name)] if name else list(DEVICES.values())
     return {entry.name: entry.examine() for entry in entries}
+
+
+def lacking(name: str) -> Finding | None:
+    """What the first of the needs is that are not met of a device so named, as `open_device` takes
+    it; None: there is none. Nothing is started for that. Raises UserError: there is no such
+    kind."""
+    found = examined(name.partition(":")[0])
+    return next((each for rows in found.values() for each in rows if not each.ok), None)
 
 
 def set_up(name: str, say: Callable[[str], None]) -> None:

@@ -208,3 +208,20 @@ def test_trials_are_counted_by_the_prices_of_a_device_that_is_there(
     with pytest.raises(UserError, match="enough"):
         edgedistill.search(wanted.recipe, target, **places, reporter=Lines())
     assert found["prices"] == "prices"
+
+
+def test_nothing_is_started_to_look_for_a_device_that_nobody_asked_for(
+    wanted: Wanted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def searched(*_: Any) -> StudyRecord:
+        raise UserError("enough")
+
+    monkeypatch.setattr("edgedistill.searching.search", searched)
+    monkeypatch.setattr(PriceSource, "of", lambda *_: pytest.fail("it opens the device"))
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", "9")  # where no server of adb is
+    assert TARGET.device == "adb"
+    with pytest.raises(UserError, match="enough"):
+        edgedistill.search(
+            wanted.recipe, TARGET, out=tmp_path / "out", cache=tmp_path / "c", reporter=Lines()
+        )
+    assert "not by the device's cost: adb is " in "".join(capsys.readouterr())
