@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from edgedistill.distill.bfloat16 import products_in_bf16
 from edgedistill.distill.feature_hooks import FeatureHooks, named, shapes
 from edgedistill.errors import UserError
 from edgedistill.losses.base import Batch
@@ -134,7 +135,7 @@ class Objective(nn.Module):
     def answer(self, inputs: Tensors, shown: Tensors | None = None) -> Tensor:
         """The student's logits (batch, classes), float32; its layers, and the teacher's, are seen
         on the way."""
-        with torch.autocast(inputs[0].device.type, torch.bfloat16, enabled=self._bf16):
+        with products_in_bf16(inputs[0].device.type, self._bf16):
             logits = judged(self.student, self.student(*inputs))
             if self._teacher is not None:
                 with torch.no_grad():

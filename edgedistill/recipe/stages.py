@@ -53,7 +53,8 @@ class Training(Frozen):
     ema: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Decay of an exponential moving average of the weights, used in their place at the end."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`auto` takes bf16 where this processor multiplies it natively. No matter to `quantize`."""
+    """`auto` takes bf16 where this processor multiplies it natively; depthwise convolutions stay in
+    float32 there, which is faster. No matter to `quantize`."""
     checkpoint_minutes: float = Field(default=3.0, gt=0.0, le=1e6)
     """Between checkpoints, beside one at the end of each epoch."""
 

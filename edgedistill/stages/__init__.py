@@ -94,13 +94,13 @@ STAGES = {
     stage.name: stage
     for stage in (
         Stage("data", 8, ("pillow", "numpy")),
-        Stage("teacher", 4, ("torch",)),
+        Stage("teacher", 5, ("torch",)),
         Stage("teach", 4, ("torch",)),
         Stage("judge", 2, ()),
-        Stage("control", 3, ("torch", "accelerate")),
+        Stage("control", 4, ("torch", "accelerate")),
         Stage("audit", 4, _EXPORT),
-        Stage("distill", 5, ("torch", "accelerate")),
-        Stage("prune", 6, ("torch", "torch-pruning", "accelerate")),
+        Stage("distill", 6, ("torch", "accelerate")),
+        Stage("prune", 7, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 9, ("torch", "torchao", "accelerate")),
         Stage("export", 12, _EXPORT),
         Stage("verify", 6, _EXPORT),
