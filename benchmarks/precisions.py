@@ -1,14 +1,16 @@
 """What bfloat16 is worth in training, by the student: images a second in float32, in bfloat16, and
 in bfloat16 with depthwise convolutions in float32, as stages train where `precision` is bf16.
 
-A step is the forward and backward pass of 32 made-up images; the three take turns.
+A step is the forward and backward pass of 32 made-up images; the three take turns, in one order and
+the other. Ratios are medians over the rounds.
 
-    python -m benchmarks.precisions [--rounds 5]
+    python -m benchmarks.precisions [--rounds 8]
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -50,20 +52,23 @@ def row(name: str, side: int, rounds: int) -> dict[str, Any]:
     torch.manual_seed(0)
     model = getattr(torchvision.models, name)().to(memory_format=torch.channels_last).train()
     pixels = torch.randn(BATCH, 3, side, side).to(memory_format=torch.channels_last)
-    found = [{way: pace(model, pixels, way) for way in WAYS} for _ in range(rounds)]
+    orders = (list(WAYS), list(WAYS)[::-1])
+    found = [
+        {way: pace(model, pixels, way) for way in orders[number % 2]} for number in range(rounds)
+    ]
     told: dict[str, Any] = {"name": f"{name}, {side} pixels"}
     for way in WAYS:
         samples = [each[way] for each in found]
         mean, std = mean_and_std(samples)
         told |= {f"{way}_mean": mean, f"{way}_std": std, f"{way}_samples": samples}
     for other in ("float32", "bfloat16"):
-        told[f"ours_to_{other}"], _ = mean_and_std([each["ours"] / each[other] for each in found])
+        told[f"ours_to_{other}"] = statistics.median(each["ours"] / each[other] for each in found)
     return told
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=8)
     rounds = parser.parse_args().rounds
     rows = []
     for name, side in STUDENTS:
