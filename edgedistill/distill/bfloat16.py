@@ -29,7 +29,8 @@ def products_in_bf16(device: str, wanted: bool = True) -> Iterator[None]:
 
 
 class _DepthwiseInFloat(TorchFunctionMode):
-    """Computes convolutions of a single channel for each filter outside of autocast."""
+    """Computes convolutions of a single channel for each filter outside of autocast, in their
+    weights' own numbers."""
 
     def __torch_function__(
         self,
@@ -43,5 +44,5 @@ class _DepthwiseInFloat(TorchFunctionMode):
             inputs, weight, *others = args
             if inputs.shape[1] > 1 and weight.shape[1] == 1:
                 with torch.autocast("cpu", enabled=False):
-                    return func(inputs.float(), weight, *others, **given)
+                    return func(inputs.to(weight.dtype), weight, *others, **given)
         return func(*args, **given)

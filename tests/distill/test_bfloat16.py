@@ -59,3 +59,9 @@ def test_a_convolution_called_by_names_is_computed() -> None:
     with products_in_bf16("cpu"):
         found = nn.functional.conv2d(input=inputs, weight=module.weight, groups=8)
     assert found.shape == (2, 8, 7, 7)
+
+
+def test_what_a_module_computes_in_double_stays_so() -> None:
+    module, inputs = convolution(2, 8)
+    with products_in_bf16("cpu"):
+        assert module.double()(inputs.double()).dtype == torch.float64
