@@ -1,4 +1,5 @@
-"""Batch norm's running statistics, estimated anew for the weights that a training ended with."""
+"""Batch norm's running statistics: estimated anew for the weights that a training ended with, or
+held as they are."""
 
 from __future__ import annotations
 
@@ -25,6 +26,13 @@ def stale(model: nn.Module) -> list[_NormBase]:
         and isinstance(module.running_mean, Tensor)
         and module.momentum != 0.0
     ]
+
+
+def freeze(model: nn.Module) -> None:
+    """Hold the norms that keep running statistics in evaluation mode: they take these in place of
+    a batch's, and leave them as they are. Until the model's mode is set again."""
+    for norm in stale(model):
+        norm.eval()
 
 
 def estimate(models: Sequence[nn.Module], batches: Iterable[tuple[Tensor, ...]]) -> None:

@@ -73,7 +73,8 @@ def train(
     A checkpoint at `checkpoint` is written each epoch and every `config.checkpoint_minutes`; where
     one exists the run goes on from it, to the same weights as an undisturbed run. `on_step` gets
     the share of the steps done before each step, `on_epoch` the number of each epoch after it.
-    Batch norms end, and are seen by `on_epoch`, with statistics that fit the weights. Returns
+    Batch norms end, and are seen by `on_epoch`, with statistics that fit the weights, or with those
+    that they came with (`config.freeze_batch_norm`). Returns
     images_per_second, seconds and samples_seen.
 
     Raises UserError when the loss is no longer a number.
@@ -81,6 +82,7 @@ def train(
     import torch
     from accelerate import Accelerator
 
+    from edgedistill.batch_norm import freeze
     from edgedistill.checkpoint import Average, State
     from edgedistill.pointwise import safe_pointwise
 
@@ -99,6 +101,9 @@ def train(
     run = _Run(objective, wrapped, optimizer, accelerator, average, state,
                batch_size, epoch_steps, steps, first, earlier, started)  # fmt: skip
     wrapped.train()
+    if config.freeze_batch_norm:
+        for student in _students(objective):
+            freeze(student)
     with safe_pointwise(objective):
         _learn(run, training_inputs, config, tick, on_step, on_epoch)
     if average is not None:
@@ -206,15 +211,19 @@ def _estimate_statistics(
     students are asked directly, so in float32, and no loss is computed."""
 
     from edgedistill.batch_norm import IMAGES, estimate, stale
-    from edgedistill.distill.objective import Objective
 
-    asked = [each.student for each in objective.modules() if isinstance(each, Objective)]
-    models = [model for model in asked if stale(model)]
+    models = [model for model in _students(objective) if stale(model)]
     if not models:
         return
     order = training_inputs.order(batch_size, 0)[: math.ceil(IMAGES / batch_size)]
     view, device = training_inputs.view(0), device_of(objective)
     estimate(models, (batch.inputs for batch in training_inputs.batches(order, view, device)))
+
+
+def _students(objective: torch.nn.Module) -> list[torch.nn.Module]:
+    from edgedistill.distill.objective import Objective
+
+    return [each.student for each in objective.modules() if isinstance(each, Objective)]
 
 
 def _note(

@@ -62,9 +62,10 @@ def test_every_mistake_is_reported_at_once() -> None:
         "r.yaml: stages.distill.epochs: input should be greater than 0 (got -1)",
         "r.yaml: stages.distill.losses.0: unknown key `smothing`; did you mean `smoothing`?",
         "r.yaml: stages.prune: unknown key `ratoi`; one of: batch_size, checkpoint_minutes, clip, "
-        "cost, ema, epochs, epochs_between, if_costlier, importance, importance_samples, "
-        "learning_rate, losses, macs, max_drop, momentum, optimizer, padded_macs, params, "
-        "precision, round_to, rounds, speedup, warmup, weight_decay, weights_kb",
+        "cost, ema, epochs, epochs_between, freeze_batch_norm, if_costlier, importance, "
+        "importance_samples, learning_rate, losses, macs, max_drop, momentum, optimizer, "
+        "padded_macs, params, precision, round_to, rounds, speedup, warmup, weight_decay, "
+        "weights_kb",
         "r.yaml: stages: unknown key `distil`; did you mean `distill`?",
         "r.yaml: unknown key `sed`; did you mean `seed`?",
     ]
@@ -190,6 +191,12 @@ def test_a_mistake_is_said_exactly(changes: dict[str, Any], message: str) -> Non
                      "distill": {"losses": [{"kind": "soft_targets"}]}}},
          "`stages.judge` lets labels stand in for the teacher, but `stages.distill.losses` have "
          "none of the kind `labels`"),
+        ({"stages": {**MINIMAL["stages"], "distill": {"freeze_batch_norm": True}}},
+         "`stages.distill.freeze_batch_norm` keeps what a pretrained model came with: `student` "
+         "has neither `weights` nor `pretrained`"),
+        ({"stages": {"teacher": {"train": {"freeze_batch_norm": True}}}},
+         "`stages.teacher.train.freeze_batch_norm` keeps what a pretrained model came with: "
+         "`teacher` has neither `weights` nor `pretrained`"),
         ({"task": "retrieval"},
          "`task: retrieval` goes with a teacher of the family `dual_encoder` or `clip`"),
         ({"task": "retrieval", "teacher": DUAL, "student": DUAL},

@@ -65,6 +65,17 @@ def test_training_learns_an_easy_task(tmp_path: Path) -> None:
     assert metrics["samples_seen"] == 4 * 96
 
 
+def test_frozen_norms_keep_their_statistics_and_train_the_rest(tmp_path: Path) -> None:
+    network = model()
+    before = copy.deepcopy(network.state_dict())
+    fit(network, tmp_path, freeze_batch_norm=True, learning_rate=0.01)
+    after = network.state_dict()
+    counted = {name for name in after if "running" in name or "num_batches" in name}
+    assert counted
+    for name, value in after.items():
+        assert torch.equal(value, before[name]) == (name in counted), name
+
+
 def test_from_labels_alone_only_what_is_labelled_is_trained_on(tmp_path: Path) -> None:
     full = split()
     labels = np.where(np.arange(96) < 32, full.labels, -1)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from edgedistill.families.models import DualEncoderModel
+from edgedistill.families.common import ModelCommon
+from edgedistill.families.models import DualEncoderModel, FunctionModel
 from edgedistill.recipe.arrays import unfit_for_arrays, unfit_for_rate
 from edgedistill.recipe.contract import Contract
 from edgedistill.recipe.data import Data
@@ -118,6 +119,24 @@ class Recipe(Frozen):
             if isinstance(model, DualEncoderModel) and role != "teacher":
                 raise ValueError(
                     f"`{role}`: give the image encoder alone; the teacher's texts go with it"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _frozen_norms_know_something(self) -> Recipe:
+        stages = self.stages
+        for role, model in self._models():
+            if role.startswith("teacher."):
+                continue  # asked, and not trained
+            place = "teacher.train" if role == "teacher" else "distill"
+            training = stages.teacher.train if role == "teacher" else stages.distill
+            if not isinstance(model, ModelCommon) or isinstance(model, FunctionModel):
+                continue  # a function may load weights of its own
+            known = model.weights is not None or bool(getattr(model, "pretrained", False))
+            if training is not None and training.freeze_batch_norm and not known:
+                raise ValueError(
+                    f"`stages.{place}.freeze_batch_norm` keeps what a pretrained model came with: "
+                    f"`{role}` has neither `weights` nor `pretrained`"
                 )
         return self
 

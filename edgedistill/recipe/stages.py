@@ -52,6 +52,10 @@ class Training(Frozen):
     """Largest norm of the gradient."""
     ema: float | None = Field(default=None, gt=0.0, lt=1.0)
     """Decay of an exponential moving average of the weights, used in their place at the end."""
+    freeze_batch_norm: bool = False
+    """Batch norms keep, and train with, the statistics that a pretrained model came with, which are
+    of far more images; what they scale and shift by is trained. For fine-tuning on few images, with
+    a rate that is small. No matter to `quantize`, whose norms are folded away."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """`auto` takes bf16 where this processor multiplies it natively; depthwise convolutions stay in
     float32 there, which is faster. No matter to `quantize`."""

@@ -94,12 +94,12 @@ STAGES = {
     stage.name: stage
     for stage in (
         Stage("data", 8, ("pillow", "numpy")),
-        Stage("teacher", 5, ("torch",)),
+        Stage("teacher", 6, ("torch",)),
         Stage("teach", 4, ("torch",)),
         Stage("judge", 2, ()),
         Stage("control", 4, ("torch", "accelerate")),
         Stage("audit", 4, _EXPORT),
-        Stage("distill", 6, ("torch", "accelerate")),
+        Stage("distill", 7, ("torch", "accelerate")),
         Stage("prune", 7, ("torch", "torch-pruning", "accelerate")),
         Stage("quantize", 9, ("torch", "torchao", "accelerate")),
         Stage("export", 12, _EXPORT),

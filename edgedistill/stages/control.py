@@ -35,9 +35,12 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     training_inputs = open_training_inputs(
         inputs, losses, config.augment, context.seed, config.workers
     )
+    # It begins with random weights, whose norms have nothing to keep.
     settings = config.train.model_copy(
-        update={"epochs": _samples_seen(inputs) / len(training_inputs)}
-    )
+        update={
+            "epochs": _samples_seen(inputs) / len(training_inputs), "freeze_batch_norm": False,
+        }
+    )  # fmt: skip
     metrics = train(
         training_inputs.objective(model, losses, settings.precision), training_inputs, settings,
         checkpoint=context.checkpoints / "training.safetensors",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from edgedistill.artifact import Artifact, JsonObject
 from edgedistill.models import build, origin, save
 from edgedistill.models import describe as describe_model
@@ -30,6 +32,7 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     """Leaves the student as `model`: of several that train together, the best on validation."""
     import torch
 
+    from edgedistill.distill.new_head import fit_new_head
     from edgedistill.distill.objective import Cohort
 
     data = DataRecord.read(inputs["data"])
@@ -38,22 +41,23 @@ def run(config: Config, inputs: dict[str, Artifact], context: Context) -> JsonOb
     training_inputs = open_training_inputs(
         inputs, settings.learned_from, config.augment, context.seed, config.workers
     )
+    tick, task = partial(context.reporter.tick, "distill"), task_of(inputs)
     kinds = [config.model, *settings.peers]
     models, objectives = [], []
     for number, kind in enumerate(kinds):
         torch.manual_seed(context.seed + number)
         models.append(build(kind, *shape))
+        fit_new_head(models[-1], inputs["data"].path, shape[1], task, context.seed, tick)
         losses = settings.peer_losses if number and settings.peer_losses else settings.losses
         objectives.append(training_inputs.objective(models[-1], losses, settings.precision))
     trained = train(
         Cohort(objectives) if settings.peers else objectives[0], training_inputs, settings,
         checkpoint=context.checkpoints / "training.safetensors",
-        tick=lambda done, total, note: context.reporter.tick("distill", done, total, note),
+        tick=tick,
         deterministic=context.deterministic,
     )  # fmt: skip
     for objective in objectives:
         objective.close()
-    task = task_of(inputs)
     states = [state_of_model(model, inputs["data"], task) for model in models]
     # A peer of another shape is not what the recipe wants to ship, however good it is.
     alike = [number for number, kind in enumerate(kinds) if kind == config.model]

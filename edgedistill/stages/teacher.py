@@ -4,6 +4,7 @@ good it is."""
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from edgedistill.artifact import Artifact, JsonObject
@@ -90,6 +91,8 @@ def _model(
 ) -> JsonObject:
     import torch
 
+    from edgedistill.distill.new_head import fit_new_head
+
     torch.manual_seed(context.seed)
     data = DataRecord.read(inputs["data"])
     shape = len(data.classes), data.inputs_at(config.model.image_size)
@@ -97,6 +100,8 @@ def _model(
     module: Any = build(model, *shape)
     trained: dict[str, float] = {}
     if config.train is not None:
+        tick = partial(context.reporter.tick, "teacher")
+        fit_new_head(module, inputs["data"].path, shape[1], task, context.seed, tick)
         training_inputs = open_training_inputs(
             inputs, config.losses, config.augment, context.seed, config.workers, model.image_size
         )
@@ -106,7 +111,7 @@ def _model(
             training_inputs,
             config.train,
             checkpoint=context.checkpoints / "training.safetensors",
-            tick=lambda done, total, note: context.reporter.tick("teacher", done, total, note),
+            tick=tick,
             deterministic=context.deterministic,
         )
     save(module, context.scratch / "model", describe_model(model, *shape))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from edgedistill.data import Split, View
+from edgedistill.distill import logistic
 from edgedistill.distill.teachers import (
     Floats,
     Ids,
@@ -19,8 +20,6 @@ from edgedistill.distill.teachers import (
 from edgedistill.errors import UserError, reading
 
 HEAD = "head.npz"
-STRENGTHS = (0.01, 0.1, 1.0, 10.0)
-"""Of the fit to the labels against the penalty on the weights: the best on validation is taken."""
 AT_ONCE = 256
 
 
@@ -66,8 +65,6 @@ def fit(
 
     Raises UserError: as the body does; embeddings that are no finite numbers.
     """
-    from sklearn.linear_model import LogisticRegression
-
     ids = np.flatnonzero(train.labels >= 0)
     known = np.flatnonzero(held_out.labels >= 0)
     asked = [(train, ids, None), (train, ids, view), (held_out, known, None)]
@@ -84,33 +81,9 @@ def fit(
         raise UserError(
             "the teacher's embeddings are not finite", "check its weights and its input"
         )
-    mean, deviation = inside.mean(axis=0), np.maximum(inside.std(axis=0), 1e-6)
-    best, weights = -1.0, None
-    for strength in STRENGTHS:
-        layer = LogisticRegression(C=strength, max_iter=500)
-        layer.fit((inside - mean) / deviation, labels)
-        right = float(layer.score((tried - mean) / deviation, held_out.labels[known]))
-        if right > best:
-            best, weights = right, layer
-    assert weights is not None, "some strength is the best"
-    _keep(weights, mean, deviation, len(context.classes), context)
-
-
-def _keep(
-    layer: object, mean: Floats, deviation: Floats, classes: int, context: TeacherContext
-) -> None:
-    """The layer on embeddings as they come. Of two classes it has one row, for the second."""
-    rows = np.asarray(layer.coef_, np.float64)  # type: ignore[attr-defined]
-    offsets = np.asarray(layer.intercept_, np.float64)  # type: ignore[attr-defined]
-    if len(rows) == 1:
-        rows, offsets = np.concatenate([-rows, rows]) / 2, np.array([-offsets[0], offsets[0]]) / 2
-    assert len(rows) == classes, "every class has training samples"
-    scaled = rows / deviation
-    np.savez(
-        context.artifact / HEAD,
-        weights=scaled.T.astype(np.float32),
-        bias=(offsets - scaled @ mean).astype(np.float32),
-    )
+    weights, bias = logistic.fit(inside, labels, tried, held_out.labels[known])
+    assert len(bias) == len(context.classes), "every class has training samples"
+    np.savez(context.artifact / HEAD, weights=weights, bias=bias)
 
 
 def _embeddings(body: Teacher, split: Split, ids: Ids, view: View | None) -> Iterator[Floats]:
