@@ -1,9 +1,10 @@
 """The recipe for photos beside what one would do without it.
 
 Ours: `examples/photos.yaml`. Beside it, on the same images, views, cores and image-passes: the same
-pretrained student fine-tuned on the labels alone, its batch norm's statistics estimated anew as
-ours are, at that of three learning rates which is best on validation after a sixth of the passes;
-then each runtime's own quantizer, at those of its settings which are best on validation.
+pretrained student fine-tuned on the labels alone, its new output layer fitted before as ours is,
+once with batch norms that learn from batches and whose statistics are estimated anew, and once with
+frozen ones, each at that of three learning rates which is best on validation after a sixth of the
+passes; then each runtime's own quantizer, at those of its settings which are best on validation.
 
 Without `--photos` (a folder with `train` and `test`, one folder for each class in them), the images
 are CIFAR-10's JPEG copies, 32x32 pixels scaled up: they are no photos, and say nothing of what more
@@ -58,6 +59,10 @@ TRIALS: dict[str, tuple[str, ...]] = {
     "as it is": (),
     "learning rate 0.005": ("stages.distill.learning_rate=0.005",),
     "learning rate 0.05": ("stages.distill.learning_rate=0.05",),
+    "norms learning": (
+        "stages.teacher.train.freeze_batch_norm=false",
+        "stages.distill.freeze_batch_norm=false",
+    ),
     "no average of weights": ("stages.distill.ema=null",),
     "2 views": ("stages.teach.views=2",),
     "12 views": ("stages.teach.views=12",),
@@ -98,15 +103,16 @@ def recipe(asked: argparse.Namespace, root: Path, seed: int, *overrides: str) ->
 
 
 def fine_tuned(
-    asked: argparse.Namespace, root: Path, cache: Cache, seed: int, epochs: float
+    asked: argparse.Namespace, root: Path, cache: Cache, seed: int, epochs: float, frozen: bool
 ) -> dict[str, Artifact]:
-    """The pretrained student from labels alone, exported in float32."""
+    """The pretrained student from labels alone, exported in float32; frozen: its batch norms."""
 
     def made(rate: float, share: float, last: str) -> dict[str, Artifact]:
         wanted = recipe(
             asked, root, seed, "name=labels-only", "stages.quantize=null",
             "stages.export.precisions=[fp32]", "stages.distill.losses=[{kind: labels}]",
             f"stages.distill.epochs={share * epochs}", f"stages.distill.learning_rate={rate}",
+            f"stages.distill.freeze_batch_norm={str(frozen).lower()}",
         )  # fmt: skip
         return run_until(wanted, TARGET, cache, Quiet(), last)
 
@@ -114,7 +120,8 @@ def fine_tuned(
         rate: float(made(rate, 1 / 6, "distill")["distill"].metrics["validation_quality"])
         for rate in RATES
     }
-    print(f"fine-tuning, validation accuracy by learning rate: {scores}", flush=True)
+    norms = "frozen" if frozen else "learning"
+    print(f"fine-tuning, norms {norms}, validation accuracy by rate: {scores}", flush=True)
     return made(max(scores, key=lambda rate: scores[rate]), 1.0, "export")
 
 
@@ -151,8 +158,7 @@ def one_seed(
     mine = run_until(recipe(asked, root, seed), TARGET, cache, Quiet(), last="export")
     test = open_split(mine["data"].path, "test")
     training = len(open_split(mine["data"].path, "train"))
-    other = fine_tuned(asked, root, cache, seed, passes(mine) / training)
-    files, plain = Student(root, {OURS: mine}), laid_out(other, root, seed)
+    files, epochs = Student(root, {OURS: mine}), passes(mine) / training
 
     def row(name: str, runtime: str, path: Path, spent: float) -> dict[str, Any]:
         told = 100.0 * float(right(path, test, len(test)).mean())
@@ -160,24 +166,30 @@ def one_seed(
         return {"name": name, "runtime": runtime, "accuracy": told, "size_kb": size,
                 "minutes": spent}  # fmt: skip
 
-    whole, training_alone = minutes(mine), minutes(other, "distill", "export")
-    float32 = ("onnxruntime", "fp32")
+    whole, float32 = minutes(mine), ("onnxruntime", "fp32")
     rows = [
         teacher(mine),
         row("edgedistill, float", "onnxruntime", files.file(OURS, *float32),
             minutes(mine, "teacher", "teach", "distill")),
-        row("fine-tuned, float", "onnxruntime", plain.file(OURS, *float32), training_alone),
     ]  # fmt: skip
-    for runtime in RUNTIMES:
-        rows.append(row("edgedistill, int8", runtime, files.file(OURS, runtime, "int8"), whole))
-        found = quantized(OWN[runtime], HERE, plain)
-        name = f"fine-tuned, {NAMES[OWN[runtime]]}"
-        if "file" not in found:
-            rows.append({"name": name, "runtime": runtime, "failed": found["failed"]})
-            continue
-        spent = training_alone + found["seconds"][found["file"].name] / 60
-        rows.append(row(name, runtime, found["file"], spent))
-    passed = {"student_passes": passes(mine), "baseline_passes": passes(other)}
+    rows += [
+        row("edgedistill, int8", runtime, files.file(OURS, runtime, "int8"), whole)
+        for runtime in RUNTIMES
+    ]
+    passed = {"student_passes": passes(mine)}
+    for frozen, label in ((False, "fine-tuned"), (True, "fine-tuned, norms frozen")):
+        other = fine_tuned(asked, root, cache, seed, epochs, frozen)
+        plain, alone = laid_out(other, root, seed), minutes(other, "distill", "export")
+        passed["baseline_passes"] = passes(other)
+        rows.append(row(f"{label}, float", "onnxruntime", plain.file(OURS, *float32), alone))
+        for runtime in RUNTIMES:
+            found = quantized(OWN[runtime], HERE, plain)
+            name = f"{label}, {NAMES[OWN[runtime]]}"
+            if "file" not in found:
+                rows.append({"name": name, "runtime": runtime, "failed": found["failed"]})
+                continue
+            spent = alone + found["seconds"][found["file"].name] / 60
+            rows.append(row(name, runtime, found["file"], spent))
     return [{**each, "seed": seed, **passed} for each in rows]
 
 
@@ -263,7 +275,7 @@ def main() -> None:
     rows = []
     for seed in asked.seeds:
         rows += one_seed(asked, root, cache, seed)
-        print(*rows[-9:], sep="\n", flush=True)
+        print(*rows[-13:], sep="\n", flush=True)
     write(asked.name or "photos", over_seeds(rows), **told, target=TARGET.name,
           calibration_images=CALIBRATION)  # fmt: skip
 
