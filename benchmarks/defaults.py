@@ -65,7 +65,11 @@ CASES = {
     "few pictures": Case(
         STAMPS, "benchmarks.defaults:teacher", EXAMPLES / "efficientnet_lite2.safetensors",
         "efficientnet_lite:efficientnet_lite", EXAMPLES / "efficientnet_lite0.safetensors",
-        before=("stages.teacher.train.epochs=5", "stages.distill.epochs=20"),
+        before=tuple(
+            f"stages.{stage}.{key}"
+            for stage, epochs in (("teacher.train", 5), ("distill", 20))
+            for key in (f"epochs={epochs}", "freeze_batch_norm=false", "learning_rate=0.001")
+        ),
     ),
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from edgedistill.data.survey import Found
 from edgedistill.errors import UserError
 from edgedistill.recipe import load_recipe
-from edgedistill.starter import suggested, write_recipe
+from edgedistill.starter import suggested, text, write_recipe
 from edgedistill.target import load_target
 
 
@@ -177,14 +177,19 @@ def test_what_is_written_runs_as_it_is(quickly: None, monkeypatch: pytest.Monkey
     assert Path("pictures-linux-x64", "edgedistill.json").is_file()
 
 
-def test_what_is_pretrained_is_trained_on_gently() -> None:
+@pytest.mark.parametrize(("few", "rate"), [(5_000, 0.0003), (10, 0.001)])
+def test_what_is_pretrained_is_trained_on_gently(
+    few: int, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "FEW", few)
     folder_of(80, 3)
     for out, teacher in (("a.yaml", "torchvision:resnet18"), ("b.yaml", "my_net:net")):
         write_recipe(Path(out), teacher, None, "pictures", "android-arm64")
     gentle, plain = (load_recipe(Path(out)).stages for out in ("a.yaml", "b.yaml"))
     for training in (gentle.teacher.train, gentle.distill):
         assert training is not None
-        assert (training.optimizer, training.learning_rate) == ("adamw", 0.001)
+        assert (training.optimizer, training.learning_rate) == ("adamw", rate)
+        assert training.freeze_batch_norm == (few == 5_000)
     assert (plain.distill.optimizer, plain.distill.learning_rate) == ("sgd", 0.05)
 
 

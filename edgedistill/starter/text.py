@@ -109,8 +109,11 @@ def model_lines(role: str, model: Keys, folder: Path, pictures: bool = True) -> 
 def stage_lines(models: dict[str, Keys], found: Found, new_head: set[str]) -> list[str]:
     """The recipe's `stages`; new_head: roles of the models whose output layer is new."""
     batch = 32 if found.images < 2_000 else 128
-    # What is pretrained would be lost at the rates that a model from nothing wants.
-    tuned = "optimizer: adamw, learning_rate: 0.001"
+    # What is pretrained would be lost at the rates that a model from nothing wants, and of few
+    # images the statistics of batch norm, too.
+    few = found.images < FEW
+    tuned = f"optimizer: adamw, learning_rate: {0.0003 if few else 0.001}"
+    tuned += ", freeze_batch_norm: true" if few else ""
     lines = ["stages:"]
     if "teacher" in new_head:
         lines.append("  teacher:  # fit the pretrained model to these classes")
@@ -120,7 +123,7 @@ def stage_lines(models: dict[str, Keys], found: Found, new_head: set[str]) -> li
         lines.append("  teacher:  # no weights were given: train it here")
         lines.append(f"    train: {{epochs: 40, batch_size: {batch}, learning_rate: 0.1}}")
     student = models["student"]
-    epochs = 60 if found.images < 5_000 else 30
+    epochs = 60 if few else 30
     rate = f"learning_rate: {0.2 if student['family'] == 'resnet_cifar' else 0.05}"
     if student.get("pretrained") or "weights" in student:
         epochs, rate = epochs // 3, tuned
@@ -132,6 +135,9 @@ def stage_lines(models: dict[str, Keys], found: Found, new_head: set[str]) -> li
         f"  quantize: {{method: auto, epochs: 4, batch_size: {batch}}}  # trains where it pays",
     ]
 
+
+FEW = 5_000
+"""Fewer images are looked at twice as often, and leave a pretrained model's batch norms alone."""
 
 TEACHER_STEPS, STUDENT_STEPS = 100, 150
 """With fewer a new output layer does not fit yet, by `benchmarks.defaults --trial`; a student takes
