@@ -52,13 +52,14 @@ from edgedistill.tasks.classification import accuracy
 EXAMPLES = Path(__file__).parents[1] / "examples"
 OWN = {"litert": "litert", "onnxruntime": "onnxruntime-u8s8", "openvino": "nncf"}
 """Each runtime's quantizer, as `quantizers_side` names it."""
-RATES = (0.005, 0.02, 0.08)
-"""Learning rates that the fine-tuning is tried with."""
+RATES = (0.0001, 0.0003, 0.001)
+"""Learning rates that the fine-tuning is tried with, of the recipe's optimizer."""
 CALIBRATION = 256
 TRIALS: dict[str, tuple[str, ...]] = {
     "as it is": (),
-    "learning rate 0.005": ("stages.distill.learning_rate=0.005",),
-    "learning rate 0.05": ("stages.distill.learning_rate=0.05",),
+    "learning rate 0.0001": ("stages.distill.learning_rate=0.0001",),
+    "learning rate 0.001": ("stages.distill.learning_rate=0.001",),
+    "momentum, 0.005": ("stages.distill.optimizer=sgd", "stages.distill.learning_rate=0.005"),
     "norms learning": (
         "stages.teacher.train.freeze_batch_norm=false",
         "stages.distill.freeze_batch_norm=false",
