@@ -74,8 +74,8 @@ def train(
     one exists the run goes on from it, to the same weights as an undisturbed run. `on_step` gets
     the share of the steps done before each step, `on_epoch` the number of each epoch after it.
     Batch norms end, and are seen by `on_epoch`, with statistics that fit the weights, or with those
-    that they came with (`config.freeze_batch_norm`). Returns
-    images_per_second, seconds and samples_seen.
+    that they came with (`config.freeze_batch_norm`). Returns images_per_second, seconds and
+    samples_seen.
 
     Raises UserError when the loss is no longer a number.
     """

@@ -10,17 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
+from safetensors.torch import save_file
 
 import edgedistill
 from edgedistill.artifact import Artifact, seal
 from edgedistill.cache import Cache
 from edgedistill.errors import UserError
+from edgedistill.models import build
 from edgedistill.pipeline import _what_matters, plan, run_until
 from edgedistill.plan import steps
 from edgedistill.predict import State
-from edgedistill.recipe import Recipe, parse_recipe
+from edgedistill.recipe import Model, Recipe, parse_recipe
 from edgedistill.records import QuantizeRecord
 from edgedistill.rehearsal import rehearse
+from edgedistill.signature import image_inputs
 from edgedistill.stages import STAGES
 from edgedistill.target import load_target
 from edgedistill.tasks import TASKS
@@ -120,6 +124,22 @@ def test_stages_run_once_and_what_depends_on_a_change_runs_again(
     quantization = QuantizeRecord.read(first["quantize"]).quantization
     assert quantization is not None
     assert {"conv1", "linear"} <= {row.layer for row in quantization.sensitivity}
+
+
+def test_pretrained_models_begin_with_output_layers_that_fit(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    frozen = {**QUICK, "learning_rate": 1e-9, "freeze_batch_norm": True}
+    for role in ("teacher", "student"):
+        model = TypeAdapter(Model).validate_python(document[role])
+        weights = tmp_path / f"{role}.safetensors"
+        save_file(build(model, 9, image_inputs(3, 8, 8)).state_dict(), weights)
+        document[role]["weights"] = str(weights)
+    document["stages"] = {**document["stages"], "teacher": {"train": frozen}, "distill": frozen}
+    made = run_until(recipe(document), TARGET, Cache(tmp_path / "cache"), Silent(), "distill")
+    for stage in ("teacher", "distill"):
+        assert made[stage].metrics["validation_quality"] == 100.0
 
 
 @pytest.mark.usefixtures("rehearsed")

@@ -34,19 +34,19 @@ Tick = Callable[[float, float, str], None]
 def fit_new_head(
     module: nn.Module, data: Path, seen: Inputs, task: Task, seed: int, tick: Tick
 ) -> bool:
-    """Where the module's output layer is new, a linear one, and an answer is one class: set it to
+    """Where the module's output layer is new, a linear one, and its answer is one class: set it to
     logistic regression on what the body, as it was pretrained, makes of the labelled training
     samples. Tells whether it did; all else of the module stays.
 
     data: the artifact of the stage `data`; seen: what the module takes.
     """
     layer = _new_layer(module, seen)
-    if layer is None or not isinstance(task.labels, OneClass):
+    if layer is None or task.by_texts or not isinstance(task.labels, OneClass):
         return False
     splits = [open_split(data, name, image_size(seen)) for name in ("train", "validation")]
     chosen = [_labelled(split, seed) for split in splits]
     labels = [split.labels[ids] for split, ids in zip(splits, chosen, strict=True)]
-    if len(np.unique(labels[0])) < layer.out_features or not len(labels[1]):
+    if len(np.unique(labels[0])) != layer.out_features or not len(labels[1]):
         return False
     found: list[list[Floats]] = [[], []]
     done, total = 0, sum(map(len, chosen))

@@ -124,14 +124,14 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _frozen_norms_know_something(self) -> Recipe:
-        stages = self.stages
         for role, model in self._models():
-            if role.startswith("teacher."):
-                continue  # asked, and not trained
-            place = "teacher.train" if role == "teacher" else "distill"
-            training = stages.teacher.train if role == "teacher" else stages.distill
+            # A function may load weights of its own; an ensemble's members are not trained.
             if not isinstance(model, ModelCommon) or isinstance(model, FunctionModel):
-                continue  # a function may load weights of its own
+                continue
+            if role.startswith("teacher."):
+                continue
+            place = "teacher.train" if role == "teacher" else "distill"
+            training = self.stages.teacher.train if role == "teacher" else self.stages.distill
             known = model.weights is not None or bool(getattr(model, "pretrained", False))
             if training is not None and training.freeze_batch_norm and not known:
                 raise ValueError(
