@@ -41,6 +41,8 @@ _TO_START = 60.0
 """Seconds for the browser to answer at all."""
 _TO_END = 5.0
 """Seconds between asking the browser to end and ending it."""
+_TO_DIE = 1.0
+"""Seconds that killed processes may take to be gone; where nobody reaps them they never are."""
 _BUSY = "{ const end = performance.now() + 200; while (performance.now() < end); }"
 _PIPE = 1 << 20
 _NO_WORDS = re.compile(r":ERROR:dbus/|dconf-CRITICAL|^#\d+ ")
@@ -143,6 +145,7 @@ class Chromium:
         with suppress(ProcessLookupError):
             os.killpg(self._process, signal.SIGKILL)
         os.waitpid(self._process, 0)
+        _wait_for_group(self._process, _TO_DIE)
         self._short.cleanup()
 
     def open(self, address: str) -> None:
@@ -281,6 +284,15 @@ def _wait(process: int, seconds: float) -> None:
     how = os.WEXITED | os.WNOWAIT | os.WNOHANG
     while os.waitid(os.P_PID, process, how) is None and time.monotonic() < end:
         time.sleep(0.01)
+
+
+def _wait_for_group(group: int, seconds: float) -> None:
+    """Until no process of a group is left, but no longer: a signal is sent before it has killed."""
+    end = time.monotonic() + seconds
+    with suppress(ProcessLookupError, PermissionError):  # the second: macOS, of dead ones
+        while time.monotonic() < end:
+            os.killpg(group, 0)
+            time.sleep(0.01)
 
 
 def _pipe() -> tuple[int, int]:
